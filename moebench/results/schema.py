@@ -1,0 +1,155 @@
+"""The result table's one schema: name, type, unit and meaning of every column."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+STATUSES = ("ok", "diverged", "oom", "timeout", "crashed", "skipped")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the result table; a row is one seed of one cell."""
+
+    name: str
+    type: pa.DataType
+    unit: str
+    group: str
+    meaning: str
+
+
+_TEXT, _COUNT, _NUMBER, _TIME = pa.string(), pa.int64(), pa.float64(), pa.timestamp("us", tz="UTC")
+_NUMBERS, _COUNTS, _TEXTS = pa.list_(_NUMBER), pa.list_(_COUNT), pa.list_(_TEXT)
+_PER_LAYER_AND_EXPERT = pa.list_(_NUMBERS)
+
+
+def _group(name: str, *rows: tuple[str, pa.DataType, str, str]) -> tuple[Column, ...]:
+    return tuple(Column(column, kind, unit, name, meaning) for column, kind, unit, meaning in rows)
+
+
+def _interval(name: str, unit: str, meaning: str) -> tuple[tuple[str, pa.DataType, str, str], ...]:
+    """A measured value, the bounds of its 95 % interval, and the samples behind it."""
+    return (
+        (name, _NUMBER, unit, f"{meaning}; the median of the samples"),
+        (f"{name}_ci_low", _NUMBER, unit, f"{name}: lower bound of the 95 % interval of the median"),
+        (f"{name}_ci_high", _NUMBER, unit, f"{name}: upper bound of the 95 % interval of the median"),
+        (f"{name}_samples", _NUMBERS, unit, f"{name}: every sample, in the order taken"),
+    )
+
+
+COLUMNS: tuple[Column, ...] = (
+    *_group(
+        "identity",
+        ("schema_version", pa.int32(), "", "version of this table's layout"),
+        ("suite", _TEXT, "", "name of the suite, or 'run' for a single cell"),
+        ("run_id", _TEXT, "", "the run that made the row; sorts by time"),
+        ("cell_id", _TEXT, "", "hash of what was asked for and of the device's kind, without the seed"),
+        ("fingerprint", _TEXT, "", "hash of the code and the library versions that made the row"),
+        ("seed", pa.int32(), "", "seed of initial weights, order of images and routing noise"),
+        ("attempt", pa.int32(), "", "1 for the first run of this cell and seed, then counting up"),
+        ("status", _TEXT, "", "one of: " + ", ".join(STATUSES)),
+        ("status_reason", _TEXT, "", "why the status is not ok"),
+        ("started_at", _TIME, "UTC", "when the cell began"),
+    ),
+    *_group(
+        "inputs",
+        ("router", _TEXT, "", "registered name of the routing strategy"),
+        ("model", _TEXT, "", "backbone's preset, size/patch"),
+        ("data", _TEXT, "", "data set"),
+        ("image_size", pa.int32(), "pixels", "side of the square image"),
+        ("classes", pa.int32(), "", "classes of the data set"),
+        ("tokens_per_image", pa.int32(), "tokens", "patches of an image"),
+        ("experts", pa.int32(), "", "experts of each MoE layer; 1 for dense"),
+        ("slots_per_expert", pa.int32(), "slots", "slots of each expert for one group of images"),
+        ("total_slots", pa.int32(), "slots", "slots of all experts for one group: experts × slots_per_expert"),
+        ("top_k", pa.int32(), "", "experts each token chooses; null where tokens do not choose"),
+        ("capacity_factor", _NUMBER, "", "capacity factor asked for; null where the router has none"),
+        ("effective_capacity_factor", _NUMBER, "", "total_slots / (tokens of a group × top_k or 1)"),
+        ("group_images", pa.int32(), "images", "images routed together"),
+        ("dispatch", _TEXT, "", "how tokens reach the slots: gather, einsum or ragged"),
+        ("moe_layers", _TEXT, "", "blocks that hold experts, numbered from 0"),
+        ("steps", _COUNT, "steps", "training steps"),
+        ("batch_size", pa.int32(), "images", "images of a training step"),
+        ("precision", _TEXT, "", "type of the compute; logits, softmaxes and norms are always float32"),
+        ("learning_rate", _NUMBER, "", "peak learning rate"),
+        ("config", _TEXT, "JSON", "everything that was asked for, with defaults filled in"),
+    ),
+    *_group(
+        "cost",
+        ("params", _COUNT, "", "parameters of the model"),
+        ("params_active", _COUNT, "", "parameters that one token can meet: of top_k experts, or of its share of slots"),
+        ("flops_forward_per_image", _NUMBER, "FLOPs", "forward pass for one image; a multiply-add is 2 FLOPs"),
+        ("flops_train_step", _NUMBER, "FLOPs", "matrix products of one training step, backward pass included"),
+        ("flops_train_total", _NUMBER, "FLOPs", "flops_train_step × steps"),
+        ("flops_router", _NUMBER, "FLOPs", "of a forward pass for one image: routing logits"),
+        ("flops_dispatch_combine", _NUMBER, "FLOPs", "of the same: moving tokens to slots and back"),
+        ("flops_experts", _NUMBER, "FLOPs", "of the same: the experts' MLPs, empty slots included"),
+        ("flops_padding", _NUMBER, "FLOPs", "of flops_experts: slots that stayed empty in the evaluation"),
+        ("flops_forward_hlo", _NUMBER, "FLOPs", "forward pass for one image as the compiler counts it, null if it cannot"),
+    ),
+    *_group(
+        "time",
+        ("compile_s", _NUMBER, "s", "compiling the training and the inference program"),
+        *_interval("train_step_s", "s", "one training step"),
+        *_interval("train_step_vs_dense", "ratio", "train_step_s over that of the dense twin timed beside it"),
+        *_interval("infer_s_per_image", "s", "inference for one image, at the training batch size"),
+        *_interval("infer_vs_dense", "ratio", "infer_s_per_image over that of the dense twin timed beside it"),
+        ("train_wall_s", _NUMBER, "s", "training this seed, data and curve included"),
+        ("eval_wall_s", _NUMBER, "s", "evaluating this seed on the test split"),
+        ("timing_wall_s", _NUMBER, "s", "warm-up and timed samples, shared by the cell's seeds"),
+        ("cell_wall_s", _NUMBER, "s", "the whole cell, all seeds, from its process's first line to its last"),
+        ("timing_flags", _TEXTS, "", "what to know before trusting the times; empty is good"),
+    ),
+    *_group(
+        "memory",
+        ("train_peak_bytes", _COUNT, "bytes", "training program: arguments + outputs + temporaries − aliases"),
+        ("infer_peak_bytes", _COUNT, "bytes", "inference program: the same"),
+    ),
+    *_group(
+        "routing",
+        ("dropped_tokens", _NUMBER, "share", "tokens that no expert processes; mean over MoE layers"),
+        ("dropped_tokens_max_layer", _NUMBER, "share", "the same in the worst layer"),
+        ("dropped_assignments", _NUMBER, "share", "(token, choice) pairs over capacity"),
+        ("load_cv", _NUMBER, "", "std / mean over experts of the tokens processed"),
+        ("max_violation", _NUMBER, "", "largest load / mean load − 1"),
+        ("router_entropy", _NUMBER, "", "mean entropy of a token's gates / log(experts)"),
+        ("dead_experts", _NUMBER, "share", "experts that got no token in the evaluation pass"),
+        ("slot_utilisation", _NUMBER, "share", "filled slots / all slots"),
+        ("dispatch_mass_low", _NUMBER, "share", "soft routers: tokens whose dispatch weights sum to less than 0.25"),
+        ("tokens_per_slot_90", _NUMBER, "tokens", "soft routers: tokens that carry 90 % of a slot's weight, mean"),
+        ("expert_load", _PER_LAYER_AND_EXPERT, "share", "tokens processed by each expert / tokens, by layer and expert"),
+        ("expert_demand", _PER_LAYER_AND_EXPERT, "share", "the same before capacity: tokens that asked for the expert"),
+    ),
+    *_group(
+        "quality",
+        ("accuracy", _NUMBER, "share", "top-1 accuracy on the test split after the last step"),
+        ("eval_loss", _NUMBER, "nats", "mean cross-entropy on the test split"),
+        ("train_loss", _NUMBER, "nats", "mean cross-entropy over the last tenth of the steps"),
+        ("diverged_step", _COUNT, "steps", "step whose loss was not finite; null if none"),
+        ("curve_step", _COUNTS, "steps", "steps of the training curve"),
+        ("curve_loss", _NUMBERS, "nats", "training loss at those steps, mean since the step before"),
+        ("curve_accuracy", _NUMBERS, "share", "accuracy on the training batches, likewise"),
+    ),
+    *_group(
+        "environment",
+        ("device_kind", _TEXT, "", "device as JAX names it"),
+        ("device_count", pa.int32(), "", "devices the cell used"),
+        ("platform", _TEXT, "", "cpu, gpu or tpu"),
+        ("hostname", _TEXT, "", "machine"),
+        ("cpu", _TEXT, "", "processor's model"),
+        ("cpu_count", pa.int32(), "", "processors the cell could use"),
+        ("load_average", _NUMBER, "", "the machine's load over the last minute when the timing began"),
+        ("python_version", _TEXT, "", ""),
+        ("jax_version", _TEXT, "", ""),
+        ("jaxlib_version", _TEXT, "", ""),
+        ("flax_version", _TEXT, "", ""),
+        ("moebench_version", _TEXT, "", ""),
+        ("git_commit", _TEXT, "", "commit of moebench's checkout, with '+' if files differ; null outside one"),
+    ),
+)
+
+SCHEMA: pa.Schema = pa.schema(
+    [pa.field(column.name, column.type) for column in COLUMNS],
+    metadata={"moebench_schema_version": str(SCHEMA_VERSION)},
+)

@@ -1,0 +1,50 @@
+"""What a cell is asked to do: the record that travels from a suite's grid to the program that runs it."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Scalar = str | int | float | bool | None
+Precision = Literal["float32", "bfloat16"]
+
+
+class CellSpec(BaseModel):
+    """One point of the grid: a router with its options on a model, a data set and a schedule, for some seeds.
+
+    Every field but `router`, `options` and `seeds` may stand in a suite's profile or cell entry; any other key of
+    an entry is an option of the router.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    router: str
+    options: dict[str, Scalar] = Field(default_factory=dict)
+    model: str = "mu/2"
+    data: str = "digits"
+    steps: int = Field(250, ge=1)
+    batch: int = Field(64, ge=1)
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    total_slots: int | Literal["tokens"] | None = None
+    """Slots of all experts for one image; "tokens" makes the expert compute that of the dense MLP. None leaves
+    the slots to the router's own options."""
+    group_images: int | None = Field(None, ge=1)
+    """Images routed together; None takes the router's own habit (1 for Soft MoE, 8 for sparse routers)."""
+    moe_layers: str = "last-half"
+    """Which blocks hold experts: last-half, every-2, last-n:K, or block numbers such as 2,3."""
+    precision: Precision = "float32"
+    learning_rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(0.05, ge=0)
+    warmup: float = Field(0.1, ge=0, lt=1)
+    """Share of the steps over which the learning rate rises linearly, before its cosine decay."""
+    clip_norm: float = Field(1.0, gt=0)
+    timing_budget_s: float = Field(3.0, ge=0)
+    """Seconds for timing each of training and inference; 0 leaves the cell untimed."""
+
+    @classmethod
+    def keys(cls) -> tuple[str, ...]:
+        """The keys that a suite may set besides the router's own options."""
+        return tuple(name for name in cls.model_fields if name not in ("options", "seeds"))
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, for a JSON file."""
+        return self.model_dump(mode="json")
