@@ -1,0 +1,46 @@
+"""One colour and one marker for each router, the same in every figure and on every page.
+
+The five routers of the main suite have colours that stay apart under protanopia, deuteranopia and
+tritanopia and that stand out (contrast of 3 and more) on white paper and on the page's dark ground; the
+marker tells them apart without any colour. A router that this file does not know gets a style from its
+name, so that it looks the same in every report on every machine.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from zlib import crc32
+
+
+@dataclass(frozen=True)
+class RouterStyle:
+    """How a router is drawn: a colour as #rrggbb, matplotlib's marker, Vega's symbol of the same form."""
+
+    color: str
+    marker: str
+    shape: str
+
+
+_KNOWN = {
+    "dense": RouterStyle("#777785", "o", "circle"),
+    "tokens-choice": RouterStyle("#0066ee", "s", "square"),
+    "bpr": RouterStyle("#00a067", "D", "diamond"),
+    "experts-choice": RouterStyle("#aa55bb", "^", "triangle-up"),
+    "soft": RouterStyle("#cf5a10", "P", "cross"),
+}
+_OTHER_COLORS = ("#997700", "#008fb3", "#d9447a", "#6b6b9e", "#b0605a", "#5f6d00")
+_OTHER_FORMS = (("v", "triangle-down"), ("<", "triangle-left"), (">", "triangle-right"))
+
+
+def of(router: str) -> RouterStyle:
+    """The style of a router, known or not."""
+    if router in _KNOWN:
+        return _KNOWN[router]
+    number = crc32(router.encode())
+    marker, shape = _OTHER_FORMS[number // len(_OTHER_COLORS) % len(_OTHER_FORMS)]
+    return RouterStyle(_OTHER_COLORS[number % len(_OTHER_COLORS)], marker, shape)
+
+
+def in_order(routers: Iterable[str]) -> list[str]:
+    """The routers without repeats: the main suite's in the order of their history, then others by name."""
+    names = set(routers)
+    return [name for name in _KNOWN if name in names] + sorted(names - set(_KNOWN))

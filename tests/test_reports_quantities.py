@@ -1,0 +1,72 @@
+"""How numbers are written for a reader, each case by hand."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moebench.errors import BadInput
+from moebench.reports.quantities import Kind, quantity, written, written_interval
+from moebench.results.schema import COLUMNS
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "text"),
+    [
+        (0.97222, "share", "97.2 %"),
+        (0.0, "share", "0.0 %"),
+        (0.0123456, "s", "12.3 ms"),
+        (0.00001234, "s", "12.3 µs"),
+        (75.0, "s", "75.0 s"),
+        (0.0, "s", "0.00 s"),
+        (1.2345e9, "FLOPs", "1.23 GFLOPs"),
+        (999.96e6, "FLOPs", "1.00 GFLOPs"),
+        (999.4e6, "FLOPs", "999 MFLOPs"),
+        (27.3e6, "count", "27.3 M"),
+        (16, "count", "16"),
+        (2.5, "count", "2.50"),
+        (2048, "bytes", "2.05 kB"),
+        (1.836, "ratio", "1.84 ×"),
+        (0.12345, "number", "0.123"),
+        (123.4, "number", "123"),
+        (3e25, "FLOPs", "30000000 EFLOPs"),
+        (math.nan, "share", "–"),
+        (math.inf, "s", "–"),
+    ],
+)
+def test_numbers_are_written_with_three_digits_and_a_prefix(value: float, kind: Kind, text: str) -> None:
+    assert written(value, kind) == text
+
+
+def test_bounds_share_the_unit_of_the_number() -> None:
+    # 995 µs and 1.010 ms are both written in the unit of the 1.002 ms between them.
+    assert written_interval(1.002e-3, 0.995e-3, 1.010e-3, "s") == "1.00 ms [0.99, 1.01]"
+    assert written_interval(0.972, 0.968, 0.976, "share") == "97.2 % [96.8, 97.6]"
+    assert written_interval(0.972, math.nan, math.nan, "share") == "97.2 %"
+    assert written_interval(math.nan, 0.1, 0.2, "share") == "–"
+
+
+@given(st.floats(-1e20, 1e20), st.sampled_from(["s", "FLOPs", "bytes", "count"]))
+def test_what_is_written_lies_within_a_percent_of_the_value(value: float, kind: Kind) -> None:
+    prefixes = {"n": -9, "µ": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+    number, _, unit = written(value, kind).partition(" ")
+    prefix = unit.removesuffix("FLOPs").removesuffix("B") if kind != "s" else unit.removesuffix("s")
+    # Nanoseconds, and counts to two digits after the point, are the finest that is written.
+    tiny = {"count": 0.005, "s": 5e-13, "FLOPs": 5e-13, "bytes": 5e-13}[kind]
+    assert float(number) * 10.0 ** prefixes.get(prefix, 0) == pytest.approx(value, rel=0.006, abs=tiny)
+
+
+def test_every_numeric_column_of_the_table_is_a_quantity() -> None:
+    for column in COLUMNS:
+        if str(column.type) in ("double", "int32", "int64"):
+            assert quantity(column.name).column == column.name
+    assert quantity("train_wall_s").kind == "s"
+    assert quantity("eval_wall_s").title == "Eval wall"
+
+
+def test_a_column_that_makes_no_axis_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(BadInput, match="did you mean 'accuracy'"):
+        quantity("acuracy")
+    with pytest.raises(BadInput, match="does not hold one number"):
+        quantity("expert_load")
