@@ -1,0 +1,183 @@
+"""The answer of a suite: one sentence with its doubt, and one table for the terminal."""
+
+from collections import Counter
+from collections.abc import Hashable
+from itertools import groupby
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from moebench.reports.cells import SETTING, prepared, summarise
+from moebench.reports.labels import shortened
+from moebench.reports.quantities import written, written_interval
+from moebench.reports.trend import trends
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["headline", "render_table", "summarise"]
+
+Cell = dict[Hashable, Any]
+_MARKS = {"best": "●", "near": "○"}
+
+
+def headline(frame: pd.DataFrame, question: str | None = None) -> str:
+    """One sentence that answers a suite's question as far as its results can, with the doubt in it.
+
+    Args:
+        frame: the result table, one row for each cell and seed.
+        question: the suite's question; where it asks about experts, the trend over experts comes first.
+
+    Raises:
+        BadInput: as `summarise`.
+    """
+    cells: list[Cell] = summarise(frame).to_dict("records")
+    good = [cell for cell in cells if not isnan(cell["accuracy"])]
+    if not good:
+        return f"No answer: none of {_count(len(cells), 'cell')} ended well ({_states(cells)})."
+    settings = [list(group) for _, group in groupby(good, key=lambda cell: [str(cell[key]) for key in SETTING])]
+    if len(settings) > 1:
+        answer = _of_many(settings)
+    else:
+        parts = [_best(good), *_trend(frame)]
+        if question and "expert" in question.lower():
+            parts.reverse()
+        answer = "; ".join(parts)
+    failed = [cell for cell in cells if cell["seeds"] == 0]
+    end = f"; {len(failed)} of {_count(len(cells), 'cell')} failed ({_states(failed)})." if failed else "."
+    return f"{_ground(good)}, {answer}{end}"
+
+
+def render_table(cells: pd.DataFrame) -> "Table":
+    """The summary as a table for the terminal: ● marks the best cell, ○ those not shown to differ from it.
+
+    Args:
+        cells: what `summarise` returns.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.caption = "● highest accuracy  ○ no difference from it shown  \\[ ] 95 % interval"
+    for heading in ("cell", "accuracy", "from dense", "FLOPs", "train step", "of dense"):
+        table.add_column(heading, justify="left" if heading == "cell" else "right", no_wrap=heading != "cell")
+    for cell in cells.to_dict("records"):
+        # Text, because rich would read the brackets of a label as markup.
+        name = Text(f"{_MARKS.get(str(cell['standing']), ' ')} {shortened(cell['label'])}")
+        if cell["seeds_failed"]:
+            asked = cell["seeds"] + cell["seeds_failed"]
+            name.append(f" {cell['seeds']} of {_count(asked, 'seed')}", style="red")
+        if cell["seeds"]:
+            table.add_row(name, *(Text(text) for text in _numbers(cell)))
+        else:
+            table.add_row(name, Text(str(cell["status"]), style="red"), "", "", "", "")
+    return table
+
+
+def _numbers(cell: Cell) -> tuple[str, ...]:
+    gain, low, high = (100 * cell[f"accuracy_vs_dense{end}"] for end in ("", "_ci_low", "_ci_high"))
+    return (
+        _accuracy(cell),
+        "" if isnan(gain) else _points(gain) + ("" if isnan(low) else f" [{_points(low)}, {_points(high)}]"),
+        written(cell["flops_forward_per_image"], "FLOPs").removesuffix("FLOPs"),
+        written(cell["train_step_s"], "s"),
+        written(cell["train_step_vs_dense"], "ratio"),
+    )
+
+
+def _ground(good: list[Cell]) -> str:
+    """What the sentence stands on: data, device and seeds."""
+    least, most = (bound(cell["seeds"] for cell in good) for bound in (min, max))
+    seeds = _count(most, "seed") if least == most else f"{least} to {most} seeds"
+    data = _listed(list(dict.fromkeys(str(cell["data"]) for cell in good)))
+    devices = _listed(list(dict.fromkeys(str(cell["device_kind"]) for cell in good)))
+    return f"On {data} ({devices}, {seeds})"
+
+
+def _best(good: list[Cell]) -> str:
+    """Who is best, by how much over dense, and who cannot be told from it."""
+    best = max(good, key=_by_accuracy)
+    text = f"{best['label']} has the highest accuracy, {_accuracy(best)}"
+    if best["seeds_failed"]:
+        text += f" although {_count(best['seeds_failed'], 'seed')} of it failed"
+    if best["router"] != "dense":
+        text += f", {_over_dense(best)}"
+    near = [cell for cell in good if cell["standing"] == "near"]
+    below = [cell for cell in good if cell["standing"] == "below"]
+    if near:
+        runner_up = max(near, key=_by_accuracy)
+        text += f", and no difference is shown from {len(near)} of {_count(len(good) - 1, 'other cell')}"
+        return f"{text} (the nearest: {runner_up['label']}, {written(runner_up['accuracy'], 'share')})"
+    if below:
+        return f"{text}, and a difference is shown from each of {_count(len(below), 'other cell')}"
+    return f"{text}, and one seed cannot show a difference" if len(good) > 1 else text
+
+
+def _by_accuracy(cell: Cell) -> float:
+    return float(cell["accuracy"])
+
+
+def _accuracy(cell: Cell) -> str:
+    low, high = cell["accuracy_ci_low"], cell["accuracy_ci_high"]
+    return written_interval(cell["accuracy"], low, high, "share")
+
+
+def _over_dense(best: Cell) -> str:
+    gain, low, high = (100 * best[f"accuracy_vs_dense{end}"] for end in ("", "_ci_low", "_ci_high"))
+    if isnan(gain):
+        return "with no dense cell to compare"
+    text = f"{abs(gain):.1f} points {'above' if gain >= 0 else 'below'} dense"
+    if isnan(low):
+        return f"{text} (no interval)"
+    return f"{text} [{_points(low)}, {_points(high)}]" + (" (no difference shown)" if low <= 0 <= high else "")
+
+
+def _trend(frame: pd.DataFrame) -> list[str]:
+    """Whose accuracy rises or falls with the experts, and for whom neither is shown; empty if nobody's."""
+    slopes: list[Cell] = trends(prepared(frame)).to_dict("records")
+    rising = [row for row in slopes if row["low"] > 0]
+    falling = [row for row in slopes if row["high"] < 0]
+    rest = [str(row["router"]) for row in slopes if row["low"] <= 0 <= row["high"]]
+    texts = [
+        f"accuracy {word} with each doubling of the experts for {_listed([_slope(row) for row in rows])}"
+        for word, rows in (("rises", rising), ("falls", falling))
+        if rows
+    ]
+    if rest:
+        texts.append(f"no trend over the number of experts is shown for {_listed(rest)}")
+    return [", while ".join(texts)] if texts else []
+
+
+def _slope(row: Cell) -> str:
+    slope, low, high = (100 * row[key] for key in ("slope", "low", "high"))
+    return f"{row['router']} ({_points(slope)} points [{_points(low)}, {_points(high)}])"
+
+
+def _of_many(settings: list[list[Cell]]) -> str:
+    """Who leads how often, where models, data or devices differ."""
+    leaders = Counter(str(max(group, key=_by_accuracy)["router"]) for group in settings)
+    each = [f"{router} in {count}" for router, count in leaders.most_common()]
+    alone = sum({cell["standing"] for cell in group} == {"best", "below"} for group in settings)
+    return (
+        f"in {len(settings)} settings of model, data and device the highest accuracy is that of "
+        f"{_listed(each)}, with a difference shown from every other cell in {alone} of them"
+    )
+
+
+def _points(value: float) -> str:
+    """Percentage points with their sign; what rounds to nothing is +0.0."""
+    return f"{round(value, 1) + 0.0:+.1f}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _listed(items: list[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def _states(cells: list[Cell]) -> str:
+    """How often each state occurs: `3 oom, 1 timeout`."""
+    return ", ".join(f"{count} {status}" for status, count in Counter(c["status"] for c in cells).most_common())

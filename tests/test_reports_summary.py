@@ -1,0 +1,222 @@
+"""From seeds to cells to one sentence: numbers by hand, doubt where there is doubt."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_frames import suite_frame
+from rich.console import Console
+
+from moebench.errors import BadInput
+from moebench.reports.labels import cell_labels, shortened
+from moebench.reports.summary import headline, render_table, summarise
+from moebench.reports.trend import slope_per_doubling, trends
+
+
+def with_accuracies(accuracies: dict[str, list[float]]) -> pd.DataFrame:
+    """Cells of the suite, named `router/experts`, with these accuracies for seeds 0, 1, 2."""
+    frame = suite_frame(failed=())
+    names = frame["router"] + "/" + frame["experts"].astype(int).astype(str)
+    frame = frame[names.isin(list(accuracies))].reset_index(drop=True)
+    names = frame["router"] + "/" + frame["experts"].astype(int).astype(str)
+    frame["accuracy"] = [accuracies[name][seed] for name, seed in zip(names, frame["seed"].astype(int), strict=True)]
+    return frame
+
+
+def test_a_cell_is_the_mean_of_its_seeds_with_an_interval_around_it() -> None:
+    cells = summarise(with_accuracies({"soft/4": [0.95, 0.96, 0.98]}))
+    assert len(cells) == 1
+    cell = cells.iloc[0]
+    # (0.95 + 0.96 + 0.98) / 3 = 0.96333
+    assert cell["accuracy"] == pytest.approx(0.963333, abs=1e-6)
+    assert cell["accuracy_ci_low"] < 0.96 < cell["accuracy"] < 0.97 < cell["accuracy_ci_high"]
+    assert cell["seeds"] == 3
+    assert cell["label"] == "soft[experts=4]"
+
+
+def test_the_interval_of_a_time_is_that_of_its_samples() -> None:
+    cells = summarise(suite_frame()).set_index("label")
+    dense = cells.loc["dense"]
+    # The frame's dense step: 0.030 · (1 + 0.02) = 0.0306, bounds 0.98 and 1.03 times that.
+    assert dense["train_step_s"] == pytest.approx(0.0306)
+    assert dense["train_step_s_ci_low"] == pytest.approx(0.029988)
+    assert dense["train_step_s_ci_high"] == pytest.approx(0.031518)
+
+
+def test_cells_come_in_the_order_of_routers_and_experts() -> None:
+    labels = summarise(suite_frame().sample(frac=1, random_state=1))["label"].tolist()
+    assert labels[:3] == ["dense", "tokens-choice[experts=2]", "tokens-choice[experts=4]"]
+    assert labels[-1] == "soft[experts=16]"
+    assert len(labels) == 17
+
+
+def test_a_failed_cell_stays_with_its_reason() -> None:
+    cell = summarise(suite_frame(failed=("soft/8",))).set_index("label").loc["soft[experts=8]"]
+    assert (cell["status"], cell["seeds"], cell["seeds_failed"]) == ("oom", 0, 3)
+    assert "12.1 GB" in cell["status_reason"]
+    assert np.isnan(cell["accuracy"])
+    assert pd.isna(cell["standing"])
+
+
+def test_a_seed_that_diverged_is_counted_and_left_out_of_the_mean() -> None:
+    frame = with_accuracies({"dense/1": [0.96, 0.97, 0.98], "soft/4": [0.95, 0.97, 0.10]})
+    bad = (frame["router"] == "soft") & (frame["seed"] == 2)
+    frame.loc[bad, ["status", "status_reason"]] = ["diverged", "loss was NaN at step 7"]
+    cell = summarise(frame).set_index("label").loc["soft[experts=4]"]
+    assert cell["accuracy"] == pytest.approx(0.96)
+    assert (cell["status"], cell["seeds"], cell["seeds_failed"]) == ("ok", 2, 1)
+    assert cell["status_reason"] == "loss was NaN at step 7"
+    # Against dense over the two seeds that both have: (0.95 − 0.96 + 0.97 − 0.97) / 2 = −0.005.
+    assert cell["accuracy_vs_dense"] == pytest.approx(-0.005)
+
+
+def test_who_can_be_told_from_the_best() -> None:
+    cells = summarise(
+        with_accuracies(
+            {
+                "dense/1": [0.90, 0.91, 0.92],  # 0.05 below the best for every seed
+                "soft/4": [0.95, 0.96, 0.97],  # the best
+                "bpr/4": [0.96, 0.94, 0.96],  # now above, now below it
+            }
+        )
+    )
+    assert dict(zip(cells["router"], cells["standing"], strict=True)) == {
+        "dense": "below",
+        "bpr": "near",
+        "soft": "best",
+    }
+    soft = cells.set_index("router").loc["soft"]
+    assert soft["accuracy_vs_dense"] == pytest.approx(0.05)
+    assert soft["accuracy_vs_dense_ci_low"] == pytest.approx(0.05)
+
+
+def test_cells_are_compared_within_one_model_data_and_device_only() -> None:
+    frame = pd.concat([suite_frame(device="cpu"), suite_frame(device="NVIDIA H200")])
+    cells = summarise(frame)
+    assert (cells["standing"] == "best").sum() == 2
+    text = headline(frame)
+    assert "in 2 settings of model, data and device the highest accuracy is that of soft in 2" in text
+
+
+def test_the_headline_names_the_best_its_interval_and_its_doubt() -> None:
+    text = headline(
+        with_accuracies({"dense/1": [0.90, 0.91, 0.92], "soft/4": [0.95, 0.96, 0.97], "bpr/4": [0.96, 0.94, 0.96]})
+    )
+    assert text.startswith("On digits (cpu, 3 seeds), soft[experts=4] has the highest accuracy, 96.0 % [")
+    assert "5.0 points above dense [+5.0, +5.0]" in text
+    assert "no difference is shown from 1 of 2 other cells (the nearest: bpr[experts=4], 95.3 %)." in text
+    assert "\n" not in text
+
+
+def test_the_headline_says_when_dense_cannot_be_told_apart() -> None:
+    text = headline(with_accuracies({"dense/1": [0.95, 0.97, 0.96], "soft/4": [0.97, 0.96, 0.96]}))
+    assert "dense [" in text
+    assert "(no difference shown)" in text
+
+
+def test_one_seed_shows_no_difference() -> None:
+    text = headline(suite_frame(seeds=1))
+    assert "one seed cannot show a difference" in text
+    assert "(no interval)" in text
+
+
+def test_a_question_about_experts_is_answered_with_the_trend_first() -> None:
+    question = "Does quality keep rising as experts are added?"
+    text = headline(suite_frame(), question)
+    assert text.startswith("On digits (cpu, 3 seeds), accuracy rises with each doubling of the experts for ")
+    assert text.index("soft (+0.") < text.index("has the highest accuracy")
+    assert text.endswith("; 1 of 17 cells failed (1 oom).")
+
+
+def test_nothing_but_failures_is_no_answer() -> None:
+    frame = suite_frame()
+    frame["status"], frame["accuracy"] = "crashed", np.nan
+    assert headline(frame) == "No answer: none of 17 cells ended well (17 crashed)."
+
+
+def test_a_frame_without_rows_or_columns_is_refused() -> None:
+    with pytest.raises(BadInput, match="no rows"):
+        summarise(suite_frame().iloc[:0])
+    with pytest.raises(BadInput, match="lacks the column 'accuracy'; it has 'acuracy'"):
+        summarise(suite_frame().rename(columns={"accuracy": "acuracy"}).drop(columns="curve_accuracy"))
+    with pytest.raises(BadInput, match="lacks the column"):
+        summarise(pd.DataFrame())
+
+
+def test_the_slope_by_hand() -> None:
+    # log2 experts 1 2 3 4, y 0 2 2 4: Sxx 5, Sxy 6, slope 1.2; residuals −0.2 0.6 −0.6 0.2, their squares 0.8;
+    # error √(0.8 / 2 / 5) = 0.282843, times Student's 4.302653 for 2 degrees of freedom: 1.216974.
+    slope, low, high = slope_per_doubling(pd.Series([2.0, 4, 8, 16]), pd.Series([0.0, 2, 2, 4]))
+    assert (slope, low, high) == pytest.approx((1.2, -0.016974, 2.416974), abs=1e-6)
+
+
+@pytest.mark.parametrize("experts", [[2, 2, 4, 4, 4], [2, 4, 8]])
+def test_no_slope_through_two_levels_or_three_points(experts: list[float]) -> None:
+    slopes = slope_per_doubling(pd.Series(experts, dtype=float), pd.Series(range(len(experts)), dtype=float))
+    assert np.isnan(slopes).all()
+
+
+@given(st.lists(st.floats(0, 1), min_size=12, max_size=12), st.floats(-0.1, 0.1))
+def test_adding_a_straight_line_adds_its_slope(noise: list[float], rise: float) -> None:
+    experts = pd.Series([2.0, 4, 8, 16] * 3)
+    before = slope_per_doubling(experts, pd.Series(noise))
+    after = slope_per_doubling(experts, pd.Series(noise) + rise * np.log2(experts))
+    assert np.array(after) - np.array(before) == pytest.approx(rise, abs=1e-9)
+
+
+def test_trends_leave_dense_and_failed_rows_out() -> None:
+    slopes = trends(suite_frame()).set_index("router")
+    assert "dense" not in slopes.index
+    assert slopes.loc["bpr", "points"] == 9
+    assert slopes.loc["soft", "points"] == 12
+    # The frame was drawn with a rise of 0.006 for each doubling.
+    assert slopes.loc["soft", "low"] < 0.006 < slopes.loc["soft", "high"]
+
+
+def test_labels_say_just_what_tells_cells_apart() -> None:
+    cells = pd.DataFrame(
+        {
+            "router": ["dense", "soft", "soft", "soft", "bpr", "bpr", "hash", "hash"],
+            "experts": [1.0, 4, 8, 8, 4, 4, 4, 4],
+            "cell_id": ["a1", "b2", "c3", "d4", "e5", "f6", "0123456789", "abcdefghij"],
+            "top_k": [None, None, None, None, 1.0, 1.0, None, None],
+            "capacity_factor": [None, None, 1.0, 1.0, 1.05, 2.0, None, None],
+            "config": [
+                *(json.dumps({"options": {"norm": norm}}) for norm in (None, True, True, False, True, True)),
+                *("not JSON", None),
+            ],
+        }
+    )
+    assert cell_labels(cells).tolist() == [
+        "dense",
+        "soft[experts=4]",
+        "soft[experts=8,norm=True]",
+        "soft[experts=8,norm=False]",
+        "bpr[experts=4,capacity_factor=1.05]",
+        "bpr[experts=4,capacity_factor=2]",
+        "hash[experts=4,cell=01234567]",
+        "hash[experts=4,cell=abcdefgh]",
+    ]
+
+
+def test_a_long_name_loses_its_middle() -> None:
+    assert shortened("abcdefghij", 10) == "abcdefghij"
+    # 7 characters remain beside the ellipsis: 3 in front, 4 behind.
+    assert shortened("abcdefghij", 8) == "abc…ghij"
+
+
+def test_the_table_shows_brackets_as_they_are() -> None:
+    frame = suite_frame()
+    frame.loc[frame["router"] == "soft", "router"] = "[red]sóft"
+    console = Console(width=140, record=True)
+    with console.capture() as capture:
+        console.print(render_table(summarise(frame)))
+    text = capture.get()
+    assert "● [red]sóft[experts=16]" in text
+    assert "bpr[experts=16] 0 of 3 seeds" in text
+    assert "oom" in text
+    assert "+0.0" in text
+    assert "-0.0 [" not in text
