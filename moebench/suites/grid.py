@@ -1,0 +1,160 @@
+"""The grid: entries whose lists are multiplied out, one cell for each product, and choosing among them."""
+
+import itertools
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from moebench.errors import BadInput, unknown
+from moebench.specification import CellSpec, Scalar
+from moebench.suites import yaml_source
+from moebench.suites.validation import describe, first_mistake
+from moebench.suites.yaml_source import Location, Source
+
+CELL_KEYS = CellSpec.keys()
+MAX_CELLS = 10_000
+_MAX_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the grid, and where its values stand if they come from a file."""
+
+    spec: CellSpec
+    source: Source | None = None
+    entry: Location = ()
+    profile: Location = ()
+
+    def error(self, message: str, key: str | None = None) -> BadInput:
+        """A mistake in this cell, with file and line where there is a file."""
+        if self.source is None:
+            return BadInput(message, key=key)
+        return self.source.error(place(self.source, key, self.entry, self.profile), message)
+
+
+def place(source: Source, key: str | None, *around: Location) -> Location:
+    """Where the value of `key` stands: in the first of these mappings that has it, else the first mapping."""
+    within = (at for at in around if key is not None and (*at, key) in source.lines)
+    at = next(within, None)
+    return around[0] if at is None or key is None else (*at, key)
+
+
+def expand(entry: Mapping[str, Any]) -> Iterator[dict[str, Scalar]]:
+    """Every product of the entry's lists, the first key varying slowest; a lone value is a list of one."""
+    lists = [value if isinstance(value, list) else [value] for value in entry.values()]
+    size = math.prod(len(values) for values in lists)
+    if size > MAX_CELLS:
+        raise BadInput(f"the entry spans {size:,} cells; a suite may have {MAX_CELLS:,}.")
+    for point in itertools.product(*lists):
+        yield dict(zip(entry, point, strict=True))
+
+
+def build_spec(values: Mapping[str, Any]) -> CellSpec:
+    """The specification of one cell; keys that are not `CellSpec`'s are options of its router.
+
+    Raises BadInput with the key at fault.
+    """
+    known = (*CELL_KEYS, "seeds")
+    options = {key: value for key, value in values.items() if key not in known}
+    for key, value in options.items():
+        if isinstance(value, list | dict):
+            raise BadInput(f"'{key}' should be one value, not {describe(value)}.", key=key)
+    fields = {key: value for key, value in values.items() if key in known}
+    if "router" not in fields:
+        raise BadInput("the key 'router' is missing.")
+    if "seeds" in fields:
+        fields["seeds"] = check_seeds(fields["seeds"])
+    try:
+        return CellSpec(options=options, **fields)
+    except ValidationError as error:
+        place, sentence = first_mistake(error, known)
+        raise BadInput(sentence, key=str(place[0])) from error
+
+
+def check_seeds(seeds: Any) -> tuple[int, ...]:
+    """Seeds as a tuple: at least one, whole numbers from 0 to 2³¹ − 1, each once."""
+    if not isinstance(seeds, list | tuple):
+        raise BadInput(f"'seeds' should be a list such as [0, 1, 2], not {describe(seeds)}.", key="seeds")
+    if not seeds:
+        raise BadInput("'seeds' is empty; give at least one, such as [0].", key="seeds")
+    for seed in seeds:
+        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= _MAX_SEED:
+            raise BadInput(f"a seed is a whole number from 0 to {_MAX_SEED}, not {describe(seed)}.", key="seeds")
+        if seeds.count(seed) > 1:
+            raise BadInput(f"the seed {seed} stands twice in 'seeds'.", key="seeds")
+    return tuple(seeds)
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Seeds written on the command line as 0,1,2."""
+    return check_seeds([yaml_source.parse_scalar(part) for part in text.split(",")])
+
+
+def parse_cell(text: str) -> dict[str, Scalar]:
+    """A cell written as soft[experts=16,slots_per_expert=1]: the values of an entry of a suite."""
+    match = re.fullmatch(r"\s*([^\[\]=,\s]+)\s*(?:\[([^\[\]]*)\])?\s*", text)
+    if match is None:
+        raise BadInput(f"'{text}' is no cell; write a router with its options, such as 'soft[experts=16]'.")
+    values: dict[str, str] = {}
+    key = ""
+    for part in filter(None, (match[2] or "").split(",")):
+        before, equals, after = part.partition("=")
+        if equals:
+            key = before.strip()
+            if key in values or key == "router":
+                raise BadInput(f"'{text}' gives '{key}' twice.", key=key)
+            values[key] = after.strip()
+        elif key:  # a value with commas of its own, such as moe_layers=2,3
+            values[key] += "," + part.strip()
+        else:
+            raise BadInput(f"'{part}' in '{text}' is no option; write key=value, such as 'soft[experts=16]'.")
+    return {"router": match[1], **{name: yaml_source.parse_scalar(value) for name, value in values.items()}}
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Keeps the cells whose `key` has one of the `values`."""
+
+    key: str
+    values: tuple[Scalar, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "Filter":
+        """A filter written as router=soft or experts=2,4."""
+        key, equals, values = text.partition("=")
+        if not (equals and key.strip() and values.strip()):
+            raise BadInput(f"'{text}' is no filter; write key=value or key=value,value, such as 'router=soft'.")
+        return cls(key.strip(), tuple(yaml_source.parse_scalar(value) for value in values.split(",")))
+
+    def keeps(self, spec: CellSpec) -> bool:
+        """Whether the cell has one of the values; a cell without the key is not kept."""
+        return _values(spec).get(self.key) in self.values
+
+
+def choose(specs: Sequence[CellSpec], filters: Iterable[Filter]) -> list[int]:
+    """Positions of the specifications that every filter keeps.
+
+    Raises BadInput for a key or a value that no cell has, and when the filters together leave nothing.
+    """
+    filters = list(filters)
+    for chosen in filters:
+        keys = sorted({key for spec in specs for key in _values(spec)})
+        if chosen.key not in keys:
+            raise unknown("key in --filter", chosen.key, keys)
+        found = {_values(spec).get(chosen.key) for spec in specs} - {None}
+        for value in chosen.values:
+            if value not in found:
+                raise unknown(f"value of '{chosen.key}' in --filter", str(value), map(str, found))
+    kept = [index for index, spec in enumerate(specs) if all(chosen.keeps(spec) for chosen in filters)]
+    if not kept:
+        raise BadInput("no cell passes all of the filters together; `--dry-run` without them lists the cells.")
+    return kept
+
+
+def _values(spec: CellSpec) -> dict[str, Any]:
+    """Everything that a cell was given, options and other keys alike."""
+    return {**{key: getattr(spec, key) for key in CELL_KEYS}, **spec.options}

@@ -1,0 +1,149 @@
+"""The suite file: a question, the sizes it can be asked at, and the grid of cells that answers it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from moebench.errors import BadInput, unknown
+from moebench.specification import CellSpec
+from moebench.suites import yaml_source
+from moebench.suites.grid import CELL_KEYS, MAX_CELLS, Cell, build_spec, expand, place
+from moebench.suites.validation import describe, first_mistake
+from moebench.suites.yaml_source import Location, Source
+
+Figure = Literal["pareto", "scaling"]
+
+DEFAULT_TIME_LIMIT_S = 3600.0
+_PROFILE_KEYS = (*(key for key in CELL_KEYS if key != "router"), "seeds", "time_limit_s", "cells")
+
+
+class _File(BaseModel):
+    """The top level of a suite file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    question: str = Field(min_length=1)
+    profiles: dict[str, dict[str, Any]] = Field(min_length=1)
+    cells: list[dict[str, Any]] = Field(min_length=1)
+    figures: list[Figure] = ["pareto", "scaling"]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One size of a suite."""
+
+    name: str
+    time_limit_s: float
+    """Seconds that a cell may take before it is stopped."""
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A validated suite file."""
+
+    name: str
+    question: str
+    figures: tuple[Figure, ...]
+    profiles: Mapping[str, Profile]
+    source: Source
+
+    def profile(self, name: str) -> Profile:
+        """The profile of that name; BadInput names the nearest one."""
+        if name not in self.profiles:
+            raise unknown(f"profile of suite '{self.name}'", name, self.profiles)
+        return self.profiles[name]
+
+    def profile_for(self, platform: str) -> Profile:
+        """The profile for a platform as JAX names it; an accelerator without one of its own takes gpu's."""
+        if platform in self.profiles:
+            return self.profiles[platform]
+        if platform != "cpu" and "gpu" in self.profiles:
+            return self.profiles["gpu"]
+        names = ", ".join(self.profiles)
+        raise BadInput(f"suite '{self.name}' has no profile for the platform '{platform}'; give --profile: {names}.")
+
+
+def load(path: Path) -> Suite:
+    """Read and validate a suite file, all of its profiles included.
+
+    Raises BadInput that names the file, the line and the key.
+    """
+    return validate(yaml_source.read(path))
+
+
+def validate(source: Source) -> Suite:
+    """The same as `load`, for a file that has been read."""
+    if not isinstance(source.data, dict):
+        shown = "empty" if source.data is None else describe(source.data)
+        raise source.error((), f"a suite is a mapping with the keys {', '.join(_File.model_fields)}, not {shown}.")
+    try:
+        file = _File.model_validate(source.data)
+    except ValidationError as error:
+        at, sentence = first_mistake(error, _File.model_fields)
+        raise source.error(at, sentence) from error
+    profiles = {name: _profile(source, name, values) for name, values in file.profiles.items()}
+    return Suite(file.name, file.question.strip(), tuple(file.figures), profiles, source)
+
+
+def _profile(source: Source, name: str, values: Mapping[str, Any]) -> Profile:
+    at: Location = ("profiles", name)
+    for key, value in values.items():
+        if key not in _PROFILE_KEYS:
+            hint = str(unknown("key", key, _PROFILE_KEYS))
+            raise source.error((*at, key), f"{hint} (an option of a router belongs under 'cells')")
+        if isinstance(value, list | dict) and key not in ("seeds", "cells"):
+            raise source.error(
+                (*at, key),
+                f"'{key}' of a profile should be one value, not {describe(value)}; lists go under 'cells'.",
+            )
+    limit = values.get("time_limit_s", DEFAULT_TIME_LIMIT_S)
+    if not isinstance(limit, int | float) or isinstance(limit, bool) or limit <= 0:
+        raise source.error(
+            (*at, "time_limit_s"), f"'time_limit_s' should be seconds greater than 0, not {describe(limit)}."
+        )
+    cells_at: Location = (*at, "cells") if "cells" in values else ("cells",)
+    entries = values.get("cells", source.data["cells"])
+    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
+        raise source.error(cells_at, "'cells' should be a list of mappings, each with a router.")
+    defaults = {key: value for key, value in values.items() if key not in ("time_limit_s", "cells")}
+    return Profile(name, float(limit), _cells(source, entries, cells_at, defaults, at))
+
+
+def _cells(
+    source: Source, entries: list[Any], cells_at: Location, defaults: Mapping[str, Any], profile_at: Location
+) -> tuple[Cell, ...]:
+    """All cells of all entries, in the file's order; each only once."""
+    cells: list[Cell] = []
+    first: dict[str, Cell] = {}
+    for index, entry in enumerate(entries):
+        at: Location = (*cells_at, index)
+        for key, value in entry.items():
+            if value == []:
+                raise source.error((*at, key), f"the list of '{key}' is empty, so the entry spans no cell.")
+            if key == "seeds":
+                raise source.error((*at, key), "'seeds' belongs to a profile: every cell runs the same seeds.")
+        for spec in _specs(source, entry, at, defaults, profile_at):
+            cell = Cell(spec, source, at, profile_at)
+            same = first.setdefault(json.dumps(spec.as_json(), sort_keys=True), cell)
+            if same is not cell:
+                line = source.line(same.entry)
+                raise cell.error(f"a cell of '{spec.router}' stands in line {line} already; leave one out.")
+            cells.append(cell)
+            if len(cells) > MAX_CELLS:
+                raise source.error(cells_at, f"the suite spans more than {MAX_CELLS:,} cells.")
+    return tuple(cells)
+
+
+def _specs(
+    source: Source, entry: Mapping[str, Any], at: Location, defaults: Mapping[str, Any], profile_at: Location
+) -> list[CellSpec]:
+    try:
+        return [build_spec({**defaults, **values}) for values in expand(entry)]
+    except BadInput as error:
+        raise source.error(place(source, error.key, at, profile_at), str(error)) from error
