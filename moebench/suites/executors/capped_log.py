@@ -1,0 +1,40 @@
+"""A log file that keeps the beginning and the end of what was printed, however much that was."""
+
+from pathlib import Path
+
+HEAD_BYTES = 1 << 20
+TAIL_BYTES = 1 << 16
+
+
+class CappedLog:
+    """Writes the first megabyte as it comes; of the rest, the last 64 KiB when it is closed."""
+
+    def __init__(self, path: str | Path) -> None:
+        self._file = open(path, "wb", buffering=0)  # noqa: SIM115 (closed by close)
+        self._room = HEAD_BYTES
+        self._tail = b""
+        self._left_out = 0
+
+    def write(self, printed: bytes) -> None:
+        """Take what was printed. A full disk ends the log, not the cell."""
+        head, rest = printed[: self._room], printed[self._room :]
+        try:
+            self._file.write(head)
+        except OSError:
+            self._room = 0
+            return
+        self._room -= len(head)
+        kept = self._tail + rest
+        self._tail = kept[-TAIL_BYTES:]
+        self._left_out += len(kept) - len(self._tail)
+
+    def close(self) -> None:
+        """Write the end of what was printed, and how much before it was left out."""
+        try:
+            if self._left_out:
+                self._file.write(f"\n[... {self._left_out:,} bytes left out ...]\n".encode())
+            self._file.write(self._tail)
+        except OSError:
+            pass
+        finally:
+            self._file.close()

@@ -1,0 +1,97 @@
+"""A cell program without jax, for tests of what runs cells; `behave` among the options makes it misbehave."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROUTERS = {"dense": {}, "soft": {"experts": None}, "bpr": {"experts": None, "top_k": 1}}
+
+
+def environment() -> dict[str, Any]:
+    devices = int(os.environ.get("FAKE_DEVICES", "1"))
+    platform = os.environ.get("FAKE_PLATFORM", "cpu")
+    return {"platform": platform, "device_kind": "fake", "device_count": devices, "hostname": "test"}
+
+
+def resolve(specs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [_resolve(spec) for spec in specs]
+
+
+def _resolve(spec: dict[str, Any]) -> dict[str, Any]:
+    if spec["router"] not in ROUTERS:
+        return {"error": f"unknown router '{spec['router']}': did you mean 'soft'?", "key": "router"}
+    for key in spec["options"]:
+        if key not in ("experts", "top_k", "behave"):
+            return {"error": f"unknown option of router '{spec['router']}' '{key}'", "key": key}
+    asked = {key: value for key, value in spec.items() if key != "seeds"}
+    cell_id = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+    options = ",".join(f"{key}={value}" for key, value in spec["options"].items())
+    inputs = {"router": spec["router"], "model": spec["model"], "data": spec["data"], "steps": spec["steps"]}
+    return {
+        "cell_id": cell_id,
+        "fingerprint": os.environ.get("FAKE_FINGERPRINT", "first"),
+        "label": f"{spec['router']}[{options}]" if options else spec["router"],
+        "inputs": {**inputs, "experts": spec["options"].get("experts", 1), "config": json.dumps(asked)},
+    }
+
+
+def main(argv: list[str]) -> int:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from moebench.results.schema import SCHEMA, SCHEMA_VERSION
+
+    asked = json.loads(Path(argv[0]).read_text(encoding="utf-8"))
+    spec, identity = asked["spec"], asked["identity"]
+    misbehave(spec["options"].get("behave"))
+    inputs = _resolve(spec)["inputs"]
+    rows = [
+        {
+            **identity,
+            **inputs,
+            **environment(),
+            "schema_version": SCHEMA_VERSION,
+            "seed": seed,
+            "status": "ok",
+            "accuracy": 0.9 + 0.01 * seed,
+            "cell_wall_s": 0.1,
+        }
+        for seed in spec["seeds"]
+    ]
+    out = Path(argv[1])
+    hidden = out.with_name(f".{out.name}")
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), hidden)
+    hidden.replace(out)
+    print("wrote", len(rows), "rows on", os.environ.get("CUDA_VISIBLE_DEVICES"))
+    return 0
+
+
+def misbehave(how: str | None) -> None:
+    if how == "crash":
+        raise ValueError("planted crash")
+    if how == "hang":
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        print("pids", os.getpid(), child.pid, flush=True)
+        time.sleep(60)
+    if how == "segv":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if how == "exit":
+        os._exit(0)
+    if how == "shout":
+        print("first words")
+        for _ in range(64):
+            sys.stdout.write("x" * (1 << 20))
+        print("\nlast words")
+        sys.exit(3)
+    if how == "memory":
+        raise MemoryError("planted")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
