@@ -1,1 +1,34 @@
+"""Routing strategies: tokens in, a Routing out."""
 
+from moebench.routers.dense import Dense
+from moebench.routers.experts_choice import ExpertsChoice
+from moebench.routers.health import RoutingCounts
+from moebench.routers.registry import check_options, create, find, names, options, register, slots_per_expert, summary
+from moebench.routers.router import Router, RoutingFlops
+from moebench.routers.routing import Routing, SlotRouting, SoftRouting
+from moebench.routers.soft import Soft
+from moebench.routers.sparse import SparseRouter
+from moebench.routers.tokens_choice import BatchPrioritized, TokensChoice
+
+__all__ = [
+    "BatchPrioritized",
+    "Dense",
+    "ExpertsChoice",
+    "Router",
+    "Routing",
+    "RoutingCounts",
+    "RoutingFlops",
+    "SlotRouting",
+    "Soft",
+    "SoftRouting",
+    "SparseRouter",
+    "TokensChoice",
+    "check_options",
+    "create",
+    "find",
+    "names",
+    "options",
+    "register",
+    "slots_per_expert",
+    "summary",
+]

@@ -1,0 +1,36 @@
+"""Experts Choice (2202.09368): every expert chooses its best tokens."""
+
+import jax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from moebench.errors import BadInput
+from moebench.routers.registry import register
+from moebench.routers.routing import Routing
+from moebench.routers.sparse import SparseRouter, softmax
+
+
+@register("experts-choice")
+class ExpertsChoice(SparseRouter):
+    """Experts Choice: each expert takes the tokens with its largest gates, all slots are filled (2202.09368).
+
+    gates = softmax over the experts of x·kernel; each expert takes its top round(S·k·C/E) tokens, with k = `top_k`
+    the experts a token meets on average; the combine weight is the gate. A token may be taken by several experts
+    or by none. Equal gates: the earlier token. There is no auxiliary loss.
+    """
+
+    def __call__(
+        self,
+        tokens: Float[Array, "group token dim"],
+        *,
+        noise_key: PRNGKeyArray | None = None,
+    ) -> Routing:
+        gates = softmax(self.logits(tokens))
+        slots = self.slots(tokens.shape[1])
+        if slots > tokens.shape[1]:
+            raise BadInput(
+                f"router '{self.name}': {slots} slots for each expert are more than the {tokens.shape[1]} tokens of a "
+                f"group; lower capacity_factor={self.capacity_factor} or top_k={self.top_k}.",
+                key="capacity_factor",
+            )
+        token = jax.lax.top_k(gates.swapaxes(1, 2), slots)[1]
+        return self.fill(gates, token, weights=gates, demand=gates.sum((0, 1)), choices=0, losses={})

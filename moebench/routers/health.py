@@ -1,0 +1,67 @@
+"""The health of a routing: sums that add up over batches, and the ratios that people read.
+
+The definitions hold for hard and soft routers alike, so that one table compares them.
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class RoutingCounts:
+    """What one call of a router did, as sums: adding two of them describes both calls together."""
+
+    tokens: Float[Array, ""]
+    """Tokens routed."""
+    unprocessed: Float[Array, ""]
+    """Tokens that no expert processed."""
+    choices: Float[Array, ""]
+    """(token, choice) pairs asked for; 0 where tokens do not choose."""
+    refused: Float[Array, ""]
+    """Of those, pairs over capacity."""
+    load: Float[Array, "expert"]
+    """Tokens that each expert processed; soft routers: combine weight it got."""
+    demand: Float[Array, "expert"]
+    """The same before capacity; where tokens do not choose, the gates' sum."""
+    entropy: Float[Array, ""]
+    """Sum over tokens of the entropy of the token's gates, in nats."""
+    filled: Float[Array, ""]
+    """Slots that held a token."""
+    slots: Float[Array, ""]
+    """All slots."""
+    low_mass: Float[Array, ""]
+    """Soft routers: tokens whose dispatch weights sum to less than 0.25. NaN for others."""
+    slot_spread: Float[Array, ""]
+    """Soft routers: sum over slots of the tokens that carry 90 % of the slot's weight. NaN for others."""
+
+    def __add__(self, other: "RoutingCounts") -> "RoutingCounts":
+        total: RoutingCounts = jax.tree.map(jnp.add, self, other)
+        return total
+
+    def metrics(self) -> dict[str, Array]:
+        """The ratios, named as the columns of the result table; NaN where one has no meaning."""
+        experts = self.load.shape[0]
+        mean_load = self.load.mean()
+        return {
+            "dropped_tokens": self.unprocessed / self.tokens,
+            "dropped_assignments": self.refused / self.choices,
+            "load_cv": self.load.std() / mean_load,
+            # 2408.15664, section 3.1: 0 is perfect balance.
+            "max_violation": self.load.max() / mean_load - 1,
+            "router_entropy": self.entropy / self.tokens / jnp.log(experts),
+            "dead_experts": (self.load == 0).mean(),
+            "slot_utilisation": self.filled / self.slots,
+            "dispatch_mass_low": self.low_mass / self.tokens,
+            "tokens_per_slot_90": self.slot_spread / self.slots,
+            "expert_load": self.load / self.tokens,
+            "expert_demand": self.demand / self.tokens,
+        }
+
+
+def gate_entropy(gates: Float[Array, "group token expert"]) -> Float[Array, ""]:
+    """Entropy of each token's gates in nats, summed over all tokens; 0·log 0 is 0."""
+    return jax.scipy.special.entr(gates).sum()

@@ -1,0 +1,59 @@
+"""Soft MoE (2308.00951): every slot is a weighted mean of all tokens, every output a weighted mean of all slots."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from moebench.routers.registry import register
+from moebench.routers.router import Router, RoutingFlops, at_least_float32
+from moebench.routers.routing import Routing, SoftRouting
+
+
+@register("soft")
+class Soft(Router):
+    """Soft MoE: slots are mixtures of all tokens, outputs mixtures of all slots; nothing is dropped (2308.00951).
+
+    logits = l2norm(x)·(scale·l2norm(phi)); dispatch = softmax over the tokens, combine = softmax over all slots of
+    all experts, from the same logits, in float32. The normalised tokens serve the logits only: the slots mix the
+    tokens as they are. `slots_per_expert` is for one group, which is one image unless a layer says otherwise.
+    """
+
+    group_images = 1
+
+    experts: int
+    slots_per_expert: int = 1
+
+    def check(self) -> None:
+        self.require(self.experts >= 1, "experts", "must be at least 1")
+        self.require(self.slots_per_expert >= 1, "slots_per_expert", "must be at least 1")
+
+    def setup(self, dim: int, rngs: nnx.Rngs) -> None:
+        shape = (dim, self.experts, self.slots_per_expert)
+        self.phi = nnx.Param(jax.random.normal(rngs.params(), shape) / jnp.sqrt(dim))
+        self.scale = nnx.Param(jnp.ones(()))
+
+    def __call__(
+        self,
+        tokens: Float[Array, "group token dim"],
+        *,
+        noise_key: PRNGKeyArray | None = None,
+    ) -> Routing:
+        precise = at_least_float32(tokens)
+        phi, scale = self.phi[...].astype(precise.dtype), self.scale[...].astype(precise.dtype)
+        logits = jnp.einsum("gsd,dep->gsep", l2_normalise(precise, -1), scale * l2_normalise(phi, 0))
+        combine = jax.nn.softmax(logits, axis=(2, 3))
+        return SoftRouting(
+            gates=combine.sum(-1),
+            dispatch_weights=jax.nn.softmax(logits, axis=1),
+            combine_weights=combine,
+        )
+
+    def flops(self, group_tokens: int, dim: int) -> RoutingFlops:
+        pairs = group_tokens * self.experts * self.slots_per_expert
+        return RoutingFlops(router=2 * pairs * dim, dispatch_combine=2 * 2 * pairs * dim)
+
+
+def l2_normalise(x: Float[Array, "*shape"], axis: int) -> Float[Array, "*shape"]:
+    """x over its length along an axis, with the authors' code's small term, which keeps the gradient finite at 0."""
+    return x * jax.lax.rsqrt(jnp.square(x).sum(axis, keepdims=True) + 1e-6)
