@@ -1,1 +1,33 @@
+"""The result table: its schema, writing it without ever losing a row, and reading it back as one frame.
 
+    store = Store("results", "scaling-experts")
+    write_rows(rows, store.cell_file(run_id, cell_id))     # one file for each finished cell
+    store.finished()                                       # what need not be done again
+    store.seal(run_id)                                     # one file for each run
+    frame = load("results", "scaling-experts")             # one row for each cell and seed
+
+`pandas.read_parquet("results/scaling-experts")` gives the sealed rows of a suite without any of this code. pandas is
+imported by `load` only.
+"""
+
+from moebench.results.files import Problem, publishing, write_rows
+from moebench.results.loading import UnreadableFileWarning, gather, load
+from moebench.results.schema import COLUMNS, SCHEMA, SCHEMA_VERSION, STATUSES, Column
+from moebench.results.store import Finished, Store, suite_names
+
+__all__ = [
+    "COLUMNS",
+    "SCHEMA",
+    "SCHEMA_VERSION",
+    "STATUSES",
+    "Column",
+    "Finished",
+    "Problem",
+    "Store",
+    "UnreadableFileWarning",
+    "gather",
+    "load",
+    "publishing",
+    "suite_names",
+    "write_rows",
+]

@@ -86,7 +86,12 @@ COLUMNS: tuple[Column, ...] = (
         ("flops_dispatch_combine", _NUMBER, "FLOPs", "of the same: moving tokens to slots and back"),
         ("flops_experts", _NUMBER, "FLOPs", "of the same: the experts' MLPs, empty slots included"),
         ("flops_padding", _NUMBER, "FLOPs", "of flops_experts: slots that stayed empty in the evaluation"),
-        ("flops_forward_hlo", _NUMBER, "FLOPs", "forward pass for one image as the compiler counts it, null if it cannot"),
+        (
+            "flops_forward_hlo",
+            _NUMBER,
+            "FLOPs",
+            "forward pass for one image as the compiler counts it, null if it cannot",
+        ),
     ),
     *_group(
         "time",
@@ -118,7 +123,12 @@ COLUMNS: tuple[Column, ...] = (
         ("slot_utilisation", _NUMBER, "share", "filled slots / all slots"),
         ("dispatch_mass_low", _NUMBER, "share", "soft routers: tokens whose dispatch weights sum to less than 0.25"),
         ("tokens_per_slot_90", _NUMBER, "tokens", "soft routers: tokens that carry 90 % of a slot's weight, mean"),
-        ("expert_load", _PER_LAYER_AND_EXPERT, "share", "tokens processed by each expert / tokens, by layer and expert"),
+        (
+            "expert_load",
+            _PER_LAYER_AND_EXPERT,
+            "share",
+            "tokens processed by each expert / tokens, by layer and expert",
+        ),
         ("expert_demand", _PER_LAYER_AND_EXPERT, "share", "the same before capacity: tokens that asked for the expert"),
     ),
     *_group(

@@ -1,0 +1,63 @@
+"""Which rows count: of all attempts at a cell and seed, the newest.
+
+Attempts are ordered by their number, then by run (run ids sort by time), then by the time they began; of equal
+copies the last one given counts. The order is total, so that readers and writers that never speak to each other
+agree on it.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+KEY = ("suite", "cell_id", "seed")
+"""What one row of the result table stands for."""
+IDENTITY = (*KEY, "attempt", "run_id")
+"""What tells one row from every other that was ever written."""
+_ORDER = ("attempt", "run_id", "started_at")
+NEEDED = (*IDENTITY, "started_at")
+"""Columns that the functions here read."""
+
+
+def newest(table: pa.Table) -> NDArray[np.bool_]:
+    """bool[rows]: whether a row is the newest attempt at its cell and seed."""
+    return _last(codes(table, KEY), [_ranks(table.column(name)) for name in _ORDER])
+
+
+def distinct(table: pa.Table) -> NDArray[np.bool_]:
+    """bool[rows]: false for all but the last of equal copies of a row."""
+    return _last(codes(table, IDENTITY), [])
+
+
+def codes(table: pa.Table, columns: Sequence[str]) -> NDArray[np.int64]:
+    """int[rows]: equal numbers for rows that are equal in `columns`, null being a value like any other."""
+    combined = np.zeros(table.num_rows, np.int64)
+    for name in columns:
+        ranks = _ranks(table.column(name))
+        combined = combined * (int(ranks.max(initial=0)) + 1) + ranks
+        # Back to 0, 1, 2, … lest the product of several columns outgrow 64 bits.
+        combined = np.unique(combined, return_inverse=True)[1].astype(np.int64)
+    return combined
+
+
+def _ranks(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """int[rows]: the place of each value among the column's sorted values; 0 for null."""
+    encoded = column.combine_chunks().dictionary_encode()
+    order = pc.sort_indices(encoded.dictionary).to_numpy()
+    ranks = np.empty(len(order) + 1, np.int64)
+    ranks[order] = np.arange(1, len(order) + 1)
+    ranks[-1] = 0
+    places: NDArray[np.int32] = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return ranks[places]
+
+
+def _last(groups: NDArray[np.int64], order: Sequence[NDArray[np.int64]]) -> NDArray[np.bool_]:
+    """bool[rows]: whether a row is the last of its group by `order`, the first of which counts most."""
+    # lexsort takes the most important key last, and keeps the rows' own order where all keys are equal.
+    by_group = np.lexsort((*reversed(order), groups))
+    ends = np.append(np.diff(groups[by_group]) != 0, True) if len(groups) else np.zeros(0, np.bool_)
+    result = np.zeros(len(groups), np.bool_)
+    result[by_group[ends]] = True
+    return result

@@ -1,0 +1,135 @@
+"""How finished cells become sealed files, with many writers, without locks, whoever dies when.
+
+Each file name has one writer, nothing is changed in place, and what two writers may do at once comes to the same in
+any order:
+
+- A row leaves a sealed file only where a greater one, in the total order of `attempts`, is on the disk. The greatest
+  is therefore never lost, and repeating a step changes nothing.
+- Before rows leave a sealed file, those that are not mere copies are written to `_superseded/`.
+- A cell's file is removed only when its rows are in sealed or superseded files.
+- The new sealed file is complete under its temporary name before the rows it replaces leave, and is renamed
+  directly after; so the folder never shows a cell and seed twice, and nothing is moved when the disk is full.
+- Two writers may take in the same cells or undo each other's removal. Each looks again after its last write until
+  nothing is left to remove, so the last one to write leaves the folder clean.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from moebench.results.attempts import IDENTITY, NEEDED, codes, distinct, newest
+from moebench.results.files import TEMPORARY, publishing, read_file, read_files, write_parquet, write_table
+
+if TYPE_CHECKING:
+    from moebench.results.store import Store
+
+_TRIES = 20
+_STALE_S = 24 * 3600
+
+
+def seal(store: "Store", run_id: str | None) -> Path | None:
+    """`Store.seal`, or `Store.seal_leftovers` where `run_id` is None."""
+    cells, store.unreadable = read_files(store.cell_files())
+    path = add(store, pa.concat_tables(cells.values(), promote_options="default"), run_id) if cells else None
+    if path is None:
+        _settle(store)
+    for own in cells.keys() & store.cell_files(run_id):
+        own.unlink(missing_ok=True)
+    _sweep(store, run_id)
+    return path
+
+
+def add(store: "Store", table: pa.Table, run_id: str | None = None) -> Path | None:
+    """`Store.add`; the file is named after `run_id` where that run has none yet."""
+    sealed, _ = read_files(store.sealed_files(), NEEDED)
+    superseded, _ = read_files(store.superseded_files(), NEEDED)
+    table = table.filter(distinct(table))
+    table = table.filter(_unknown(table, [*sealed.values(), *superseded.values()]))
+    current = _masks(newest, [*sealed.values(), table])[-1]
+    if not current.all():
+        write_table(table.filter(~current), _unique(store.superseded_folder, "late"))
+    table = table.filter(current)
+    if not table.num_rows:
+        return None
+    own = store.folder / f"{run_id}.parquet"
+    path = (
+        own
+        if run_id and not own.exists()
+        else _unique(store.folder, max(filter(None, table["run_id"].to_pylist()), default="unnamed"))
+    )
+    with publishing(path) as temporary:
+        write_parquet(table.sort_by([(name, "ascending") for name in ("started_at", "cell_id", "seed")]), temporary)
+        _supersede(store, table)
+    _settle(store)
+    return path
+
+
+def _settle(store: "Store") -> None:
+    for _ in range(_TRIES):
+        if not _supersede(store, None):
+            break
+
+
+def _supersede(store: "Store", arriving: pa.Table | None) -> bool:
+    """Move what sealed or arriving rows replace out of the sealed files; whether there was anything to move."""
+    sealed, _ = read_files(store.sealed_files(), NEEDED)
+    others = [] if arriving is None else [arriving]
+    crowded = [
+        path for path, mask in zip(sealed, _masks(newest, [*sealed.values(), *others]), strict=False) if not mask.all()
+    ]
+    for path in crowded:
+        whole = read_file(path)
+        if not isinstance(whole, pa.Table):
+            continue
+        # Another writer may have changed the file since: what leaves is decided by what is written back.
+        tables = [*(sealed | {path: whole}).values(), *others]
+        place = list(sealed).index(path)
+        current, original = _masks(newest, tables)[place], _masks(distinct, tables)[place]
+        replaced = whole.filter(~current & original)
+        if replaced.num_rows:
+            write_table(replaced, _unique(store.superseded_folder, path.stem))
+        if current.any():
+            write_table(whole.filter(current), path)
+        else:
+            path.unlink(missing_ok=True)
+    return bool(crowded)
+
+
+def _unknown(table: pa.Table, known: Iterable[pa.Table]) -> NDArray[np.bool_]:
+    """bool[rows]: whether a row of `table` is in none of the `known` ones."""
+    tables = [*known, table]
+    identities = codes(pa.concat_tables([part.select(NEEDED) for part in tables]), IDENTITY)
+    earlier = len(identities) - table.num_rows
+    return ~np.isin(identities[earlier:], identities[:earlier])
+
+
+def _masks(select: Callable[[pa.Table], NDArray[np.bool_]], tables: Sequence[pa.Table]) -> list[NDArray[np.bool_]]:
+    """What `select` finds in all tables together, cut into one bool[rows] for each."""
+    if not tables:
+        return []
+    found = select(pa.concat_tables([table.select(NEEDED) for table in tables]))
+    return np.split(found, np.cumsum([table.num_rows for table in tables])[:-1])
+
+
+def _unique(folder: Path, stem: str) -> Path:
+    return folder / f"{stem}.{uuid4().hex[:8]}.parquet"
+
+
+def _sweep(store: "Store", run_id: str | None) -> None:
+    """Remove what killed writers left: temporary files of the ended run, any that are a day old, empty folders."""
+    patterns = (TEMPORARY, f"_*/{TEMPORARY}", f"_cells/*/{TEMPORARY}")
+    for path in [path for pattern in patterns for path in store.folder.glob(pattern)]:
+        with contextlib.suppress(FileNotFoundError):
+            if path.parent.name == run_id or time.time() - path.stat().st_mtime > _STALE_S:
+                path.unlink()
+    for folder in store.folder.glob("_cells/*"):
+        if run_id in (None, folder.name):
+            with contextlib.suppress(OSError):  # not empty: an unreadable cell stays where it is
+                folder.rmdir()

@@ -1,0 +1,175 @@
+"""The results of one suite on disk, safe with many writers and with a death at any moment.
+
+    results/SUITE/RUN_ID.parquet            sealed runs: what `pandas.read_parquet("results/SUITE")` sees
+    results/SUITE/_cells/RUN_ID/*.parquet   finished cells of runs that are not sealed yet
+    results/SUITE/_superseded/*.parquet     rows that a newer attempt has replaced; kept for good
+    results/SUITE/_logs/RUN_ID/*.log        what the cells printed
+    results/SUITE/_report/                  figures and the dashboard
+
+pandas and pyarrow skip names that begin with `_` or `.`. How the first three change is told in `sealing`.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from moebench.errors import BadInput
+from moebench.results import sealing
+from moebench.results.attempts import NEEDED, newest
+from moebench.results.files import Problem, read_files
+from moebench.results.schema import SCHEMA
+from moebench.results.upgrades import conform
+
+_CELLS = "_cells"
+_SUPERSEDED = "_superseded"
+_TRIES = 5
+_MARKS = '/\\:*?"<>|'
+
+
+class Finished(NamedTuple):
+    """What became of the newest attempt at one cell and seed."""
+
+    status: str
+    fingerprint: str | None
+    attempt: int
+
+
+class Store:
+    """The folder `root/suite`: where a driver's cells write, and what is there already.
+
+    Making a Store touches nothing; the folders that its paths lie in are made when a path is asked for, and one that
+    cannot be made or written to raises `BadInput`. `unreadable` names the files that the last reading had to leave out.
+    """
+
+    def __init__(self, root: Path | str, suite: str) -> None:
+        self.suite = _file_name("suite", suite)
+        self.folder = Path(root) / self.suite
+        self.unreadable: list[Problem] = []
+
+    def cell_file(self, run_id: str, cell_id: str) -> Path:
+        """Where the rows of one cell of an unsealed run are to be written, with `write_rows`."""
+        folder = _writable(self.folder / _CELLS / _file_name("run", run_id))
+        return folder / f"{_file_name('cell', cell_id)}.parquet"
+
+    def log_file(self, run_id: str, cell_id: str) -> Path:
+        """Where the output of one cell is kept."""
+        return _writable(self.folder / "_logs" / _file_name("run", run_id)) / f"{_file_name('cell', cell_id)}.log"
+
+    @property
+    def report_folder(self) -> Path:
+        """Where figures and the dashboard go."""
+        return _writable(self.folder / "_report")
+
+    @property
+    def superseded_folder(self) -> Path:
+        """Where rows lie that a newer attempt has replaced."""
+        return self.folder / _SUPERSEDED
+
+    def rows(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """The newest attempt at each cell and seed, sealed or not; all columns of the schema, or those named."""
+        wanted = SCHEMA.names if columns is None else list(columns)
+        table = self.attempts([*dict.fromkeys((*wanted, *NEEDED))])
+        keep = newest(table)
+        return (table if keep.all() else table.filter(keep)).select(wanted)
+
+    def finished(self) -> dict[tuple[str, int], Finished]:
+        """For each (cell_id, seed) with a row, whatever its status, what its newest attempt came to."""
+        names = ("cell_id", "seed", "status", "fingerprint", "attempt")
+        values = [column.to_pylist() for column in self.rows(names).columns]
+        return {
+            (cell, seed): Finished(status, fingerprint, attempt or 1)
+            for cell, seed, status, fingerprint, attempt in zip(*values, strict=True)
+        }
+
+    def attempts(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Every row of the unsealed cells and the sealed files, older attempts and equal copies included.
+
+        Cells come first: one that is sealed meanwhile is then found in the sealed files read after it. Should these
+        change while they are read, all is read anew.
+        """
+        for _ in range(_TRIES):
+            cells, lost_cells = read_files(self.cell_files(), columns)
+            before = self._sealed_state()
+            sealed, lost_sealed = read_files(self.sealed_files(), columns)
+            if self._sealed_state() == before:
+                break
+        self.unreadable = [*lost_cells, *lost_sealed, *self._strangers()]
+        return concatenated([*cells.values(), *sealed.values()], columns)
+
+    def seal(self, run_id: str) -> Path | None:
+        """End a run: its finished cells, and what other runs left unsealed, become one `RUN_ID.parquet`.
+
+        Rows that these replace move to `_superseded/`. The files of other runs' cells stay where they are, for their
+        drivers may be alive and look for them. Returns the new file, or None where there was nothing to seal.
+        Sealing a run twice is safe; a second file then gets a name of its own.
+        """
+        return sealing.seal(self, _file_name("run", run_id))
+
+    def seal_leftovers(self) -> Path | None:
+        """The same for every unsealed run, whose cell files are removed: for runs whose driver is dead."""
+        return sealing.seal(self, None)
+
+    def add(self, table: pa.Table) -> Path | None:
+        """Take in rows from elsewhere as one more sealed file; rows that are here already are passed over."""
+        return sealing.add(self, table)
+
+    def cell_files(self, run_id: str | None = None) -> list[Path]:
+        """The files of unsealed cells, of one run or of all."""
+        cells = self.folder / _CELLS
+        return sorted(cells.glob("*/[!.]*.parquet") if run_id is None else (cells / run_id).glob("[!.]*.parquet"))
+
+    def sealed_files(self) -> list[Path]:
+        """The files that `pandas.read_parquet` reads."""
+        return sorted(self.folder.glob("[!_.]*.parquet"))
+
+    def superseded_files(self) -> list[Path]:
+        """The files of rows that a newer attempt has replaced."""
+        return sorted(self.superseded_folder.glob("[!.]*.parquet"))
+
+    def _sealed_state(self) -> list[tuple[str, int, int]]:
+        found = []
+        for path in self.sealed_files():
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                continue
+            found.append((path.name, status.st_ino, status.st_mtime_ns))
+        return found
+
+    def _strangers(self) -> list[Problem]:
+        """Files that lie beside the sealed ones and that pandas would stumble over."""
+        others = [path for path in self.folder.glob("[!_.]*") if path.is_file() and path.suffix != ".parquet"]
+        return [Problem(path, "is no Parquet file; pandas.read_parquet of its folder fails over it") for path in others]
+
+
+def suite_names(root: Path | str) -> list[str]:
+    """The suites with results, sealed or not, under `root`; empty where `root` is no folder."""
+    stores = [Store(root, path.name) for path in sorted(Path(root).glob("[!_.]*")) if path.is_dir()]
+    return [store.suite for store in stores if store.sealed_files() or store.cell_files()]
+
+
+def concatenated(tables: Iterable[pa.Table], columns: Sequence[str] | None = None) -> pa.Table:
+    """All rows of `tables`, in order; none of them gives the schema's `columns` without rows."""
+    empty = conform(SCHEMA.empty_table(), columns)
+    return pa.concat_tables([empty, *tables], promote_options="default")
+
+
+def _file_name(kind: str, name: str) -> str:
+    if not name or name[0] in "._" or any(mark in name for mark in _MARKS + "\0"):
+        raise BadInput(
+            f"{kind} name '{name}' cannot name a file: it is empty, begins with '.' or '_', or holds one of {_MARKS}"
+        )
+    return name
+
+
+def _writable(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"cannot make the folder {folder}: {error.strerror}; --results takes another one") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise BadInput(f"cannot write into the folder {folder}; --results takes another one")
+    return folder

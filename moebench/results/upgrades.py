@@ -1,0 +1,54 @@
+"""Old result files, read as if written today.
+
+Every file carries the version of its layout in its metadata. A change that a reader could misunderstand (a column
+renamed, its unit or meaning changed) raises `SCHEMA_VERSION` by one and adds one function to `UPGRADES`, which turns
+a whole table of the version before into the next one. The functions run in order, so each of them knows two
+neighbouring versions only and is never touched again. A column that is merely added needs neither: files without it
+read as null.
+"""
+
+from collections.abc import Callable, Sequence
+
+import pyarrow as pa
+
+from moebench.results.schema import SCHEMA, SCHEMA_VERSION
+
+VERSION_KEY = b"moebench_schema_version"
+
+UPGRADES: dict[int, Callable[[pa.Table], pa.Table]] = {}
+"""From version n, the key, to version n + 1."""
+
+
+def file_version(schema: pa.Schema) -> int | None:
+    """The layout's version that a file was written with; None where it holds no moebench results."""
+    text = (schema.metadata or {}).get(VERSION_KEY, b"")
+    return int(text) if text.isdigit() else None
+
+
+def upgrade(table: pa.Table, version: int) -> pa.Table:
+    """`table`, all its columns in the layout of `version`, in today's layout."""
+    for step in range(version, SCHEMA_VERSION):
+        table = UPGRADES[step](table)
+    return table
+
+
+def conform(table: pa.Table, columns: Sequence[str] | None = None) -> pa.Table:
+    """The schema's `columns` (None: all) in the schema's types; those that the table lacks are null.
+
+    With all columns asked for, those the schema does not know follow at the end: a later version may have added
+    them, and rewriting a file must not lose them.
+    """
+    fields = list(SCHEMA) if columns is None else [SCHEMA.field(name) for name in columns]
+    stored = dict(zip(table.column_names, table.columns, strict=True))
+    arrays = []
+    for field in fields:
+        column = stored.pop(field.name, None)
+        if column is None:
+            column = pa.nulls(table.num_rows, field.type)
+        elif column.type != field.type:
+            column = column.cast(field.type)
+        arrays.append(column)
+    if columns is None:
+        fields += [table.schema.field(name) for name in stored]
+        arrays += stored.values()
+    return pa.table(arrays, schema=pa.schema(fields, metadata=SCHEMA.metadata))
