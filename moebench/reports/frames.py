@@ -1,0 +1,174 @@
+"""The data behind every figure and chart: result table in, small tidy frames out."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from moebench.errors import BadInput
+from moebench.reports.cells import SETTING, listed, prepared, summarise
+from moebench.reports.quantities import quantity
+
+FRONT = ("data", "device_kind")
+"""Cells compete for one Pareto front where these agree; models of different size do."""
+
+LOAD_BINS = 32
+_IDENTITY = ("cell_id", "label", "router", "experts", *SETTING)
+
+
+def pareto(frame: pd.DataFrame, x: str = "flops_forward_per_image", y: str = "accuracy") -> pd.DataFrame:
+    """Quality over cost, one row for each cell that has both.
+
+    Columns: `cell_id label router experts suite model data device_kind`, `x y` with bounds `x_low x_high y_low
+    y_high` (NaN where there is no interval), `on_front`, and `front_probability` over resampled seeds. A front
+    is that of all cells of one data set on one device.
+
+    Raises:
+        BadInput: an axis that is no numeric column, or no cell with both.
+    """
+    cells = _with(summarise(frame), x, y)
+    points = cells[list(_IDENTITY)].copy()
+    for axis, column in (("x", x), ("y", y)):
+        points[axis] = cells[column]
+        for end in ("low", "high"):
+            points[f"{axis}_{end}"] = cells.get(f"{column}_ci_{end}", np.nan)
+    points["on_front"] = False
+    points["front_probability"] = np.nan
+    for _, group in points.groupby(list(FRONT), dropna=False):
+        points.loc[group.index, "on_front"] = on_front(
+            _cost(group["x"], quantity(x).higher_is_better), _cost(group["y"], quantity(y).higher_is_better)
+        )
+    return points.reset_index(drop=True)
+
+
+def on_front(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Which points no other point beats: bool[points] of two costs, less is better; equal points stand together."""
+    order = np.lexsort((y, x))
+    front = np.zeros(len(x), bool)
+    lowest, at = np.inf, np.nan
+    for i in order:
+        if y[i] < lowest or (y[i] == lowest and x[i] == at):
+            front[i], lowest, at = True, y[i], x[i]
+    return front
+
+
+def scaling(frame: pd.DataFrame, y: Sequence[str] = ("accuracy", "train_step_s"), x: str = "experts") -> pd.DataFrame:
+    """Quantities over the number of experts (or another input), one row for each cell and quantity.
+
+    Columns: those of `pareto` up to `device_kind`, then `quantity x y y_low y_high`.
+
+    Raises:
+        BadInput: a column that is not numeric, or no cell with a value.
+    """
+    cells = summarise(frame)
+    parts = []
+    for column in y:
+        known = _with(cells, x, column)
+        part = known[list(_IDENTITY)].assign(quantity=column, x=known[x], y=known[column])
+        for end in ("low", "high"):
+            part[f"y_{end}"] = known.get(f"{column}_ci_{end}", np.nan)
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def curves(frame: pd.DataFrame) -> pd.DataFrame:
+    """Training curves, one row for each cell and recorded step: mean, lowest and highest of the seeds.
+
+    Columns: those of `pareto` up to `device_kind`, `step`, `loss loss_low loss_high`, `accuracy accuracy_low
+    accuracy_high`.
+
+    Raises:
+        BadInput: no row holds a curve.
+    """
+    table = _labelled(frame)
+    rows = []
+    for row in table.to_dict("records"):
+        steps, losses, accuracies = (listed(row[f"curve_{name}"]) for name in ("step", "loss", "accuracy"))
+        identity = [row[name] for name in _IDENTITY]
+        missing = [np.nan] * len(steps)
+        for step, loss, accuracy in zip(steps, losses or missing, accuracies or missing, strict=False):
+            rows.append((*identity, step, loss, accuracy))
+    if not rows:
+        raise BadInput("no training curves to show: no row of these results holds one.")
+    points = pd.DataFrame(rows, columns=[*_IDENTITY, "step", "loss", "accuracy"])
+    points = points.astype({"step": float, "loss": float, "accuracy": float})
+    groups = points.groupby([*_IDENTITY, "step"], sort=False, dropna=False)
+    return groups.agg(
+        loss=("loss", "mean"),
+        loss_low=("loss", "min"),
+        loss_high=("loss", "max"),
+        accuracy=("accuracy", "mean"),
+        accuracy_low=("accuracy", "min"),
+        accuracy_high=("accuracy", "max"),
+    ).reset_index()
+
+
+def load(frame: pd.DataFrame, column: str = "expert_load") -> pd.DataFrame:
+    """How evenly experts are used, one row for each cell, layer and place in the order of load.
+
+    An expert's number means nothing across seeds, so the experts of a layer are put in the order of their load
+    first, and the seeds averaged then. More than 32 experts become 32 places, each the mean of its neighbours.
+
+    Columns: those of `pareto` up to `device_kind`, `layer` (the number of its block), `place` (1 is the fullest
+    expert), and `load` relative to an even share (1 is even).
+
+    Raises:
+        BadInput: no row holds a load.
+    """
+    table = _labelled(frame)
+    table = table[table["router"] != "dense"]
+    rows = []
+    for _, group in table.groupby(["suite", "cell_id"], sort=False, dropna=False):
+        loads = [array for array in map(_layers_by_experts, group[column]) if array is not None]
+        if not loads or len({array.shape for array in loads}) > 1:
+            continue
+        ordered = np.sort(np.stack(loads), axis=-1)[:, :, ::-1]
+        means = ordered.mean(axis=-1, keepdims=True)
+        even = np.divide(ordered, means, out=np.full_like(ordered, np.nan), where=means > 0).mean(axis=0)
+        identity = group.iloc[0][list(_IDENTITY)].tolist()
+        for layer, places in zip(_blocks(group["moe_layers"].iloc[0], len(even)), even, strict=True):
+            bins = np.array_split(places, min(LOAD_BINS, len(places)))
+            rows += [(*identity, layer, place, chunk.mean()) for place, chunk in enumerate(bins, start=1)]
+    if not rows:
+        raise BadInput("no expert loads to show: no row of these results holds one.")
+    return pd.DataFrame(rows, columns=[*_IDENTITY, "layer", "place", "load"])
+
+
+def _labelled(frame: pd.DataFrame) -> pd.DataFrame:
+    """The good rows of a result table, in the order and with the labels of the summary."""
+    cells = summarise(frame)[["suite", "cell_id", "label"]]
+    table = prepared(frame)
+    table = table[table["status"].isin(["ok", "diverged"])]
+    return cells.merge(table, on=["suite", "cell_id"], how="inner", sort=False)
+
+
+def _with(cells: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """The cells that have a value in all of these columns."""
+    for column in columns:
+        quantity(column)
+    known = cells[cells[list(columns)].notna().all(axis=1)]
+    if known.empty:
+        failed = int((cells["seeds"] == 0).sum())
+        why = f"; {failed} of {len(cells)} cells failed" if failed else ""
+        raise BadInput(f"nothing to draw: no cell has a value of {' and '.join(columns)}{why}.")
+    return known
+
+
+def _cost(values: "pd.Series[float]", higher_is_better: bool) -> np.ndarray:
+    numbers = values.to_numpy(float)
+    return -numbers if higher_is_better else numbers
+
+
+def _blocks(moe_layers: object, count: int) -> list[int]:
+    """The blocks that hold experts, out of `2,3`; counted from 0 where that does not name `count` of them."""
+    names = str(moe_layers).split(",")
+    blocks = [int(name) for name in names if name.strip().isdecimal()]
+    return blocks if len(blocks) == count else list(range(count))
+
+
+def _layers_by_experts(nested: object) -> np.ndarray | None:
+    """A nested list as float[layers, experts]; none where it is missing, ragged or empty."""
+    layers = [np.asarray(listed(layer), dtype=float) for layer in listed(nested)]
+    if not layers or len({len(layer) for layer in layers}) > 1 or not len(layers[0]):
+        return None
+    return np.stack(layers)
