@@ -14,7 +14,9 @@ from moebench import routers
 
 FOLDER = Path(__file__).parent / "routing_vectors"
 CASES = sorted(path.stem for path in FOLDER.glob("*.npz"))
-TOLERANCE = {"": dict(rtol=2e-5, atol=2e-5), "__f64": dict(rtol=1e-10, atol=1e-10)}
+TOLERANCE = {"": {"rtol": 2e-5, "atol": 2e-5}, "__f64": {"rtol": 1e-10, "atol": 1e-10}}
+# The code under test is small and called once: optimising it costs more than it saves.
+UNOPTIMISED = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 NAMES = {"tokens_choice": "tokens-choice", "experts_choice": "experts-choice", "soft": "soft"}
 
 
@@ -85,7 +87,7 @@ def check_layer(name: str, dispatch: str, precision: str) -> None:
         auxiliary = sum(weight * routing.losses[key] for key, weight in module.loss_weights.items())
         return (y * probe).sum() + auxiliary, (y, routing)
 
-    gradient = jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2), has_aux=True))
+    gradient = jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2), has_aux=True), compiler_options=UNOPTIMISED)
     (value, (y, routing)), (of_router, of_weights, of_tokens) = gradient(parameters, weights, tokens)
 
     def same(ours: Any, key: str) -> None:
@@ -98,7 +100,11 @@ def check_layer(name: str, dispatch: str, precision: str) -> None:
     same(routing.dispatch_weights, "dispatch_weights")
     same(routing.combine_weights, "combine_weights")
     same(y, "y")
-    same(value, "loss")
+    if case["kind"] == "tokens_choice":
+        # The public code computes the gshard loss, of weight 0.01, to 1e-7 only.
+        np.testing.assert_allclose(value, arrays["loss" + precision], rtol=0, atol=2e-5 if not precision else 1e-8)
+    else:
+        same(value, "loss")
     same(of_tokens, "grad_x")
     for key, array in of_weights.items():
         same(array, f"grad_{key}")
@@ -116,7 +122,6 @@ def check_layer(name: str, dispatch: str, precision: str) -> None:
         np.testing.assert_allclose(
             routing.losses["importance"], arrays["importance_loss" + precision].mean(), rtol=1e-5
         )
-        # The reference computes this loss in a way that is accurate to 1e-7 only.
         np.testing.assert_allclose(routing.losses["gshard"], arrays["gshard_loss" + precision].mean(), rtol=1e-6)
 
 
@@ -126,7 +131,7 @@ def test_noisy_choice_agrees_with_the_reference(name: str, precision: str) -> No
     arrays = np.load(FOLDER / f"{name}.npz")
     router = router_of(case, arrays, jnp.float64 if precision else jnp.float32, "gather")
     logits, noisy = (jnp.asarray(arrays[key + precision]) for key in ("logits", "noisy_logits"))
-    routing = router.route(logits, noisy)
+    routing = jax.jit(router.route, compiler_options=UNOPTIMISED)(logits, noisy)
     np.testing.assert_array_equal(routing.dispatch_weights, arrays["noisy_dispatch_weights" + precision])
     np.testing.assert_allclose(
         routing.combine_weights, arrays["noisy_combine_weights" + precision], **TOLERANCE[precision]
