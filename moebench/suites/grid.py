@@ -4,7 +4,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -28,6 +28,10 @@ class Cell:
     source: Source | None = None
     entry: Location = ()
     profile: Location = ()
+
+    def with_seeds(self, seeds: tuple[int, ...]) -> "Cell":
+        """The same cell for other seeds."""
+        return replace(self, spec=self.spec.model_copy(update={"seeds": seeds}))
 
     def error(self, message: str, key: str | None = None) -> BadInput:
         """A mistake in this cell, with file and line where there is a file."""

@@ -15,7 +15,7 @@ from moebench.suites.grid import CELL_KEYS, MAX_CELLS, Cell, build_spec, expand,
 from moebench.suites.validation import describe, first_mistake
 from moebench.suites.yaml_source import Location, Source
 
-Figure = Literal["pareto", "scaling"]
+Figure = Literal["pareto", "scaling", "health", "curves"]
 
 DEFAULT_TIME_LIMIT_S = 3600.0
 _PROFILE_KEYS = (*(key for key in CELL_KEYS if key != "router"), "seeds", "time_limit_s", "cells")
