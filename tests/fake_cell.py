@@ -60,6 +60,8 @@ def main(argv: list[str]) -> int:
             "seed": seed,
             "status": "ok",
             "accuracy": 0.9 + 0.01 * seed,
+            "flops_forward_per_image": 1e6,
+            "train_step_s": 0.01,
             "cell_wall_s": 0.1,
         }
         for seed in spec["seeds"]

@@ -1,0 +1,149 @@
+"""The commands that tell what there is: `list`, `show` and `env`."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated
+
+import typer
+
+KINDS = ("routers", "suites", "models", "datasets", "columns")
+
+
+def list_names(
+    kind: Annotated[str, typer.Argument(metavar="|".join(KINDS), help="What to list.")],
+) -> None:
+    """List what there is, with a line about each."""
+    from moebench.errors import unknown
+
+    if kind not in KINDS:
+        raise unknown("kind of list", kind, KINDS)
+    rows = list(_LISTS[kind]())
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, line in rows:
+        typer.echo(f"{name:<{width}}  {line}")
+
+
+def show(
+    name: Annotated[str, typer.Argument(help="A router, suite, model, data set or column.")],
+) -> None:
+    """Show everything about one name."""
+    from moebench.errors import unknown
+
+    known: list[str] = []
+    for kind, describe in _DESCRIPTIONS.items():
+        names = [found for found, _ in _LISTS[kind]()]
+        if name in names:
+            for line in describe(name):
+                typer.echo(line)
+            return
+        known += names
+    raise unknown("name", name, known)
+
+
+def env() -> None:
+    """Print what is installed, which device is found, and what a suite would use by default."""
+    from moebench.suites import executors
+
+    with executors.create("local") as placer:
+        environment = placer.environment()
+    width = max(map(len, environment))
+    for key, value in environment.items():
+        typer.echo(f"{key:<{width}}  {'–' if value is None else value}")
+
+
+def _suites() -> Iterator[tuple[str, str]]:
+    from moebench.suites import catalogue
+
+    for name in catalogue.shipped():
+        yield name, catalogue.find(name).question
+
+
+def _columns() -> Iterator[tuple[str, str]]:
+    from moebench.results.schema import COLUMNS
+
+    for column in COLUMNS:
+        unit = f" [{column.unit}]" if column.unit else ""
+        yield column.name, f"{column.type}{unit}  {column.meaning}".rstrip()
+
+
+def _routers() -> Iterator[tuple[str, str]]:
+    from moebench import routers
+
+    for name in routers.names():
+        yield name, routers.summary(name)
+
+
+def _models() -> Iterator[tuple[str, str]]:
+    from moebench import models
+
+    for name in models.names():
+        yield name, models.describe(name)
+
+
+def _datasets() -> Iterator[tuple[str, str]]:
+    from moebench import data
+
+    for name in data.names():
+        yield name, data.describe(name)
+
+
+def _describe_suite(name: str) -> Iterator[str]:
+    from moebench.suites import catalogue
+
+    path = catalogue.shipped()[name]
+    yield f"suite {name}, {path}\n"
+    yield path.read_text(encoding="utf-8").rstrip()
+
+
+def _describe_column(name: str) -> Iterator[str]:
+    from moebench.results.schema import COLUMNS
+
+    column = next(column for column in COLUMNS if column.name == name)
+    yield f"column {name} of the result table\n"
+    yield column.meaning
+    yield f"type {column.type}, unit {column.unit or 'none'}, group {column.group}"
+
+
+def _describe_router(name: str) -> Iterator[str]:
+    import inspect
+
+    from moebench import routers
+
+    yield f"router {name}\n"
+    yield inspect.getdoc(routers.find(name)) or ""
+    options = routers.options(name)
+    if options:
+        yield "\noptions, with their defaults:"
+        for option, default in options.items():
+            shown = "must be given" if default is inspect.Parameter.empty else repr(default)
+            yield f"  {option:<22} {shown}"
+
+
+def _describe_model(name: str) -> Iterator[str]:
+    from moebench import models
+
+    yield f"model {name}\n"
+    yield models.describe(name)
+
+
+def _describe_dataset(name: str) -> Iterator[str]:
+    from moebench import data
+
+    yield f"data set {name}\n"
+    yield data.describe(name)
+
+
+_LISTS: dict[str, Callable[[], Iterable[tuple[str, str]]]] = {
+    "routers": _routers,
+    "suites": _suites,
+    "models": _models,
+    "datasets": _datasets,
+    "columns": _columns,
+}
+# What needs no jax is looked through first.
+_DESCRIPTIONS: dict[str, Callable[[str], Iterable[str]]] = {
+    "suites": _describe_suite,
+    "columns": _describe_column,
+    "routers": _describe_router,
+    "models": _describe_model,
+    "datasets": _describe_dataset,
+}

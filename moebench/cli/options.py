@@ -1,0 +1,30 @@
+"""Arguments that several commands share, and the terminal they print to."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder of the results.")]
+Seeds = Annotated[str | None, typer.Option("--seeds", metavar="0,1,2", help="Seeds, in place of the suite's.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Run everything again; old rows are kept.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run again what failed before.")]
+SuiteAmongResults = Annotated[
+    str | None, typer.Option("--suite", metavar="NAME", help="Whose results; may be left out if there is one.")
+]
+
+_PIPE_WIDTH = 120
+
+
+def console() -> "Console":
+    """The standard output: as wide as the terminal; in a pipe wide enough for the tables, without control codes."""
+    from rich.console import Console
+
+    found = Console(highlight=False)
+    if found.is_terminal or "COLUMNS" in os.environ:
+        return found
+    return Console(highlight=False, width=_PIPE_WIDTH)

@@ -1,0 +1,74 @@
+"""What the commands that run cells print: the plan before, the numbers and the paths after."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from moebench.results import Store
+from moebench.suites.planning import PlannedCell
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_NUMBERS = (
+    *("accuracy", "eval_loss", "train_loss", "params", "params_active", "flops_forward_per_image"),
+    *("flops_train_total", "train_step_s", "train_step_vs_dense", "infer_s_per_image", "infer_vs_dense"),
+    *("compile_s", "train_wall_s", "train_peak_bytes", "dropped_tokens", "load_cv", "router_entropy"),
+)
+
+
+def print_plan(console: Console, cells: Sequence[PlannedCell], on: str, store: Store) -> None:
+    """One line: on what, how many cells, how many of them are done already, and where the results go."""
+    waiting = [cell for cell in cells if cell.seeds]
+    count = f"{len(cells)} cells" if len(cells) != 1 else "1 cell"
+    seeds = len(cells[0].cell.spec.seeds)
+    of_seeds = f" of {seeds} seeds" if seeds != 1 else ""
+    done = len(cells) - len(waiting)
+    state = f", {done} done before" if done else ""
+    line = f"{on}: {count}{of_seeds}{state}, {len(waiting)} to run; results in {store.folder}"
+    console.print(line, markup=False, soft_wrap=True)
+
+
+def print_cells(console: Console, cells: Sequence[PlannedCell]) -> None:
+    """Every cell, whether it would run, and why."""
+    for cell in cells:
+        verdict = "would run" if cell.seeds else "cached"
+        console.print(f"  {verdict:<10} {cell.label:<34} {cell.why}", markup=False, soft_wrap=True)
+
+
+def print_summary(console: Console, frame: "pd.DataFrame", question: str) -> None:
+    """A table with a row for each cell, and one sentence that answers the suite's question."""
+    from moebench.reports.summary import headline, render_table, summarise
+
+    console.print()
+    console.print(render_table(summarise(frame)))
+    console.print()
+    console.print(headline(frame, question), markup=False, style="bold")
+
+
+def print_numbers(console: Console, frame: "pd.DataFrame") -> None:
+    """The numbers of one cell, each with its interval where it has one."""
+    from moebench.reports.quantities import quantity, written_interval
+    from moebench.reports.summary import summarise
+
+    cell = summarise(frame).iloc[0]
+    console.print()
+    for name in _NUMBERS:
+        shown = quantity(name)
+        value, low, high = (float(cell.get(f"{name}{end}", float("nan"))) for end in ("", "_ci_low", "_ci_high"))
+        text = written_interval(value, low, high, shown.kind)
+        console.print(f"  {shown.title:<28} {text}", markup=False, soft_wrap=True)
+
+
+def print_paths(console: Console, store: Store, paths: Sequence[Path]) -> None:
+    """Where everything lies; the formats of one figure share a line."""
+    console.print()
+    console.print(f'results    {store.folder}   (pandas.read_parquet("{store.folder}"))', markup=False, soft_wrap=True)
+    stems: dict[Path, list[str]] = {}
+    for path in paths:
+        stems.setdefault(path.with_suffix(""), []).append(path.suffix)
+    for stem, suffixes in stems.items():
+        kind = "dashboard" if suffixes == [".html"] else "figure"
+        console.print(f"{kind:<10} {stem}{', '.join(suffixes)}", markup=False, soft_wrap=True)

@@ -1,0 +1,114 @@
+"""Watching cells run: a live bar on a terminal, plain lines in a pipe."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from moebench.suites.running import CellEnded, CellStarted, Pace
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+
+class Watch(Protocol):
+    """Shows one event of a run."""
+
+    def __call__(self, event: CellStarted | CellEnded) -> None: ...
+
+
+@contextmanager
+def watching(console: "Console", total: int) -> Iterator[Watch]:
+    """Show the events of `total` cells as they come."""
+    pace = Pace(total)
+    pace.start()
+    if console.is_terminal:
+        with _bar(console, pace) as watch:
+            yield watch
+    else:
+        yield _lines(console, pace)
+
+
+def duration(seconds: float) -> str:
+    """A time for a reader: 4.2 s, 3 min 20 s, 2 h 05 min."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def time_left(seconds: float | None) -> str:
+    """An estimate for a reader, no more exact than it is: about 40 s left, about 3 min left."""
+    if seconds is None:
+        return "estimating the time left"
+    coarse = 10 * math.ceil(seconds / 10) if seconds < 60 else 60 * math.ceil(seconds / 60)
+    text = duration(coarse).removesuffix(" 00 s")
+    return f"about {text} left"
+
+
+def outcome(event: CellEnded) -> str:
+    """How a cell ended, in a few words: its accuracy, or its status and reason."""
+    from moebench.reports.quantities import written
+
+    accuracy = "" if event.accuracy is None else f"accuracy {written(event.accuracy, 'share')}"
+    if event.status == "ok":
+        return accuracy or "done"
+    return f"{event.status}: {event.reason}" + (f" (other seeds: {accuracy})" if accuracy else "")
+
+
+def _lines(console: "Console", pace: Pace) -> Watch:
+    def watch(event: CellStarted | CellEnded) -> None:
+        if isinstance(event, CellStarted):
+            return
+        pace.end_one()
+        later = f", {time_left(pace.seconds_left())}" if pace.ended < pace.total else ""
+        count = f"[{pace.ended}/{pace.total}]"
+        line = f"{count} {event.planned.label}: {outcome(event)}, {duration(event.seconds)}{later}"
+        console.print(line, markup=False, soft_wrap=True)
+        console.file.flush()
+
+    return watch
+
+
+@contextmanager
+def _bar(console: "Console", pace: Pace) -> Iterator[Watch]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+    from rich.text import Text
+
+    class Left(ProgressColumn):
+        """Time since the start and estimate of the time left."""
+
+        def render(self, task: Task) -> "Text":
+            return Text(f"{duration(task.elapsed or 0.0)}, {time_left(pace.seconds_left())}", style="dim")
+
+    columns = (BarColumn(bar_width=24), MofNCompleteColumn(), Left(), TextColumn("{task.description}", markup=False))
+    running: list[str] = []
+    with Progress(*columns, console=console, transient=True, refresh_per_second=4) as progress:
+        task = progress.add_task("", total=pace.total)
+
+        def watch(event: CellStarted | CellEnded) -> None:
+            label = event.planned.label
+            if isinstance(event, CellStarted):
+                running.append(label)
+            else:
+                running.remove(label)
+                pace.end_one()
+                progress.console.print(_ended_line(event))
+                progress.advance(task)
+            progress.update(task, description=", ".join(running))
+
+        yield watch
+
+
+def _ended_line(event: CellEnded) -> "Text":
+    from rich.text import Text
+
+    mark, style = {"ok": ("✓", "green"), "diverged": ("~", "yellow")}.get(event.status, ("✗", "red"))
+    text = Text().append(f"  {mark} ", style=style).append(f"{event.planned.label:<34} ")
+    text.append(outcome(event), style=None if event.status == "ok" else style)
+    return text.append(f"  {duration(event.seconds)}", style="dim")

@@ -1,0 +1,170 @@
+"""The commands that run cells: `suite` and `run`."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from moebench.cli import options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from moebench.results import Store
+    from moebench.suites.executors import Executor
+    from moebench.suites.planning import PlannedCell
+
+_RUN = "run"
+"""The name under which single cells are kept among the results."""
+
+
+def suite(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A shipped suite, or a suite file.")],
+    profile: Annotated[
+        str | None, typer.Option(metavar="P", help="The suite's size; by default that of the device found.")
+    ] = None,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option("--filter", metavar="KEY=VALUE,…", help="Only cells with one of these values; repeatable."),
+    ] = None,
+    seeds: options.Seeds = None,
+    executor: Annotated[str, typer.Option(metavar="NAME", help="What places the cells on devices.")] = "local",
+    jobs: Annotated[int | None, typer.Option(metavar="N", help="Cells side by side, each on its own device.")] = None,
+    results: options.Results = Path("results"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cells, which would run, and why.")] = False,
+    fresh: options.Fresh = False,
+    retry_failed: options.RetryFailed = False,
+) -> None:
+    """Run a suite, or the rest of it, then write its figures and dashboard.
+
+    What is done already is not done again. Ctrl-C keeps what is finished; the same command goes on.
+    """
+    from moebench.cli import output
+    from moebench.results import Store
+    from moebench.suites import catalogue, executors, grid
+    from moebench.suites.planning import plan_cells
+    from moebench.suites.reporting import rows_of, write_report
+
+    chosen = catalogue.find(name)
+    size = chosen.profile(profile) if profile else None
+    wanted = [grid.Filter.parse(text) for text in filters or []]
+    new_seeds = grid.parse_seeds(seeds) if seeds else None
+    store = Store(results, chosen.name)
+    console = options.console()
+    with executors.create(executor, jobs) as placer:
+        _import_reports()
+        environment = placer.environment()
+        size = size or chosen.profile_for(environment["platform"])
+        cells = [cell.with_seeds(new_seeds) if new_seeds else cell for cell in size.cells]
+        kept = grid.choose([cell.spec for cell in cells], wanted)
+        planned = plan_cells(cells, placer, store, fresh=fresh, retry_failed=retry_failed)
+        asked = [planned[index] for index in kept]
+        console.print(f"[bold]{chosen.name}[/bold]  {chosen.question}", soft_wrap=True)
+        output.print_plan(console, asked, f"{environment['device_kind']}, profile {size.name}", store)
+        if dry_run:
+            output.print_cells(console, asked)
+            return
+        failed = _run_cells(console, asked, chosen.name, store, placer, size.time_limit_s)
+    frame, problems = rows_of(store, results, [cell.cell_id for cell in planned])
+    output.print_summary(console, frame, chosen.question)
+    paths = write_report(store, frame, title=chosen.name, question=chosen.question, figures=chosen.figures)
+    output.print_paths(console, store, paths)
+    _end(failed, problems)
+
+
+def run(
+    cell: Annotated[str, typer.Argument(metavar="ROUTER[KEY=VALUE,…]", help="A router with its options.")],
+    model: Annotated[str | None, typer.Option(metavar="SIZE/PATCH", help="The backbone.")] = None,
+    data: Annotated[str | None, typer.Option(metavar="NAME", help="The data set.")] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Training steps.")] = None,
+    batch: Annotated[int | None, typer.Option(metavar="N", help="Images of a step.")] = None,
+    seeds: options.Seeds = None,
+    time_limit_s: Annotated[float, typer.Option("--time-limit-s", metavar="S", help="Seconds it may take.")] = 3600.0,
+    results: options.Results = Path("results"),
+    fresh: options.Fresh = False,
+    retry_failed: options.RetryFailed = False,
+) -> None:
+    """Run one cell without a suite and print what was measured.
+
+    Inside the brackets stand options of the router, and any other key that a suite's entry may have, such as
+    precision or learning_rate.
+    """
+    from moebench.cli import output
+    from moebench.results import Store
+    from moebench.suites import executors, grid
+    from moebench.suites.planning import plan_cells
+    from moebench.suites.reporting import rows_of
+
+    given = {"model": model, "data": data, "steps": steps, "batch": batch}
+    values = {**grid.parse_cell(cell), **{key: value for key, value in given.items() if value is not None}}
+    asked = grid.Cell(grid.build_spec(values))
+    asked = asked.with_seeds(grid.parse_seeds(seeds)) if seeds else asked
+    store = Store(results, _RUN)
+    console = options.console()
+    with executors.create("local") as placer:
+        _import_reports()
+        planned = plan_cells([asked], placer, store, fresh=fresh, retry_failed=retry_failed)
+        output.print_plan(console, planned, placer.environment()["device_kind"], store)
+        failed = _run_cells(console, planned, _RUN, store, placer, time_limit_s)
+    frame, problems = rows_of(store, results, [planned[0].cell_id])
+    output.print_numbers(console, frame)
+    output.print_paths(console, store, [])
+    _end(failed, problems)
+
+
+def _import_reports() -> None:
+    """Import pandas and what summarises with it, while the executor's server imports jax on another processor."""
+    import moebench.reports.summary  # noqa: F401
+
+
+def _run_cells(
+    console: "Console",
+    cells: "Sequence[PlannedCell]",
+    suite: str,
+    store: "Store",
+    executor: "Executor",
+    time_limit_s: float,
+) -> list[str]:
+    """Run what has to be run and show it; the failed cells, each with its status and reason.
+
+    Raises typer.Exit(130) on Ctrl-C.
+    """
+    from moebench.cli.progress import outcome, watching
+    from moebench.suites.planning import FAILED
+    from moebench.suites.running import CellEnded, new_run_id, run_cells
+
+    waiting = [cell for cell in cells if cell.seeds]
+    failed = [f"{cell.label} ({cell.failed} before)" for cell in cells if cell.failed]
+    if not waiting:
+        return failed
+    run_id = new_run_id()
+    events = run_cells(waiting, suite=suite, store=store, run_id=run_id, executor=executor, time_limit_s=time_limit_s)
+    ended = 0
+    try:
+        with watching(console, len(waiting)) as watch, closing(events):
+            for event in events:
+                watch(event)
+                if isinstance(event, CellEnded):
+                    ended += 1
+                    if event.status in FAILED:
+                        failed.append(f"{event.planned.label} ({outcome(event)})")
+    except KeyboardInterrupt:
+        typer.echo(
+            f"\ninterrupted: {ended} of {len(waiting)} cells are finished and kept; the same command goes on.",
+            err=True,
+        )
+        raise typer.Exit(130) from None
+    return failed
+
+
+def _end(failed: list[str], problems: list[str]) -> None:
+    """Say what went wrong, and end with exit code 1 if a cell failed."""
+    for problem in problems:
+        typer.echo(f"moebench: {problem}", err=True)
+    if failed:
+        typer.echo(f"moebench: {len(failed)} cell(s) failed; --retry-failed runs them again:", err=True)
+        for line in failed:
+            typer.echo(f"  {line}", err=True)
+        raise typer.Exit(1)
