@@ -1,5 +1,6 @@
 """What the commands that run cells print: the plan before, the numbers and the paths after."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,7 +46,7 @@ def print_summary(console: Console, frame: "pd.DataFrame", question: str) -> Non
     console.print()
     console.print(render_table(summarise(frame)))
     console.print()
-    console.print(headline(frame, question), markup=False, style="bold")
+    console.print(headline(frame, question), markup=False, style="bold", soft_wrap=not console.is_terminal)
 
 
 def print_numbers(console: Console, frame: "pd.DataFrame") -> None:
@@ -58,6 +59,8 @@ def print_numbers(console: Console, frame: "pd.DataFrame") -> None:
     for name in _NUMBERS:
         shown = quantity(name)
         value, low, high = (float(cell.get(f"{name}{end}", float("nan"))) for end in ("", "_ci_low", "_ci_high"))
+        if math.isnan(value):  # this cell has no such number
+            continue
         text = written_interval(value, low, high, shown.kind)
         console.print(f"  {shown.title:<28} {text}", markup=False, soft_wrap=True)
 

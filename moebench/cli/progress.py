@@ -1,9 +1,9 @@
 """Watching cells run: a live bar on a terminal, plain lines in a pipe."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from moebench.suites.running import CellEnded, CellStarted, Pace
 
@@ -12,10 +12,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
-class Watch(Protocol):
-    """Shows one event of a run."""
-
-    def __call__(self, event: CellStarted | CellEnded) -> None: ...
+Watch = Callable[[CellStarted | CellEnded], None]
+"""Shows one event of a run."""
 
 
 @contextmanager
@@ -46,7 +44,7 @@ def time_left(seconds: float | None) -> str:
     """An estimate for a reader, no more exact than it is: about 40 s left, about 3 min left."""
     if seconds is None:
         return "estimating the time left"
-    coarse = 10 * math.ceil(seconds / 10) if seconds < 60 else 60 * math.ceil(seconds / 60)
+    coarse = 10.0 * math.ceil(seconds / 10) if seconds < 60 else 60.0 * math.ceil(seconds / 60)
     text = duration(coarse).removesuffix(" 00 s")
     return f"about {text} left"
 

@@ -1,7 +1,7 @@
 """The commands that run cells: `suite` and `run`."""
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,7 +69,8 @@ def suite(
         failed = _run_cells(console, asked, chosen.name, store, placer, size.time_limit_s)
     frame, problems = rows_of(store, results, [cell.cell_id for cell in planned])
     output.print_summary(console, frame, chosen.question)
-    paths = write_report(store, frame, title=chosen.name, question=chosen.question, figures=chosen.figures)
+    with console.status("drawing the figures and the dashboard") if console.is_terminal else nullcontext():
+        paths = write_report(store, frame, title=chosen.name, question=chosen.question, figures=chosen.figures)
     output.print_paths(console, store, paths)
     _end(failed, problems)
 
@@ -137,9 +138,11 @@ def _run_cells(
 
     waiting = [cell for cell in cells if cell.seeds]
     failed = [f"{cell.label} ({cell.failed} before)" for cell in cells if cell.failed]
-    if not waiting:
-        return failed
     run_id = new_run_id()
+    if not waiting:
+        if store.cell_files():  # a killed driver left them
+            store.seal(run_id)
+        return failed
     events = run_cells(waiting, suite=suite, store=store, run_id=run_id, executor=executor, time_limit_s=time_limit_s)
     ended = 0
     try:
@@ -164,7 +167,8 @@ def _end(failed: list[str], problems: list[str]) -> None:
     for problem in problems:
         typer.echo(f"moebench: {problem}", err=True)
     if failed:
-        typer.echo(f"moebench: {len(failed)} cell(s) failed; --retry-failed runs them again:", err=True)
+        count, them = ("1 cell", "it") if len(failed) == 1 else (f"{len(failed)} cells", "them")
+        typer.echo(f"moebench: {count} failed; --retry-failed runs {them} again:", err=True)
         for line in failed:
             typer.echo(f"  {line}", err=True)
         raise typer.Exit(1)
