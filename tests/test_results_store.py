@@ -112,6 +112,12 @@ def test_the_next_run_seals_what_a_dead_one_left(store: Store) -> None:
 
     assert [cell for cell, *_ in _seen_by_pandas(store)] == ["a", "a", "b", "b"]
     assert left.exists(), "its driver may be alive and look for it"
+    two_days_ago = time.time() - 2 * 24 * 3600
+    aged = finish(store, "z", seeds=(), run_id="r1")
+    os.utime(aged, (two_days_ago, two_days_ago))
+    store.seal("r2")
+    assert left.exists()
+    assert not aged.exists(), "its driver is long dead"
 
     # Should that driver be alive, its own sealing brings nothing twice.
     finish(store, "c", run_id="r1")

@@ -10,7 +10,9 @@
 imported by `load` only.
 """
 
+from moebench.results.export import export
 from moebench.results.files import Problem, publishing, write_rows
+from moebench.results.keeping import Run, merge, runs, verify
 from moebench.results.loading import UnreadableFileWarning, gather, load
 from moebench.results.schema import COLUMNS, SCHEMA, SCHEMA_VERSION, STATUSES, Column
 from moebench.results.store import Finished, Store, suite_names
@@ -23,11 +25,16 @@ __all__ = [
     "Column",
     "Finished",
     "Problem",
+    "Run",
     "Store",
     "UnreadableFileWarning",
+    "export",
     "gather",
     "load",
+    "merge",
     "publishing",
+    "runs",
     "suite_names",
+    "verify",
     "write_rows",
 ]

@@ -21,8 +21,6 @@ from moebench.errors import BadInput, unknown
 from moebench.results.schema import SCHEMA, SCHEMA_VERSION, STATUSES
 from moebench.results.upgrades import conform, file_version, upgrade
 
-TEMPORARY = ".*.tmp"
-"""Pattern of the names that files have while they are being written."""
 _READERS = 4
 _LARGE = 10_000
 """Rows from which on a file is worth reading with several threads; small ones are read side by side instead."""
@@ -37,6 +35,19 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.path} {self.what}"
+
+
+def entries(folder: Path) -> list[Path]:
+    """What lies in a folder, by name; nothing where it is no folder or has gone since it was listed."""
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether this is the name of a file that is still being written."""
+    return path.name.startswith(".") and path.suffix == ".tmp"
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from moebench.errors import BadInput, unknown
 from moebench.results.attempts import NEEDED, newest
-from moebench.results.files import Problem
+from moebench.results.files import Problem, entries
 from moebench.results.schema import SCHEMA
 from moebench.results.store import Store, concatenated, suite_names
 
@@ -47,7 +47,7 @@ def gather(
     for name in wanted:
         if name not in SCHEMA.names:
             raise unknown("column", name, SCHEMA.names)
-    stores = [Store(root, name) for name in _chosen(Path(root), suite)]
+    stores = [Store(root, name) for name in chosen_suites(Path(root), suite)]
     read = [*dict.fromkeys((*wanted, *NEEDED))]
     table = concatenated([store.attempts(read) for store in stores], read)
     problems = [problem for store in stores for problem in store.unreadable]
@@ -57,13 +57,14 @@ def gather(
     return (table if keep.all() else table.filter(keep)).select(wanted), problems
 
 
-def _chosen(root: Path, suite: str | None) -> list[str]:
+def chosen_suites(root: Path, suite: str | None) -> list[str]:
+    """All suites with results under `root`, or the one named; `BadInput` where there is none."""
     known = suite_names(root)
     if suite is not None and suite not in known and known:
         raise unknown("suite among the results", suite, known)
     if known:
         return known if suite is None else [suite]
-    if any(root.glob("[!_.]*.parquet")):
+    if any(path.suffix == ".parquet" for path in entries(root)):
         raise BadInput(
             f"{root} is the folder of one suite: give its parent '{root.parent}' and the suite '{root.name}'"
         )

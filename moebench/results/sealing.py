@@ -6,7 +6,8 @@ any order:
 - A row leaves a sealed file only where a greater one, in the total order of `attempts`, is on the disk. The greatest
   is therefore never lost, and repeating a step changes nothing.
 - Before rows leave a sealed file, those that are not mere copies are written to `_superseded/`.
-- A cell's file is removed only when its rows are in sealed or superseded files.
+- A cell's file is removed only when its rows are in sealed or superseded files, and only by its own run's sealing
+  or when it is a day old: until then its driver may look for it.
 - The new sealed file is complete under its temporary name before the rows it replaces leave, and is renamed
   directly after; so the folder never shows a cell and seed twice, and nothing is moved when the disk is full.
 - Two writers may take in the same cells or undo each other's removal. Each looks again after its last write until
@@ -22,10 +23,11 @@ from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from moebench.results.attempts import IDENTITY, NEEDED, codes, distinct, newest
-from moebench.results.files import TEMPORARY, publishing, read_file, read_files, write_parquet, write_table
+from moebench.results.files import entries, publishing, read_file, read_files, write_parquet, write_table
 
 if TYPE_CHECKING:
     from moebench.results.store import Store
@@ -40,8 +42,10 @@ def seal(store: "Store", run_id: str | None) -> Path | None:
     path = add(store, pa.concat_tables(cells.values(), promote_options="default"), run_id) if cells else None
     if path is None:
         _settle(store)
-    for own in cells.keys() & store.cell_files(run_id):
-        own.unlink(missing_ok=True)
+    own = set(store.cell_files(run_id))
+    for cell in cells:
+        if cell in own or _stale(cell):
+            cell.unlink(missing_ok=True)
     _sweep(store, run_id)
     return path
 
@@ -58,12 +62,10 @@ def add(store: "Store", table: pa.Table, run_id: str | None = None) -> Path | No
     table = table.filter(current)
     if not table.num_rows:
         return None
-    own = store.folder / f"{run_id}.parquet"
-    path = (
-        own
-        if run_id and not own.exists()
-        else _unique(store.folder, max(filter(None, table["run_id"].to_pylist()), default="unnamed"))
-    )
+    path = store.folder / f"{run_id}.parquet"
+    # A name is never used twice: another writer may still be about to thin out the file that had it before.
+    if run_id is None or any(_holds(run_id, part) for part in (*sealed.values(), *superseded.values())):
+        path = _unique(store.folder, max(pc.unique(table["run_id"]).drop_null().to_pylist(), default="unnamed"))
     with publishing(path) as temporary:
         write_parquet(table.sort_by([(name, "ascending") for name in ("started_at", "cell_id", "seed")]), temporary)
         _supersede(store, table)
@@ -80,17 +82,18 @@ def _settle(store: "Store") -> None:
 def _supersede(store: "Store", arriving: pa.Table | None) -> bool:
     """Move what sealed or arriving rows replace out of the sealed files; whether there was anything to move."""
     sealed, _ = read_files(store.sealed_files(), NEEDED)
-    others = [] if arriving is None else [arriving]
-    crowded = [
-        path for path, mask in zip(sealed, _masks(newest, [*sealed.values(), *others]), strict=False) if not mask.all()
-    ]
+    # Of equal copies the last counts. Arriving rows are given first: they are in no sealed file yet, so a copy that
+    # another writer has just sealed must stay.
+    first = [] if arriving is None else [arriving]
+    masks = _masks(newest, [*first, *sealed.values()])[len(first) :]
+    crowded = [path for path, mask in zip(sealed, masks, strict=True) if not mask.all()]
     for path in crowded:
         whole = read_file(path)
         if not isinstance(whole, pa.Table):
             continue
         # Another writer may have changed the file since: what leaves is decided by what is written back.
-        tables = [*(sealed | {path: whole}).values(), *others]
-        place = list(sealed).index(path)
+        tables = [*first, *(sealed | {path: whole}).values()]
+        place = len(first) + list(sealed).index(path)
         current, original = _masks(newest, tables)[place], _masks(distinct, tables)[place]
         replaced = whole.filter(~current & original)
         if replaced.num_rows:
@@ -110,6 +113,10 @@ def _unknown(table: pa.Table, known: Iterable[pa.Table]) -> NDArray[np.bool_]:
     return ~np.isin(identities[earlier:], identities[:earlier])
 
 
+def _holds(run_id: str, table: pa.Table) -> bool:
+    return bool(pc.any(pc.equal(table["run_id"], run_id)).as_py())
+
+
 def _masks(select: Callable[[pa.Table], NDArray[np.bool_]], tables: Sequence[pa.Table]) -> list[NDArray[np.bool_]]:
     """What `select` finds in all tables together, cut into one bool[rows] for each."""
     if not tables:
@@ -118,18 +125,23 @@ def _masks(select: Callable[[pa.Table], NDArray[np.bool_]], tables: Sequence[pa.
     return np.split(found, np.cumsum([table.num_rows for table in tables])[:-1])
 
 
+def _stale(path: Path) -> bool:
+    """Whether a file is so old that no living driver can be about to look for it."""
+    with contextlib.suppress(FileNotFoundError):
+        return time.time() - path.stat().st_mtime > _STALE_S
+    return False
+
+
 def _unique(folder: Path, stem: str) -> Path:
     return folder / f"{stem}.{uuid4().hex[:8]}.parquet"
 
 
 def _sweep(store: "Store", run_id: str | None) -> None:
     """Remove what killed writers left: temporary files of the ended run, any that are a day old, empty folders."""
-    patterns = (TEMPORARY, f"_*/{TEMPORARY}", f"_cells/*/{TEMPORARY}")
-    for path in [path for pattern in patterns for path in store.folder.glob(pattern)]:
-        with contextlib.suppress(FileNotFoundError):
-            if path.parent.name == run_id or time.time() - path.stat().st_mtime > _STALE_S:
-                path.unlink()
-    for folder in store.folder.glob("_cells/*"):
+    for path in store.temporary_files():
+        if path.parent.name == run_id or _stale(path):
+            path.unlink(missing_ok=True)
+    for folder in entries(store.folder / "_cells"):
         if run_id in (None, folder.name):
             with contextlib.suppress(OSError):  # not empty: an unreadable cell stays where it is
                 folder.rmdir()

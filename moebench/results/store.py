@@ -19,13 +19,13 @@ import pyarrow as pa
 from moebench.errors import BadInput
 from moebench.results import sealing
 from moebench.results.attempts import NEEDED, newest
-from moebench.results.files import Problem, read_files
+from moebench.results.files import Problem, entries, is_temporary, read_files
 from moebench.results.schema import SCHEMA
 from moebench.results.upgrades import conform
 
 _CELLS = "_cells"
 _SUPERSEDED = "_superseded"
-_TRIES = 5
+_TRIES = 20
 _MARKS = '/\\:*?"<>|'
 
 
@@ -87,24 +87,31 @@ class Store:
     def attempts(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Every row of the unsealed cells and the sealed files, older attempts and equal copies included.
 
-        Cells come first: one that is sealed meanwhile is then found in the sealed files read after it. Should these
-        change while they are read, all is read anew.
+        Files that other drivers write or replace meanwhile are looked for until none is new, and what was once read
+        stays, so that no finished cell is out of sight while it moves from one file to another.
         """
+        tables: list[pa.Table] = []
+        problems: list[Problem] = []
+        seen: set[tuple[int, ...]] = set()
         for _ in range(_TRIES):
-            cells, lost_cells = read_files(self.cell_files(), columns)
-            before = self._sealed_state()
-            sealed, lost_sealed = read_files(self.sealed_files(), columns)
-            if self._sealed_state() == before:
+            # Cells come first: one that is sealed in between is then found among the sealed files.
+            listed = {path: _version(path) for path in [*self.cell_files(), *self.sealed_files()]}
+            fresh = [path for path, version in listed.items() if version not in seen]
+            if not fresh:
                 break
-        self.unreadable = [*lost_cells, *lost_sealed, *self._strangers()]
-        return concatenated([*cells.values(), *sealed.values()], columns)
+            seen.update(listed.values())
+            found, lost = read_files(fresh, columns)
+            tables += found.values()
+            problems += lost
+        self.unreadable = [*problems, *self.strangers()]
+        return concatenated(tables, columns)
 
     def seal(self, run_id: str) -> Path | None:
         """End a run: its finished cells, and what other runs left unsealed, become one `RUN_ID.parquet`.
 
-        Rows that these replace move to `_superseded/`. The files of other runs' cells stay where they are, for their
-        drivers may be alive and look for them. Returns the new file, or None where there was nothing to seal.
-        Sealing a run twice is safe; a second file then gets a name of its own.
+        Rows that these replace move to `_superseded/`. The files of other runs' cells stay where they are for a day,
+        for their drivers may be alive and look for them. Returns the new file, or None where there was nothing to
+        seal. Sealing a run twice is safe; a second file then gets a name of its own.
         """
         return sealing.seal(self, _file_name("run", run_id))
 
@@ -119,35 +126,31 @@ class Store:
     def cell_files(self, run_id: str | None = None) -> list[Path]:
         """The files of unsealed cells, of one run or of all."""
         cells = self.folder / _CELLS
-        return sorted(cells.glob("*/[!.]*.parquet") if run_id is None else (cells / run_id).glob("[!.]*.parquet"))
+        return [path for run in (entries(cells) if run_id is None else [cells / run_id]) for path in _parquet(run)]
 
     def sealed_files(self) -> list[Path]:
         """The files that `pandas.read_parquet` reads."""
-        return sorted(self.folder.glob("[!_.]*.parquet"))
+        return _parquet(self.folder)
 
     def superseded_files(self) -> list[Path]:
         """The files of rows that a newer attempt has replaced."""
-        return sorted(self.superseded_folder.glob("[!.]*.parquet"))
+        return _parquet(self.superseded_folder)
 
-    def _sealed_state(self) -> list[tuple[str, int, int]]:
-        found = []
-        for path in self.sealed_files():
-            try:
-                status = path.stat()
-            except FileNotFoundError:
-                continue
-            found.append((path.name, status.st_ino, status.st_mtime_ns))
-        return found
+    def temporary_files(self) -> list[Path]:
+        """Files that are being written, or that a killed writer left."""
+        folders = [self.folder, *entries(self.folder), *entries(self.folder / _CELLS)]
+        return [path for folder in folders for path in entries(folder) if is_temporary(path)]
 
-    def _strangers(self) -> list[Problem]:
+    def strangers(self) -> list[Problem]:
         """Files that lie beside the sealed ones and that pandas would stumble over."""
-        others = [path for path in self.folder.glob("[!_.]*") if path.is_file() and path.suffix != ".parquet"]
-        return [Problem(path, "is no Parquet file; pandas.read_parquet of its folder fails over it") for path in others]
+        others = [path for path in entries(self.folder) if path.name[0] not in "._" and path.suffix != ".parquet"]
+        what = "is no Parquet file; pandas.read_parquet of its folder fails over it"
+        return [Problem(path, what) for path in others if path.is_file()]
 
 
 def suite_names(root: Path | str) -> list[str]:
     """The suites with results, sealed or not, under `root`; empty where `root` is no folder."""
-    stores = [Store(root, path.name) for path in sorted(Path(root).glob("[!_.]*")) if path.is_dir()]
+    stores = [Store(root, path.name) for path in entries(Path(root)) if path.name[0] not in "._"]
     return [store.suite for store in stores if store.sealed_files() or store.cell_files()]
 
 
@@ -155,6 +158,19 @@ def concatenated(tables: Iterable[pa.Table], columns: Sequence[str] | None = Non
     """All rows of `tables`, in order; none of them gives the schema's `columns` without rows."""
     empty = conform(SCHEMA.empty_table(), columns)
     return pa.concat_tables([empty, *tables], promote_options="default")
+
+
+def _parquet(folder: Path) -> list[Path]:
+    return [path for path in entries(folder) if path.suffix == ".parquet" and path.name[0] not in "._"]
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    """What changes when a file is replaced; empty where there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _file_name(kind: str, name: str) -> str:

@@ -1,0 +1,70 @@
+"""Results for other programs: CSV, one plain Parquet file, or a markdown table."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+
+from moebench.errors import BadInput
+from moebench.results.files import Problem, publishing, write_parquet
+from moebench.results.loading import gather
+
+MARKDOWN_COLUMNS = (
+    *("suite", "router", "experts", "total_slots", "model", "data", "seed", "status"),
+    *("accuracy", "flops_forward_per_image", "train_step_s", "infer_s_per_image"),
+)
+"""What a markdown table shows unless told otherwise; all columns would be too wide to read."""
+
+
+def export(
+    path: Path | str, root: Path | str = "results", suite: str | None = None, columns: Sequence[str] | None = None
+) -> tuple[Path, list[Problem]]:
+    """Write the rows that `load` gives to `path`, whose ending chooses the form: .csv, .parquet or .md.
+
+    CSV holds lists as JSON text, times as ISO 8601, and nothing for null. Parquet keeps all types and can be read by
+    DuckDB, pandas or R. Markdown shows `MARKDOWN_COLUMNS` with four significant digits. Returns the path and the
+    result files that could not be read. Another ending, or what `load` refuses, raises `BadInput`.
+    """
+    path = Path(path)
+    writer = _WRITERS.get(path.suffix.lower())
+    if writer is None:
+        raise BadInput(f"cannot export to '{path.name}': its ending must be one of {', '.join(_WRITERS)}")
+    if columns is None and writer is _markdown:
+        columns = MARKDOWN_COLUMNS
+    table, problems = gather(root, suite, columns)
+    with publishing(path) as temporary:
+        writer(table, temporary)
+    return path, problems
+
+
+def _csv(table: pa.Table, path: Path) -> None:
+    for place, field in enumerate(table.schema):
+        if pa.types.is_list(field.type):
+            values = [None if value is None else json.dumps(value) for value in table[field.name].to_pylist()]
+            table = table.set_column(place, field.name, pa.array(values, pa.string()))
+    pyarrow.csv.write_csv(table, path)
+
+
+def _markdown(table: pa.Table, path: Path) -> None:
+    heads, columns = table.column_names, [column.to_pylist() for column in table.columns]
+    lines = [heads, ["---:" if _is_number(field.type) else "---" for field in table.schema]]
+    lines += [[_cell(value) for value in values] for values in zip(*columns, strict=True)]
+    path.write_text("".join(f"| {' | '.join(line)} |\n" for line in lines), encoding="utf-8")
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    # A bar would end the cell, a line break the row, and a '<' could begin a tag.
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ").replace("\r", " ")
+
+
+_WRITERS: dict[str, Callable[[pa.Table, Path], None]] = {".csv": _csv, ".parquet": write_parquet, ".md": _markdown}
