@@ -30,12 +30,12 @@ class Dataset:
     @property
     def image_size(self) -> int:
         """Side of the square images in pixels."""
-        return self.train.images.shape[1]
+        return int(self.train.images.shape[1])
 
     @property
     def channels(self) -> int:
         """Channels of the images."""
-        return self.train.images.shape[3]
+        return int(self.train.images.shape[3])
 
 
 def batches(split: Split, batch: int, steps: int, seed: int) -> Iterator[Split]:

@@ -1,6 +1,7 @@
 """Real handwritten digits, shipped inside scikit-learn: 1,797 grey images of 8 × 8 pixels (UCI, Alpaydin 1998)."""
 
 import numpy as np
+from sklearn.datasets import load_digits
 
 from moebench.data.dataset import Dataset, Split
 from moebench.data.registry import register
@@ -11,8 +12,6 @@ TEST_PER_CLASS = 36
 @register("digits")
 def digits() -> Dataset:
     """Handwritten digits, 8 × 8 pixels, 10 classes, 1,437 images for training and 360 for testing."""
-    from sklearn.datasets import load_digits
-
     bunch = load_digits()
     labels = bunch.target.astype(np.int32)
     # Stratified without a random number: the file is ordered by writer, so images at even distances within a class

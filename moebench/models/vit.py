@@ -114,7 +114,9 @@ class Vit(nnx.Module):
         self.config, self.dtype = config, dtype
         pixels = config.channels * config.preset.patch**2
         self.embed = nnx.Linear(pixels, width, dtype=dtype, rngs=rngs)
-        self.positions = nnx.Param(0.02 * jax.random.normal(rngs.params(), (config.tokens, width)))
+        # As large as the embedded patches: from the usual 0.02 it takes a model hundreds of steps, which is all that
+        # a run on a CPU has, to tell its patches apart.
+        self.positions = nnx.Param(jax.random.normal(rngs.params(), (config.tokens, width)))
         blocks = range(config.preset.size.layers)
         self.blocks = nnx.List([Block(config, number, dtype=dtype, rngs=rngs) for number in blocks])
         self.norm = nnx.LayerNorm(width, rngs=rngs)

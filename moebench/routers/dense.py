@@ -43,6 +43,7 @@ def identity_routing(tokens: Float[Array, "group token dim"], experts: int) -> I
 class Dense(Router):
     """One MLP for every token: what each routing strategy is measured against."""
 
+    group_images = 1
     experts = 1
 
     def __call__(

@@ -2,7 +2,7 @@
 
 import inspect
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax.numpy as jnp
 from flax import nnx
@@ -33,6 +33,9 @@ class Router(nnx.Module):
     name: ClassVar[str] = "unnamed"
     group_images: ClassVar[int] = 8
     """Images that the strategy's authors route together; a layer may decide otherwise."""
+
+    if TYPE_CHECKING:
+        experts: int  # Each strategy declares it as an option, or fixes it.
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

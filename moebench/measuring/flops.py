@@ -1,0 +1,109 @@
+"""What a model costs: parameters, and FLOPs by part in closed form; a multiply-add is 2 FLOPs.
+
+Matrix products are counted and the weighting of gathered rows; element-wise work (norms, softmaxes, GELU, additions)
+is not, as in published counts.
+"""
+
+from dataclasses import asdict, dataclass
+
+import jax
+from flax import nnx
+
+from moebench.models import Experts, Vit, VitConfig
+from moebench.routers import Router, slots_per_expert
+
+
+@dataclass(frozen=True)
+class Parts:
+    """FLOPs of a forward pass for one image, by part; NaN where a router states no closed form."""
+
+    embed: float
+    attention: float
+    mlp: float
+    """MLPs of the blocks without experts."""
+    router: float
+    """Routing logits."""
+    dispatch_combine: float
+    """Moving tokens to slots and back."""
+    experts: float
+    """The experts' MLPs on all slots, empty ones included."""
+    head: float
+
+    @property
+    def total(self) -> float:
+        """The whole forward pass."""
+        return float(sum(asdict(self).values()))
+
+    def train_step(self, batch: int) -> float:
+        """One training step: each product forward, and backward for both its factors, but none for the images."""
+        return batch * (3 * self.total - self.embed)
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """The sizes of one MoE layer, for one group of images."""
+
+    group_tokens: int
+    slots_per_expert: int
+    total_slots: int
+
+
+def shapes(config: VitConfig, router: Router) -> Shapes:
+    """Slots of a model's MoE layers.
+
+    Raises:
+        BadInput: options that do not fit that many tokens.
+    """
+    tokens = config.tokens * config.group_images
+    slots = slots_per_expert(config.router, tokens, **config.router_options)
+    return Shapes(group_tokens=tokens, slots_per_expert=slots, total_slots=slots * router.experts)
+
+
+def forward_flops(config: VitConfig, router: Router) -> Parts:
+    """Closed form of the forward pass for one image."""
+    size, tokens = config.preset.size, config.tokens
+    layer, experts_layers = shapes(config, router), len(config.moe_blocks)
+    routing = router.flops(layer.group_tokens, size.width)
+    per_image = experts_layers / config.group_images
+    mlp_row = 2 * 2 * size.width * size.mlp
+    return Parts(
+        embed=2 * tokens * config.channels * config.preset.patch**2 * size.width,
+        attention=size.layers * 2 * (4 * tokens * size.width**2 + 2 * tokens**2 * size.width),
+        mlp=(size.layers - experts_layers) * tokens * mlp_row,
+        router=per_image * routing.router if routing else float("nan"),
+        dispatch_combine=per_image * routing.dispatch_combine if routing else float("nan"),
+        experts=per_image * layer.total_slots * mlp_row,
+        head=2 * size.width * config.classes,
+    )
+
+
+def compiler_flops(program: jax.stages.Compiled) -> float | None:
+    """FLOPs of a program as its compiler counts them, element-wise work included; None where it does not say."""
+    analysis = program.cost_analysis()
+    flops = (analysis or {}).get("flops", -1.0)
+    return float(flops) if flops > 0 else None
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Parameters of a model, and those that one token can meet."""
+
+    total: int
+    active: int
+
+
+def count_parameters(config: VitConfig, router: Router) -> Parameters:
+    """From shapes alone.
+
+    A token meets its top k experts; where tokens do not choose, as many experts as there are slots for a token.
+    """
+    model = nnx.eval_shape(lambda: Vit(config, rngs=nnx.Rngs(0)))
+    layer = shapes(config, router)
+    met = router.options.get("top_k") or layer.total_slots / layer.group_tokens
+    expert = sum(_size(module) for _, module in nnx.iter_graph(model) if isinstance(module, Experts)) / router.experts
+    total = _size(model)
+    return Parameters(total=total, active=round(total - expert * (router.experts - min(met, router.experts))))
+
+
+def _size(module: nnx.Module) -> int:
+    return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(module, nnx.Param)))

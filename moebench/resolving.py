@@ -1,0 +1,185 @@
+"""From what was asked for to what will be built: defaults filled in, slots worked out, mistakes found.
+
+Nothing is allocated and nothing runs, so that a whole grid is resolved in a moment.
+"""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from flax import nnx
+
+import moebench
+from moebench import data, models, routers
+from moebench.errors import BadInput
+from moebench.measuring import environment, shapes
+from moebench.models import VitConfig
+from moebench.specification import CellSpec, Scalar
+
+SHARED_CODE = ("models", "data", "training", "measuring", "cell.py", "resolving.py")
+VERSIONS = ("jax_version", "jaxlib_version", "flax_version")
+
+dataset = cache(data.load)
+
+
+@dataclass(frozen=True)
+class ResolvedCell:
+    """A cell that can be built."""
+
+    spec: CellSpec
+    model: VitConfig
+    router: routers.Router
+    """A router of this cell for tokens of width 1: its options are filled in, its parameters of no account."""
+
+    @property
+    def label(self) -> str:
+        """As it is written on the command line: the router with its options, apart from those at their defaults."""
+        defaults = routers.options(self.spec.router)
+        given = {key: value for key, value in self.model.router_options.items() if value != defaults[key]}
+        options = ",".join(f"{key}={value}" for key, value in given.items())
+        return f"{self.spec.router}[{options}]" if options else self.spec.router
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """The input columns of the result table."""
+        layer, options = shapes(self.model, self.router), self.router.options
+        spec = self.spec
+        return {
+            "router": spec.router,
+            "model": spec.model,
+            "data": spec.data,
+            "image_size": self.model.image_size,
+            "classes": self.model.classes,
+            "tokens_per_image": self.model.tokens,
+            "experts": self.router.experts,
+            "slots_per_expert": layer.slots_per_expert,
+            "total_slots": layer.total_slots,
+            "top_k": options.get("top_k"),
+            "capacity_factor": options.get("capacity_factor"),
+            "effective_capacity_factor": layer.total_slots / (layer.group_tokens * options.get("top_k", 1)),
+            "group_images": self.model.group_images,
+            "dispatch": options.get("dispatch"),
+            "moe_layers": ",".join(map(str, self.model.moe_blocks)),
+            "steps": spec.steps,
+            "batch_size": spec.batch,
+            "precision": spec.precision,
+            "learning_rate": spec.learning_rate,
+            "config": json.dumps(self.config, sort_keys=True),
+        }
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Everything that was asked for, with defaults filled in, without the seeds."""
+        asked = self.spec.as_json()
+        del asked["seeds"], asked["total_slots"]
+        return asked | {"options": self.router.options, "group_images": self.model.group_images}
+
+    def identity(self, device: Mapping[str, Any]) -> dict[str, str]:
+        """`cell_id`, of what was asked for and where; and `fingerprint`, of the code and versions that answer it."""
+        return {
+            # JAX calls every processor "cpu"; their times are not each other's.
+            "cell_id": _hash([json.dumps(self.config, sort_keys=True), device["device_kind"], device["cpu"]]),
+            "fingerprint": _hash([*_code(self.spec.router), *(str(device[version]) for version in VERSIONS)]),
+        }
+
+
+def resolve_cell(spec: CellSpec) -> ResolvedCell:
+    """What a specification comes to.
+
+    Raises:
+        BadInput: unknown names, options that do not fit each other, slots that cannot be had.
+    """
+    images = dataset(spec.data)
+    preset = models.preset(spec.model)
+    routers.check_options(spec.router, spec.options)
+    group_images = spec.group_images or routers.find(spec.router).group_images
+    if spec.batch % group_images:
+        raise BadInput(
+            f"router '{spec.router}' routes groups of {group_images} images, which do not divide a batch of "
+            f"{spec.batch}: use a batch that is a multiple of {group_images}, or another group_images.",
+            key="group_images" if spec.group_images else "batch",
+        )
+    model = VitConfig(
+        preset=preset,
+        image_size=images.image_size,
+        channels=images.channels,
+        classes=images.classes,
+        router=spec.router,
+        router_options=dict(spec.options),
+        group_images=group_images,
+        moe_blocks=models.moe_blocks(spec.moe_layers, preset.size.layers),
+        precision=spec.precision,
+    )
+    if spec.total_slots is not None:
+        slots = model.tokens if spec.total_slots == "tokens" else spec.total_slots
+        model = replace(model, router_options={**spec.options, **_slot_options(spec, model, slots)})
+    router = routers.create(spec.router, dim=1, rngs=nnx.Rngs(0), **model.router_options)
+    layer = shapes(model, router)
+    if spec.total_slots is not None and layer.total_slots != slots * group_images:
+        raise BadInput(
+            f"router '{spec.router}' with {router.experts} experts cannot have total_slots={slots} for each image: "
+            f"{slots * group_images} slots for a group of {group_images} do not divide among them; "
+            f"{layer.total_slots} would.",
+            key="total_slots",
+        )
+    return ResolvedCell(spec, model, router)
+
+
+def _slot_options(spec: CellSpec, model: VitConfig, slots: int) -> dict[str, Scalar]:
+    """The option of the router that gives it so many slots for each image."""
+    known = routers.options(spec.router)
+    option = next((name for name in ("slots_per_expert", "capacity_factor") if name in known), None)
+    if option is None:
+        return {}
+    if option in spec.options:
+        raise BadInput(
+            f"router '{spec.router}': {option} and total_slots both set the slots; leave one out.", key=option
+        )
+    if option == "slots_per_expert":
+        experts = int(spec.options.get("experts") or 1)
+        return {option: max(1, slots * model.group_images // experts)}
+    top_k = spec.options.get("top_k", known["top_k"])
+    return {option: slots / (model.tokens * int(top_k or 1))}
+
+
+def resolve(specs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """For each specification what it comes to, or what is wrong with it, as plain values.
+
+    An entry has either `cell_id`, `fingerprint`, `label` and `inputs`, or `error`, one sentence, and `key`, the key
+    at fault or None.
+    """
+    device = environment()
+    return [_answer(spec, device) for spec in specs]
+
+
+def _answer(spec: Mapping[str, Any], device: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        cell = resolve_cell(CellSpec.model_validate_json(json.dumps(spec)))
+    except BadInput as mistake:
+        return {"error": str(mistake), "key": mistake.key}
+    return {**cell.identity(device), "label": cell.label, "inputs": cell.inputs}
+
+
+def _code(router: str) -> list[str]:
+    """Text of all code that decides what a cell with this router gives."""
+    package = Path(moebench.__file__).parent
+    shared = [package / name for name in SHARED_CODE]
+    files = [file for path in shared for file in (sorted(path.glob("*.py")) if path.is_dir() else [path])]
+    classes: list[type] = [
+        cls for cls in routers.find(router).__mro__ if issubclass(cls, nnx.Module) and cls is not nnx.Module
+    ]
+    used = sorted({inspect.getsourcefile(cls) or "" for cls in [*classes, routers.Routing]} - {""})
+    return [file.read_text(encoding="utf-8") for file in [*files, *map(Path, used)]]
+
+
+def _hash(parts: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.encode())
+        digest.update(b"\0")
+    return digest.hexdigest()[:16]

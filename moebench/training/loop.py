@@ -1,0 +1,120 @@
+"""Training one seed, and evaluating what came out."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float64
+
+from moebench.data import Split
+from moebench.routers import RoutingCounts
+from moebench.training.program import EvalReport, StepReport, TrainState
+
+CHECK_EVERY = 25
+"""Steps between two looks at the losses; each look waits for the device."""
+CURVE_POINTS = 25
+
+
+@dataclass(frozen=True)
+class Training:
+    """What training one seed gave."""
+
+    state: TrainState
+    losses: Float64[np.ndarray, "step"]
+    accuracies: Float64[np.ndarray, "step"]
+    diverged_step: int | None
+    """First step, from 1, whose loss was not finite; training ended there."""
+    wall_s: float
+
+    @property
+    def final_loss(self) -> float:
+        """Mean loss over the last tenth of the steps, in nats."""
+        return float(self.losses[-max(1, len(self.losses) // 10) :].mean())
+
+    def curve(self) -> tuple[list[int], list[float], list[float]]:
+        """Steps, and mean loss and accuracy since the step before."""
+        parts = np.array_split(np.arange(len(self.losses)), min(CURVE_POINTS, len(self.losses)))
+        steps = [int(part[-1]) + 1 for part in parts]
+        return steps, [float(self.losses[p].mean()) for p in parts], [float(self.accuracies[p].mean()) for p in parts]
+
+
+def train(step: jax.stages.Compiled, state: TrainState, batches: Iterable[Split]) -> Training:
+    """Take a step with each batch, until they end or the loss is no longer finite."""
+    began = time.perf_counter()
+    losses: list[float] = []
+    accuracies: list[float] = []
+    waiting: list[StepReport] = []
+
+    def look() -> None:
+        for report in jax.device_get(waiting):
+            losses.append(float(report.loss))
+            accuracies.append(float(report.accuracy))
+        waiting.clear()
+
+    for batch in batches:
+        state, report = step(state, batch.images, batch.labels)
+        waiting.append(report)
+        if len(waiting) == CHECK_EVERY:
+            look()
+            if not np.isfinite(losses[-CHECK_EVERY:]).all():
+                break
+    look()
+    bad = np.flatnonzero(~np.isfinite(losses))
+    diverged = int(bad[0]) + 1 if len(bad) else None
+    return Training(
+        state=state,
+        losses=np.array(losses[:diverged]),
+        accuracies=np.array(accuracies[:diverged]),
+        diverged_step=diverged,
+        wall_s=time.perf_counter() - began,
+    )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a pass over a split gave."""
+
+    accuracy: float
+    loss: float
+    """Mean cross-entropy in nats."""
+    routing: list[RoutingCounts]
+    """Sums over the whole pass, for each MoE layer."""
+    wall_s: float
+
+
+def evaluation_batch(images: int, batch: int, group_images: int) -> int:
+    """Largest batch of whole groups, no larger than `batch` or one group, that divides the images into equal parts.
+
+    Where the groups do not divide the images, the images are first counted up to whole groups.
+    """
+    groups = -(-images // group_images)
+    most = max(1, batch // group_images)
+    return group_images * max(n for n in range(1, most + 1) if groups % n == 0)
+
+
+def evaluate(step: jax.stages.Compiled, state: TrainState, split: Split, batch: int) -> Evaluation:
+    """Every image of the split once.
+
+    An incomplete last batch is filled with images from the beginning. They do not count in accuracy and loss; in
+    the routing counts they do, since the others compete with them for slots.
+    """
+    began = time.perf_counter()
+    count = len(split)
+    padded = -(-count // batch) * batch
+    order = np.arange(padded) % count
+    weights = (np.arange(padded) < count).astype(np.float32)
+    total: EvalReport | None = None
+    for start in range(0, padded, batch):
+        part = order[start : start + batch]
+        report = step(state, split.images[part], split.labels[part], weights[start : start + batch])
+        total = report if total is None else jax.tree.map(jnp.add, total, report)
+    assert total is not None
+    return Evaluation(
+        accuracy=float(total.correct) / count,
+        loss=float(total.loss) / count,
+        routing=total.routing,
+        wall_s=time.perf_counter() - began,
+    )

@@ -1,0 +1,153 @@
+"""A model's programs: initialise, train a step, infer, evaluate; each compiled once for all seeds of a cell."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from moebench.models import Vit, VitConfig
+from moebench.routers import Router, Routing, RoutingCounts
+from moebench.training.optimizer import Schedule
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class TrainState:
+    """Everything that a training step changes."""
+
+    parameters: Any
+    variables: Any
+    """Other state of the model, such as the biases of routers that balance by them."""
+    optimizer: Any
+    step: Int[Array, ""]
+    key: PRNGKeyArray
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class StepReport:
+    """One training step's cross-entropy in nats, without auxiliary losses, and accuracy on its batch."""
+
+    loss: Float[Array, ""]
+    accuracy: Float[Array, ""]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class EvalReport:
+    """Sums over the images of an evaluation batch, and the routing counts of each MoE layer."""
+
+    loss: Float[Array, ""]
+    correct: Float[Array, ""]
+    routing: list[RoutingCounts]
+
+
+class Program:
+    """The programs of one model under one schedule, made from shapes alone."""
+
+    def __init__(self, config: VitConfig, schedule: Schedule, batch: int) -> None:
+        self.config, self.batch = config, batch
+        self.optimizer = schedule.optimizer()
+        model = nnx.eval_shape(lambda: Vit(config, rngs=nnx.Rngs(0)))
+        self.graph, _, _ = split(model)
+        self.routers = [module for _, module in nnx.iter_graph(model) if isinstance(module, Router)]
+
+    def init(self, seed: Int[Array, ""]) -> TrainState:
+        """Fresh parameters and optimiser state, drawn from the seed."""
+        key = jax.random.key(seed)
+        model = Vit(self.config, rngs=nnx.Rngs(jax.random.fold_in(key, 0)))
+        _, parameters, variables = split(model)
+        return TrainState(
+            parameters=parameters,
+            variables=variables,
+            optimizer=self.optimizer.init(parameters),
+            step=jnp.zeros((), jnp.int32),
+            key=jax.random.fold_in(key, 1),
+        )
+
+    def train_step(
+        self, state: TrainState, images: Float[Array, "image height width channel"], labels: Int[Array, "image"]
+    ) -> tuple[TrainState, StepReport]:
+        """One step of gradient descent on cross-entropy plus the routers' weighted auxiliary losses."""
+
+        def objective(parameters: Any) -> tuple[Array, tuple[StepReport, Any]]:
+            model = nnx.merge(self.graph, parameters, state.variables)
+            logits, routings = model(images, noise_key=jax.random.fold_in(state.key, state.step))
+            loss = cross_entropy(logits, labels).mean()
+            report = StepReport(loss, (logits.argmax(-1) == labels).mean())
+            variables = split(model)[2]
+            return loss + auxiliary_loss(self.routers, routings), (report, variables)
+
+        gradient, (report, variables) = jax.grad(objective, has_aux=True)(state.parameters)
+        updates, optimizer = self.optimizer.update(gradient, state.optimizer, state.parameters)
+        parameters = optax.apply_updates(state.parameters, updates)
+        return TrainState(parameters, variables, optimizer, state.step + 1, state.key), report
+
+    def infer(
+        self, state: TrainState, images: Float[Array, "image height width channel"]
+    ) -> Float[Array, "image label"]:
+        """Logits."""
+        logits: Array = nnx.merge(self.graph, state.parameters, state.variables)(images)[0]
+        return logits
+
+    def evaluate(
+        self,
+        state: TrainState,
+        images: Float[Array, "image height width channel"],
+        labels: Int[Array, "image"],
+        weights: Float[Array, "image"],
+    ) -> EvalReport:
+        """Loss and hits summed over the images by weight, and how all of them were routed."""
+        logits, routings = nnx.merge(self.graph, state.parameters, state.variables)(images)
+        return EvalReport(
+            loss=(weights * cross_entropy(logits, labels)).sum(),
+            correct=(weights * (logits.argmax(-1) == labels)).sum(),
+            routing=[routing.counts() for routing in routings],
+        )
+
+    @cached_property
+    def abstract_state(self) -> TrainState:
+        """Shapes and types of the state."""
+        state: TrainState = jax.eval_shape(self.init, jnp.zeros((), jnp.int32))
+        return state
+
+    def abstract_batch(self, count: int) -> tuple[Any, Any]:
+        """Shapes and types of so many images and their labels."""
+        side, channels = self.config.image_size, self.config.channels
+        return (
+            jax.eval_shape(lambda: jnp.zeros((count, side, side, channels))),
+            jax.eval_shape(lambda: jnp.zeros(count, jnp.int32)),
+        )
+
+
+def compiled(function: Callable[..., Any], *arguments: Any, donate: tuple[int, ...] = ()) -> jax.stages.Compiled:
+    """The function compiled ahead for these shapes, so that nothing is traced when it is timed."""
+    return jax.jit(function, donate_argnums=donate).lower(*arguments).compile()
+
+
+def split(model: nnx.Module) -> tuple[Any, Any, Any]:
+    """A model's graph, its parameters, and its other state."""
+    parts: Any = nnx.split(model, nnx.Param, ...)
+    return parts[0], parts[1], parts[2]
+
+
+def cross_entropy(logits: Float[Array, "image label"], labels: Int[Array, "image"]) -> Float[Array, "image"]:
+    """Of each image, in nats."""
+    losses: Array = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    return losses
+
+
+def auxiliary_loss(routers: list[Router], routings: list[Routing]) -> Float[Array, ""]:
+    """Sum over the MoE layers of their routers' losses by the routers' weights."""
+    total = jnp.zeros(())
+    for router, routing in zip(routers, routings, strict=True):
+        for name, weight in router.loss_weights.items():
+            if weight:
+                total += weight * routing.losses[name]
+    return total
