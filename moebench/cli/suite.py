@@ -54,7 +54,8 @@ def suite(
     store = Store(results, chosen.name)
     console = options.console()
     with executors.create(executor, jobs) as placer:
-        _import_reports()
+        if not dry_run:
+            _import_reports()
         environment = placer.environment()
         size = size or chosen.profile_for(environment["platform"])
         cells = [cell.with_seeds(new_seeds) if new_seeds else cell for cell in size.cells]
