@@ -5,33 +5,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from report_frames import suite_frame
 
 from moebench.errors import BadInput
 from moebench.reports import figures, frames, style
-from moebench.reports.frames import on_front
+from moebench.reports.cells import Results
 
 RIGHT_TO_LEFT = "נתב $x^2$ <b>\n" + "a" * 300
 
 
-def test_the_front_by_hand() -> None:
-    # Two costs, less is better: (1, 5) cheapest; (2, 3) beats (3, 3) and (3, 4); (4, 1) is best in the second.
-    x = np.array([1, 2, 3, 3, 4, 2])
-    y = np.array([5, 3, 3, 4, 1, 3])
-    assert on_front(x, y).tolist() == [True, True, False, False, True, True]
-
-
-@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=20))
-def test_the_front_is_what_nothing_beats(points: list[tuple[int, int]]) -> None:
-    x, y = np.array(points).T
-    beaten = [bool(((x <= a) & (y <= b) & ((x < a) | (y < b))).any()) for a, b in points]
-    assert on_front(x, y).tolist() == [not each for each in beaten]
-
-
 def test_pareto_points_are_the_cells_with_their_intervals() -> None:
-    points = frames.pareto(suite_frame(), "train_step_s", "accuracy").set_index("label")
+    points = frames.pareto(Results.of(suite_frame()), "train_step_s", "accuracy").set_index("label")
     assert len(points) == 16  # 17 cells, one out of memory
     dense = points.loc["dense"]
     assert (dense["x"], dense["x_low"], dense["x_high"]) == pytest.approx((0.0306, 0.029988, 0.031518))
@@ -43,7 +27,7 @@ def test_pareto_points_are_the_cells_with_their_intervals() -> None:
 
 
 def test_a_probability_of_the_front_is_near_what_the_seeds_say() -> None:
-    points = frames.pareto(suite_frame(), "train_step_s", "accuracy").set_index("label")
+    points = frames.pareto(Results.of(suite_frame()), "train_step_s", "accuracy").set_index("label")
     assert points["front_probability"].between(0, 1).all()
     assert points.loc["dense", "front_probability"] > 0.9  # nothing is as fast
     assert (
@@ -53,19 +37,19 @@ def test_a_probability_of_the_front_is_near_what_the_seeds_say() -> None:
 
 def test_each_data_set_and_device_has_a_front_of_its_own() -> None:
     both = pd.concat([suite_frame(device="cpu"), suite_frame(device="gpu")])
-    points = frames.pareto(both)
-    one = frames.pareto(suite_frame())
+    points = frames.pareto(Results.of(both))
+    one = frames.pareto(Results.of(suite_frame()))
     assert points["on_front"].sum() == 2 * one["on_front"].sum()
 
 
 def test_a_metric_that_should_be_low_makes_a_front_downwards() -> None:
-    points = frames.pareto(suite_frame(), "flops_forward_per_image", "eval_loss")
+    points = frames.pareto(Results.of(suite_frame()), "flops_forward_per_image", "eval_loss")
     assert points.loc[points["y"].idxmin(), "on_front"]
     assert not points.loc[points["y"].idxmax(), "on_front"]
 
 
 def test_scaling_is_tidy() -> None:
-    points = frames.scaling(suite_frame(), ["accuracy", "train_step_s"])
+    points = frames.scaling(Results.of(suite_frame()), ["accuracy", "train_step_s"])
     assert points["quantity"].value_counts().to_dict() == {"accuracy": 16, "train_step_s": 16}
     soft = points[(points["router"] == "soft") & (points["quantity"] == "accuracy")]
     assert soft["x"].tolist() == [2, 4, 8, 16]
@@ -77,7 +61,7 @@ def test_curves_are_means_between_the_lowest_and_the_highest_seed() -> None:
     frame["curve_step"] = [[10, 20]] * 3
     frame["curve_loss"] = [[2.0, 1.0], [2.3, 1.0], [2.6, 4.0]]
     frame["curve_accuracy"] = [[0.1, 0.5], [0.2, 0.5], [0.3, 0.5]]
-    curves = frames.curves(frame)
+    curves = frames.curves(Results.of(frame))
     # (2.0 + 2.3 + 2.6) / 3 = 2.3 and (1 + 1 + 4) / 3 = 2
     assert curves["loss"].tolist() == pytest.approx([2.3, 2.0])
     assert curves["loss_low"].tolist() == [2.0, 1.0]
@@ -90,7 +74,7 @@ def test_loads_are_ordered_before_the_seeds_are_averaged() -> None:
     frame = frame[(frame["router"] == "soft") & (frame["experts"] == 2)].reset_index(drop=True)
     # The fuller expert is the first of seed 0 and the second of seed 1; by number they would average to even loads.
     frame["expert_load"] = [[[0.6, 0.2], [0.4, 0.4]], [[0.2, 0.6], [0.3, 0.5]]]
-    load = frames.load(frame)
+    load = frames.load(Results.of(frame))
     # Block 2: 0.6 / 0.4 = 1.5 and 0.2 / 0.4 = 0.5 for both seeds; block 3: means of 1 and 1.25, of 1 and 0.75.
     assert load["layer"].tolist() == [2, 2, 3, 3]
     assert load["place"].tolist() == [1, 2, 1, 2]
@@ -101,7 +85,7 @@ def test_many_experts_share_places() -> None:
     frame = suite_frame(seeds=1)
     frame = frame[(frame["router"] == "soft") & (frame["experts"] == 2)].reset_index(drop=True)
     frame["expert_load"] = [[list(range(64))]]
-    load = frames.load(frame)
+    load = frames.load(Results.of(frame))
     # 64 experts of loads 0 to 63, mean 31.5, in 32 pairs; the fullest pair is 63 and 62.
     assert len(load) == 32
     assert load["load"].iloc[0] == pytest.approx(62.5 / 31.5)
@@ -111,9 +95,9 @@ def test_frames_survive_a_trip_through_parquet(tmp_path: Path) -> None:
     frame = suite_frame()
     frame.to_parquet(tmp_path / "rows.parquet")
     again = pd.read_parquet(tmp_path / "rows.parquet")
-    pd.testing.assert_frame_equal(frames.load(again), frames.load(frame))
-    pd.testing.assert_frame_equal(frames.curves(again), frames.curves(frame))
-    pd.testing.assert_frame_equal(frames.pareto(again), frames.pareto(frame))
+    pd.testing.assert_frame_equal(frames.load(Results.of(again)), frames.load(Results.of(frame)))
+    pd.testing.assert_frame_equal(frames.curves(Results.of(again)), frames.curves(Results.of(frame)))
+    pd.testing.assert_frame_equal(frames.pareto(Results.of(again)), frames.pareto(Results.of(frame)))
 
 
 def test_what_cannot_be_drawn_is_said() -> None:

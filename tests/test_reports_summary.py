@@ -5,15 +5,13 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from report_frames import suite_frame
 from rich.console import Console
 
 from moebench.errors import BadInput
 from moebench.reports.labels import cell_labels, shortened
 from moebench.reports.summary import headline, render_table, summarise
-from moebench.reports.trend import slope_per_doubling, trends
+from moebench.reports.trend import trends
 
 
 def with_accuracies(accuracies: dict[str, list[float]]) -> pd.DataFrame:
@@ -146,34 +144,20 @@ def test_a_frame_without_rows_or_columns_is_refused() -> None:
         summarise(pd.DataFrame())
 
 
-def test_the_slope_by_hand() -> None:
-    # log2 experts 1 2 3 4, y 0 2 2 4: Sxx 5, Sxy 6, slope 1.2; residuals −0.2 0.6 −0.6 0.2, their squares 0.8;
-    # error √(0.8 / 2 / 5) = 0.282843, times Student's 4.302653 for 2 degrees of freedom: 1.216974.
-    slope, low, high = slope_per_doubling(pd.Series([2.0, 4, 8, 16]), pd.Series([0.0, 2, 2, 4]))
-    assert (slope, low, high) == pytest.approx((1.2, -0.016974, 2.416974), abs=1e-6)
-
-
-@pytest.mark.parametrize("experts", [[2, 2, 4, 4, 4], [2, 4, 8]])
-def test_no_slope_through_two_levels_or_three_points(experts: list[float]) -> None:
-    slopes = slope_per_doubling(pd.Series(experts, dtype=float), pd.Series(range(len(experts)), dtype=float))
-    assert np.isnan(slopes).all()
-
-
-@given(st.lists(st.floats(0, 1), min_size=12, max_size=12), st.floats(-0.1, 0.1))
-def test_adding_a_straight_line_adds_its_slope(noise: list[float], rise: float) -> None:
-    experts = pd.Series([2.0, 4, 8, 16] * 3)
-    before = slope_per_doubling(experts, pd.Series(noise))
-    after = slope_per_doubling(experts, pd.Series(noise) + rise * np.log2(experts))
-    assert np.array(after) - np.array(before) == pytest.approx(rise, abs=1e-9)
-
-
-def test_trends_leave_dense_and_failed_rows_out() -> None:
-    slopes = trends(suite_frame()).set_index("router")
+def test_the_trend_is_the_fit_through_the_means_of_each_number_of_experts() -> None:
+    frame = suite_frame(failed=("bpr/16",))
+    rising = frame["router"] == "soft"
+    # 0.90 with 2 experts and 0.01 more for each doubling, the seeds 0.003 apart.
+    line = 0.89 + 0.01 * np.log2(frame["experts"]) + 0.003 * (frame["seed"] - 1)
+    frame["accuracy"] = frame["accuracy"].where(~rising, line)
+    slopes = trends(frame).set_index("router")
+    assert slopes.loc["soft", ["slope", "low", "high", "levels"]].tolist() == pytest.approx([0.01, 0.01, 0.01, 4])
     assert "dense" not in slopes.index
-    assert slopes.loc["bpr", "points"] == 9
-    assert slopes.loc["soft", "points"] == 12
-    # The frame was drawn with a rise of 0.006 for each doubling.
-    assert slopes.loc["soft", "low"] < 0.006 < slopes.loc["soft", "high"]
+    # Of BPR's four numbers of experts one failed, and three are too few for a fit.
+    assert slopes.loc["bpr", "levels"] == 3
+    assert np.isnan(slopes.loc["bpr", "slope"])
+    assert "soft (+1.0 points [+1.0, +1.0])" in headline(frame)
+    assert "bpr" not in headline(frame)
 
 
 def test_labels_say_just_what_tells_cells_apart() -> None:

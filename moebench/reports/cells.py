@@ -1,5 +1,6 @@
 """From one row a seed to one row a cell: means, intervals, and who cannot be told from the best."""
 
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 import numpy as np
@@ -14,6 +15,7 @@ from moebench.statistics import mean_interval
 SETTING = ("suite", "model", "data", "device_kind")
 """Cells are compared with one another where these agree."""
 
+IDENTITY = ("suite", "cell_id")
 NEEDED = ("suite", "cell_id", "seed", "status", "router", "experts", "accuracy")
 _OVER_SEEDS = ("accuracy", "eval_loss", "train_loss", "train_wall_s")
 _TWIN = (*SETTING, "steps", "batch_size", "precision")
@@ -56,7 +58,7 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
         BadInput: the frame has no rows, or lacks a column that every report needs.
     """
     table = prepared(frame)
-    groups = table.groupby(["suite", "cell_id"], sort=False, dropna=False)
+    groups = table.groupby(list(IDENTITY), sort=False, dropna=False)
     cells = pd.DataFrame([_cell(group) for _, group in groups])
     cells.insert(0, "label", cell_labels(cells))
     seeds = [_by_seed(group) for _, group in groups]
@@ -67,6 +69,26 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
         ["suite", "data", "device_kind", "model", "_rank", "experts", "label"], kind="stable"
     )
     return order.drop(columns="_rank").reset_index(drop=True)
+
+
+@dataclass(frozen=True)
+class Results:
+    """What every report is made from: the result table's rows and its cells."""
+
+    rows: pd.DataFrame
+    """As `prepared` returns it."""
+    cells: pd.DataFrame
+    """As `summarise` returns it."""
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame) -> "Results":
+        """Raises BadInput as `summarise`."""
+        return cls(prepared(frame), summarise(frame))
+
+    def places(self, rows: pd.DataFrame) -> list[int]:
+        """For each of these rows the position of its cell among `cells`."""
+        keys = {key: place for place, key in enumerate(_keys(self.cells, IDENTITY))}
+        return [keys[key] for key in _keys(rows, IDENTITY)]
 
 
 def _cell(group: pd.DataFrame) -> dict[str, object]:

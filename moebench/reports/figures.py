@@ -11,7 +11,7 @@ import pandas as pd
 
 from moebench.reports import frames, style
 from moebench.reports.canvas import INK, bars, dress, groups, legend, look, panels, plain, save, two_rows
-from moebench.reports.cells import SETTING
+from moebench.reports.cells import SETTING, Results
 from moebench.reports.labels import shortened
 from moebench.reports.quantities import Quantity, quantity
 
@@ -38,8 +38,9 @@ def pareto(
     """
     costs = [quantity(cost).column for cost in ([x] if isinstance(x, str) else x)]
     # Untimed cells still have their FLOPs.
-    costs = [cost for cost in costs if cost in frame and frame[cost].notna().any()] or costs
-    points = pd.concat([frames.pareto(frame, cost, y).assign(cost=cost) for cost in costs], ignore_index=True)
+    results = Results.of(frame)
+    costs = [cost for cost in costs if results.cells[cost].notna().any()] or costs
+    points = pd.concat([frames.pareto(results, cost, y).assign(cost=cost) for cost in costs], ignore_index=True)
     with look():
         rows = groups(points, frames.FRONT)
         figure, axes = panels(len(rows), len(costs), height=3.0, sharey="row")
@@ -92,7 +93,7 @@ def scaling(frame: pd.DataFrame, y: Sequence[str] = ("accuracy", "train_step_s")
     Raises:
         BadInput: a column that is not numeric, or no cell with a value for it.
     """
-    points = frames.scaling(frame, y, x)
+    points = frames.scaling(Results.of(frame), y, x)
     with look():
         rows = groups(points, SETTING)
         figure, axes = panels(len(rows), len(y), height=2.6)
@@ -140,9 +141,10 @@ def health(frame: pd.DataFrame) -> "Figure":
     Raises:
         BadInput: no cell holds expert loads.
     """
-    load = frames.load(frame)
+    results = Results.of(frame)
+    load = frames.load(results)
     shares = ("dropped_tokens", "router_entropy", "dead_experts")
-    measures = [name for name in shares if name in frame and frame[name].notna().any()]
+    measures = [name for name in shares if results.cells[name].notna().any()]
     routers = style.in_order(load["router"].astype(str))
     # `soft[experts=4]` of block 2 becomes `experts=4 · 2`, a line that all routers share.
     options = load["label"].str.extract(r"\[(.*)\]$", expand=False).fillna("")
@@ -158,7 +160,7 @@ def health(frame: pd.DataFrame) -> "Figure":
         bar = above[0].figure.colorbar(above[-1].images[0], ax=above, extend="max", aspect=15)
         bar.set_label("load / even share")
         for panel, measure in zip(below, measures, strict=True):
-            points = frames.scaling(frame, [measure])
+            points = frames.scaling(results, [measure])
             _draw_scaling(panel, points[points["router"] != "dense"], quantity(measure), quantity("experts"))
             top = 1.0 if measure == "router_entropy" else max(0.02, points["y"].max())
             panel.set_ylim(-0.04 * top, 1.08 * top)
@@ -190,7 +192,7 @@ def curves(frame: pd.DataFrame) -> "Figure":
     """
     from matplotlib.ticker import FuncFormatter, LogLocator
 
-    points = frames.curves(frame)
+    points = frames.curves(Results.of(frame))
     routers = [name for name in style.in_order(points["router"].astype(str)) if name != "dense"] or ["dense"]
     dense = points[points["router"] == "dense"]
     with look():

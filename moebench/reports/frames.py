@@ -6,53 +6,52 @@ import numpy as np
 import pandas as pd
 
 from moebench.errors import BadInput
-from moebench.reports.cells import SETTING, listed, prepared, summarise
+from moebench.reports.cells import SETTING, Results, listed
 from moebench.reports.quantities import quantity
+from moebench.statistics import pareto_probability
 
 FRONT = ("data", "device_kind")
 """Cells compete for one Pareto front where these agree; models of different size do."""
 
 LOAD_BINS = 32
-_IDENTITY = ("cell_id", "label", "router", "experts", *SETTING)
+_IDENTITY = ("cell", "cell_id", "label", "router", "experts", *SETTING)
+_POINT = ("x", "x_low", "x_high", "y", "y_low", "y_high")
 
 
-def pareto(frame: pd.DataFrame, x: str = "flops_forward_per_image", y: str = "accuracy") -> pd.DataFrame:
+def pareto(results: Results, x: str = "flops_forward_per_image", y: str = "accuracy") -> pd.DataFrame:
     """Quality over cost, one row for each cell that has both.
 
-    Columns: `cell_id label router experts suite model data device_kind`, `x y` with bounds `x_low x_high y_low
-    y_high` (NaN where there is no interval), `on_front`, and `front_probability` over resampled seeds. A front
-    is that of all cells of one data set on one device.
+    Columns: `cell` (its position among `results.cells`), `cell_id label router experts suite model data
+    device_kind`; `x y` with bounds `x_low x_high y_low y_high`, NaN where there is no interval; `on_front`; and
+    `front_probability`, as the seeds and timed samples let the points move, NaN for a cell with one seed. All cells
+    of one data set on one device compete for a front.
 
     Raises:
         BadInput: an axis that is no numeric column, or no cell with both.
     """
-    cells = _with(summarise(frame), x, y)
-    points = cells[list(_IDENTITY)].copy()
+    points = _with(results, x, y)
     for axis, column in (("x", x), ("y", y)):
-        points[axis] = cells[column]
+        points[axis] = points[column]
         for end in ("low", "high"):
-            points[f"{axis}_{end}"] = cells.get(f"{column}_ci_{end}", np.nan)
-    points["on_front"] = False
-    points["front_probability"] = np.nan
+            points[f"{axis}_{end}"] = points.get(f"{column}_ci_{end}", np.nan)
+    points["on_front"], points["front_probability"] = False, np.nan
+    good = results.rows[results.rows["status"] == "ok"]
+    rows = good.assign(cell=results.places(good))
     for _, group in points.groupby(list(FRONT), dropna=False):
-        points.loc[group.index, "on_front"] = on_front(
-            _cost(group["x"], quantity(x).higher_is_better), _cost(group["y"], quantity(y).higher_is_better)
-        )
-    return points.reset_index(drop=True)
+        fronts = pareto_probability(
+            rows[rows["cell"].isin(group.index)],
+            x,
+            y,
+            cell="cell",
+            x_higher_is_better=quantity(x).higher_is_better,
+            y_higher_is_better=quantity(y).higher_is_better,
+        ).set_index("cell")
+        points.loc[group.index, "on_front"] = fronts["on_front"]
+        points.loc[group.index, "front_probability"] = fronts["probability"]
+    return points[[*_IDENTITY, *_POINT, "on_front", "front_probability"]].reset_index(drop=True)
 
 
-def on_front(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Which points no other point beats: bool[points] of two costs, less is better; equal points stand together."""
-    order = np.lexsort((y, x))
-    front = np.zeros(len(x), bool)
-    lowest, at = np.inf, np.nan
-    for i in order:
-        if y[i] < lowest or (y[i] == lowest and x[i] == at):
-            front[i], lowest, at = True, y[i], x[i]
-    return front
-
-
-def scaling(frame: pd.DataFrame, y: Sequence[str] = ("accuracy", "train_step_s"), x: str = "experts") -> pd.DataFrame:
+def scaling(results: Results, y: Sequence[str] = ("accuracy", "train_step_s"), x: str = "experts") -> pd.DataFrame:
     """Quantities over the number of experts (or another input), one row for each cell and quantity.
 
     Columns: those of `pareto` up to `device_kind`, then `quantity x y y_low y_high`.
@@ -60,10 +59,9 @@ def scaling(frame: pd.DataFrame, y: Sequence[str] = ("accuracy", "train_step_s")
     Raises:
         BadInput: a column that is not numeric, or no cell with a value.
     """
-    cells = summarise(frame)
     parts = []
     for column in y:
-        known = _with(cells, x, column)
+        known = _with(results, x, column)
         part = known[list(_IDENTITY)].assign(quantity=column, x=known[x], y=known[column])
         for end in ("low", "high"):
             part[f"y_{end}"] = known.get(f"{column}_ci_{end}", np.nan)
@@ -71,7 +69,7 @@ def scaling(frame: pd.DataFrame, y: Sequence[str] = ("accuracy", "train_step_s")
     return pd.concat(parts, ignore_index=True)
 
 
-def curves(frame: pd.DataFrame) -> pd.DataFrame:
+def curves(results: Results) -> pd.DataFrame:
     """Training curves, one row for each cell and recorded step: mean, lowest and highest of the seeds.
 
     Columns: those of `pareto` up to `device_kind`, `step`, `loss loss_low loss_high`, `accuracy accuracy_low
@@ -80,7 +78,7 @@ def curves(frame: pd.DataFrame) -> pd.DataFrame:
     Raises:
         BadInput: no row holds a curve.
     """
-    table = _labelled(frame)
+    table = _labelled(results)
     rows = []
     for row in table.to_dict("records"):
         steps, losses, accuracies = (listed(row[f"curve_{name}"]) for name in ("step", "loss", "accuracy"))
@@ -103,7 +101,7 @@ def curves(frame: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
 
 
-def load(frame: pd.DataFrame, column: str = "expert_load") -> pd.DataFrame:
+def load(results: Results, column: str = "expert_load") -> pd.DataFrame:
     """How evenly experts are used, one row for each cell, layer and place in the order of load.
 
     An expert's number means nothing across seeds, so the experts of a layer are put in the order of their load
@@ -115,10 +113,10 @@ def load(frame: pd.DataFrame, column: str = "expert_load") -> pd.DataFrame:
     Raises:
         BadInput: no row holds a load.
     """
-    table = _labelled(frame)
+    table = _labelled(results)
     table = table[table["router"] != "dense"]
     rows = []
-    for _, group in table.groupby(["suite", "cell_id"], sort=False, dropna=False):
+    for _, group in table.groupby("cell", sort=False):
         loads = [array for array in map(_layers_by_experts, group[column]) if array is not None]
         if not loads or len({array.shape for array in loads}) > 1:
             continue
@@ -134,29 +132,25 @@ def load(frame: pd.DataFrame, column: str = "expert_load") -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*_IDENTITY, "layer", "place", "load"])
 
 
-def _labelled(frame: pd.DataFrame) -> pd.DataFrame:
-    """The good rows of a result table, in the order and with the labels of the summary."""
-    cells = summarise(frame)[["suite", "cell_id", "label"]]
-    table = prepared(frame)
-    table = table[table["status"].isin(["ok", "diverged"])]
-    return cells.merge(table, on=["suite", "cell_id"], how="inner", sort=False)
+def _labelled(results: Results) -> pd.DataFrame:
+    """The rows that have something to show, in the order and with the labels of the cells."""
+    rows = results.rows[results.rows["status"].isin(["ok", "diverged"])]
+    places = np.array(results.places(rows), dtype=int)
+    labelled = rows.assign(label=results.cells["label"].to_numpy()[places], cell=places)
+    return labelled.sort_values("cell", kind="stable")
 
 
-def _with(cells: pd.DataFrame, *columns: str) -> pd.DataFrame:
+def _with(results: Results, *columns: str) -> pd.DataFrame:
     """The cells that have a value in all of these columns."""
     for column in columns:
         quantity(column)
+    cells = results.cells.assign(cell=range(len(results.cells)))
     known = cells[cells[list(columns)].notna().all(axis=1)]
     if known.empty:
         failed = int((cells["seeds"] == 0).sum())
         why = f"; {failed} of {len(cells)} cells failed" if failed else ""
         raise BadInput(f"nothing to draw: no cell has a value of {' and '.join(columns)}{why}.")
     return known
-
-
-def _cost(values: "pd.Series[float]", higher_is_better: bool) -> np.ndarray:
-    numbers = values.to_numpy(float)
-    return -numbers if higher_is_better else numbers
 
 
 def _blocks(moe_layers: object, count: int) -> list[int]:

@@ -3,43 +3,27 @@
 import numpy as np
 import pandas as pd
 
-FEWEST_LEVELS = 3
-FEWEST_POINTS = 4
+from moebench.errors import BadInput
+from moebench.statistics import scaling_fit
 
 
-Slope = tuple[float, float, float]
+def trends(rows: pd.DataFrame, y: str = "accuracy") -> pd.DataFrame:
+    """How `y` of each router changes with each doubling of its experts.
 
+    Args:
+        rows: the result table, one row for each cell and seed; rows that did not end well are left out.
 
-def slope_per_doubling(experts: "pd.Series[float]", values: "pd.Series[float]") -> Slope:
-    """Change of `values` for each doubling of `experts`: least-squares slope, lower and upper bound.
-
-    Every seed is a point. The interval is Student's at 95 % with n − 2 degrees of freedom over the residuals,
-    so that both the spread of the seeds and a curve that is no straight line widen it. All are NaN with fewer
-    than three different numbers of experts or fewer than four points.
+    Returns:
+        One row for each router but dense, in order of appearance: `router`, `slope` with the bounds `low high` of its
+        95 % interval in the unit of `y`, and `levels`, the different numbers of experts. A router with fewer levels
+        than a fit needs has no slope.
     """
-    from scipy.stats import t
-
-    known = experts.notna() & values.notna() & (experts > 0)
-    x, y = np.log2(experts[known].to_numpy(float)), values[known].to_numpy(float)
-    if len(np.unique(x)) < FEWEST_LEVELS or len(x) < FEWEST_POINTS:
-        return np.nan, np.nan, np.nan
-    spread = ((x - x.mean()) ** 2).sum()
-    slope = float(((x - x.mean()) * (y - y.mean())).sum() / spread)
-    residuals = y - y.mean() - slope * (x - x.mean())
-    error = np.sqrt((residuals**2).sum() / (len(x) - 2) / spread)
-    half = float(t.ppf(0.975, len(x) - 2) * error)
-    return slope, slope - half, slope + half
-
-
-def trends(frame: pd.DataFrame, y: str = "accuracy") -> pd.DataFrame:
-    """The slope of `y` for each router of a result table; one row a router that has one.
-
-    Columns: `router slope low high points`, in the unit of `y` for each doubling of the experts.
-    """
-    rows = []
-    good = frame[(frame["status"] == "ok") & (frame["experts"] > 1)]
+    good = rows[(rows["status"] == "ok") & (rows["experts"] > 1)].dropna(subset=[y])
+    found = []
     for router, group in good.groupby("router", sort=False):
-        slope, low, high = slope_per_doubling(group["experts"], group[y])
-        if np.isfinite(slope):
-            rows.append((router, slope, low, high, int(group[y].notna().sum())))
-    return pd.DataFrame(rows, columns=["router", "slope", "low", "high", "points"])
+        try:
+            slope = tuple(scaling_fit(group, "experts", y).slope)
+        except BadInput:
+            slope = (np.nan, np.nan, np.nan)
+        found.append((router, *slope, group["experts"].nunique()))
+    return pd.DataFrame(found, columns=["router", "slope", "low", "high", "levels"])

@@ -1,0 +1,255 @@
+"""The page's charts as Vega-Lite specifications, built and checked with Altair.
+
+A specification holds no data: the page feeds the named sets `points`, `front`, `dense` and so on, cut down by its
+filters. Strings that begin with @ stand for what the reader chooses, such as the title of an axis, and are put in by
+the page. Colours of text and lines are those of the page (`currentColor`), so that light, dark and print need no
+second drawing.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from moebench.reports import style
+
+if TYPE_CHECKING:
+    import altair as alt
+
+Spec = dict[str, Any]
+
+PARTS = {
+    "attention, embedding, dense MLPs, head": "#8a8a96",
+    "experts": "#0066ee",
+    "experts, empty slots": "#9cc3f7",
+    "router": "#cf5a10",
+    "dispatch and combine": "#aa55bb",
+}
+"""Parts of a forward pass and their colours, from bottom to top of a bar."""
+
+CONFIG: Spec = {
+    "background": None,
+    "font": "system-ui, sans-serif",
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": "currentColor",
+        "titleColor": "currentColor",
+        "domainColor": "currentColor",
+        "tickColor": "currentColor",
+        "gridColor": "currentColor",
+        "gridOpacity": 0.12,
+        "domainOpacity": 0.5,
+        "tickOpacity": 0.5,
+        "titleFontWeight": "normal",
+        "titleFontSize": 12,
+        "labelFontSize": 11,
+        "labelLimit": 220,
+        "titlePadding": 10,
+    },
+    "legend": {
+        "labelColor": "currentColor",
+        "titleColor": "currentColor",
+        "labelFontSize": 12,
+        "labelLimit": 180,
+        "symbolSize": 90,
+        "orient": "top",
+        "title": None,
+        "columnPadding": 14,
+    },
+    "rule": {"color": "currentColor"},
+    "text": {"color": "currentColor"},
+}
+
+
+def specifications(routers: Sequence[str]) -> dict[str, Spec]:
+    """Every chart of the page by name, for these routers."""
+    looks = _Looks(style.in_order(routers))
+    return {
+        "pareto": _pareto(looks),
+        "scaling": _scaling(looks),
+        "curves": _curves(looks),
+        "load": _load(),
+        "parts": _parts(),
+        "speed": _speed(looks),
+    }
+
+
+def _specification(chart: Any, height: Any) -> Spec:
+    """A chart as Vega-Lite, as wide as its place; Altair's own configuration gives way to the page's."""
+    sized = chart.properties(width="container", height=height, autosize={"type": "fit-x", "contains": "padding"})
+    made: Spec = sized.to_dict()
+    del made["config"]
+    return made
+
+
+class _Looks:
+    """Colour and shape of the routers as Altair's encodings."""
+
+    def __init__(self, routers: Sequence[str]) -> None:
+        import altair as alt
+
+        styles = [style.of(router) for router in routers]
+        # As many columns as names of about 7 pixels a letter find room for.
+        widest = min(7 * max(map(len, routers), default=0), CONFIG["legend"]["labelLimit"]) + 30
+        columns = alt.ExprRef(f"max(1, floor(width / {widest}))")
+        legend = alt.Legend(symbolOpacity=1, columns=columns) if len(routers) > 1 else None
+        self.color = alt.Color(
+            "router:N", scale=alt.Scale(domain=list(routers), range=[each.color for each in styles]), legend=legend
+        )
+        self.shape = alt.Shape(
+            "router:N", scale=alt.Scale(domain=list(routers), range=[each.shape for each in styles]), legend=legend
+        )
+
+
+def _axis(which: str, **options: Any) -> "alt.Axis":
+    import altair as alt
+
+    return alt.Axis(title=f"@{which}.title", labelExpr=f"@{which}.labels", tickCount=6, **options)
+
+
+def _tooltip(*fields: tuple[str, str]) -> "list[alt.Tooltip]":
+    import altair as alt
+
+    return [alt.Tooltip(f"{field}:N", title=title) for field, title in fields]
+
+
+def _pareto(looks: _Looks) -> Spec:
+    """Quality over cost: intervals, front, points that can be brushed, their number of experts."""
+    import altair as alt
+
+    x = alt.X("x:Q", axis=_axis("x"), scale=alt.Scale(zero=False, padding=24))
+    y = alt.Y("y:Q", axis=_axis("y"), scale=alt.Scale(zero=False, padding=16))
+    bare = alt.Chart(alt.NamedData("points")).encode(x=x, y=y)
+    base = bare.encode(color=looks.color)
+    brush = alt.selection_interval(name="brush", encodings=["x", "y"])
+    chart = alt.layer(
+        alt.Chart(alt.NamedData("front"))
+        .mark_line(interpolate="step-after", strokeDash=[5, 4], strokeWidth=1.3, color="currentColor", opacity=0.75)
+        .encode(x=x, y=y, detail="group:N"),
+        alt.Chart(alt.NamedData("budget")).mark_rule(strokeWidth=1.5, opacity=0.7).encode(x=x),
+        base.mark_line(strokeWidth=1.2, opacity=0.35).encode(detail="path:N", order="experts:Q"),
+        base.mark_rule(strokeWidth=1.2, opacity=0.6).encode(x="x_low:Q", x2="x_high:Q"),
+        base.mark_rule(strokeWidth=1.2, opacity=0.6).encode(y="y_low:Q", y2="y_high:Q"),
+        bare.mark_point(size=95, strokeWidth=1.6, filled=False, opacity=1)
+        .encode(
+            shape=looks.shape,
+            stroke=looks.color,
+            fill=looks.color,
+            fillOpacity=alt.FillOpacity("fill:Q", scale=None, legend=None),
+            tooltip=_tooltip(
+                ("label", "cell"), ("x_text", "@x.title"), ("y_text", "@y.title"), ("chance", "on the front")
+            ),
+        )
+        .add_params(brush),
+        bare.mark_text(dx=9, dy=-9, fontSize=10, opacity=0.8).encode(text="name:N"),
+    )
+    return _specification(chart, height=380)
+
+
+def _scaling(looks: _Looks) -> Spec:
+    """A quantity over the number of experts, or another input, with the dense cell as a band."""
+    import altair as alt
+
+    x = alt.X(
+        "x:Q",
+        axis=_axis("x", values={"expr": "@x.values"}),
+        scale=alt.Scale(type="log", base=2, nice=False, padding=20),
+    )
+    y = alt.Y("y:Q", axis=_axis("y"), scale=alt.Scale(zero=False, padding=12))
+    dense = alt.Chart(alt.NamedData("dense"))
+    base = alt.Chart(alt.NamedData("points")).encode(x=x, y=y, color=looks.color)
+    chart = alt.layer(
+        dense.mark_rect(opacity=0.18).encode(y="y_low:Q", y2="y_high:Q", color=looks.color),
+        dense.mark_rule(strokeWidth=1.6).encode(y="y:Q", color=looks.color),
+        base.mark_line(strokeWidth=1.8).encode(detail="path:N"),
+        base.mark_rule(strokeWidth=1.2, opacity=0.6).encode(y="y_low:Q", y2="y_high:Q"),
+        base.mark_point(size=70, filled=True, opacity=1).encode(
+            shape=looks.shape,
+            tooltip=_tooltip(("label", "cell"), ("x_text", "@x.title"), ("y_text", "@y.title")),
+        ),
+    )
+    return _specification(chart, height=300)
+
+
+def _curves(looks: _Looks) -> Spec:
+    """Training curves: a line for each cell, the more experts the stronger."""
+    import altair as alt
+
+    chart = (
+        alt.Chart(alt.NamedData("points"))
+        .mark_line(strokeWidth=1.6)
+        .encode(
+            x=alt.X("x:Q", axis=alt.Axis(title="Step", format="~s", tickCount=6), scale=alt.Scale(nice=False)),
+            y=alt.Y("y:Q", axis=_axis("y"), scale=alt.Scale(zero=False)),
+            color=looks.color,
+            detail="label:N",
+            opacity=alt.Opacity("strength:Q", scale=None, legend=None),
+            tooltip=_tooltip(("label", "cell"), ("x", "step"), ("y_text", "@y.title")),
+        )
+    )
+    return _specification(chart, height=300)
+
+
+def _load() -> Spec:
+    """Heat map: a line for each cell and block, its experts from the fullest to the emptiest."""
+    import altair as alt
+
+    chart = (
+        alt.Chart(alt.NamedData("points"))
+        .mark_rect()
+        .encode(
+            x=alt.X(
+                "from:Q",
+                axis=alt.Axis(title="experts of a block, fullest first", labels=False, ticks=False, grid=False),
+                scale=alt.Scale(domain=[0, 1], nice=False),
+            ),
+            x2="to:Q",
+            y=alt.Y(
+                "line:N", sort=None, axis=alt.Axis(title=None, labelFontSize=10), scale=alt.Scale(paddingInner=0.08)
+            ),
+            color=alt.Color(
+                "load:Q",
+                scale=alt.Scale(scheme="purpleorange", domain=[0, 2], domainMid=1, clamp=True),
+                legend=alt.Legend(title="load / even share", gradientLength=160, tickCount=4),
+            ),
+            tooltip=_tooltip(("line", "cell · block"), ("place", "place"), ("load_text", "load / even share")),
+        )
+    )
+    return _specification(chart, height=300)
+
+
+def _parts() -> Spec:
+    """Where the FLOPs of a forward pass go."""
+    import altair as alt
+
+    chart = (
+        alt.Chart(alt.NamedData("points"))
+        .mark_bar()
+        .encode(
+            x=alt.X("flops:Q", axis=_axis("x")),
+            y=alt.Y("label:N", sort=None, axis=alt.Axis(title=None)),
+            color=alt.Color(
+                "part:N",
+                scale=alt.Scale(domain=list(PARTS), range=list(PARTS.values())),
+                legend=alt.Legend(columns=alt.ExprRef("max(1, floor(width / 260))"), labelLimit=320),
+            ),
+            order="order:Q",
+            tooltip=_tooltip(("label", "cell"), ("part", "part"), ("flops_text", "FLOPs"), ("share", "share")),
+        )
+    )
+    return _specification(chart, height=300)
+
+
+def _speed(looks: _Looks) -> Spec:
+    """Time over that of the dense twin, timed alternately, with its interval."""
+    import altair as alt
+
+    x = alt.X("x:Q", axis=_axis("x"), scale=alt.Scale(zero=False, padding=16))
+    y = alt.Y("label:N", sort=None, axis=alt.Axis(title=None, grid=True))
+    base = alt.Chart(alt.NamedData("points")).encode(x=x, y=y, color=looks.color)
+    chart = alt.layer(
+        alt.Chart(alt.NamedData("one")).mark_rule(strokeDash=[4, 3], opacity=0.6).encode(x="x:Q"),
+        base.mark_rule(strokeWidth=2, opacity=0.6).encode(x="x_low:Q", x2="x_high:Q"),
+        base.mark_point(size=60, filled=True, opacity=1).encode(
+            shape=looks.shape, tooltip=_tooltip(("label", "cell"), ("x_text", "@x.title"))
+        ),
+    )
+    return _specification(chart, height=300)

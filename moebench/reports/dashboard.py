@@ -1,0 +1,151 @@
+"""The dashboard: one HTML file with everything in it, for the browser of whoever gets it by mail.
+
+No request leaves the page: a Content-Security-Policy forbids all of them and lets run only the scripts whose hashes
+it names, so that nothing out of the results can become one.
+"""
+
+import base64
+import hashlib
+import html
+import re
+from importlib import resources
+from typing import Any
+
+import pandas as pd
+
+from moebench.reports import charts, frames, payload, style
+from moebench.reports.cells import Results
+from moebench.reports.quantities import Quantity, quantity
+from moebench.reports.summary import headline
+from moebench.reports.trend import trends
+
+_SCRIPTS = ("format.js", "store.js", "table.js", "charts.js", "filters.js", "page.js")
+_ENVIRONMENT = (
+    *("device_kind", "device_count", "platform", "hostname", "cpu", "cpu_count", "precision"),
+    *("python_version", "jax_version", "jaxlib_version", "flax_version", "moebench_version", "git_commit"),
+)
+_TABLE = (
+    *("accuracy", "flops_forward_per_image", "train_step_s", "train_step_vs_dense"),
+    *("infer_s_per_image", "params", "train_peak_bytes", "dropped_tokens"),
+)
+_HEALTH = (
+    *("dropped_tokens", "dropped_tokens_max_layer", "dropped_assignments", "load_cv", "max_violation"),
+    *("router_entropy", "dead_experts", "slot_utilisation", "dispatch_mass_low", "tokens_per_slot_90"),
+)
+_TIMING = (
+    *("compile_s", "train_step_s", "train_step_vs_dense", "infer_s_per_image", "infer_vs_dense"),
+    *("load_average", "cell_wall_s"),
+)
+
+
+def build(frame: pd.DataFrame, title: str, question: str | None = None) -> str:
+    """The whole page as HTML.
+
+    Args:
+        frame: the result table, one row for each cell and seed.
+        title: the suite's name.
+        question: what the suite asks; the title stands in for it.
+
+    Raises:
+        BadInput: the frame has no rows, or lacks a column that every report needs.
+    """
+    import vl_convert
+
+    results = Results.of(frame)
+    data = payload.as_script_text(_data(results, title))
+    # The bundle's names are global and clash with others, hence the function around it.
+    library = f"(function(){{{vl_convert.javascript_bundle('window.vegaEmbed = vegaEmbed;')}}})();"
+    program = "(function(){'use strict';\n" + "\n".join(map(_part, _SCRIPTS)) + "})();"
+    parts = {
+        "policy": _policy(library, program),
+        "title": html.escape(title),
+        "question": html.escape(question or title),
+        "answer": html.escape(headline(frame, question)),
+        "facts": _facts(results.rows, results.cells),
+        "style": _part("style.css"),
+        "data": data,
+        "library": library,
+        "program": program,
+    }
+    # One pass, so that nothing that is put in is looked at again.
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _part("index.html"))
+
+
+def _data(results: Results, title: str) -> dict[str, Any]:
+    cells = results.cells
+    routers = style.in_order(cells["router"].astype(str))
+    costs, qualities = payload.available(cells, payload.COSTS), payload.available(cells, payload.QUALITIES)
+    return {
+        "title": title,
+        "routers": {name: {"color": style.of(name).color, "shape": style.of(name).shape} for name in routers},
+        "cells": payload.columns(pd.concat([cells, payload.timing(results)], axis=1)),
+        "curves": payload.tidy(frames.curves, results, ["step", "loss", "accuracy"]),
+        "load": payload.tidy(frames.load, results, ["layer", "place", "load"]),
+        "fronts": payload.front_probabilities(results, costs, qualities),
+        "slopes": payload.columns(trends(results.rows)),
+        "quantities": {
+            "costs": [_described(each) for each in costs],
+            "qualities": [_described(each) for each in qualities],
+            "scaled": [_described(each) for each in payload.available(cells, payload.SCALED)],
+            "inputs": [_described(quantity(name)) for name in _varying(cells)],
+            "table": [_described(each) for each in payload.available(cells, _TABLE)],
+            "health": [_described(each) for each in payload.available(cells, _HEALTH)],
+            "timing": [_described(each) for each in payload.available(cells, _TIMING)],
+        },
+        "parts": list(charts.PARTS),
+        "environment": payload.columns(_environment(results.rows)),
+        "specifications": charts.specifications(routers),
+        "config": charts.CONFIG,
+    }
+
+
+def _described(of: Quantity) -> dict[str, Any]:
+    return {"column": of.column, "title": of.title, "kind": of.kind, "higher": of.higher_is_better}
+
+
+def _varying(cells: pd.DataFrame) -> list[str]:
+    """Inputs that take several values, so that something can be drawn over them."""
+    sparse = cells[cells["router"] != "dense"]
+    return [name for name in payload.INPUTS if sparse[name].nunique() > 1]
+
+
+def _environment(table: pd.DataFrame) -> pd.DataFrame:
+    """The environments in which rows were made, the one of most rows first."""
+    found = table[list(_ENVIRONMENT)]
+    return found.value_counts(dropna=False).rename("rows").reset_index()
+
+
+def _facts(table: pd.DataFrame, cells: pd.DataFrame) -> str:
+    """Device, versions, seeds and date under the headline, as terms and descriptions."""
+    times = pd.to_datetime(table["started_at"], utc=True).dropna()
+    dates = sorted({f"{time:%Y-%m-%d}" for time in times})
+    cpus = f" ({_all(table['cpu'])})" if (table["platform"] == "cpu").any() and table["cpu"].notna().any() else ""
+    facts = {
+        "Device": _all(table["device_kind"]) + cpus,
+        "Data": _all(table["data"]),
+        "Model": _all(table["model"]),
+        "Cells": f"{int((cells['seeds'] > 0).sum())} of {len(cells)} ended well",
+        "Seeds": _all(cells["seeds"] + cells["seeds_failed"]),
+        "Versions": f"moebench {_all(table['moebench_version'])}, jax {_all(table['jax_version'])}",
+        "Measured": dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}" if dates else "–",
+    }
+    return "".join(f"<div><dt>{term}</dt><dd>{html.escape(text)}</dd></div>" for term, text in facts.items())
+
+
+def _all(values: "pd.Series[Any]") -> str:
+    """The distinct values, three at most by name."""
+    names = [str(value) for value in dict.fromkeys(values.dropna())]
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") or "–"
+
+
+def _policy(*scripts: str) -> str:
+    hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
+    return f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+
+def _sha256(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _part(name: str) -> str:
+    return (resources.files("moebench.reports") / "page" / name).read_text(encoding="utf-8")

@@ -1,0 +1,257 @@
+// The charts: specifications made in Python, fed with the rows that the filters let through.
+
+// What stands on the page by slot: { view, key, rows, columns, work }.
+const drawn = {};
+
+function find(list, column) {
+  return list.find((quantity) => quantity.column === column) || list[0];
+}
+
+function tokens(axis, quantity) {
+  return { [`@${axis}.title`]: quantity.title, [`@${axis}.labels`]: labelExpression(quantity.kind) };
+}
+
+const filled = (specification, replace) =>
+  JSON.parse(JSON.stringify(specification), (_, value) => (typeof value === "string" && Object.hasOwn(replace, value) ? replace[value] : value));
+
+function makeLogarithmic(specification, axis, values) {
+  for (const part of specification.layer || [specification]) {
+    const encoding = part.encoding[axis];
+    if (encoding?.scale) Object.assign(encoding.scale, { type: "log", nice: false, zero: undefined });
+    if (encoding?.axis) encoding.axis.values = values;
+  }
+}
+
+// Draws into a figure, one drawing after another: anew if the axes are others, else with other data only.
+function draw(figure, name, part) {
+  const slot = name + (figure.dataset.slot || "");
+  const state = (drawn[slot] ||= { work: Promise.resolve() });
+  Object.assign(state, { rows: part.table.rows, columns: part.table.columns });
+  state.work = state.work.then(() => drawNow(figure, name, slot, state, part)).catch((error) => {
+    console.error(error);
+    figure.replaceChildren(element("p", { class: "empty" }, "This chart could not be drawn; its table is complete."));
+    state.view = undefined;
+  });
+}
+
+async function drawNow(figure, name, slot, state, part) {
+  const { sets, replace = {}, logarithmic = {}, height, description } = part;
+  if (!sets.points.length) {
+    state.view?.finalize();
+    state.view = undefined;
+    figure.replaceChildren(element("p", { class: "empty" }, "No cell that is shown has these numbers."));
+    return;
+  }
+  const key = JSON.stringify([replace, logarithmic, height]);
+  if (state.view && state.key === key) {
+    for (const [set, rows] of Object.entries(sets)) state.view.data(set, rows);
+    await state.view.runAsync();
+  } else {
+    state.view?.finalize();
+    const specification = filled(data.specifications[name], replace);
+    for (const [axis, values] of Object.entries(logarithmic)) makeLogarithmic(specification, axis, values);
+    // Where a finger scrolls, it cannot drag a box as well.
+    if (matchMedia("(pointer: coarse)").matches) delete specification.params;
+    Object.assign(specification, { datasets: sets, description }, height && { height });
+    const host = element("div", { class: "drawing" });
+    figure.replaceChildren(host, tools(figure, name, slot));
+    const { view } = await vegaEmbed(host, specification, {
+      actions: false, logLevel: 1, renderer: "svg", ast: true, config: data.config, defaultStyle: false, tooltip: { disableDefaultStyle: true },
+    });
+    Object.assign(state, { view, key });
+    if (specification.params) part.listen?.(view);
+  }
+  if (figure.querySelector("details[open]")) showRows(figure, slot);
+}
+
+function tools(figure, name, slot) {
+  const details = element("details", { ontoggle: () => { if (details.open) showRows(figure, slot); } },
+    element("summary", {}, "The numbers of this chart"), element("div", { class: "table" }));
+  const save = element("button", { type: "button", onclick: async () => {
+    const svg = await drawn[slot].view.toSVG();
+    // Alone, a file has no page to take its colour from.
+    download(`${data.title}-${slot}.svg`.replace(/[^\w.-]+/g, "_"), "image/svg+xml", svg.replaceAll("currentColor", "#1b1e24"));
+  } }, "Download as SVG");
+  return element("div", { class: "tools" }, details, save);
+}
+
+function showRows(figure, slot) {
+  const { rows, columns } = drawn[slot];
+  table(figure.querySelector(".table"), "Numbers of this chart", columns, rows, slot);
+}
+
+const setting = (cell) => ["suite", "model", "data", "device_kind"].map((key) => cell[key]).join("\n");
+// An axis over which rows spread by more than a factor of ten, with its ticks; nothing for others.
+function wide(rows, axis) {
+  const values = rows.map((row) => row[axis]);
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  return low > 0 && high > 10 * low ? { [axis]: ticks(low, high) } : {};
+}
+
+// The rows of one quantity over another, with everything that marks and tooltips need.
+function pointsOf(list, x, y) {
+  return list.filter((cell) => !missing(cell[x.column]) && !missing(cell[y.column])).map((cell) => ({
+    cell: cell.index, label: cell.label, router: cell.router, experts: cell.experts, path: cell.router + "\n" + setting(cell),
+    group: FRONT.map((key) => cell[key]).join("\n"),
+    x: cell[x.column], x_low: cell[x.column + "_ci_low"], x_high: cell[x.column + "_ci_high"],
+    y: cell[y.column], y_low: cell[y.column + "_ci_low"], y_high: cell[y.column + "_ci_high"],
+    x_text: writtenInterval(cell[x.column], cell[x.column + "_ci_low"], cell[x.column + "_ci_high"], x.kind),
+    y_text: writtenInterval(cell[y.column], cell[y.column + "_ci_low"], cell[y.column + "_ci_high"], y.kind),
+  }));
+}
+
+// Those that no other beats, by data set and device, in the order of their cost.
+function frontOf(rows, x, y) {
+  const cost = (value, quantity) => (quantity.higher ? -value : value);
+  const lowest = {};
+  return [...rows].sort((a, b) => cost(a.x, x) - cost(b.x, x) || cost(a.y, y) - cost(b.y, y)).filter((row) => {
+    const better = !(row.group in lowest) || cost(row.y, y) < lowest[row.group];
+    if (better) lowest[row.group] = cost(row.y, y);
+    return better;
+  });
+}
+
+function drawPareto(figure) {
+  const x = find(data.quantities.costs, choice.x);
+  const y = find(data.quantities.qualities, choice.y);
+  if (!x || !y) return draw(figure, "pareto", { sets: { points: [] }, table: { rows: [], columns: [] } });
+  const rows = pointsOf(filtered(), x, y);
+  const front = frontOf(rows, x, y);
+  const chances = data.fronts[`${x.column} ${y.column}`] || [];
+  for (const row of rows) {
+    const chance = chances[row.cell];
+    row.front = front.includes(row);
+    row.fill = missing(chance) ? Number(row.front) : chance;
+    row.chance = missing(chance) ? (row.front ? "yes" : "no") : `probability ${chance.toFixed(2)}`;
+    row.name = row.experts > 1 ? String(row.experts) : "";
+  }
+  const limit = showBudget(rows, x, y);
+  draw(figure, "pareto", {
+    sets: { points: rows, front: front.map((row) => ({ ...row })), budget: limit === null ? [] : [{ x: limit }] },
+    replace: { ...tokens("x", x), ...tokens("y", y) },
+    logarithmic: wide(rows, "x"),
+    description: `${y.title} over ${x.title} for ${rows.length} cells. On the Pareto front: ${front.map((row) => row.label).join(", ")}.`,
+    table: { rows, columns: [labelColumn(), shownColumn(x.title, "x"), shownColumn(y.title, "y"),
+      { title: "On the front", value: (row) => row.fill, show: (row) => row.chance }] },
+    listen: (view) => view.addSignalListener("brush", (_, box) => {
+      clearTimeout(drawPareto.timer);
+      drawPareto.timer = setTimeout(() => pick(box), 60);
+    }),
+  });
+}
+
+const shownColumn = (title, key) => ({ title, value: (row) => row[key], show: (row) => row[key + "_text"] });
+
+// The cells inside the dragged box; everything but the chart itself follows.
+function pick(box) {
+  const inside = (value, range) => value >= Math.min(...range) && value <= Math.max(...range);
+  brushed = box?.x && box?.y
+    ? new Set(drawn.pareto.rows.filter((row) => inside(row.x, box.x) && inside(row.y, box.y)).map((row) => row.cell))
+    : null;
+  changed("brush");
+}
+
+// The best within the budget of the slider, in a sentence; returns the limit, or null where there is none.
+function showBudget(rows, x, y) {
+  const slider = document.getElementById("budget");
+  const share = Number(choice.budget ?? 100) / 100;
+  const low = Math.min(...rows.map((row) => row.x));
+  const high = Math.max(...rows.map((row) => row.x));
+  // In equal ratios, because costs spread over orders of magnitude.
+  const limit = share < 1 && low > 0 ? low * (high / low) ** share : null;
+  slider.value = String(Math.round(100 * share));
+  const text = limit === null ? "no limit" : written(limit, x.kind);
+  slider.setAttribute("aria-valuetext", text);
+  const within = rows.filter((row) => limit === null || row.x <= limit * (1 + 1e-9));
+  const order = (a, b) => (y.higher ? b.y - a.y : a.y - b.y);
+  const best = [...within].sort(order)[0];
+  document.getElementById("within").value = best
+    ? `${limit === null ? "Best of all shown" : `Best with ${x.title.toLowerCase()} of at most ${text}`}: ${best.label}, ${best.y_text}, at ${best.x_text}.`
+    : "";
+  return limit;
+}
+
+function drawScaling(figure) {
+  const x = find(data.quantities.inputs, choice["scaling-x"]);
+  const slot = figure.dataset.slot;
+  const y = find(data.quantities.scaled, choice["scaling-y" + slot] || { 1: "accuracy", 2: "train_step_s" }[slot]);
+  if (!x || !y) return draw(figure, "scaling", { sets: { points: [] }, table: { rows: [], columns: [] } });
+  const all = pointsOf(visible(), x, y);
+  const rows = all.filter((row) => row.router !== "dense" && row.x > 0);
+  const routers = [...new Set(rows.map((row) => row.router))];
+  const values = [...new Set(rows.map((row) => row.x))].sort((a, b) => a - b);
+  // Side by side, so that one interval does not hide another.
+  for (const row of rows) row.x *= 2 ** (0.05 * (routers.indexOf(row.router) - (routers.length - 1) / 2));
+  draw(figure, "scaling", {
+    sets: { points: rows, dense: all.filter((row) => row.router === "dense") },
+    replace: { ...tokens("x", x), ...tokens("y", y), "@x.values": JSON.stringify(values) },
+    description: `${y.title} over ${x.title.toLowerCase()}, a line for each of: ${routers.join(", ")}.`,
+    table: { rows: all, columns: [labelColumn(), shownColumn(x.title, "x"), shownColumn(y.title, "y")] },
+  });
+}
+
+function drawCurves(figure) {
+  const measure = figure.dataset.slot;
+  const quantity = { loss: { title: "Training loss (nats)", kind: "number" }, accuracy: { title: "Training accuracy", kind: "share" } }[measure];
+  const shown = new Set(visible().map((cell) => cell.index));
+  const most = Math.log2(1 + Math.max(...cells.map((cell) => cell.experts || 1)));
+  const rows = rowsOf(data.curves).filter((row) => shown.has(row.cell) && !missing(row[measure])).map((row) => {
+    const cell = cells[row.cell];
+    const strength = 0.3 + (0.7 * Math.log2(1 + (cell.experts || 1))) / most;
+    return { label: cell.label, router: cell.router, strength: cell.router === "dense" ? 1 : strength, x: row.step, x_text: String(row.step),
+      y: row[measure], y_text: written(row[measure], quantity.kind) };
+  });
+  draw(figure, "curves", {
+    sets: { points: rows },
+    replace: tokens("y", quantity),
+    logarithmic: measure === "loss" ? wide(rows, "y") : {},
+    description: `${quantity.title} over training steps for ${shown.size} cells.`,
+    table: { rows, columns: [labelColumn(), shownColumn("Step", "x"), shownColumn(quantity.title, "y")] },
+  });
+}
+
+function drawLoad(figure) {
+  const shown = new Set(visible().map((cell) => cell.index));
+  const all = rowsOf(data.load).filter((row) => shown.has(row.cell)).map((row) => ({ ...row, line: `${cells[row.cell].label} · ${row.layer}` }));
+  const places = {};
+  for (const row of all) places[row.line] = Math.max(places[row.line] || 0, row.place);
+  const rows = all.map((row) => ({ ...row, label: cells[row.cell].label, from: (row.place - 1) / places[row.line], to: row.place / places[row.line],
+    load_text: written(row.load, "number") }));
+  draw(figure, "load", {
+    sets: { points: rows },
+    height: 13 * Object.keys(places).length,
+    description: `Load of every expert relative to an even share, for ${Object.keys(places).length} blocks of ${shown.size} cells.`,
+    table: { rows, columns: [labelColumn(), { title: "Block", value: (row) => row.layer, show: (row) => String(row.layer) },
+      { title: "Place", value: (row) => row.place, show: (row) => String(row.place) }, shownColumn("Load / even share", "load")] },
+  });
+}
+
+function drawParts(figure) {
+  const rows = visible().filter((cell) => !missing(cell.flops_forward_per_image)).flatMap((cell) => {
+    const [experts, padding, router, moving] = ["flops_experts", "flops_padding", "flops_router", "flops_dispatch_combine"].map((key) => cell[key] || 0);
+    const total = cell.flops_forward_per_image;
+    return [total - experts - router - moving, experts - padding, padding, router, moving].map((flops, order) => ({
+      index: cell.index, label: cell.label, part: data.parts[order], order, flops, flops_text: written(flops, "FLOPs"), share: written(flops / total, "share"),
+    })).filter((row) => row.flops > 0);
+  });
+  draw(figure, "parts", {
+    sets: { points: rows },
+    height: 18 * new Set(rows.map((row) => row.label)).size,
+    replace: tokens("x", { title: "Forward FLOPs per image", kind: "FLOPs" }),
+    description: "Forward FLOPs of one image by part, a bar for each cell.",
+    table: { rows, columns: [labelColumn(), textColumn("part", "Part"), shownColumn("FLOPs", "flops"), textColumn("share", "Share")] },
+  });
+}
+
+function drawSpeed(figure) {
+  const ratios = data.quantities.timing.filter((quantity) => quantity.kind === "ratio");
+  const x = find(ratios, choice["speed-x"]);
+  const rows = x ? pointsOf(visible(), x, x) : [];
+  draw(figure, "speed", {
+    sets: { points: rows, one: [{ x: 1 }] },
+    height: 18 * rows.length,
+    replace: x ? tokens("x", x) : {},
+    description: `${x?.title} for ${rows.length} cells; 1 is the dense twin.`,
+    table: { rows, columns: [labelColumn(), shownColumn(x?.title, "x")] },
+  });
+}

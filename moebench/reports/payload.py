@@ -1,0 +1,116 @@
+"""The results as the page carries them: once, by columns, with no more digits than anybody reads."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from moebench.errors import BadInput
+from moebench.reports import frames
+from moebench.reports.cells import Results, listed
+from moebench.reports.quantities import Quantity, quantity
+
+DIGITS = 6
+DIGITS_DRAWN = 4
+"""Of numbers that are many and only drawn."""
+COSTS = (
+    *("flops_forward_per_image", "flops_train_total", "train_step_s", "train_wall_s", "infer_s_per_image"),
+    *("params", "params_active", "train_peak_bytes", "infer_peak_bytes"),
+)
+"""What the Pareto chart offers as the cost."""
+QUALITIES = ("accuracy", "eval_loss")
+SCALED = (
+    *(*QUALITIES, "train_step_s", "train_step_vs_dense", "infer_s_per_image", "flops_forward_per_image", "params"),
+    *("dropped_tokens", "router_entropy", "load_cv", "max_violation", "dead_experts", "slot_utilisation"),
+)
+INPUTS = ("experts", "slots_per_expert", "total_slots", "top_k", "capacity_factor")
+
+Columns = dict[str, Any]
+
+
+def columns(frame: pd.DataFrame, digits: int = DIGITS) -> Columns:
+    """A frame by columns for JSON; columns without any value are left out.
+
+    Numbers are lists, whole or of so many digits, with null for what is missing or infinite; texts are
+    `{"of": distinct, "at": positions}`.
+    """
+    out: Columns = {}
+    for name in frame.columns:
+        values = frame[name]
+        if values.isna().all():
+            continue
+        if values.map(lambda value: isinstance(value, (list, tuple))).any():
+            out[str(name)] = [", ".join(map(str, listed(value))) for value in values]
+        elif pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+            out[str(name)] = [_short(float(value), digits) for value in values]
+        elif pd.api.types.is_datetime64_any_dtype(values):
+            out[str(name)] = [None if pd.isna(value) else value.isoformat(timespec="seconds") for value in values]
+        else:
+            codes, distinct = pd.factorize(values)
+            out[str(name)] = {"of": [_value(value) for value in distinct], "at": codes.tolist()}
+    return out
+
+
+def timing(results: Results) -> pd.DataFrame:
+    """How far each cell's step times can be trusted, one row for each cell.
+
+    Columns: `samples` taken, `half_width` of the interval relative to the median, `drift` from the median of the
+    first third of the samples to that of the last, relative to the median of all.
+    """
+    samples = dict(zip(results.places(results.rows), results.rows["train_step_s_samples"], strict=True))
+    found = []
+    for place in range(len(results.cells)):
+        taken = np.asarray(listed(samples[place]), dtype=float)
+        third = len(taken) // 3
+        drift = (np.median(taken[-third:]) - np.median(taken[:third])) / np.median(taken) if third else np.nan
+        found.append((len(taken) or np.nan, drift))
+    cells = results.cells
+    width = (cells["train_step_s_ci_high"] - cells["train_step_s_ci_low"]) / 2 / cells["train_step_s"]
+    return pd.DataFrame(found, columns=["samples", "drift"], index=cells.index).assign(half_width=width)
+
+
+def front_probabilities(results: Results, costs: Sequence[Quantity], qualities: Sequence[Quantity]) -> Columns:
+    """For each pair of axes `COST QUALITY` the probability of each cell to lie on the Pareto front."""
+    out: Columns = {}
+    for cost in costs:
+        for quality in qualities:
+            try:
+                points = frames.pareto(results, cost.column, quality.column).set_index("cell")
+            except BadInput:
+                continue
+            chances = points["front_probability"].reindex(range(len(results.cells)))
+            out[f"{cost.column} {quality.column}"] = [_short(chance, 3) for chance in chances]
+    return out
+
+
+def available(cells: pd.DataFrame, names: Sequence[str]) -> list[Quantity]:
+    """Those of the quantities that some cell has."""
+    return [quantity(name) for name in names if cells[name].notna().any()]
+
+
+def tidy(make: Callable[[Results], pd.DataFrame], results: Results, names: Sequence[str]) -> Columns:
+    """Columns of a frame of `frames`, with the position of the cell; empty where there is nothing to show."""
+    try:
+        return columns(make(results)[["cell", *names]], DIGITS_DRAWN)
+    except BadInput:
+        return {}
+
+
+def as_script_text(data: Mapping[str, Any]) -> str:
+    """JSON that can stand inside a script element whatever it holds."""
+    text = json.dumps(data, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    # Only "<" can end or open anything there, and JSON has an escape for it.
+    return text.replace("<", "\\u003c")
+
+
+def _short(value: float, digits: int) -> float | int | None:
+    if not isfinite(value):
+        return None
+    return int(value) if value.is_integer() and abs(value) < 2**53 else float(f"{value:.{digits}g}")
+
+
+def _value(value: object) -> object:
+    return value if isinstance(value, (bool, str)) else str(value)
