@@ -204,3 +204,12 @@ def test_the_table_shows_brackets_as_they_are() -> None:
     assert "oom" in text
     assert "+0.0" in text
     assert "-0.0 [" not in text
+
+
+def test_labels_put_model_data_and_device_behind_the_options() -> None:
+    frame = pd.concat(
+        [suite_frame(model=model, device=device) for model in ("mu/2", "ti/1") for device in ("cpu", "gpu")]
+    )
+    labels = set(summarise(frame)["label"])
+    assert len(labels) == 68
+    assert {"dense · mu/2 · cpu", "soft[experts=16] · ti/1 · gpu"} < labels

@@ -7,25 +7,28 @@ from typing import Any
 import pandas as pd
 
 LONGEST = 60
-_TELLING = (
+_SETTING = ("model", "data", "device_kind", "suite")
+_OPTIONS = (
     *("slots_per_expert", "top_k", "capacity_factor", "group_images", "dispatch", "moe_layers", "steps"),
-    *("batch_size", "precision", "learning_rate", "model", "data", "device_kind", "suite"),
+    *("batch_size", "precision", "learning_rate"),
 )
 
 
 def cell_labels(cells: pd.DataFrame) -> "pd.Series[str]":
-    """A label for each row of a frame with one row a cell: `soft[experts=16]`, `dense`.
+    """A label for each row of a frame with one row a cell: `dense`, `soft[experts=16]`.
 
-    Where several cells have the same router and experts, what else sets them apart follows inside the
-    brackets: first columns of the table, then options of the router, at last the cell's hash.
+    Where several cells have the same router and experts, what else sets them apart follows: model, data and device
+    behind the brackets, `soft[experts=16] · ti/16`; then, inside them, columns of the table, options of the router,
+    and at last the cell's hash.
     """
     labels = pd.Series([""] * len(cells), index=cells.index, dtype=object)
     for _, group in cells.groupby(["router", "experts"], dropna=False):
         settings = _telling_apart(group)
         for row, router, experts in zip(group.index, group["router"], group["experts"], strict=True):
-            parts = [] if router == "dense" or pd.isna(experts) else [f"experts={int(experts)}"]
-            parts += [f"{key}={_plain(value)}" for key, value in settings[row].items()]
-            labels[row] = f"{router}[{','.join(parts)}]" if parts else str(router)
+            inside = [] if router == "dense" or pd.isna(experts) else [f"experts={int(experts)}"]
+            inside += [f"{key}={_plain(value)}" for key, value in settings[row].items() if key not in _SETTING]
+            behind = [_plain(value) for key, value in settings[row].items() if key in _SETTING]
+            labels[row] = " · ".join([f"{router}[{','.join(inside)}]" if inside else str(router), *behind])
     return labels.astype(str)
 
 
@@ -42,7 +45,7 @@ def _telling_apart(group: pd.DataFrame) -> dict[Hashable, dict[str, Any]]:
     settings: dict[Hashable, dict[str, Any]] = {row: {} for row in group.index}
     if len(group) == 1:
         return settings
-    columns = {key: group[key].tolist() for key in _TELLING if key in group}
+    columns = {key: group[key].tolist() for key in (*_SETTING, *_OPTIONS) if key in group}
     options = [_options(text) for text in group.get("config", pd.Series([None] * len(group)))]
     for key in sorted({key for option in options for key in option} - set(columns)):
         columns[key] = [option.get(key) for option in options]

@@ -134,7 +134,7 @@ def _over_dense(best: Cell) -> str:
 
 
 def _trend(frame: pd.DataFrame) -> list[str]:
-    """Whose accuracy rises or falls with the experts, and for whom neither is shown; empty if nobody's."""
+    """Of one setting: whose accuracy rises or falls with the experts, for whom neither is shown; empty if nobody's."""
     slopes: list[Cell] = trends(prepared(frame)).to_dict("records")
     slopes = [row for row in slopes if not isnan(row["slope"])]
     rising = [row for row in slopes if row["low"] > 0]

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from moebench.errors import BadInput
+from moebench.reports.cells import SETTING
 from moebench.statistics import scaling_fit
 
 
@@ -14,16 +15,16 @@ def trends(rows: pd.DataFrame, y: str = "accuracy") -> pd.DataFrame:
         rows: the result table, one row for each cell and seed; rows that did not end well are left out.
 
     Returns:
-        One row for each router but dense, in order of appearance: `router`, `slope` with the bounds `low high` of its
-        95 % interval in the unit of `y`, and `levels`, the different numbers of experts. A router with fewer levels
-        than a fit needs has no slope.
+        One row for each router but dense in each setting of suite, model, data and device, in order of appearance:
+        the setting, `router`, `slope` with the bounds `low high` of its 95 % interval in the unit of `y`, and
+        `levels`, the different numbers of experts. A router with fewer levels than a fit needs has no slope.
     """
     good = rows[(rows["status"] == "ok") & (rows["experts"] > 1)].dropna(subset=[y])
     found = []
-    for router, group in good.groupby("router", sort=False):
+    for setting, group in good.groupby([*SETTING, "router"], sort=False, dropna=False):
         try:
             slope = tuple(scaling_fit(group, "experts", y).slope)
         except BadInput:
             slope = (np.nan, np.nan, np.nan)
-        found.append((router, *slope, group["experts"].nunique()))
-    return pd.DataFrame(found, columns=["router", "slope", "low", "high", "levels"])
+        found.append((*setting, *slope, group["experts"].nunique()))
+    return pd.DataFrame(found, columns=[*SETTING, "router", "slope", "low", "high", "levels"])

@@ -14,13 +14,15 @@ const TABLES = {
     table(host, "Results", [labelColumn(marks), ...numbers], visible(), "results", (cell) => (cell.standing === "best" ? "is-best" : ""), "1 down");
   },
   slopes: (host) => {
+    const settings = FILTERS.filter(([key]) => !["router", "experts"].includes(key) && valuesOf(key).length > 1);
     const verdict = (row) => (missing(row.slope) ? "too few levels for a fit" : row.low > 0 ? "rises" : row.high < 0 ? "falls" : "no trend shown");
     table(host, "Slopes", [
       { title: "Router", head: true, value: (row) => row.router, show: (row) => row.router },
+      ...settings.map(([key, title]) => textColumn(key, title)),
       pointsColumn("slope", "Points for each doubling", "low", "high"),
       { title: "Numbers of experts", value: (row) => row.levels, show: (row) => String(row.levels) },
       { title: "Verdict", text: true, value: verdict, show: verdict },
-    ], rowsOf(data.slopes).filter((row) => !chosen.router.size || chosen.router.has(row.router)), "slopes");
+    ], rowsOf(data.slopes).filter((row) => FILTERS.every(([key]) => key === "experts" || lets(key, row))), "slopes");
   },
   health: (host) => {
     const rows = visible().filter((cell) => cell.router !== "dense");

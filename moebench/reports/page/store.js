@@ -30,8 +30,11 @@ function rowsOf(columns) {
   });
 }
 
+// Does one filter let this row through?
+const lets = (key, row) => !chosen[key].size || chosen[key].has(String(row[key]));
+
 function filtered() {
-  return cells.filter((cell) => FILTERS.every(([key]) => !chosen[key].size || chosen[key].has(String(cell[key]))));
+  return cells.filter((cell) => FILTERS.every(([key]) => lets(key, cell)));
 }
 
 function visible() {
