@@ -99,10 +99,10 @@ def test_a_shouting_cell_does_not_fill_the_disk(executor: LocalExecutor, tmp_pat
 
 
 def test_a_hanging_cell_is_killed_at_its_limit_with_its_children(executor: LocalExecutor, tmp_path: Path) -> None:
-    ended = end(executor, job(tmp_path, "hang", time_limit_s=1.5))
+    ended = end(executor, job(tmp_path, "hang", time_limit_s=3.0))
     assert ended.status == "timeout"
-    assert "time limit of 1.5 s" in str(ended.reason)
-    assert 1.4 < ended.seconds < 6
+    assert "time limit of 3 s" in str(ended.reason)
+    assert 2.9 < ended.seconds < 20
     assert gone(printed_pids(tmp_path / "cell.log"))
 
 

@@ -73,6 +73,7 @@ def test_the_platform_chooses_the_profile() -> None:
         (CPU + CELLS, "s.yaml:1: the key 'name' is missing"),
         (HEAD + CELLS, "s.yaml:1: the key 'profiles' is missing"),
         ("name: 3\nquestion: q\n" + CPU + CELLS, "s.yaml:1: 'name' should be a text, not 3"),
+        ("name: run\nquestion: q\n" + CPU + CELLS, "s.yaml:1: the name 'run' is kept for single cells"),
         ("name: A b\nquestion: q\n" + CPU + CELLS, "s.yaml:1: 'name' should"),
         (HEAD + CPU + "cells: []\n", "s.yaml:5: 'cells' should"),
         (HEAD + CPU + "cells: [dense]\n", "s.yaml:5: item 1 of 'cells' should be a mapping of keys to values"),

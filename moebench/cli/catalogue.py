@@ -36,6 +36,10 @@ def show(
                 typer.echo(line)
             return
         known += names
+    if "/" in name:  # a size at a patch that is not listed; what is none says so itself
+        for line in _describe_model(name):
+            typer.echo(line)
+        return
     raise unknown("name", name, known)
 
 
@@ -121,8 +125,9 @@ def _describe_router(name: str) -> Iterator[str]:
 def _describe_model(name: str) -> Iterator[str]:
     from moebench import models
 
+    shown = models.describe(name)  # first, since it refuses what is no model
     yield f"model {name}\n"
-    yield models.describe(name)
+    yield shown
 
 
 def _describe_dataset(name: str) -> Iterator[str]:

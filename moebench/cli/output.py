@@ -1,14 +1,16 @@
 """What the commands that run cells print: the plan before, the numbers and the paths after."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.text import Text
 
 from moebench.results import Store
 from moebench.suites.planning import PlannedCell
+from moebench.suites.suite_file import Suite
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +20,17 @@ _NUMBERS = (
     *("flops_train_total", "train_step_s", "train_step_vs_dense", "infer_s_per_image", "infer_vs_dense"),
     *("compile_s", "train_wall_s", "train_peak_bytes", "dropped_tokens", "load_cv", "router_entropy"),
 )
+
+
+def device(environment: Mapping[str, Any]) -> str:
+    """The device as JAX names it; all processors are "cpu" to it, so theirs is added."""
+    kind, processor = environment["device_kind"], environment.get("cpu")
+    return f"{kind} ({processor})" if environment["platform"] == "cpu" and processor else str(kind)
+
+
+def print_question(console: Console, suite: Suite) -> None:
+    """The suite's name and what it asks."""
+    console.print(Text(suite.name, style="bold").append(f"  {suite.question}", style="not bold"), soft_wrap=True)
 
 
 def print_plan(console: Console, cells: Sequence[PlannedCell], on: str, store: Store) -> None:
@@ -34,9 +47,10 @@ def print_plan(console: Console, cells: Sequence[PlannedCell], on: str, store: S
 
 def print_cells(console: Console, cells: Sequence[PlannedCell]) -> None:
     """Every cell, whether it would run, and why."""
+    width = max(len(cell.label) for cell in cells)
     for cell in cells:
         verdict = "would run" if cell.seeds else "cached"
-        console.print(f"  {verdict:<10} {cell.label:<34} {cell.why}", markup=False, soft_wrap=True)
+        console.print(f"  {verdict:<10} {cell.label:<{width}}  {cell.why}", markup=False, soft_wrap=True)
 
 
 def print_summary(console: Console, frame: "pd.DataFrame", question: str) -> None:

@@ -1,7 +1,7 @@
 """Watching cells run: a live bar on a terminal, plain lines in a pipe."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,12 +17,12 @@ Watch = Callable[[CellStarted | CellEnded], None]
 
 
 @contextmanager
-def watching(console: "Console", total: int) -> Iterator[Watch]:
-    """Show the events of `total` cells as they come."""
-    pace = Pace(total)
+def watching(console: "Console", labels: Sequence[str]) -> Iterator[Watch]:
+    """Show the events of the cells with these labels as they come."""
+    pace = Pace(len(labels))
     pace.start()
     if console.is_terminal:
-        with _bar(console, pace) as watch:
+        with _bar(console, pace, max(map(len, labels))) as watch:
             yield watch
     else:
         yield _lines(console, pace)
@@ -74,7 +74,7 @@ def _lines(console: "Console", pace: Pace) -> Watch:
 
 
 @contextmanager
-def _bar(console: "Console", pace: Pace) -> Iterator[Watch]:
+def _bar(console: "Console", pace: Pace, width: int) -> Iterator[Watch]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
     from rich.text import Text
 
@@ -96,17 +96,17 @@ def _bar(console: "Console", pace: Pace) -> Iterator[Watch]:
             else:
                 running.remove(label)
                 pace.end_one()
-                progress.console.print(_ended_line(event))
+                progress.console.print(_ended_line(event, width))
                 progress.advance(task)
             progress.update(task, description=", ".join(running))
 
         yield watch
 
 
-def _ended_line(event: CellEnded) -> "Text":
+def _ended_line(event: CellEnded, width: int) -> "Text":
     from rich.text import Text
 
     mark, style = {"ok": ("✓", "green"), "diverged": ("~", "yellow")}.get(event.status, ("✗", "red"))
-    text = Text().append(f"  {mark} ", style=style).append(f"{event.planned.label:<34} ")
+    text = Text().append(f"  {mark} ", style=style).append(f"{event.planned.label:<{width}}  ")
     text.append(outcome(event), style=None if event.status == "ok" else style)
     return text.append(f"  {duration(event.seconds)}", style="dim")

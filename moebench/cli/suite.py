@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from moebench.suites.executors import Executor
     from moebench.suites.planning import PlannedCell
 
-_RUN = "run"
-"""The name under which single cells are kept among the results."""
-
 
 def suite(
     name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A shipped suite, or a suite file.")],
@@ -50,7 +47,7 @@ def suite(
     chosen = catalogue.find(name)
     size = chosen.profile(profile) if profile else None
     wanted = [grid.Filter.parse(text) for text in filters or []]
-    new_seeds = grid.parse_seeds(seeds) if seeds else None
+    new_seeds = grid.parse_seeds(seeds) if seeds is not None else None
     store = Store(results, chosen.name)
     console = options.console()
     with executors.create(executor, jobs) as placer:
@@ -58,16 +55,16 @@ def suite(
             _import_reports()
         environment = placer.environment()
         size = size or chosen.profile_for(environment["platform"])
-        cells = [cell.with_seeds(new_seeds) if new_seeds else cell for cell in size.cells]
+        cells = [cell.with_seeds(new_seeds) if new_seeds is not None else cell for cell in size.cells]
         kept = grid.choose([cell.spec for cell in cells], wanted)
         planned = plan_cells(cells, placer, store, fresh=fresh, retry_failed=retry_failed)
         asked = [planned[index] for index in kept]
-        console.print(f"[bold]{chosen.name}[/bold]  {chosen.question}", soft_wrap=True)
-        output.print_plan(console, asked, f"{environment['device_kind']}, profile {size.name}", store)
+        output.print_question(console, chosen)
+        output.print_plan(console, asked, f"{output.device(environment)}, profile {size.name}", store)
         if dry_run:
             output.print_cells(console, asked)
             return
-        failed = _run_cells(console, asked, chosen.name, store, placer, size.time_limit_s)
+        failed = _run_cells(console, asked, chosen.name, store, placer, size.time_limit_s, fresh)
     frame, problems = rows_of(store, results, [cell.cell_id for cell in planned])
     output.print_summary(console, frame, chosen.question)
     with console.status("drawing the figures and the dashboard") if console.is_terminal else nullcontext():
@@ -98,18 +95,19 @@ def run(
     from moebench.suites import executors, grid
     from moebench.suites.planning import plan_cells
     from moebench.suites.reporting import rows_of
+    from moebench.suites.suite_file import SINGLE_CELLS
 
     given = {"model": model, "data": data, "steps": steps, "batch": batch}
     values = {**grid.parse_cell(cell), **{key: value for key, value in given.items() if value is not None}}
     asked = grid.Cell(grid.build_spec(values))
-    asked = asked.with_seeds(grid.parse_seeds(seeds)) if seeds else asked
-    store = Store(results, _RUN)
+    asked = asked.with_seeds(grid.parse_seeds(seeds)) if seeds is not None else asked
+    store = Store(results, SINGLE_CELLS)
     console = options.console()
     with executors.create("local") as placer:
         _import_reports()
         planned = plan_cells([asked], placer, store, fresh=fresh, retry_failed=retry_failed)
-        output.print_plan(console, planned, placer.environment()["device_kind"], store)
-        failed = _run_cells(console, planned, _RUN, store, placer, time_limit_s)
+        output.print_plan(console, planned, output.device(placer.environment()), store)
+        failed = _run_cells(console, planned, SINGLE_CELLS, store, placer, time_limit_s, fresh)
     frame, problems = rows_of(store, results, [planned[0].cell_id])
     output.print_numbers(console, frame)
     output.print_paths(console, store, [])
@@ -128,6 +126,7 @@ def _run_cells(
     store: "Store",
     executor: "Executor",
     time_limit_s: float,
+    fresh: bool,
 ) -> list[str]:
     """Run what has to be run and show it; the failed cells, each with its status and reason.
 
@@ -147,7 +146,7 @@ def _run_cells(
     events = run_cells(waiting, suite=suite, store=store, run_id=run_id, executor=executor, time_limit_s=time_limit_s)
     ended = 0
     try:
-        with watching(console, len(waiting)) as watch, closing(events):
+        with watching(console, [cell.label for cell in waiting]) as watch, closing(events):
             for event in events:
                 watch(event)
                 if isinstance(event, CellEnded):
@@ -155,10 +154,8 @@ def _run_cells(
                     if event.status in FAILED:
                         failed.append(f"{event.planned.label} ({outcome(event)})")
     except KeyboardInterrupt:
-        typer.echo(
-            f"\ninterrupted: {ended} of {len(waiting)} cells are finished and kept; the same command goes on.",
-            err=True,
-        )
+        then = "--fresh would run them again" if fresh else "the same command goes on"
+        typer.echo(f"\ninterrupted: {ended} of {len(waiting)} cells are finished and kept; {then}.", err=True)
         raise typer.Exit(130) from None
     return failed
 

@@ -17,6 +17,8 @@ from moebench.suites.yaml_source import Location, Source
 
 Figure = Literal["pareto", "scaling", "health", "curves"]
 
+SINGLE_CELLS = "run"
+"""The name under which the results of cells without a suite are kept."""
 DEFAULT_TIME_LIMIT_S = 3600.0
 _PROFILE_KEYS = (*(key for key in CELL_KEYS if key != "router"), "seeds", "time_limit_s", "cells")
 
@@ -87,6 +89,8 @@ def validate(source: Source) -> Suite:
     except ValidationError as error:
         at, sentence = first_mistake(error, _File.model_fields)
         raise source.error(at, sentence) from error
+    if file.name == SINGLE_CELLS:
+        raise source.error(("name",), f"the name '{SINGLE_CELLS}' is kept for single cells; choose another.")
     profiles = {name: _profile(source, name, values) for name, values in file.profiles.items()}
     return Suite(file.name, file.question.strip(), tuple(file.figures), profiles, source)
 
