@@ -1,0 +1,47 @@
+"""Numbers with their doubt: samples or a frame in; an interval, a verdict or a frame out.
+
+    median_interval(samples)                       a time, from repeated measurements
+    mean_interval(accuracies)                      a quality, over seeds
+    difference_interval(ours, theirs)              of two qualities
+    geometric_mean(ratios)                         one number for many cells
+    probability_of_improvement(ours, theirs)       how often a seed of ours beats one of theirs
+    compare({"soft": (ours, theirs), ...})         verdicts on times, corrected for their number
+    pareto_probability(frame, x, y)                which cells lie on the front, and how surely
+    scaling_fit(frame, "experts", "accuracy")      a slope with its interval, or a refusal
+
+Nothing here reads or writes a file, what is random has a fixed seed, and tests hold each 95 % interval by
+simulation to what it promises.
+"""
+
+from moebench.statistics.comparison import FEW_SAMPLES, MannWhitney, compare, holm, mann_whitney
+from moebench.statistics.improvement import probability_of_improvement
+from moebench.statistics.intervals import (
+    Interval,
+    difference_interval,
+    geometric_mean,
+    mean_interval,
+    median_coverage,
+    median_interval,
+)
+from moebench.statistics.pareto import pareto_front, pareto_probability
+from moebench.statistics.scaling import FEWEST_LEVELS, ScalingFit, scaling_fit
+
+__all__ = [
+    "FEWEST_LEVELS",
+    "FEW_SAMPLES",
+    "Interval",
+    "MannWhitney",
+    "ScalingFit",
+    "compare",
+    "difference_interval",
+    "geometric_mean",
+    "holm",
+    "mann_whitney",
+    "mean_interval",
+    "median_coverage",
+    "median_interval",
+    "pareto_front",
+    "pareto_probability",
+    "probability_of_improvement",
+    "scaling_fit",
+]

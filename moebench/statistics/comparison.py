@@ -1,0 +1,136 @@
+"""Is the difference real, and does it matter: verdicts on measured times, or other positive samples, of A and B."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from moebench.errors import BadInput
+from moebench.statistics.intervals import Floats, Interval, check_level, floats
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FEW_SAMPLES = 9
+"""With fewer samples on a side a verdict rests on little, and says so."""
+_EXACT = 25
+"""Samples on the larger side up to which the null distribution of U is counted out."""
+
+
+@dataclass(frozen=True)
+class MannWhitney:
+    """The test of two samples, and how far apart they lie."""
+
+    ratio: Interval
+    """A over B: Hodges' and Lehmann's median of all ratios of a sample of A to one of B, with the test's interval."""
+    u: float
+    """Pairs in which the sample of A is the larger, ties counting half."""
+    p_value: float
+    """Two-sided; exact for small samples without ties."""
+    samples: tuple[int, int]
+
+    def verdict(self, p_value: float, smallest_effect: float, level: float = 0.95) -> str:
+        """What may be said of A: `higher`, `lower`, `no difference shown`, or `no difference that matters`.
+
+        A is higher or lower when `p_value`, corrected for the number of comparisons where there are several, is
+        below 1 - `level`, unless the whole interval of the ratio lies within `smallest_effect` of 1: then the
+        difference is real or not, but it does not matter.
+        """
+        if self.ratio.low > 1 / (1 + smallest_effect) and self.ratio.high < 1 + smallest_effect:
+            return "no difference that matters"
+        if not p_value < 1 - level:
+            return "no difference shown"
+        return "higher" if self.ratio.value > 1 else "lower"
+
+
+def mann_whitney(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> MannWhitney:
+    """Compare two independent samples, float[n] and float[m] above 0, infinity for a missed target included.
+
+    The interval of the ratio holds those ratios by which B could be multiplied without the test at 1 - `level`
+    finding a difference; with too few samples for any finding (three against three at 95 %) its bounds are NaN.
+    No sample, a NaN, or a sample that is not above 0 raises `BadInput`.
+    """
+    from scipy.stats import mannwhitneyu  # takes longer to import than all the rest
+
+    check_level(level)
+    x, y = floats(a), floats(b)
+    for side, values in (("A", x), ("B", y)):
+        if len(values) == 0:
+            raise BadInput(f"nothing to compare: {side} has no sample")
+        if not (values > 0).all():
+            raise BadInput(f"samples to compare must be numbers above 0, and {side} has {values[~(values > 0)][0]:g}")
+    test = mannwhitneyu(x, y, alternative="two-sided")
+    ratios = _sorted_ratios(x, y)
+    depth = _depth(len(x), len(y), level)
+    low, high = (ratios[depth - 1], ratios[-depth]) if depth > 0 else (np.nan, np.nan)
+    ratio = Interval(float(np.median(ratios)), float(low), float(high))
+    return MannWhitney(ratio, float(test.statistic), float(test.pvalue), (len(x), len(y)))
+
+
+def _sorted_ratios(x: Floats, y: Floats) -> Floats:
+    with np.errstate(invalid="ignore"):
+        ratios = np.divide.outer(x, y).ravel()
+    ratios[np.isnan(ratios)] = 1.0  # both missed: neither is the larger
+    return np.sort(ratios)
+
+
+def _depth(n: int, m: int, level: float) -> int:
+    """The largest d for which the d-th smallest and d-th largest of all pairs bound an interval of that level, or 0."""
+    tail = (1 - level) / 2 + 1e-12  # 0.1 / 2 is a little less than 1 / 20
+    if max(n, m) <= _EXACT:
+        below = np.cumsum(_null_counts(n, m)) / special.binom(n + m, n)
+        return int(np.searchsorted(below, tail, side="right"))
+    spread = np.sqrt(n * m * (n + m + 1) / 12)
+    return max(0, int(n * m / 2 - 0.5 + special.ndtri(tail) * spread))
+
+
+def _null_counts(n: int, m: int) -> Floats:
+    """float[n·m + 1]: in how many orders of n and m samples U is 0, 1, 2, …; the Gaussian binomial coefficient."""
+    counts = np.zeros(n * m + 1)
+    counts[0] = 1
+    for i in range(1, n + 1):
+        for u in range(n * m, m + i - 1, -1):
+            counts[u] -= counts[u - m - i]
+        for u in range(i, n * m + 1):
+            counts[u] += counts[u - i]
+    return counts
+
+
+def holm(p_values: ArrayLike) -> Floats:
+    """float[n]: p-values corrected for their number, so that one false finding among all is as rare as one alone.
+
+    Holm (1979): the smallest is multiplied by n, the next by n - 1, and so on, none falling below the one before.
+    """
+    p = floats(p_values)
+    order = np.argsort(p, kind="stable")
+    scaled = p[order] * np.arange(len(p), 0, -1)
+    corrected = np.empty_like(p)
+    corrected[order] = np.minimum(1, np.maximum.accumulate(scaled))
+    return corrected
+
+
+def compare(
+    pairs: Mapping[str, tuple[ArrayLike, ArrayLike]], *, smallest_effect: float = 0.05, level: float = 0.95
+) -> "pd.DataFrame":
+    """One row for each named pair of samples (A, B): how A stands to B.
+
+    Columns: `name ratio ratio_low ratio_high u p_value p_corrected verdict samples_a samples_b few_samples`.
+    `p_corrected` is Holm's, over all pairs, and is what the verdict goes by; `smallest_effect` is the share by which
+    A must possibly differ to matter. `few_samples` marks sides of fewer than nine. Raises what `mann_whitney` does.
+    """
+    import pandas as pd
+
+    if not smallest_effect >= 0:
+        raise BadInput(f"the smallest effect that matters is a share such as 0.05, not {smallest_effect:g}")
+    tests = {name: mann_whitney(a, b, level=level) for name, (a, b) in pairs.items()}
+    corrected = holm([test.p_value for test in tests.values()])
+    rows = [
+        (name, *test.ratio, test.u, test.p_value, p, test.verdict(p, smallest_effect, level), *test.samples)
+        for (name, test), p in zip(tests.items(), corrected, strict=True)
+    ]
+    columns = ["name", "ratio", "ratio_low", "ratio_high", "u", "p_value", "p_corrected", "verdict"]
+    frame = pd.DataFrame(rows, columns=[*columns, "samples_a", "samples_b"])
+    return frame.assign(few_samples=frame[["samples_a", "samples_b"]].min(axis=1) < FEW_SAMPLES)

@@ -1,0 +1,71 @@
+"""How often A beats B: the probability of improvement, averaged over cells."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from moebench.errors import BadInput
+from moebench.statistics.intervals import Floats, Interval, by_stratum, check_level, floats
+
+
+def probability_of_improvement(
+    a: ArrayLike,
+    b: ArrayLike,
+    a_strata: ArrayLike | None = None,
+    b_strata: ArrayLike | None = None,
+    *,
+    higher_is_better: bool = True,
+    level: float = 0.95,
+) -> Interval:
+    """The probability that a sample of `a`, float[n], beats one of `b`, float[m], ties counting half, and its interval.
+
+    The strata name the cell of each sample; samples meet within a cell only, and the probability is the mean over
+    cells (Agarwal et al., 2021, arXiv:2108.13264). A stratum that only one side has raises `BadInput`.
+
+    Resampling, the usual way to an interval here, fails where it matters: when each of three seeds of A beats each of
+    B, every resample says so too, and the interval is [1, 1]. The interval is therefore the set of probabilities that
+    a score test does not refuse, with the variance of Newcombe's method 5 (2006, Statistics in Medicine 25:559-573)
+    and a continuity correction. In simulation a nominal 95 % interval covers 94 to 98 % from three seeds a side on,
+    and all of three seeds beating all of three others does not yet exclude 1/2. With one sample on a side, or a NaN,
+    the bounds are NaN.
+    """
+    check_level(level)
+    pairs = _matched(floats(a), floats(b), a_strata, b_strata)
+    wins = float(np.mean([_wins(x, y) for x, y in pairs]))
+    value = wins if higher_is_better else 1 - wins
+    sizes = np.array([(len(x), len(y)) for x, y in pairs], dtype=np.float64)
+    if np.isnan(value) or sizes.min() < 2:
+        return Interval(value, np.nan, np.nan)
+    return Interval(value, _lower_bound(value, sizes, level), 1 - _lower_bound(1 - value, sizes, level))
+
+
+def _wins(a: Floats, b: Floats) -> float:
+    if np.isnan(a).any() or np.isnan(b).any():
+        return np.nan
+    return float(np.mean(np.heaviside(np.sign(a[:, None] - b[None, :]), 0.5)))
+
+
+def _lower_bound(value: float, sizes: Floats, level: float) -> float:
+    """The smallest probability that a score test does not refuse, given float[cells, 2] sizes of both sides."""
+    from scipy.optimize import brentq
+
+    pairs, mean_size, cells = sizes.prod(axis=1), sizes.mean(axis=1), len(sizes)
+    reach = value - (1 / (2 * pairs)).sum() / cells**2
+    z = float(special.ndtri((1 + level) / 2))
+
+    def refusal(p: float) -> float:
+        spread = 1 + (mean_size - 1) * ((1 - p) / (2 - p) + p / (1 + p))
+        return float(reach - p - z * np.sqrt((p * (1 - p) * spread / pairs).sum()) / cells)
+
+    return float(brentq(refusal, 0, value)) if reach > 0 else 0.0
+
+
+def _matched(
+    a: Floats, b: Floats, a_strata: ArrayLike | None, b_strata: ArrayLike | None
+) -> list[tuple[Floats, Floats]]:
+    ours, theirs = by_stratum(a, a_strata), by_stratum(b, b_strata)
+    lonely = sorted(ours.keys() ^ theirs.keys())
+    if lonely or not ours:
+        which = f"one side only has samples of {', '.join(lonely)}" if lonely else "there are no samples"
+        raise BadInput(f"nothing to compare: {which}")
+    return [(ours[name], theirs[name]) for name in ours]
