@@ -30,7 +30,10 @@ def device(environment: Mapping[str, Any]) -> str:
 
 def print_question(console: Console, suite: Suite) -> None:
     """The suite's name and what it asks."""
-    console.print(Text(suite.name, style="bold").append(f"  {suite.question}", style="not bold"), soft_wrap=True)
+    console.print(
+        Text(suite.name, style="bold").append(f"  {suite.question}", style="not bold"),
+        soft_wrap=not console.is_terminal,
+    )
 
 
 def print_plan(console: Console, cells: Sequence[PlannedCell], on: str, store: Store) -> None:
@@ -42,7 +45,7 @@ def print_plan(console: Console, cells: Sequence[PlannedCell], on: str, store: S
     done = len(cells) - len(waiting)
     state = f", {done} done before" if done else ""
     line = f"{on}: {count}{of_seeds}{state}, {len(waiting)} to run; results in {store.folder}"
-    console.print(line, markup=False, soft_wrap=True)
+    console.print(line, markup=False, soft_wrap=not console.is_terminal)
 
 
 def print_cells(console: Console, cells: Sequence[PlannedCell]) -> None:

@@ -75,17 +75,25 @@ def _lines(console: "Console", pace: Pace) -> Watch:
 
 @contextmanager
 def _bar(console: "Console", pace: Pace, width: int) -> Iterator[Watch]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task
+    from rich.table import Column
     from rich.text import Text
 
-    class Left(ProgressColumn):
+    running: list[str] = []
+
+    class Times(ProgressColumn):
         """Time since the start and estimate of the time left."""
 
         def render(self, task: Task) -> "Text":
             return Text(f"{duration(task.elapsed or 0.0)}, {time_left(pace.seconds_left())}", style="dim")
 
-    columns = (BarColumn(bar_width=24), MofNCompleteColumn(), Left(), TextColumn("{task.description}", markup=False))
-    running: list[str] = []
+    class Running(ProgressColumn):
+        """The cells that are running, cut where the terminal ends."""
+
+        def render(self, _: Task) -> "Text":
+            return Text(", ".join(running), no_wrap=True, overflow="ellipsis")
+
+    columns = (BarColumn(bar_width=16), MofNCompleteColumn(), Times(table_column=Column(no_wrap=True)), Running())
     with Progress(*columns, console=console, transient=True, refresh_per_second=4) as progress:
         task = progress.add_task("", total=pace.total)
 
@@ -98,7 +106,6 @@ def _bar(console: "Console", pace: Pace, width: int) -> Iterator[Watch]:
                 pace.end_one()
                 progress.console.print(_ended_line(event, width))
                 progress.advance(task)
-            progress.update(task, description=", ".join(running))
 
         yield watch
 
