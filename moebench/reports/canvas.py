@@ -12,7 +12,7 @@ from moebench.errors import unknown
 from moebench.reports import style
 from moebench.reports.labels import shortened
 from moebench.reports.quantities import Quantity
-from moebench.results.files import publishing
+from moebench.results import publishing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

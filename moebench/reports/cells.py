@@ -9,7 +9,7 @@ import pandas as pd
 from moebench.errors import BadInput
 from moebench.reports import style
 from moebench.reports.labels import cell_labels
-from moebench.results.schema import COLUMNS
+from moebench.results import COLUMNS
 from moebench.statistics import mean_interval
 
 SETTING = ("suite", "model", "data", "device_kind")

@@ -72,7 +72,7 @@ def specifications(routers: Sequence[str]) -> dict[str, Spec]:
     }
 
 
-def _specification(chart: Any, height: Any) -> Spec:
+def _specification(chart: Any, height: int = 300) -> Spec:
     """A chart as Vega-Lite, as wide as its place; Altair's own configuration gives way to the page's."""
     sized = chart.properties(width="container", height=height, autosize={"type": "fit-x", "contains": "padding"})
     made: Spec = sized.to_dict()
@@ -166,7 +166,7 @@ def _scaling(looks: _Looks) -> Spec:
             tooltip=_tooltip(("label", "cell"), ("x_text", "@x.title"), ("y_text", "@y.title")),
         ),
     )
-    return _specification(chart, height=300)
+    return _specification(chart)
 
 
 def _curves(looks: _Looks) -> Spec:
@@ -185,7 +185,7 @@ def _curves(looks: _Looks) -> Spec:
             tooltip=_tooltip(("label", "cell"), ("x", "step"), ("y_text", "@y.title")),
         )
     )
-    return _specification(chart, height=300)
+    return _specification(chart)
 
 
 def _load() -> Spec:
@@ -213,7 +213,7 @@ def _load() -> Spec:
             tooltip=_tooltip(("line", "cell · block"), ("place", "place"), ("load_text", "load / even share")),
         )
     )
-    return _specification(chart, height=300)
+    return _specification(chart)
 
 
 def _parts() -> Spec:
@@ -235,7 +235,7 @@ def _parts() -> Spec:
             tooltip=_tooltip(("label", "cell"), ("part", "part"), ("flops_text", "FLOPs"), ("share", "share")),
         )
     )
-    return _specification(chart, height=300)
+    return _specification(chart)
 
 
 def _speed(looks: _Looks) -> Spec:
@@ -252,4 +252,4 @@ def _speed(looks: _Looks) -> Spec:
             shape=looks.shape, tooltip=_tooltip(("label", "cell"), ("x_text", "@x.title"))
         ),
     )
-    return _specification(chart, height=300)
+    return _specification(chart)

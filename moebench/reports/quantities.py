@@ -5,7 +5,7 @@ from math import floor, isfinite, log10
 from typing import Literal
 
 from moebench.errors import BadInput, unknown
-from moebench.results.schema import COLUMNS
+from moebench.results import COLUMNS
 
 Kind = Literal["share", "s", "FLOPs", "bytes", "count", "ratio", "number"]
 

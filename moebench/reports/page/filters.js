@@ -42,7 +42,7 @@ function drawFilters(host) {
     });
     groups.push(element("fieldset", {}, element("legend", {}, title), ...chips));
   }
-  host.replaceChildren(...groups);
+  host.prepend(...groups);
 }
 
 function showFilters() {

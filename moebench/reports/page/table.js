@@ -22,7 +22,7 @@ function table(host, caption, columns, rows, name, rowClass, usual = "") {
     if (column.extra) parts.push(element("span", { class: "range" }, column.extra(row)));
     if (column.head) {
       // A narrow column breaks before the options, not inside them.
-      const name = element("bdi", {}, ...shown.split(/(?=\[)/).flatMap((part) => [part, element("wbr")]));
+      const name = element("bdi", { dir: "ltr" }, ...shown.split(/(?=\[)/).flatMap((part) => [part, element("wbr")]));
       return element("th", { scope: "row" }, element("span", { title: shown }, name), ...(column.marks ? column.marks(row) : []));
     }
     return element("td", { class: column.text ? "text" : "" }, ...parts);
