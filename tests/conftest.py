@@ -6,4 +6,4 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 from jaxtyping import install_import_hook
 
-install_import_hook("moebench", "beartype.beartype")
+install_import_hook("moebench", "shape_checks.check")

@@ -34,7 +34,7 @@ def identity_routing(tokens: Float[Array, "group token dim"], experts: int) -> I
         gates=jnp.broadcast_to(gates, (groups, count, experts)),
         token=slot,
         weight=jnp.ones(slot.shape, gates.dtype),
-        demand=jnp.full(experts, groups * count // experts),
+        demand=jnp.full(experts, groups * count / experts),
         choices=1,
     )
 

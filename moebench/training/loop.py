@@ -49,9 +49,9 @@ def train(step: jax.stages.Compiled, state: TrainState, batches: Iterable[Split]
     waiting: list[StepReport] = []
 
     def look() -> None:
-        for report in jax.device_get(waiting):
-            losses.append(float(report.loss))
-            accuracies.append(float(report.accuracy))
+        for loss, accuracy in jax.device_get([(report.loss, report.accuracy) for report in waiting]):
+            losses.append(float(loss))
+            accuracies.append(float(accuracy))
         waiting.clear()
 
     for batch in batches:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int
 
 from moebench.models import Vit, VitConfig
 from moebench.routers import Router, Routing, RoutingCounts
@@ -19,14 +19,16 @@ from moebench.training.optimizer import Schedule
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class TrainState:
-    """Everything that a training step changes."""
+    """Everything that a training step changes. Its leaves are arrays, or shapes when a program is made from shapes."""
 
     parameters: Any
     variables: Any
     """Other state of the model, such as the biases of routers that balance by them."""
     optimizer: Any
-    step: Int[Array, ""]
-    key: PRNGKeyArray
+    step: Any
+    """Steps taken, int32[]."""
+    key: Any
+    """Key of the routing noise."""
 
 
 @jax.tree_util.register_dataclass

@@ -1,0 +1,23 @@
+"""What other people's code may rely on: the names of each room."""
+
+import importlib
+
+import pytest
+
+PUBLIC = {
+    "moebench": {"__version__", "load", "routers"},
+    "moebench.data": {"Dataset", "Split", "batches", "describe", "digits", "load", "names", "register"},
+    "moebench.models": {
+        "SIZES", "Experts", "MoE", "Preset", "Size", "Vit", "VitConfig", "describe", "moe_blocks", "names", "preset",
+    },
+    "moebench.training": {
+        "Evaluation", "Program", "Schedule", "TrainState", "Training", "compiled", "evaluate", "evaluation_batch", "train",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_names(module: str) -> None:
+    room = importlib.import_module(module)
+    assert set(room.__all__) == PUBLIC[module]
+    assert all(hasattr(room, name) for name in room.__all__)

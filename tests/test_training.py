@@ -1,0 +1,148 @@
+"""Training: the schedule, what decays, divergence and its step, evaluation that counts every image once."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_models import tiny
+
+from moebench.data import Split, batches
+from moebench.training import Program, Schedule, compiled, evaluate, evaluation_batch, train
+from moebench.training.optimizer import decayed
+
+SCHEDULE = Schedule(steps=30, learning_rate=1e-2, weight_decay=0.0, warmup=0.1, clip_norm=1.0)
+
+
+def stripes(count: int) -> Split:
+    """Images whose brightest quarter is their class: learnable in a few steps."""
+    labels = np.arange(count, dtype=np.int32) % 3
+    images = np.zeros((count, 4, 4, 1), np.float32)
+    images[np.arange(count), labels] = 3
+    return Split(images, labels)
+
+
+def built(program: Program) -> tuple[Any, Any, Any]:
+    state, batch = program.abstract_state, program.abstract_batch(program.batch)
+    weights = jax.eval_shape(lambda: jnp.zeros(program.batch))
+    return (
+        compiled(program.init, jax.eval_shape(lambda: jnp.zeros((), jnp.int32))),
+        compiled(program.train_step, state, *batch, donate=(0,)),
+        compiled(program.evaluate, state, *batch, weights),
+    )
+
+
+@pytest.fixture(scope="module")
+def soft() -> tuple[Any, Any, Any]:
+    return built(Program(tiny("soft", experts=2), SCHEDULE, batch=8))
+
+
+def test_a_model_learns(soft: tuple[Any, Any, Any]) -> None:
+    init, step, evaluation = soft
+    training = train(step, init(jnp.asarray(0, jnp.int32)), batches(stripes(24), 8, 30, seed=0))
+    assert training.diverged_step is None
+    assert training.losses[0] == pytest.approx(np.log(3), abs=1e-5)
+    assert training.final_loss < np.log(3) / 2
+    assert evaluate(evaluation, training.state, stripes(24), 8).accuracy == 1.0
+    steps, losses, accuracies = training.curve()
+    # 30 steps in 25 parts: the first five parts have two steps, the others one.
+    assert steps[:6] == [2, 4, 6, 8, 10, 11]
+    assert steps[-1] == 30
+    assert losses[0] == pytest.approx(training.losses[:2].mean())
+    assert accuracies[5] == pytest.approx(training.accuracies[10])
+
+
+def test_the_same_seed_gives_the_same_curve(soft: tuple[Any, Any, Any]) -> None:
+    init, step, _ = soft
+    curves = [
+        train(step, init(jnp.asarray(seed, jnp.int32)), batches(stripes(24), 8, 5, seed)).losses for seed in (1, 1, 2)
+    ]
+    np.testing.assert_array_equal(curves[0], curves[1])
+    assert (curves[0] != curves[2]).any()
+
+
+def test_divergence_ends_the_training_at_its_step(soft: tuple[Any, Any, Any]) -> None:
+    init, step, _ = soft
+
+    def spoiled() -> Any:
+        for number, batch in enumerate(batches(stripes(24), 8, 100, 0), start=1):
+            yield Split(batch.images * (np.nan if number == 7 else 1), batch.labels)
+
+    training = train(step, init(jnp.asarray(0, jnp.int32)), spoiled())
+    assert training.diverged_step == 7
+    assert len(training.losses) == 7
+    assert np.isfinite(training.losses[:6]).all()
+    assert np.isnan(training.losses[6])
+
+
+def test_images_that_fill_up_the_last_batch_do_not_count(soft: tuple[Any, Any, Any]) -> None:
+    init, _, evaluation = soft
+    state = init(jnp.asarray(0, jnp.int32))
+    everything = stripes(8)
+    part = Split(everything.images[:5], everything.labels[:5])
+    # The untrained head gives equal logits, so every image is taken for class 0: labels 0 1 2 0 1, two of five.
+    result = evaluate(evaluation, state, part, 8)
+    assert result.accuracy == pytest.approx(2 / 5)
+    assert result.loss == pytest.approx(np.log(3), abs=1e-5)
+    assert float(result.routing[0].tokens) == 8 * 4
+
+
+@pytest.mark.parametrize(
+    ("images", "batch", "group", "expected"),
+    # 360 images in groups of 8 are 45 groups; of a batch's 8 groups at most, 5 divide 45.
+    [(360, 64, 8, 40), (360, 64, 1, 60), (10, 64, 8, 16), (7, 2, 1, 1), (16, 4, 8, 8)],
+)
+def test_evaluation_batch(images: int, batch: int, group: int, expected: int) -> None:
+    assert evaluation_batch(images, batch, group) == expected
+
+
+@given(images=st.integers(1, 500), batch=st.integers(1, 128), group=st.integers(1, 16))
+def test_evaluation_batches_are_whole_groups_and_add_up(images: int, batch: int, group: int) -> None:
+    size = evaluation_batch(images, batch, group)
+    whole_groups = -(-images // group) * group
+    assert size % group == 0
+    assert whole_groups % size == 0
+    assert size <= max(batch, group)
+
+
+def test_weight_decay_spares_biases_scales_and_positions() -> None:
+    program = Program(tiny("soft", experts=2), SCHEDULE, batch=8)
+    marks = jax.tree_util.tree_leaves_with_path(decayed(program.abstract_state.parameters))
+    by_name = {jax.tree_util.keystr(path): mark for path, mark in marks}
+    assert {name for name, mark in by_name.items() if not mark} == {
+        name for name in by_name if any(part in name for part in ("bias", "scale", "positions"))
+    }
+    assert any("phi" in name and mark for name, mark in by_name.items())
+    assert any("kernel_in" in name and mark for name, mark in by_name.items())
+
+
+def test_learning_rate_rises_and_falls() -> None:
+    # One parameter, its gradient always 1, no decay: AdamW's first step has the size of the learning rate, which is
+    # 0 at step 0 of a warm-up of 3 steps and peak/3 at step 1.
+    optimizer = SCHEDULE.optimizer()
+    parameters = {"kernel": jnp.ones(())}
+    state = optimizer.init(parameters)
+    sizes = []
+    for _ in range(30):
+        updates, state = optimizer.update({"kernel": jnp.ones(())}, state, parameters)
+        sizes.append(-float(updates["kernel"]))
+    assert sizes[0] == 0
+    assert sizes[1] == pytest.approx(1e-2 / 3, rel=1e-4)
+    assert sizes[3] == pytest.approx(1e-2, rel=1e-4)
+    assert sizes[29] < 1e-4
+    assert sizes[3:] == sorted(sizes[3:], reverse=True)
+
+
+def test_auxiliary_losses_reach_the_router() -> None:
+    # With the cross-entropy's gradient at zero (all weights of the head are), only the auxiliary losses move it.
+    program = Program(tiny("tokens-choice", experts=2), SCHEDULE, batch=8)
+    init, step, _ = built(program)
+    before = init(jnp.asarray(0, jnp.int32))
+    kernel = np.array(before.parameters["blocks"][1]["mlp"]["router"]["kernel"][...])
+    state = before
+    for batch in batches(stripes(24), 8, 2, 0):
+        state, _ = step(state, batch.images, batch.labels)
+    assert np.abs(np.array(state.parameters["blocks"][1]["mlp"]["router"]["kernel"][...]) - kernel).max() > 0
