@@ -118,7 +118,7 @@ def resolve_cell(spec: CellSpec) -> ResolvedCell:
     if spec.total_slots is not None:
         slots = model.tokens if spec.total_slots == "tokens" else spec.total_slots
         model = replace(model, router_options={**spec.options, **_slot_options(spec, model, slots)})
-    router = routers.create(spec.router, dim=1, rngs=nnx.Rngs(0), **model.router_options)
+    router = nnx.eval_shape(lambda: routers.create(spec.router, dim=1, rngs=nnx.Rngs(0), **model.router_options))
     layer = shapes(model, router)
     if spec.total_slots is not None and layer.total_slots != slots * group_images:
         raise BadInput(
