@@ -18,7 +18,7 @@ Row = tuple[str, int, int, str]
 
 
 def _start(what: str, root: Path, ledger: Path, number: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-W", "error", _PROGRAM, what, str(root), str(ledger), str(number)])
+    return subprocess.Popen([sys.executable, _PROGRAM, what, str(root), str(ledger), str(number)])
 
 
 def _ledger(path: Path) -> set[Row]:

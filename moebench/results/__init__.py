@@ -13,7 +13,7 @@ imported by `load` only.
 from moebench.results.export import export
 from moebench.results.files import Problem, publishing, write_rows
 from moebench.results.keeping import Run, merge, runs, verify
-from moebench.results.loading import UnreadableFileWarning, gather, load
+from moebench.results.loading import UnreadableFileWarning, chosen_suites, gather, load
 from moebench.results.schema import COLUMNS, SCHEMA, SCHEMA_VERSION, STATUSES, Column
 from moebench.results.store import Finished, Store, suite_names
 
@@ -28,6 +28,7 @@ __all__ = [
     "Run",
     "Store",
     "UnreadableFileWarning",
+    "chosen_suites",
     "export",
     "gather",
     "load",

@@ -43,14 +43,15 @@ def codes(table: pa.Table, columns: Sequence[str]) -> NDArray[np.int64]:
 
 
 def _ranks(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """int[rows]: the place of each value among the column's sorted values; 0 for null."""
-    encoded = column.combine_chunks().dictionary_encode()
-    order = pc.sort_indices(encoded.dictionary).to_numpy()
-    ranks = np.empty(len(order) + 1, np.int64)
+    """int[rows]: the place of each value among the column's sorted values, null being the least."""
+    encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+    # By DLPack, since Arrow's own conversion to numpy imports pandas.
+    order = np.from_dlpack(pc.sort_indices(encoded.dictionary))
+    ranks = np.empty(len(order), np.int64)
     ranks[order] = np.arange(1, len(order) + 1)
-    ranks[-1] = 0
-    places: NDArray[np.int32] = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return ranks[places]
+    if encoded.dictionary.null_count:
+        ranks[order[-1]] = 0
+    return ranks[np.from_dlpack(encoded.indices).astype(np.int64)]
 
 
 def _last(groups: NDArray[np.int64], order: Sequence[NDArray[np.int64]]) -> NDArray[np.bool_]:

@@ -45,7 +45,8 @@ def _csv(table: pa.Table, path: Path) -> None:
         if pa.types.is_list(field.type):
             values = [None if value is None else json.dumps(value) for value in table[field.name].to_pylist()]
             table = table.set_column(place, field.name, pa.array(values, pa.string()))
-    pyarrow.csv.write_csv(table, path)
+    # In one piece, since older versions of Arrow write the head once more for each empty piece.
+    pyarrow.csv.write_csv(table.combine_chunks(), path)
 
 
 def _markdown(table: pa.Table, path: Path) -> None:

@@ -95,7 +95,12 @@ COLUMNS: tuple[Column, ...] = (
     ),
     *_group(
         "time",
-        ("compile_s", _NUMBER, "s", "compiling the cell's programs: initial weights, training step, inference, evaluation"),
+        (
+            "compile_s",
+            _NUMBER,
+            "s",
+            "compiling the cell's programs: initial weights, training step, inference, evaluation",
+        ),
         *_interval("train_step_s", "s", "one training step"),
         *_interval("train_step_vs_dense", "ratio", "train_step_s over that of the dense twin timed beside it"),
         *_interval("infer_s_per_image", "s", "inference for one image, at the training batch size"),

@@ -156,7 +156,8 @@ def suite_names(root: Path | str) -> list[str]:
 
 def concatenated(tables: Iterable[pa.Table], columns: Sequence[str] | None = None) -> pa.Table:
     """All rows of `tables`, in order; none of them gives the schema's `columns` without rows."""
-    empty = conform(SCHEMA.empty_table(), columns)
+    # Not SCHEMA.empty_table(), which imports pandas; so does every conversion of Python values by Arrow.
+    empty = conform(pa.table([pa.nulls(0, field.type) for field in SCHEMA], schema=SCHEMA), columns)
     return pa.concat_tables([empty, *tables], promote_options="default")
 
 
