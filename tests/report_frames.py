@@ -87,9 +87,7 @@ def _row(
         "batch_size": 64,
         "precision": "float32",
         "learning_rate": 2e-3,
-        "config": json.dumps(
-            {"router": router, "options": {"experts": experts}, "model": model, "data": data}
-        ),
+        "config": json.dumps({"router": router, "options": {"experts": experts}, "model": model, "data": data}),
         "device_kind": device,
         "device_count": 1,
         "platform": "cpu",

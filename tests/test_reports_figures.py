@@ -155,8 +155,8 @@ def test_a_figure_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 def test_cells_with_one_seed_or_no_timing_are_drawn_without_bars() -> None:
     frame = suite_frame(seeds=1)
-    for name in ("train_step_s", "train_step_s_ci_low", "train_step_s_ci_high"):
-        frame[name] = np.nan
+    for name in ("train_step_s", "train_step_vs_dense"):
+        frame[name] = frame[f"{name}_ci_low"] = frame[f"{name}_ci_high"] = np.nan
     frame["train_wall_s"] = 3.0
     assert [axes.get_xlabel() for axes in figures.pareto(frame).axes] == ["Forward FLOPs per image"]
     assert [axes.get_xlabel() for axes in figures.pareto(frame, "train_wall_s").axes] == ["Training time"]
@@ -165,8 +165,16 @@ def test_cells_with_one_seed_or_no_timing_are_drawn_without_bars() -> None:
 
 
 def test_settings_get_rows_of_their_own_even_where_one_was_not_timed() -> None:
-    untimed = suite_frame(device="gpu").assign(train_step_s=np.nan)
+    untimed = suite_frame(device="gpu").assign(train_step_vs_dense=np.nan)
     frame = pd.concat([suite_frame(device="cpu"), untimed], ignore_index=True)
     titles = [axes.get_title(loc="left") for axes in figures.pareto(frame).axes]
     assert titles == ["cpu", "", "gpu", ""]
     assert len(figures.scaling(frame).axes) == 4
+
+
+def test_times_are_set_against_the_dense_twin_unless_there_are_several_of_them() -> None:
+    one, other = suite_frame(model="mu/2"), suite_frame(model="ti/1")
+    assert [axes.get_xlabel() for axes in figures.pareto(one).axes][1] == "Time of a training step, times dense"
+    assert [axes.get_ylabel() for axes in figures.scaling(one).axes][1] == "Time of a training step, times dense"
+    both = pd.concat([one, other], ignore_index=True)
+    assert [axes.get_xlabel() for axes in figures.pareto(both).axes][1] == "Time of a training step"

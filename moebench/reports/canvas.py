@@ -100,6 +100,8 @@ def dress(axis: "Axis", of: Quantity) -> None:
     axis.set_label_text(of.title)
     if of.kind == "share":
         axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
+    elif of.kind == "ratio":
+        axis.set_major_formatter(FuncFormatter(lambda ratio, _: f"{ratio:g} ×"))
     elif of.kind in ("s", "FLOPs", "bytes", "count"):
         unit = {"s": "s", "FLOPs": "", "bytes": "B", "count": ""}[of.kind]
         axis.set_major_formatter(EngFormatter(unit=unit))

@@ -72,10 +72,14 @@ def specifications(routers: Sequence[str]) -> dict[str, Spec]:
     }
 
 
-def _specification(chart: Any, height: int = 300) -> Spec:
-    """A chart as Vega-Lite, as wide as its place; Altair's own configuration gives way to the page's."""
-    sized = chart.properties(width="container", height=height, autosize={"type": "fit-x", "contains": "padding"})
-    made: Spec = sized.to_dict()
+def _specification(chart: Any, legend: int, height: int = 300) -> Spec:
+    """A chart as Vega-Lite, as wide as its place; Altair's own configuration gives way to the page's.
+
+    `legend` is the width of one of the legend's columns in pixels, from which the page takes their number.
+    """
+    fit = {"type": "fit-x", "contains": "padding", "resize": True}
+    sized = chart.properties(width="container", height=height, autosize=fit)
+    made: Spec = sized.properties(usermeta={"legend": legend}).to_dict()
     del made["config"]
     return made
 
@@ -87,10 +91,9 @@ class _Looks:
         import altair as alt
 
         styles = [style.of(router) for router in routers]
-        # As many columns as names of about 7 pixels a letter find room for.
-        widest = min(7 * max(map(len, routers), default=0), CONFIG["legend"]["labelLimit"]) + 30
-        columns = alt.ExprRef(f"max(1, floor(width / {widest}))")
-        legend = alt.Legend(symbolOpacity=1, columns=columns) if len(routers) > 1 else None
+        # Names of about 7 pixels a letter, their symbols, and the space between columns.
+        self.legend = min(7 * max(map(len, routers), default=0), CONFIG["legend"]["labelLimit"]) + 30
+        legend = alt.Legend(symbolOpacity=1) if len(routers) > 1 else None
         self.color = alt.Color(
             "router:N", scale=alt.Scale(domain=list(routers), range=[each.color for each in styles]), legend=legend
         )
@@ -141,7 +144,7 @@ def _pareto(looks: _Looks) -> Spec:
         .add_params(brush),
         bare.mark_text(dx=9, dy=-9, fontSize=10, opacity=0.8).encode(text="name:N"),
     )
-    return _specification(chart, height=380)
+    return _specification(chart, looks.legend, height=380)
 
 
 def _scaling(looks: _Looks) -> Spec:
@@ -166,7 +169,7 @@ def _scaling(looks: _Looks) -> Spec:
             tooltip=_tooltip(("label", "cell"), ("x_text", "@x.title"), ("y_text", "@y.title")),
         ),
     )
-    return _specification(chart)
+    return _specification(chart, looks.legend)
 
 
 def _curves(looks: _Looks) -> Spec:
@@ -185,7 +188,7 @@ def _curves(looks: _Looks) -> Spec:
             tooltip=_tooltip(("label", "cell"), ("x", "step"), ("y_text", "@y.title")),
         )
     )
-    return _specification(chart)
+    return _specification(chart, looks.legend)
 
 
 def _load() -> Spec:
@@ -213,7 +216,7 @@ def _load() -> Spec:
             tooltip=_tooltip(("line", "cell · block"), ("place", "place"), ("load_text", "load / even share")),
         )
     )
-    return _specification(chart)
+    return _specification(chart, 200)
 
 
 def _parts() -> Spec:
@@ -229,13 +232,13 @@ def _parts() -> Spec:
             color=alt.Color(
                 "part:N",
                 scale=alt.Scale(domain=list(PARTS), range=list(PARTS.values())),
-                legend=alt.Legend(columns=alt.ExprRef("max(1, floor(width / 260))"), labelLimit=320),
+                legend=alt.Legend(labelLimit=320),
             ),
             order="order:Q",
             tooltip=_tooltip(("label", "cell"), ("part", "part"), ("flops_text", "FLOPs"), ("share", "share")),
         )
     )
-    return _specification(chart)
+    return _specification(chart, 270)
 
 
 def _speed(looks: _Looks) -> Spec:
@@ -252,4 +255,4 @@ def _speed(looks: _Looks) -> Spec:
             shape=looks.shape, tooltip=_tooltip(("label", "cell"), ("x_text", "@x.title"))
         ),
     )
-    return _specification(chart)
+    return _specification(chart, looks.legend)

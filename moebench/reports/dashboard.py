@@ -92,6 +92,7 @@ def _data(results: Results, title: str) -> dict[str, Any]:
             "health": [_described(each) for each in payload.available(cells, _HEALTH)],
             "timing": [_described(each) for each in payload.available(cells, _TIMING)],
         },
+        "time": frames.time_column(results),
         "parts": list(charts.PARTS),
         "environment": payload.columns(_environment(results.rows)),
         "specifications": charts.specifications(routers),

@@ -25,21 +25,18 @@ _WIDE = 320
 __all__ = ["curves", "health", "pareto", "save", "scaling"]
 
 
-def pareto(
-    frame: pd.DataFrame, x: str | Sequence[str] = ("flops_forward_per_image", "train_step_s"), y: str = "accuracy"
-) -> "Figure":
-    """Quality over cost: a panel for each cost that was measured, a row for each data set and device.
+def pareto(frame: pd.DataFrame, x: str | Sequence[str] | None = None, y: str = "accuracy") -> "Figure":
+    """Quality over cost: a panel for each cost `x`, a row of panels for each data set and device.
 
+    Without `x` the costs are FLOPs and wall-clock, the latter as `frames.time_column` says, where it was measured.
     Bars are 95 % intervals, the line is the Pareto front, and a marker is the fuller the more probable it is that
     its cell lies on the front. The number beside a marker is that of its experts.
 
     Raises:
         BadInput: an axis that is no numeric column, or no cell with a value for it.
     """
-    costs = [quantity(cost).column for cost in ([x] if isinstance(x, str) else x)]
-    # Untimed cells still have their FLOPs.
     results = Results.of(frame)
-    costs = [cost for cost in costs if results.cells[cost].notna().any()] or costs
+    costs = [x] if isinstance(x, str) else list(x or _measured(results, "flops_forward_per_image"))
     points = pd.concat([frames.pareto(results, cost, y).assign(cost=cost) for cost in costs], ignore_index=True)
     with look():
         rows = groups(points, frames.FRONT)
@@ -54,9 +51,16 @@ def pareto(
     return figure
 
 
+def _measured(results: Results, first: str) -> list[str]:
+    """A column and the best of step time, if cells were timed."""
+    time = frames.time_column(results)
+    return [first, time] if results.cells[time].notna().any() else [first]
+
+
 def _draw_pareto(axes: "Axes", points: pd.DataFrame, x: Quantity, y: Quantity) -> None:
     from matplotlib.colors import to_rgba
     from matplotlib.patheffects import withStroke
+    from matplotlib.ticker import MaxNLocator
 
     halo = [withStroke(linewidth=1.5, foreground="white")]
     front = points[points["on_front"]].sort_values("x")
@@ -83,17 +87,23 @@ def _draw_pareto(axes: "Axes", points: pd.DataFrame, x: Quantity, y: Quantity) -
             axes.annotate(text, at, (4, 3), textcoords="offset points", fontsize=6, path_effects=halo, zorder=4)
     if points["x"].min() > 0 and points["x"].max() > 10 * points["x"].min():
         axes.set_xscale("log")
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(5))
     dress(axes.xaxis, x)
     dress(axes.yaxis, y)
 
 
-def scaling(frame: pd.DataFrame, y: Sequence[str] = ("accuracy", "train_step_s"), x: str = "experts") -> "Figure":
-    """Quality and time over the number of experts; the dense cell is the band across each panel.
+def scaling(frame: pd.DataFrame, y: Sequence[str] | None = None, x: str = "experts") -> "Figure":
+    """Quantities over the number of experts, a panel for each; the dense cell is the band across.
+
+    Without `y` they are accuracy and the time of a training step, the latter as in `pareto`.
 
     Raises:
         BadInput: a column that is not numeric, or no cell with a value for it.
     """
-    points = frames.scaling(Results.of(frame), y, x)
+    results = Results.of(frame)
+    y = y or _measured(results, "accuracy")
+    points = frames.scaling(results, y, x)
     with look():
         rows = groups(points, SETTING)
         figure, axes = panels(len(rows), len(y), height=2.6)
@@ -131,7 +141,7 @@ def _draw_scaling(axes: "Axes", points: pd.DataFrame, y: Quantity, x: Quantity) 
         axes.minorticks_off()
     dress(axes.xaxis, x)
     dress(axes.yaxis, y)
-    if y.kind == "s":
+    if y.kind in ("s", "ratio"):
         axes.set_ylim(bottom=0)
 
 
@@ -151,7 +161,7 @@ def health(frame: pd.DataFrame) -> "Figure":
     load = load.assign(line=options + " · " + load["layer"].astype(str))
     lines = list(dict.fromkeys(load.sort_values(["experts", "layer"], kind="stable")["line"]))
     with look():
-        figure, above, below = two_rows(len(routers), len(measures), (0.7 + 0.13 * len(lines), 2.0))
+        figure, above, below = two_rows(len(routers), len(measures), (max(1.5, 0.7 + 0.13 * len(lines)), 2.0))
         for place, (panel, router) in enumerate(zip(above, routers, strict=True)):
             _draw_load(panel, load[load["router"] == router], lines)
             panel.set_title(plain(shortened(router, 24)))

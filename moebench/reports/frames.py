@@ -18,6 +18,17 @@ _IDENTITY = ("cell", "cell_id", "label", "router", "experts", *SETTING)
 _POINT = ("x", "x_low", "x_high", "y", "y_low", "y_high")
 
 
+def time_column(results: Results) -> str:
+    """The column in which step times of these cells compare best.
+
+    Cells are timed minutes or days apart, and a machine is not the same all along; the ratio to the dense twin, timed
+    in turns with the cell, is free of that. Dense twins of different models differ, so there it has to be seconds.
+    """
+    cells = results.cells
+    paired = cells["train_step_vs_dense"].notna().any() and cells["model"].nunique() <= 1
+    return "train_step_vs_dense" if paired else "train_step_s"
+
+
 def pareto(results: Results, x: str = "flops_forward_per_image", y: str = "accuracy") -> pd.DataFrame:
     """Quality over cost, one row for each cell that has both.
 
@@ -51,7 +62,7 @@ def pareto(results: Results, x: str = "flops_forward_per_image", y: str = "accur
     return points[[*_IDENTITY, *_POINT, "on_front", "front_probability"]].reset_index(drop=True)
 
 
-def scaling(results: Results, y: Sequence[str] = ("accuracy", "train_step_s"), x: str = "experts") -> pd.DataFrame:
+def scaling(results: Results, y: Sequence[str], x: str = "experts") -> pd.DataFrame:
     """Quantities over the number of experts (or another input), one row for each cell and quantity.
 
     Columns: those of `pareto` up to `device_kind`, then `quantity x y y_low y_high`.

@@ -17,8 +17,16 @@ DIGITS = 6
 DIGITS_DRAWN = 4
 """Of numbers that are many and only drawn."""
 COSTS = (
-    *("flops_forward_per_image", "flops_train_total", "train_step_s", "train_wall_s", "infer_s_per_image"),
-    *("params", "params_active", "train_peak_bytes", "infer_peak_bytes"),
+    *("flops_forward_per_image", "flops_train_total", "train_step_s", "train_step_vs_dense"),
+    *(
+        "train_wall_s",
+        "infer_s_per_image",
+        "infer_vs_dense",
+        "params",
+        "params_active",
+        "train_peak_bytes",
+        "infer_peak_bytes",
+    ),
 )
 """What the Pareto chart offers as the cost."""
 QUALITIES = ("accuracy", "eval_loss")

@@ -55,8 +55,10 @@ async function drawNow(figure, name, slot, state, part) {
     Object.assign(specification, { datasets: sets, description }, height && { height });
     const host = element("div", { class: "drawing" });
     figure.replaceChildren(host, tools(figure, name, slot));
+    const columns = Math.max(1, Math.floor((host.clientWidth - 60) / specification.usermeta.legend));
     const { view } = await vegaEmbed(host, specification, {
-      actions: false, logLevel: 1, renderer: "svg", ast: true, config: data.config, defaultStyle: false, tooltip: { disableDefaultStyle: true },
+      actions: false, logLevel: 1, renderer: "svg", ast: true, defaultStyle: false, tooltip: { disableDefaultStyle: true },
+      config: { ...data.config, legend: { ...data.config.legend, columns } },
     });
     Object.assign(state, { view, key });
     if (specification.params) part.listen?.(view);
@@ -174,7 +176,7 @@ function showBudget(rows, x, y) {
 function drawScaling(figure) {
   const x = find(data.quantities.inputs, choice["scaling-x"]);
   const slot = figure.dataset.slot;
-  const y = find(data.quantities.scaled, choice["scaling-y" + slot] || { 1: "accuracy", 2: "train_step_s" }[slot]);
+  const y = find(data.quantities.scaled, choice["scaling-y" + slot] || { 1: "accuracy", 2: data.time }[slot]);
   if (!x || !y) return draw(figure, "scaling", { sets: { points: [] }, table: { rows: [], columns: [] } });
   const all = pointsOf(visible(), x, y);
   const rows = all.filter((row) => row.router !== "dense" && row.x > 0);

@@ -85,7 +85,7 @@ function showChoices() {
   options("pareto-y", qualities, "y");
   options("scaling-x", inputs, "scaling-x");
   options("scaling-y1", scaled, "scaling-y1", "accuracy");
-  options("scaling-y2", scaled, "scaling-y2", "train_step_s");
+  options("scaling-y2", scaled, "scaling-y2", data.time);
   options("speed-x", timing.filter((quantity) => quantity.kind === "ratio"), "speed-x");
 }
 
