@@ -54,7 +54,7 @@ class Executables:
         """Compile for the shapes of the training batch."""
         state, (images, labels) = program.abstract_state, program.abstract_batch(program.batch)
         return cls(
-            init=compiled(program.init, jax.eval_shape(lambda: jnp.zeros((), jnp.int32))),
+            init=compiled_in_haste(program.init, jax.eval_shape(lambda: jnp.zeros((), jnp.int32))),
             train_step=compiled(program.train_step, state, images, labels, donate=(0,)),
             infer=compiled(program.infer, state, images),
             program=program,

@@ -11,7 +11,8 @@ PUBLIC = {
         "SIZES", "Experts", "MoE", "Preset", "Size", "Vit", "VitConfig", "describe", "moe_blocks", "names", "preset",
     },
     "moebench.training": {
-        "Evaluation", "Program", "Schedule", "TrainState", "Training", "compiled", "evaluate", "evaluation_batch", "train",
+        "Evaluation", "Program", "Schedule", "TrainState", "Training", "compiled", "compiled_in_haste", "evaluate",
+        "evaluation_batch", "train",
     },
 }  # fmt: skip
 

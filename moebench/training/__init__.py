@@ -2,7 +2,7 @@
 
 from moebench.training.loop import Evaluation, Training, evaluate, evaluation_batch, train
 from moebench.training.optimizer import Schedule
-from moebench.training.program import Program, TrainState, compiled
+from moebench.training.program import Program, TrainState, compiled, compiled_in_haste
 
 __all__ = [
     "Evaluation",
@@ -11,6 +11,7 @@ __all__ = [
     "TrainState",
     "Training",
     "compiled",
+    "compiled_in_haste",
     "evaluate",
     "evaluation_batch",
     "train",

@@ -133,6 +133,11 @@ def compiled(function: Callable[..., Any], *arguments: Any, donate: tuple[int, .
     return jax.jit(function, donate_argnums=donate).lower(*arguments).compile()
 
 
+def compiled_in_haste(function: Callable[..., Any], *arguments: Any) -> jax.stages.Compiled:
+    """The same for what runs once or twice, where optimising takes longer than it saves."""
+    return jax.jit(function).lower(*arguments).compile(compiler_options={"xla_backend_optimization_level": 0})
+
+
 def split(model: nnx.Module) -> tuple[Any, Any, Any]:
     """A model's graph, its parameters, and its other state."""
     parts: Any = nnx.split(model, nnx.Param, ...)
