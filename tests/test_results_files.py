@@ -52,6 +52,8 @@ def test_numpy_values_are_taken(tmp_path: Path) -> None:
     [
         ({"acuracy": 1.0}, "unknown column 'acuracy': did you mean 'accuracy'"),
         ({"status": "fine"}, "unknown status 'fine': known are: crashed"),
+        ({"seed": None}, "a result row lacks 'seed'"),
+        ({"status": None}, "a result row lacks 'status'"),
         ({"experts": 2.5}, "column 'experts' holds int32"),
         ({"curve_step": [1, 2.5]}, "column 'curve_step' holds list"),
         ({"experts": 2**40}, "column 'experts' holds int32"),

@@ -10,7 +10,7 @@ import pytest
 from results_rows import BEGAN, finish, row
 
 from moebench.errors import BadInput
-from moebench.results import SCHEMA, Run, Store, load, merge, runs, verify, write_rows
+from moebench.results import SCHEMA, Run, Store, load, merge, runs, verify
 
 
 def test_runs_tell_what_they_brought(tmp_path: Path) -> None:
@@ -45,7 +45,8 @@ def test_every_fault_is_named_with_its_file(tmp_path: Path) -> None:
     finish(store, "a", run_id="r2", attempt=2)
     store.seal("r2")
     (store.folder / "r1-again.parquet").write_bytes((store.folder / "r2.parquet").read_bytes())
-    write_rows([row(cell_id=None, seed=9, suite="large")], store.folder / "odd.parquet")
+    odd = [row(seed=9, suite="large") | {"cell_id": None}]
+    pq.write_table(pa.Table.from_pylist(odd, schema=SCHEMA), store.folder / "odd.parquet")
     table = pa.table({"status": ["fine"], "suite": ["small"]}, metadata=SCHEMA.metadata)
     pq.write_table(table, store.folder / "_cells" / "x.parquet")  # not in a run's folder: nobody's business
     store.cell_file("r9", "x").write_bytes((store.folder / "_cells" / "x.parquet").read_bytes())

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from moebench.errors import BadInput, unknown
+from moebench.results.attempts import IDENTITY
 from moebench.results.schema import SCHEMA, SCHEMA_VERSION, STATUSES
 from moebench.results.upgrades import conform, file_version, upgrade
 
@@ -98,15 +99,19 @@ def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
     """Publish `rows`, one mapping for each seed of a cell, as one Parquet file with the result table's schema.
 
     Columns that a row lacks are null; `schema_version` is filled in. NumPy and JAX scalars and arrays are taken as
-    well as Python's. A column that the schema does not know, a status that is none of `STATUSES`, or a value that
-    its column cannot hold raises `BadInput`.
+    well as Python's. A row without its identity (suite, run_id, cell_id, seed, attempt) or status, a column that the
+    schema does not know, a status that is none of `STATUSES`, or a value that its column cannot hold raises
+    `BadInput`.
     """
     plain = []
     for row in rows:
         for name in row:
             if name not in SCHEMA.names:
                 raise unknown("column", name, SCHEMA.names)
-        if row.get("status") not in (None, *STATUSES):
+        for name in (*IDENTITY, "status"):
+            if row.get(name) is None:
+                raise BadInput(f"a result row lacks '{name}', without which it could not be told from others")
+        if row["status"] not in STATUSES:
             raise unknown("status", str(row["status"]), STATUSES)
         values = {name: v.tolist() if hasattr(v, "tolist") else v for name, v in row.items()}
         plain.append(values | {"schema_version": SCHEMA_VERSION})

@@ -9,7 +9,7 @@ any order:
 - A cell's file is removed only when its rows are in sealed or superseded files, and only by its own run's sealing
   or when it is a day old: until then its driver may look for it.
 - The new sealed file is complete under its temporary name before the rows it replaces leave, and is renamed
-  directly after; so the folder never shows a cell and seed twice, and nothing is moved when the disk is full.
+  directly after; so the folder does not show a cell and seed twice, and a disk too full for it moves nothing.
 - Two writers may take in the same cells or undo each other's removal. Each looks again after its last write until
   nothing is left to remove, so the last one to write leaves the folder clean.
 """
