@@ -57,7 +57,12 @@ class MoE(nnx.Module):
                 key="group_images",
             )
         groups = tokens.reshape(-1, self.group_images * count, dim)
-        routing = self.router(groups, noise_key=noise_key)
-        inputs = routing.dispatch(groups)
-        outputs = self.experts(inputs.reshape(inputs.shape[0], -1, dim))
-        return routing.combine(outputs.reshape(inputs.shape)).reshape(tokens.shape), routing
+        with jax.named_scope("router"):
+            routing = self.router(groups, noise_key=noise_key)
+        with jax.named_scope("dispatch_combine"):
+            inputs = routing.dispatch(groups)
+        with jax.named_scope("experts"):
+            outputs = self.experts(inputs.reshape(inputs.shape[0], -1, dim))
+        with jax.named_scope("dispatch_combine"):
+            combined = routing.combine(outputs.reshape(inputs.shape))
+        return combined.reshape(tokens.shape), routing

@@ -1,6 +1,9 @@
-"""Backbones by name: published sizes at any patch, and a tiny one for CPUs."""
+"""Backbones by name: published sizes at any patch, published models with their routing, a tiny one for CPUs."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
 from moebench.errors import BadInput, unknown
 
@@ -24,43 +27,118 @@ SIZES: dict[str, Size] = {
     "l": Size(width=1024, layers=24, mlp=4096, heads=16),
     "h": Size(width=1280, layers=32, mlp=5120, heads=16),
 }
+_VMOE_SIZES: dict[str, Size] = {
+    **{name: SIZES[name] for name in ("b", "l", "h")},
+    # 2106.05974: its S is not the one above.
+    "s": Size(width=512, layers=8, mlp=2048, heads=8),
+    "15b": Size(width=1408, layers=48, mlp=6400, heads=16),
+}
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A backbone: a size and the side of its square patches in pixels."""
+    """A backbone: a size, the side of its square patches in pixels, and what its paper built around them.
+
+    A data set brings image size and classes of its own; those here are for counting without one. `router` and
+    `options` are the published routing: a cell that leaves an option out gets the one from here, if its router
+    knows it.
+    """
 
     size: Size
     patch: int
+    class_token: bool = False
+    """Read out by a class token and a layer of the model's width before the head, not by the tokens' mean."""
+    router: str = "dense"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    moe_layers: str = "last-half"
+    image_size: int = 224
+    classes: int = 29_593
+    """Those of JFT-3B (2308.00951); 18,291 are those of JFT-300M (2106.05974)."""
+
+
+@dataclass(frozen=True)
+class _Family:
+    """Published models that share all but their size: names are PREFIX-SIZE/PATCH."""
+
+    sizes: Mapping[str, Size]
+    listed: tuple[str, ...]
+    """The sizes and patches in print."""
+    about: str
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    """Values of the preset."""
+
+
+_COMMON = ("s/32", "b/32", "b/16", "l/32", "l/16", "h/14")
+_FAMILIES: dict[str, _Family] = {
+    "": _Family(SIZES, ("mu/2", "ti/16", "s/32", "s/16", "s/14", "s/8", *_COMMON[1:]), "ViT"),
+    "soft": _Family(
+        {name: SIZES[name] for name in ("s", "b", "l", "h")},
+        ("s/32", "s/16", "s/14", "s/8", *_COMMON[1:]),
+        "Soft MoE of 2308.00951",
+        {"router": "soft"},
+    ),
+    "vmoe": _Family(
+        _VMOE_SIZES,
+        (*_COMMON, "15b/14"),
+        "V-MoE of 2106.05974",
+        {
+            "class_token": True,
+            "router": "tokens-choice",
+            "options": MappingProxyType({"experts": 32, "top_k": 2, "capacity_factor": 1.05}),
+            "moe_layers": "every-2",
+            "classes": 18_291,
+        },
+    ),
+}
+# 2308.00951: 128 at /16 and 256 at /14 in tables 1 and 8, 64 for B/32 in table 9.
+_SOFT_EXPERTS = {32: 64, 16: 128, 14: 256}
 
 
 def preset(name: str) -> Preset:
-    """The backbone called SIZE/PATCH, such as s/16.
+    """The backbone called SIZE/PATCH, such as s/16, or the published model FAMILY-SIZE/PATCH, such as soft-b/16.
 
     Raises:
-        BadInput: unknown size, or no positive patch.
+        BadInput: unknown model, or no positive patch.
     """
-    size, _, patch = name.lower().partition("/")
-    if size not in SIZES:
-        raise unknown("model", name, (f"{known}/{patch or 16}" for known in SIZES), key="model")
+    stem, _, patch = name.lower().partition("/")
+    known = {_joined(prefix, size): (prefix, size) for prefix, family in _FAMILIES.items() for size in family.sizes}
+    if stem not in known:
+        raise unknown("model", name, (f"{each}/{patch or 16}" for each in known), key="model")
+    prefix, size = known[stem]
+    if not patch and stem == "vmoe-15b":  # published at one patch only, and called by this name
+        patch = "14"
     if not patch.isdecimal() or int(patch) < 1:
-        raise BadInput(f"model '{name}' has no patch size: write SIZE/PATCH, such as {size}/16.", key="model")
-    return Preset(SIZES[size], int(patch))
+        raise BadInput(f"model '{name}' has no patch size: write SIZE/PATCH, such as {stem}/16.", key="model")
+    values = dict(_FAMILIES[prefix].fixed)
+    if prefix == "soft":
+        values["options"] = MappingProxyType({"experts": _SOFT_EXPERTS.get(int(patch), 128)})
+    if stem == "mu":  # as large as the digits that come with moebench
+        values |= {"image_size": 8, "classes": 10}
+    return Preset(_FAMILIES[prefix].sizes[size], int(patch), **values)
 
 
 def names() -> list[str]:
-    """The sizes, each at a patch that is common for it; any other patch will do as well."""
-    return ["mu/2", "ti/16", "s/32", "s/16", "s/14", "s/8", "b/32", "b/16", "l/32", "l/16", "h/14"]
+    """The models, each at patches that are common for it; any other patch will do as well."""
+    return [_joined(prefix, model) for prefix, family in _FAMILIES.items() for model in family.listed]
+
+
+def _joined(prefix: str, model: str) -> str:
+    return f"{prefix}-{model}" if prefix else model
 
 
 def describe(name: str) -> str:
     """The shape in one line."""
     shape = preset(name)
     size = shape.size
-    return (
-        f"ViT, width {size.width}, {size.layers} blocks, MLP {size.mlp}, {size.heads} heads, "
+    line = (
+        f"width {size.width}, {size.layers} blocks, MLP {size.mlp}, {size.heads} heads, "
         f"patches of {shape.patch} × {shape.patch} pixels"
     )
+    about = _FAMILIES[name.lower().rpartition("-")[0]].about
+    if shape.router == "dense":
+        return f"{about}, {line}"
+    options = ",".join(f"{key}={value}" for key, value in shape.options.items())
+    return f"{about}, {line}; {shape.router}[{options}] in {shape.moe_layers}"
 
 
 def moe_blocks(rule: str, layers: int) -> tuple[int, ...]:

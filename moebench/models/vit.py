@@ -1,5 +1,6 @@
 """The shared vision transformer: pre-norm blocks, learned positions, mean pooling, experts in chosen blocks.
 
+The named scopes are the parts by which `moebench.measuring` counts what the model costs.
 Activations are [image · token, dim] between the parts: on CPUs the backward pass of matrix products with three
 dimensions takes about twice as long as with two.
 """
@@ -35,7 +36,7 @@ class VitConfig:
 
     @property
     def tokens(self) -> int:
-        """Patches of an image.
+        """Tokens of an image: its patches, and the class token where the model has one.
 
         Raises:
             BadInput: the patches do not tile the image.
@@ -47,7 +48,7 @@ class VitConfig:
                 f"whose patch divides {self.image_size}.",
                 key="model",
             )
-        return side * side
+        return side * side + self.preset.class_token
 
 
 class Attention(nnx.Module):
@@ -97,10 +98,14 @@ class Block(nnx.Module):
     def __call__(
         self, x: Float[Array, "row dim"], tokens: int, noise_key: PRNGKeyArray | None
     ) -> tuple[Float[Array, "row dim"], routers.Routing | None]:
-        x = x + self.attention(self.norm_attention(x).astype(self.dtype), tokens)
+        normed = self.norm_attention(x).astype(self.dtype)
+        with jax.named_scope("attention"):
+            attended = self.attention(normed, tokens)
+        x = x + attended
         normed = self.norm_mlp(x).astype(self.dtype)
         if isinstance(self.mlp, Mlp):
-            return x + self.mlp(normed), None
+            with jax.named_scope("mlp"):
+                return x + self.mlp(normed), None
         y, routing = self.mlp(normed.reshape(-1, tokens, x.shape[-1]), noise_key=noise_key)
         return x + y.reshape(x.shape), routing
 
@@ -120,6 +125,9 @@ class Vit(nnx.Module):
         blocks = range(config.preset.size.layers)
         self.blocks = nnx.List([Block(config, number, dtype=dtype, rngs=rngs) for number in blocks])
         self.norm = nnx.LayerNorm(width, rngs=rngs)
+        if config.preset.class_token:
+            self.class_token = nnx.Param(jnp.zeros(width))
+            self.pre_logits = nnx.Linear(width, width, rngs=rngs)
         # Zeros make the first loss exactly log(classes), whatever the router.
         self.head = nnx.Linear(width, config.classes, kernel_init=nnx.initializers.zeros, rngs=rngs)
 
@@ -128,16 +136,28 @@ class Vit(nnx.Module):
     ) -> tuple[Float[Array, "image label"], list[routers.Routing]]:
         """Logits in float32, and a Routing for each block of `config.moe_blocks`."""
         tokens = self.config.tokens
-        x = self.embed(patches(images, self.config.preset.patch).astype(self.dtype))
-        x = (x.reshape(-1, tokens, x.shape[-1]) + self.positions[...].astype(self.dtype)).reshape(x.shape)
+        with jax.named_scope("embed"):
+            x = self.embedded(images)
         routings = []
         for number, block in enumerate(self.blocks):
             key = None if noise_key is None else jax.random.fold_in(noise_key, number)
             x, routing = block(x, tokens, key)
             if routing is not None:
                 routings.append(routing)
-        pooled = self.norm(x).reshape(-1, tokens, x.shape[-1]).mean(1)
-        return self.head(pooled), routings
+        with jax.named_scope("head"):
+            by_image = self.norm(x).reshape(-1, tokens, x.shape[-1])
+            if self.config.preset.class_token:
+                return self.head(jnp.tanh(self.pre_logits(by_image[:, 0]))), routings
+            return self.head(by_image.mean(1)), routings
+
+    def embedded(self, images: Float[Array, "image height width channel"]) -> Float[Array, "row dim"]:
+        """The tokens of all images with their positions, a class token before each image's patches if there is one."""
+        rows = self.embed(patches(images, self.config.preset.patch).astype(self.dtype))
+        x = rows.reshape(images.shape[0], -1, rows.shape[-1])
+        if self.config.preset.class_token:
+            first = jnp.broadcast_to(self.class_token[...].astype(self.dtype), (x.shape[0], 1, x.shape[-1]))
+            x = jnp.concatenate([first, x], axis=1)
+        return (x + self.positions[...].astype(self.dtype)).reshape(-1, x.shape[-1])
 
 
 def patches(images: Float[Array, "image height width channel"], size: int) -> Float[Array, "row pixel"]:
