@@ -31,7 +31,17 @@ from moebench.measuring import (
 from moebench.resolving import ResolvedCell, dataset, resolve, resolve_cell
 from moebench.routers import RoutingCounts
 from moebench.specification import CellSpec
-from moebench.training import Program, Schedule, Training, TrainState, compiled, evaluate, evaluation_batch, train
+from moebench.training import (
+    Program,
+    Schedule,
+    Training,
+    TrainState,
+    compiled,
+    compiled_in_haste,
+    evaluate,
+    evaluation_batch,
+    train,
+)
 
 __all__ = ["environment", "main", "resolve", "run"]
 
