@@ -4,18 +4,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from moebench import routers
+    from moebench import plot, routers
     from moebench.results import load
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "load", "routers"]
+__all__ = ["__version__", "load", "plot", "routers"]
 
 
 def __getattr__(name: str) -> Any:
     # Imported on first use: pandas and JAX are heavy, and the command line's help needs neither.
     if name == "load":
         return importlib.import_module("moebench.results").load
-    if name == "routers":
-        return importlib.import_module("moebench.routers")
+    if name in ("plot", "routers"):
+        return importlib.import_module(f"moebench.{name}")
     raise AttributeError(f"module 'moebench' has no attribute '{name}'")

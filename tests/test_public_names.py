@@ -5,11 +5,12 @@ import importlib
 import pytest
 
 PUBLIC = {
-    "moebench": {"__version__", "load", "routers"},
+    "moebench": {"__version__", "load", "plot", "routers"},
     "moebench.data": {"Dataset", "Split", "batches", "describe", "digits", "load", "names", "register"},
     "moebench.models": {
         "SIZES", "Experts", "MoE", "Preset", "Size", "Vit", "VitConfig", "describe", "moe_blocks", "names", "preset",
     },
+    "moebench.plot": {"costs", "curves", "health", "pareto", "scaling", "speed"},
     "moebench.training": {
         "Evaluation", "Program", "Schedule", "TrainState", "Training", "compiled", "compiled_in_haste", "evaluate",
         "evaluation_batch", "train",

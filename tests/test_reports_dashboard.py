@@ -206,7 +206,7 @@ def test_every_chart_is_drawn_by_vega_in_the_routers_colours(name: str) -> None:
         assert style.of("soft").color in svg
         assert style.of(HOSTILE[0]).color in svg
     if name == "parts":
-        assert charts.PARTS["router"] in svg
+        assert style.PARTS["router"] in svg
 
 
 def test_a_page_without_one_good_cell_says_why() -> None:

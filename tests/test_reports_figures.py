@@ -1,5 +1,6 @@
 """Figures, tested by the frames behind them and by what reaches the file."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +116,10 @@ def test_what_cannot_be_drawn_is_said() -> None:
         figures.health(frame)
 
 
-@pytest.mark.parametrize("draw", [figures.pareto, figures.scaling, figures.health, figures.curves])
+DRAWERS = [figures.pareto, figures.scaling, figures.health, figures.curves, figures.costs, figures.speed]
+
+
+@pytest.mark.parametrize("draw", [drawer for drawer in DRAWERS if drawer is not figures.costs])
 def test_every_figure_is_drawn_in_the_routers_own_colours(draw: object, tmp_path: Path) -> None:
     frame = suite_frame()
     frame.loc[frame["router"] == "bpr", "router"] = RIGHT_TO_LEFT
@@ -125,6 +129,90 @@ def test_every_figure_is_drawn_in_the_routers_own_colours(draw: object, tmp_path
         assert style.of(router).color in text
     assert ">tokens-choice<" in text  # text is text
     assert "<b>" not in text
+
+
+def test_costs_are_the_parts_of_a_forward_pass() -> None:
+    costs = frames.costs(Results.of(suite_frame()))
+    soft = costs[costs["label"] == "soft[experts=2]"].set_index("part")
+    # 3.4e6 · 1.02 in all; experts 1.05e6, router 2 · 4096, dispatch and combine 65536, the rest elsewhere.
+    assert soft["flops"].to_dict() == {
+        "attention, embedding, dense MLPs, head": pytest.approx(3.468e6 - 1.05e6 - 8192 - 65536),
+        "experts": pytest.approx(1.05e6),
+        "router": pytest.approx(8192),
+        "dispatch and combine": pytest.approx(65536),
+    }
+    assert soft.loc["experts", "share"] == pytest.approx(1.05 / 3.468)
+    # Empty slots are a part of the experts' FLOPs, not added to them.
+    choice = costs[costs["label"] == "tokens-choice[experts=2]"].set_index("part")["flops"]
+    assert (choice["experts"], choice["experts, empty slots"]) == pytest.approx((0.85e6, 0.2e6))
+    assert choice.sum() == pytest.approx(3.468e6)
+
+
+def test_speed_is_relative_to_dense_and_keeps_its_flags() -> None:
+    speed = frames.speed(Results.of(suite_frame()))
+    assert speed["quantity"].value_counts().to_dict() == {"train_step_vs_dense": 16, "infer_vs_dense": 16}
+    soft = speed[speed["label"] == "soft[experts=2]"].iloc[0]
+    # 0.030 · 1.3 · (1 + 0.02 · √2) over 0.0306
+    ratio = 0.039 * (1 + 0.02 * 2**0.5) / 0.0306
+    assert (soft["x"], soft["x_low"], soft["x_high"]) == pytest.approx((ratio, 0.98 * ratio, 1.03 * ratio))
+    assert soft["flags"] == "noisy"
+    assert set(speed["flags"]) == {"", "noisy"}
+    text = [text.get_text() for axes in figures.speed(suite_frame()).axes for text in axes.texts]
+    assert text == ["noisy", "noisy"]
+
+
+def test_bars_for_more_cells_than_a_page_has_lines_stop_and_say_so() -> None:
+    many = pd.concat([suite_frame(seeds=1, device=f"device {n}") for n in range(6)], ignore_index=True)
+    figure = figures.costs(many)
+    assert len(figure.axes[0].get_yticks()) == 80
+    assert "the first 80 of 96 cells" in figure.get_supxlabel()
+
+
+def test_the_interval_of_a_share_ends_where_shares_end() -> None:
+    frame = suite_frame()
+    frame["accuracy"] = frame["accuracy"].where(frame["router"] != "soft", 0.999 - 0.004 * frame["seed"])
+    cells = Results.of(frame).cells
+    assert cells["accuracy_ci_high"].max() > 1
+    assert frames.pareto(Results.of(frame))["y_high"].max() == 1
+    assert frames.scaling(Results.of(frame), ["accuracy"])["y_high"].max() == 1
+
+
+# Inches: a column and the text of a two-column paper; half a slide and a whole one before they are magnified.
+PLACES = {("paper", 1): 3.35, ("paper", 2): 7.0, ("talk", 1): 3.0, ("talk", 2): 5.6, ("notebook", 1): 4.2}
+
+
+@pytest.mark.parametrize(("place", "width"), PLACES.items())
+def test_a_figure_has_the_width_of_its_place(place: tuple[str, int], width: float) -> None:
+    assert figures.speed(suite_frame(seeds=1), layout=figures.Layout(*place)).get_figwidth() == width
+
+
+@pytest.mark.parametrize("draw", DRAWERS)
+def test_in_one_column_a_figure_has_the_same_frame_and_shows_it(draw: object) -> None:
+    narrow = draw(suite_frame(), layout=figures.Layout("paper", 1))
+    assert {"label", "router"} <= set(narrow.frame.columns)
+    assert f"Drawing of {len(narrow.frame)} rows, 3.4 by" in repr(narrow)
+    assert len(narrow.axes) == len(draw(suite_frame()).axes)
+    assert narrow.get_figheight() >= narrow.get_figwidth()
+
+
+def test_a_layout_that_does_not_exist_is_said() -> None:
+    with pytest.raises(BadInput, match="did you mean 'paper'"):
+        figures.Layout("papr")
+    with pytest.raises(BadInput, match="1 or 2 columns wide, not 3"):
+        figures.Layout("paper", 3)
+
+
+def test_ticks_of_close_costs_do_not_run_into_each_other() -> None:
+    frame = suite_frame()
+    frame["flops_forward_per_image"] = 6.55e6 + 1.3e4 * frame["experts"]
+    for layout in (figures.Layout(), figures.Layout("talk"), figures.Layout("paper", 1)):
+        figure = figures.pareto(frame, "flops_forward_per_image", layout=layout)
+        figure.draw_without_rendering()
+        low, high = figure.axes[0].get_xlim()
+        labels = [label for label in figure.axes[0].get_xticklabels() if low <= label.get_position()[0] <= high]
+        boxes = [label.get_window_extent() for label in labels]
+        assert len(boxes) >= 2
+        assert all(left.x1 + 5 < right.x0 for left, right in pairwise(boxes))
 
 
 def test_pdf_fonts_are_embedded_truetype(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def plot(
-    kind: Annotated[str, typer.Argument(metavar="pareto|scaling|health|curves", help="What to draw.")],
+    kind: Annotated[str, typer.Argument(metavar="pareto|scaling|health|curves|costs|speed", help="What to draw.")],
     suite: options.SuiteAmongResults = None,
     x: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of the x axis.")] = None,
     y: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of the y axis.")] = None,
@@ -20,6 +20,11 @@ def plot(
         Path | None,
         typer.Option(metavar="FILE", help="A .png, .svg or .pdf file; by default all three beside the results."),
     ] = None,
+    style: Annotated[
+        str, typer.Option(metavar="paper|talk|notebook", help="Where it will stand: size, letters and resolution.")
+    ] = "paper",
+    columns: Annotated[int, typer.Option(metavar="1|2", help="How many columns of a page it is wide.")] = 2,
+    data: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write the numbers behind it, too.")] = None,
     results: options.Results = Path("results"),
 ) -> None:
     """Draw a figure from the results."""
@@ -29,7 +34,7 @@ def plot(
     name, frame = _load(results, suite)
     stem = out.with_suffix("") if out else _report_folder(results, name) / kind
     formats = [out.suffix.removeprefix(".")] if out and out.suffix else None
-    for path in reporting.draw(frame, kind, stem, formats=formats, x=x, y=y):
+    for path in reporting.draw(frame, kind, stem, formats=formats, x=x, y=y, style=style, columns=columns, data=data):
         typer.echo(path)
 
 

@@ -3,7 +3,7 @@
     summary.summarise(frame)             one row for each cell, with intervals
     summary.headline(frame, question)    the answer in a sentence, with its doubt
     summary.render_table(cells)          the table for a terminal
-    figures.pareto(frame), scaling, health, curves; figures.save(figure, stem)
+    figures.pareto(frame), scaling, health, curves, costs, speed; figures.save(figure, stem)
     dashboard.build(frame, title)        one HTML page that needs no network
 
 Modules are imported one by one, because drawing libraries are slow to import and most commands need none.

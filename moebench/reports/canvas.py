@@ -1,84 +1,68 @@
-"""What the figures share: fonts, panels, axes that know their quantity, one legend of routers, publishing files."""
+"""What the figures share: panels, axes that know their quantity, one legend of routers, publishing files."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from moebench.errors import unknown
 from moebench.reports import style
+from moebench.reports.drawing import Drawing, Layout, look
 from moebench.reports.labels import shortened
 from moebench.reports.quantities import Quantity
 from moebench.results import publishing
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
-    from matplotlib.figure import Figure
 
 Format = Literal["png", "svg", "pdf"]
-WIDTH = 7.0
-"""Inches: the text width of a two-column paper."""
-INK = "#333333"
-_RC = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so that a figure is the same everywhere
-    "axes.labelsize": 8.5,
-    "axes.titlesize": 8.5,
-    "legend.fontsize": 8,
-    "xtick.labelsize": 7.5,
-    "ytick.labelsize": 7.5,
-    "axes.linewidth": 0.7,
-    "xtick.major.width": 0.7,
-    "ytick.major.width": 0.7,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.grid": True,
-    "grid.color": "#e4e4e4",
-    "grid.linewidth": 0.6,
-    "pdf.fonttype": 42,  # TrueType inside the file, as conferences ask for
-    "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "moebench",  # the same figure makes the same file
-}
 
 
-@contextmanager
-def look() -> Iterator[None]:
-    """Within the block, figures are drawn in the look of moebench; afterwards matplotlib is as it was."""
-    import matplotlib
-    import seaborn
-
-    settings: dict[Any, Any] = {**seaborn.axes_style("ticks"), **seaborn.plotting_context("paper"), **_RC}
-    with matplotlib.rc_context(settings):
-        yield
+def panels(layout: Layout, frame: pd.DataFrame, rows: int, columns: int, height: float) -> tuple[Drawing, np.ndarray]:
+    """A figure of `frame` with Axes[rows, columns], each `height` inches high; in one column all under each other."""
+    across = columns if layout.columns > 1 else 1
+    figure, axes = grid(layout, frame, rows * columns // across, across, height)
+    return figure, axes.reshape(rows, columns)
 
 
-def panels(rows: int, columns: int, height: float, **options: Any) -> tuple["Figure", np.ndarray]:
-    """A figure of the text width with Axes[rows, columns], each row `height` inches high."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH, height * rows + 0.5), layout="constrained")
+def grid(
+    layout: Layout, frame: pd.DataFrame, rows: int, columns: int, height: float, **options: Any
+) -> tuple[Drawing, np.ndarray]:
+    """A figure of `frame` with Axes[rows, columns], each row `height` inches high."""
+    figure = Drawing(layout, frame, height * rows + 0.5)
     axes = figure.subplots(rows, columns, squeeze=False, **options)
     for each in axes.flat:
         each.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
 
-def two_rows(above: int, below: int, heights: tuple[float, float]) -> tuple["Figure", list["Axes"], list["Axes"]]:
-    """A figure of the text width with `above` panels over `below` others, the rows so many inches high."""
-    from matplotlib.figure import Figure
+def two_rows(
+    layout: Layout, frame: pd.DataFrame, above: int, below: int, heights: tuple[float, float]
+) -> tuple[Drawing, list["Axes"], list["Axes"]]:
+    """A figure of `frame` with `above` panels over `below` others, the rows so many inches high.
 
-    figure = Figure(figsize=(WIDTH, sum(heights) + 0.5), layout="constrained")
-    parts = figure.subfigures(2, 1, height_ratios=heights, squeeze=False)[:, 0]
-    rows = [part.subplots(1, count, squeeze=False)[0] for part, count in zip(parts, (above, below), strict=True)]
-    for each in [*rows[0], *rows[1]]:
-        each.spines[["top", "right"]].set_visible(False)
-    return figure, list(rows[0]), list(rows[1])
+    In one column no more than two panels stand side by side.
+    """
+    across = max(above, below) if layout.columns > 1 else 2
+    lines = [-(-count // across) for count in (above, below)]
+    tall = [height * count for height, count in zip(heights, lines, strict=True)]
+    figure = Drawing(layout, frame, sum(tall) + 0.5)
+    parts = figure.subfigures(2, 1, height_ratios=tall, squeeze=False)[:, 0]
+    rows = []
+    for part, count, down in zip(parts, (above, below), lines, strict=True):
+        axes = part.subplots(down, min(count, across), squeeze=False).flatten()
+        for each in axes:
+            each.spines[["top", "right"]].set_visible(False)
+        for each in axes[count:]:
+            each.remove()
+        rows.append(list(axes[:count]))
+    return figure, rows[0], rows[1]
 
 
 def groups(points: pd.DataFrame, keys: Sequence[str]) -> list[tuple[str, np.ndarray]]:
@@ -99,7 +83,8 @@ def dress(axis: "Axis", of: Quantity) -> None:
 
     axis.set_label_text(of.title)
     if of.kind == "share":
-        axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
+        # The margin of an axis may reach past 100 %, where no share can be.
+        axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %" if 0 <= share <= 1 else ""))
     elif of.kind == "ratio":
         axis.set_major_formatter(FuncFormatter(lambda ratio, _: f"{ratio:g} ×"))
     elif of.kind in ("s", "FLOPs", "bytes", "count"):
@@ -108,11 +93,12 @@ def dress(axis: "Axis", of: Quantity) -> None:
 
 
 def bars(axes: "Axes", points: pd.DataFrame, color: str) -> None:
-    """The intervals of points with columns `x y y_low y_high` and maybe `x_low x_high`; a missing one is not drawn."""
+    """The intervals of points `x y` on the axes that have bounds, `x_low x_high y_low y_high`, where they have them."""
     form: dict[str, Any] = {"fmt": "none", "ecolor": color, "elinewidth": 0.8, "alpha": 0.6}
-    axes.errorbar(points["x"], points["y"], yerr=_reach(points, "y"), **form)
-    if "x_low" in points:
-        axes.errorbar(points["x"], points["y"], xerr=_reach(points, "x"), **form)
+    for axis in ("x", "y"):
+        if f"{axis}_low" in points:
+            reach: dict[str, Any] = {f"{axis}err": _reach(points, axis)}
+            axes.errorbar(points["x"], points["y"], **reach, **form)
 
 
 def _reach(points: pd.DataFrame, axis: str) -> np.ndarray:
@@ -122,18 +108,33 @@ def _reach(points: pd.DataFrame, axis: str) -> np.ndarray:
     return np.stack([low.clip(lower=0), high.clip(lower=0)]).astype(float)
 
 
-def legend(figure: "Figure", routers: Iterable[str], note: str) -> None:
+def legend(figure: Drawing, routers: Iterable[str], note: str) -> None:
     """One legend of routers above the panels, and a note on what is drawn below them."""
     from matplotlib.lines import Line2D
 
-    names = style.in_order(routers)
-    handles = [
-        Line2D([], [], color=style.of(name).color, marker=style.of(name).marker, markersize=5, linewidth=1.2)
-        for name in names
-    ]
-    labels = [plain(shortened(name, 40)) for name in names]
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(len(names), 5), frameon=False)
-    figure.supxlabel(note, fontsize=6.5, color="#666666")
+    handles = {
+        plain(shortened(name, 40)): Line2D(
+            [], [], color=style.of(name).color, marker=style.of(name).marker, markersize=5, linewidth=1.2
+        )
+        for name in style.in_order(routers)
+    }
+    _explain(figure, handles, note)
+
+
+def parts_legend(figure: Drawing, parts: Mapping[str, str], note: str) -> None:
+    """The same for parts of a bar and their colours."""
+    from matplotlib.patches import Patch
+
+    _explain(figure, {name: Patch(color=color) for name, color in parts.items()}, note)
+
+
+def _explain(figure: Drawing, handles: Mapping[str, "Artist"], note: str) -> None:
+    width = figure.get_figwidth()
+    # A letter of 8 points takes about a sixteenth of an inch, a sign and its space half an inch.
+    columns = max(1, int(width / (0.5 + max(map(len, handles)) / 16)))
+    options: dict[str, Any] = {"loc": "outside upper center", "ncols": min(len(handles), columns), "frameon": False}
+    figure.legend(list(handles.values()), list(handles), **options)
+    figure.supxlabel(fill(note, int(20 * width)), fontsize=6.5, color="#666666")
 
 
 def plain(text: str) -> str:
@@ -141,7 +142,7 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text).replace("$", r"\$")
 
 
-def save(figure: "Figure", stem: Path | str, formats: Sequence[str] = ("png", "svg", "pdf")) -> list[Path]:
+def save(figure: Figure, stem: Path | str, formats: Sequence[str] = ("png", "svg", "pdf")) -> list[Path]:
     """Publish a figure as STEM.FORMAT for each format and return the paths.
 
     A file appears whole or not at all. Fonts are embedded; the same figure gives the same bytes.
@@ -161,6 +162,6 @@ def save(figure: "Figure", stem: Path | str, formats: Sequence[str] = ("png", "s
         with publishing(path) as temporary, look(), warnings.catch_warnings():
             # A name in a script that the font lacks is drawn as boxes; that is no reason to fail.
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-            figure.savefig(temporary, format=form, dpi=200, metadata=dates, facecolor="white")
+            figure.savefig(temporary, format=form, metadata=dates, facecolor="white")
         written.append(path)
     return written

@@ -85,6 +85,11 @@ class Results:
         """Raises BadInput as `summarise`."""
         return cls(prepared(frame), summarise(frame))
 
+    def __repr__(self) -> str:
+        failed = int((self.cells["seeds"] == 0).sum())
+        suites = ", ".join(self.cells["suite"].astype(str).unique())
+        return f"<Results of {suites}: {len(self.cells)} cells, {failed} of them failed, {len(self.rows)} rows>"
+
     def places(self, rows: pd.DataFrame) -> list[int]:
         """For each of these rows the position of its cell among `cells`."""
         keys = {key: place for place, key in enumerate(_keys(self.cells, IDENTITY))}

@@ -16,15 +16,6 @@ if TYPE_CHECKING:
 
 Spec = dict[str, Any]
 
-PARTS = {
-    "attention, embedding, dense MLPs, head": "#8a8a96",
-    "experts": "#0066ee",
-    "experts, empty slots": "#9cc3f7",
-    "router": "#cf5a10",
-    "dispatch and combine": "#aa55bb",
-}
-"""Parts of a forward pass and their colours, from bottom to top of a bar."""
-
 CONFIG: Spec = {
     "background": None,
     "font": "system-ui, sans-serif",
@@ -231,7 +222,7 @@ def _parts() -> Spec:
             y=alt.Y("label:N", sort=None, axis=alt.Axis(title=None)),
             color=alt.Color(
                 "part:N",
-                scale=alt.Scale(domain=list(PARTS), range=list(PARTS.values())),
+                scale=alt.Scale(domain=list(style.PARTS), range=list(style.PARTS.values())),
                 legend=alt.Legend(labelLimit=320),
             ),
             order="order:Q",

@@ -93,7 +93,7 @@ def _data(results: Results, title: str) -> dict[str, Any]:
             "timing": [_described(each) for each in payload.available(cells, _TIMING)],
         },
         "time": frames.time_column(results),
-        "parts": list(charts.PARTS),
+        "parts": list(style.PARTS),
         "environment": payload.columns(_environment(results.rows)),
         "specifications": charts.specifications(routers),
         "config": charts.CONFIG,

@@ -6,14 +6,17 @@ import numpy as np
 import pandas as pd
 
 from moebench.errors import BadInput
+from moebench.reports import style
 from moebench.reports.cells import SETTING, Results, listed
-from moebench.reports.quantities import quantity
+from moebench.reports.quantities import possible, quantity
 from moebench.statistics import pareto_probability
 
 FRONT = ("data", "device_kind")
 """Cells compete for one Pareto front where these agree; models of different size do."""
 
 LOAD_BINS = 32
+RATIOS = ("train_step_vs_dense", "infer_vs_dense")
+_COUNTED = ("flops_experts", "flops_padding", "flops_router", "flops_dispatch_combine")
 _IDENTITY = ("cell", "cell_id", "label", "router", "experts", *SETTING)
 _POINT = ("x", "x_low", "x_high", "y", "y_low", "y_high")
 
@@ -44,7 +47,7 @@ def pareto(results: Results, x: str = "flops_forward_per_image", y: str = "accur
     for axis, column in (("x", x), ("y", y)):
         points[axis] = points[column]
         for end in ("low", "high"):
-            points[f"{axis}_{end}"] = points.get(f"{column}_ci_{end}", np.nan)
+            points[f"{axis}_{end}"] = _bound(points, column, end)
     points["on_front"], points["front_probability"] = False, np.nan
     good = results.rows[results.rows["status"] == "ok"]
     rows = good.assign(cell=results.places(good))
@@ -75,8 +78,48 @@ def scaling(results: Results, y: Sequence[str], x: str = "experts") -> pd.DataFr
         known = _with(results, x, column)
         part = known[list(_IDENTITY)].assign(quantity=column, x=known[x], y=known[column])
         for end in ("low", "high"):
-            part[f"y_{end}"] = known.get(f"{column}_ci_{end}", np.nan)
+            part[f"y_{end}"] = _bound(known, column, end)
         parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def costs(results: Results) -> pd.DataFrame:
+    """Where the FLOPs of a forward pass go, one row for each cell and part of `style.PARTS` that takes any.
+
+    Columns: those of `pareto` up to `device_kind`, `part`, `flops` for one image, and `share` of the cell's total.
+
+    Raises:
+        BadInput: no cell has its FLOPs counted.
+    """
+    known = _with(results, "flops_forward_per_image")
+    total, known = known["flops_forward_per_image"], known.fillna(dict.fromkeys(_COUNTED, 0.0))
+    experts, padding, router, moving = (known[name] for name in _COUNTED)
+    flops = (total - experts - router - moving, experts - padding, padding, router, moving)
+    parts = [
+        known[list(_IDENTITY)].assign(part=part, flops=of_part, share=of_part / total)
+        for part, of_part in zip(style.PARTS, flops, strict=True)
+    ]
+    found = pd.concat(parts, ignore_index=True)
+    return found[found["flops"] > 0].sort_values("cell", kind="stable").reset_index(drop=True)
+
+
+def speed(results: Results) -> pd.DataFrame:
+    """Times over those of the dense twin timed in turns, one row for each cell and ratio.
+
+    Columns: those of `pareto` up to `device_kind`, `quantity` (train_step_vs_dense or infer_vs_dense), `x` with
+    bounds `x_low x_high`, and `flags`, what to know before trusting the time, empty if nothing.
+
+    Raises:
+        BadInput: no cell was timed beside a dense twin.
+    """
+    ratios = [name for name in RATIOS if results.cells[name].notna().any()]
+    parts = []
+    for column in ratios or RATIOS:
+        known = _with(results, column)
+        part = known[list(_IDENTITY)].assign(quantity=column, x=known[column])
+        for end in ("low", "high"):
+            part[f"x_{end}"] = _bound(known, column, end)
+        parts.append(part.assign(flags=[", ".join(map(str, flags)) for flags in known["timing_flags"]]))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -162,6 +205,12 @@ def _with(results: Results, *columns: str) -> pd.DataFrame:
         why = f"; {failed} of {len(cells)} cells failed" if failed else ""
         raise BadInput(f"nothing to draw: no cell has a value of {' and '.join(columns)}{why}.")
     return known
+
+
+def _bound(cells: pd.DataFrame, column: str, end: str) -> "pd.Series[float]":
+    """One end of a column's interval, as far as such a number can go; NaN where it has none."""
+    bounds = cells.get(f"{column}_ci_{end}", pd.Series(np.nan, index=cells.index)).astype(float)
+    return bounds.map(lambda bound: possible(bound, quantity(column).kind), na_action="ignore")
 
 
 def _blocks(moe_layers: object, count: int) -> list[int]:

@@ -81,11 +81,20 @@ def written(value: float, kind: Kind) -> str:
 
 
 def written_interval(value: float, low: float, high: float, kind: Kind) -> str:
-    """A number with its interval, `97.2 % [96.8, 97.6]`; the bounds in the number's unit and precision."""
+    """A number with its interval, `97.2 % [96.8, 97.6]`; the bounds in its unit and precision, as `possible`."""
     if not (isfinite(value) and isfinite(low) and isfinite(high)):
         return written(value, kind)
     factor, digits, _ = _writing(value, kind)
+    low, high = possible(low, kind), possible(high, kind)
     return f"{written(value, kind)} [{low * factor:.{digits}f}, {high * factor:.{digits}f}]"
+
+
+def possible(bound: float, kind: Kind) -> float:
+    """A bound of an interval as far as such a number can go: that of a share stays between 0 and 1.
+
+    Intervals over seeds come from Student's law, which knows no end; near 100 % it passes it.
+    """
+    return min(max(bound, 0.0), 1.0) if kind == "share" else bound
 
 
 def _writing(value: float, kind: Kind) -> tuple[float, int, str]:

@@ -27,6 +27,14 @@ _KNOWN = {
     "experts-choice": RouterStyle("#aa55bb", "^", "triangle-up"),
     "soft": RouterStyle("#cf5a10", "P", "cross"),
 }
+PARTS = {
+    "attention, embedding, dense MLPs, head": "#8a8a96",
+    "experts": "#0066ee",
+    "experts, empty slots": "#9cc3f7",
+    "router": "#cf5a10",
+    "dispatch and combine": "#aa55bb",
+}
+"""Parts of a forward pass and their colours, from bottom to top of a bar."""
 _OTHER_COLORS = ("#997700", "#008fb3", "#d9447a", "#6b6b9e", "#b0605a", "#5f6d00")
 _OTHER_FORMS = (("v", "triangle-down"), ("<", "triangle-left"), (">", "triangle-right"))
 

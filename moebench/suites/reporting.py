@@ -84,8 +84,11 @@ def draw(
     formats: Sequence[str] | None = None,
     x: str | None = None,
     y: str | None = None,
+    style: str = "paper",
+    columns: int = 2,
+    data: Path | None = None,
 ) -> list[Path]:
-    """Draw one figure into STEM.FORMAT, by default PNG, SVG and PDF.
+    """Draw one figure into STEM.FORMAT, by default PNG, SVG and PDF, and write the frame behind it to `data` as CSV.
 
     Raises BadInput if these rows have nothing to draw.
     """
@@ -93,8 +96,14 @@ def draw(
 
     # Scaling sets several quantities beside each other, and takes a list of them.
     axes = {"x": x, "y": [y] if y and name == "scaling" else y}
-    figure = getattr(figures, name)(frame, **{axis: column for axis, column in axes.items() if column})
-    return figures.save(figure, stem, formats or _FORMATS)
+    given = {axis: column for axis, column in axes.items() if column}
+    figure = getattr(figures, name)(frame, layout=figures.Layout(style, columns), **given)
+    paths = figures.save(figure, stem, formats or _FORMATS)
+    if data is not None:
+        with publishing(data) as temporary:
+            figure.frame.to_csv(temporary, index=False)
+        paths.append(data)
+    return paths
 
 
 def _draw_if_possible(frame: "pd.DataFrame", name: str, stem: Path) -> list[Path]:

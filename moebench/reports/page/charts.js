@@ -95,8 +95,8 @@ function pointsOf(list, x, y) {
   return list.filter((cell) => !missing(cell[x.column]) && !missing(cell[y.column])).map((cell) => ({
     cell: cell.index, label: cell.label, router: cell.router, experts: cell.experts, path: cell.router + "\n" + setting(cell),
     group: FRONT.map((key) => cell[key]).join("\n"),
-    x: cell[x.column], x_low: cell[x.column + "_ci_low"], x_high: cell[x.column + "_ci_high"],
-    y: cell[y.column], y_low: cell[y.column + "_ci_low"], y_high: cell[y.column + "_ci_high"],
+    x: cell[x.column], x_low: possible(cell[x.column + "_ci_low"], x.kind), x_high: possible(cell[x.column + "_ci_high"], x.kind),
+    y: cell[y.column], y_low: possible(cell[y.column + "_ci_low"], y.kind), y_high: possible(cell[y.column + "_ci_high"], y.kind),
     x_text: writtenInterval(cell[x.column], cell[x.column + "_ci_low"], cell[x.column + "_ci_high"], x.kind),
     y_text: writtenInterval(cell[y.column], cell[y.column + "_ci_low"], cell[y.column + "_ci_high"], y.kind),
   }));

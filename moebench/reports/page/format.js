@@ -23,10 +23,14 @@ function written(value, kind) {
   return (value * factor).toFixed(digits) + unit;
 }
 
+// A bound as far as such a number can go: an interval of a share near 100 % may reach past it.
+const possible = (bound, kind) => (kind === "share" && !missing(bound) ? Math.min(Math.max(bound, 0), 1) : bound);
+
 // The bounds in brackets, in the unit and with the digits of the number; empty where there is no interval.
 function bounds(value, low, high, kind) {
   if (missing(value) || missing(low) || missing(high)) return "";
   const [factor, digits] = writing(value, kind);
+  [low, high] = [possible(low, kind), possible(high, kind)];
   return ` [${(low * factor).toFixed(digits)}, ${(high * factor).toFixed(digits)}]`;
 }
 
@@ -43,7 +47,7 @@ function points(value) {
 function labelExpression(kind) {
   const prefixed = (unit) => `replace(format(datum.value, '~s'), /([a-zA-Zµ]?)$/, ' $1${unit}')`;
   return {
-    share: "format(datum.value * 100, '~r') + ' %'",
+    share: "datum.value < 0 || datum.value > 1 ? '' : format(datum.value * 100, '~r') + ' %'",
     ratio: "format(datum.value, '~f') + ' ×'",
     s: prefixed("s"),
     bytes: prefixed("B"),

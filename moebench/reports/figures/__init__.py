@@ -1,0 +1,12 @@
+"""Figures for papers, talks and notebooks, each drawn from a frame of `moebench.reports.frames`.
+
+A router looks the same in all of them, and the frame behind a figure is its attribute `frame`.
+"""
+
+from moebench.reports.canvas import save
+from moebench.reports.drawing import Layout
+from moebench.reports.figures.cost import costs, speed
+from moebench.reports.figures.inside import curves, health
+from moebench.reports.figures.quality import pareto, scaling
+
+__all__ = ["Layout", "costs", "curves", "health", "pareto", "save", "scaling", "speed"]
