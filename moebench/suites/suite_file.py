@@ -15,7 +15,7 @@ from moebench.suites.grid import CELL_KEYS, MAX_CELLS, Cell, build_spec, expand,
 from moebench.suites.validation import describe, first_mistake
 from moebench.suites.yaml_source import Location, Source
 
-Figure = Literal["pareto", "scaling", "health", "curves"]
+Figure = Literal["pareto", "scaling", "health", "curves", "costs", "speed"]
 
 SINGLE_CELLS = "run"
 """The name under which the results of cells without a suite are kept."""
