@@ -81,18 +81,33 @@ def misbehave(how: str | None) -> None:
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
         print("pids", os.getpid(), child.pid, flush=True)
         time.sleep(60)
+    if how == "allocate":
+        print("pids", os.getpid(), os.getpid(), flush=True)
+        allocate()
+    if how == "allocate-in-child":
+        child = subprocess.Popen([sys.executable, "-c", "import fake_cell; fake_cell.allocate()"])
+        print("pids", os.getpid(), child.pid, flush=True)
+        child.wait()
     if how == "segv":
         os.kill(os.getpid(), signal.SIGSEGV)
     if how == "exit":
         os._exit(0)
     if how == "shout":
         print("first words")
-        for _ in range(64):
+        for _ in range(int(os.environ.get("FAKE_SHOUT_MIB", "64"))):
             sys.stdout.write("x" * (1 << 20))
         print("\nlast words")
         sys.exit(3)
     if how == "memory":
         raise MemoryError("planted")
+
+
+def allocate() -> None:
+    """16 MiB every 10 ms, for as long as there are any."""
+    taken = []
+    while True:
+        taken.append(b"x" * (16 << 20))
+        time.sleep(0.01)
 
 
 if __name__ == "__main__":

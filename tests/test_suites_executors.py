@@ -13,10 +13,12 @@ import pytest
 
 from moebench.errors import BadInput
 from moebench.suites import executors
-from moebench.suites.executors import Ended, ExecutorError, Job, LocalExecutor, Started
+from moebench.suites.executors import Ended, ExecutorError, Job, LocalExecutor, Started, memory
 from moebench.suites.executors.capped_log import HEAD_BYTES, TAIL_BYTES, CappedLog
+from moebench.suites.limits import Limits
 
 SPEC = {"router": "soft", "options": {}, "model": "mu/2", "data": "digits", "steps": 1, "seeds": [0]}
+LIMITS = Limits(30.0)
 IDENTITY = {"suite": "s", "run_id": "r", "cell_id": "c", "attempt": 1, "fingerprint": "f"}
 
 
@@ -26,11 +28,11 @@ def executor() -> Iterator[LocalExecutor]:
         yield local
 
 
-def job(folder: Path, behave: str | None = None, time_limit_s: float = 30.0, name: str = "cell") -> Job:
+def job(folder: Path, behave: str | None = None, limits: Limits = LIMITS, name: str = "cell") -> Job:
     spec = folder / f"{name}.json"
     asked = {**SPEC, "options": {"behave": behave} if behave else {}}
     spec.write_text(json.dumps({"spec": asked, "identity": IDENTITY}))
-    return Job(name, spec, folder / f"{name}.parquet", folder / f"{name}.log", time_limit_s)
+    return Job(name, spec, folder / f"{name}.parquet", folder / f"{name}.log", limits)
 
 
 def end(executor: LocalExecutor, one: Job) -> Ended:
@@ -87,7 +89,7 @@ def test_each_bad_end_has_its_status_and_reason(
 ) -> None:
     ended = end(executor, job(tmp_path, behave))
     assert ended.status == status
-    assert ended.reason == f"{reason} (log: {tmp_path / 'cell.log'})"
+    assert ended.reason == reason
 
 
 def test_a_shouting_cell_does_not_fill_the_disk(executor: LocalExecutor, tmp_path: Path) -> None:
@@ -99,11 +101,28 @@ def test_a_shouting_cell_does_not_fill_the_disk(executor: LocalExecutor, tmp_pat
 
 
 def test_a_hanging_cell_is_killed_at_its_limit_with_its_children(executor: LocalExecutor, tmp_path: Path) -> None:
-    ended = end(executor, job(tmp_path, "hang", time_limit_s=3.0))
+    ended = end(executor, job(tmp_path, "hang", Limits(3.0)))
     assert ended.status == "timeout"
     assert "time limit of 3 s" in str(ended.reason)
     assert 2.9 < ended.seconds < 20
     assert gone(printed_pids(tmp_path / "cell.log"))
+
+
+@pytest.mark.parametrize("behave", ["allocate", "allocate-in-child"])
+def test_a_cell_that_allocates_without_bound_is_killed_at_its_limit(
+    executor: LocalExecutor, tmp_path: Path, behave: str
+) -> None:
+    ended = end(executor, job(tmp_path, behave, Limits(30.0, memory_limit_gib=0.5)))
+    assert (ended.status, ended.reason) == ("oom", "stopped at its memory limit of 0.5 GiB")
+    assert gone(printed_pids(tmp_path / "cell.log"))
+
+
+def test_without_a_limit_cells_share_what_the_machine_has() -> None:
+    whole = memory.usable_bytes()
+    assert whole > 1 << 30
+    # Nine tenths of it, in halves.
+    assert memory.limit_bytes(Limits(), side_by_side=2) == int(0.9 * whole / 2)
+    assert memory.limit_bytes(Limits(memory_limit_gib=1.5), side_by_side=2) == 3 << 29
 
 
 def test_a_failed_cell_does_not_stop_the_others(executor: LocalExecutor, tmp_path: Path) -> None:
@@ -127,8 +146,9 @@ def test_a_killed_driver_takes_its_cell_with_it(tmp_path: Path) -> None:
             sys.executable,
             "-c",
             "import sys; from pathlib import Path; from moebench.suites.executors import Job, LocalExecutor\n"
+            "from moebench.suites.limits import Limits\n"
             "local = LocalExecutor(cell_program='fake_cell')\n"
-            "list(local.run([Job('cell', *map(Path, sys.argv[1:]), 60.0)]))",
+            "list(local.run([Job('cell', *map(Path, sys.argv[1:]), Limits())]))",
             *map(str, (one.spec, one.out, one.log)),
         ],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
@@ -156,12 +176,12 @@ def test_a_cell_program_that_cannot_be_imported_is_one_sentence() -> None:
     assert "No module named 'no_such_program'" in str(raised.value)
 
 
-def test_more_jobs_than_devices_are_refused_with_the_reason(tmp_path: Path) -> None:
+def test_more_jobs_than_devices_are_refused_with_the_reason() -> None:
     with (
         LocalExecutor(jobs=2, cell_program="fake_cell") as local,
         pytest.raises(BadInput, match=r"--jobs 2 .* processors, which are one device"),
     ):
-        next(local.run([job(tmp_path)]))
+        local.environment()  # asked for before a dry run too
 
 
 def test_each_cell_gets_a_device_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from moebench.errors import BadInput
 from moebench.specification import CellSpec
 from moebench.suites import catalogue, yaml_source
 from moebench.suites.grid import Filter, build_spec, choose, expand, parse_cell, parse_seeds
+from moebench.suites.limits import Limits
 from moebench.suites.suite_file import Suite, validate
 
 HEAD = "name: small\nquestion: Is it small?\n"
@@ -48,7 +49,7 @@ def test_an_entry_overrides_its_profile_and_a_profile_its_cells() -> None:
     assert [cell.spec.steps for cell in read.profile("cpu").cells] == [5]
     gpu = read.profile("gpu")
     assert [(cell.spec.steps, cell.spec.options) for cell in gpu.cells] == [(9, {"experts": 64})]
-    assert (read.profile("cpu").time_limit_s, gpu.time_limit_s) == (3600.0, 60.0)
+    assert (read.profile("cpu").limits, gpu.limits) == (Limits(3600.0, None), Limits(60.0, None))
 
 
 def test_the_platform_chooses_the_profile() -> None:
@@ -116,6 +117,10 @@ def test_the_platform_chooses_the_profile() -> None:
         (
             HEAD + "profiles:\n  cpu: {time_limit_s: 0}\n" + CELLS,
             "s.yaml:4: 'time_limit_s' should be seconds greater than 0",
+        ),
+        (
+            HEAD + "profiles:\n  cpu: {memory_limit_gib: lots}\n" + CELLS,
+            "s.yaml:4: 'memory_limit_gib' should be GiB greater than 0, not 'lots'",
         ),
         (
             HEAD + "profiles:\n  cpu: {learning_rate: .nan}\n" + CELLS,

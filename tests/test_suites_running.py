@@ -11,6 +11,7 @@ from moebench.results import Store, load
 from moebench.specification import CellSpec
 from moebench.suites.executors import LocalExecutor
 from moebench.suites.grid import Cell
+from moebench.suites.limits import Limits
 from moebench.suites.planning import PlannedCell, plan_cells
 from moebench.suites.running import CellEnded, CellStarted, Pace, new_run_id, run_cells
 
@@ -37,7 +38,7 @@ def run(planned: list[PlannedCell], store: Store, executor: LocalExecutor) -> li
         store=store,
         run_id=new_run_id(),
         executor=executor,
-        time_limit_s=10.0,
+        limits=Limits(10.0),
     )
     return [event for event in events if isinstance(event, CellEnded)]
 
@@ -122,7 +123,7 @@ def test_an_interrupted_run_keeps_what_is_finished(executor: LocalExecutor, stor
             store=store,
             run_id=new_run_id(),
             executor=mine,
-            time_limit_s=60.0,
+            limits=Limits(60.0),
         )
         assert [type(next(events)) for _ in range(3)] == [CellStarted, CellEnded, CellStarted]
         events.close()  # what Ctrl-C does, while the second cell hangs

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from moebench.results import Store
     from moebench.suites.executors import Executor
+    from moebench.suites.limits import Limits
     from moebench.suites.planning import PlannedCell
 
 
@@ -64,7 +65,7 @@ def suite(
         if dry_run:
             output.print_cells(console, asked)
             return
-        failed = _run_cells(console, asked, chosen.name, store, placer, size.time_limit_s, fresh)
+        failed = _run_cells(console, asked, chosen.name, store, placer, size.limits, fresh)
     frame, problems = rows_of(store, results, [cell.cell_id for cell in planned])
     output.print_summary(console, frame, chosen.question)
     with console.status("drawing the figures and the dashboard") if console.is_terminal else nullcontext():
@@ -81,6 +82,9 @@ def run(
     batch: Annotated[int | None, typer.Option(metavar="N", help="Images of a step.")] = None,
     seeds: options.Seeds = None,
     time_limit_s: Annotated[float, typer.Option("--time-limit-s", metavar="S", help="Seconds it may take.")] = 3600.0,
+    memory_limit_gib: Annotated[
+        float | None, typer.Option("--memory-limit-gib", metavar="GIB", help="Memory it may take.")
+    ] = None,
     results: options.Results = Path("results"),
     fresh: options.Fresh = False,
     retry_failed: options.RetryFailed = False,
@@ -93,10 +97,12 @@ def run(
     from moebench.cli import output
     from moebench.results import Store
     from moebench.suites import executors, grid
+    from moebench.suites.limits import Limits
     from moebench.suites.planning import plan_cells
     from moebench.suites.reporting import rows_of
     from moebench.suites.suite_file import SINGLE_CELLS
 
+    limits = Limits.of({"time_limit_s": time_limit_s, "memory_limit_gib": memory_limit_gib})
     given = {"model": model, "data": data, "steps": steps, "batch": batch}
     values = {**grid.parse_cell(cell), **{key: value for key, value in given.items() if value is not None}}
     asked = grid.Cell(grid.build_spec(values))
@@ -107,7 +113,7 @@ def run(
         _import_reports()
         planned = plan_cells([asked], placer, store, fresh=fresh, retry_failed=retry_failed)
         output.print_plan(console, planned, output.device(placer.environment()), store)
-        failed = _run_cells(console, planned, SINGLE_CELLS, store, placer, time_limit_s, fresh)
+        failed = _run_cells(console, planned, SINGLE_CELLS, store, placer, limits, fresh)
     frame, problems = rows_of(store, results, [planned[0].cell_id])
     output.print_numbers(console, frame)
     output.print_paths(console, store, [])
@@ -125,7 +131,7 @@ def _run_cells(
     suite: str,
     store: "Store",
     executor: "Executor",
-    time_limit_s: float,
+    limits: "Limits",
     fresh: bool,
 ) -> list[str]:
     """Run what has to be run and show it; the failed cells, each with its status and reason.
@@ -143,7 +149,7 @@ def _run_cells(
         if store.cell_files():  # a killed driver left them
             store.seal(run_id)
         return failed
-    events = run_cells(waiting, suite=suite, store=store, run_id=run_id, executor=executor, time_limit_s=time_limit_s)
+    events = run_cells(waiting, suite=suite, store=store, run_id=run_id, executor=executor, limits=limits)
     ended = 0
     try:
         with watching(console, [cell.label for cell in waiting]) as watch, closing(events):

@@ -11,6 +11,7 @@ from typing import Any
 
 from moebench.results import SCHEMA, Store, write_rows
 from moebench.suites.executors import Ended, Executor, Job, Started
+from moebench.suites.limits import Limits
 from moebench.suites.planning import PlannedCell
 
 
@@ -72,7 +73,7 @@ def run_cells(
     store: Store,
     run_id: str,
     executor: Executor,
-    time_limit_s: float,
+    limits: Limits,
 ) -> Generator[CellStarted | CellEnded, None, None]:
     """Run the seeds that each cell is to run; however this ends, what is finished is sealed.
 
@@ -80,7 +81,7 @@ def run_cells(
     """
     by_id = {planned.cell_id: planned for planned in cells}
     began: dict[str, datetime] = {}
-    jobs = [_job(planned, suite, store, run_id, time_limit_s) for planned in cells]
+    jobs = [_job(planned, suite, store, run_id, limits) for planned in cells]
     try:
         for event in executor.run(jobs):
             planned = by_id[event.job.name]
@@ -97,13 +98,13 @@ def run_cells(
         store.seal(run_id)
 
 
-def _job(planned: PlannedCell, suite: str, store: Store, run_id: str, time_limit_s: float) -> Job:
+def _job(planned: PlannedCell, suite: str, store: Store, run_id: str, limits: Limits) -> Job:
     log = store.log_file(run_id, planned.cell_id)
     spec = log.with_suffix(".json")  # beside the log, so that a failed cell can be run again by hand
     asked = planned.cell.with_seeds(planned.seeds).spec.as_json()
     content = {"spec": asked, "identity": _identity(planned, suite, run_id)}
     spec.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    return Job(planned.cell_id, spec, store.cell_file(run_id, planned.cell_id), log, time_limit_s)
+    return Job(planned.cell_id, spec, store.cell_file(run_id, planned.cell_id), log, limits)
 
 
 def _identity(planned: PlannedCell, suite: str, run_id: str) -> dict[str, Any]:
@@ -120,7 +121,8 @@ def _failed_rows(
     planned: PlannedCell, end: Ended, identity: Mapping[str, Any], environment: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     known = {key: value for key, value in {**environment, **planned.inputs}.items() if key in SCHEMA.names}
-    outcome = {"status": end.status, "status_reason": end.reason, "cell_wall_s": end.seconds}
+    reason = f"{end.reason} (log: {end.job.log})"
+    outcome = {"status": end.status, "status_reason": reason, "cell_wall_s": end.seconds}
     return [{**known, **identity, **outcome, "seed": seed} for seed in planned.seeds]
 
 

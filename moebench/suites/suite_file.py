@@ -12,6 +12,7 @@ from moebench.errors import BadInput, unknown
 from moebench.specification import CellSpec
 from moebench.suites import yaml_source
 from moebench.suites.grid import CELL_KEYS, MAX_CELLS, Cell, build_spec, expand, place
+from moebench.suites.limits import UNITS, Limits
 from moebench.suites.validation import describe, first_mistake
 from moebench.suites.yaml_source import Location, Source
 
@@ -19,8 +20,7 @@ Figure = Literal["pareto", "scaling", "health", "curves", "costs", "speed"]
 
 SINGLE_CELLS = "run"
 """The name under which the results of cells without a suite are kept."""
-DEFAULT_TIME_LIMIT_S = 3600.0
-_PROFILE_KEYS = (*(key for key in CELL_KEYS if key != "router"), "seeds", "time_limit_s", "cells")
+_PROFILE_KEYS = (*(key for key in CELL_KEYS if key != "router"), "seeds", *UNITS, "cells")
 
 
 class _File(BaseModel):
@@ -40,8 +40,7 @@ class Profile:
     """One size of a suite."""
 
     name: str
-    time_limit_s: float
-    """Seconds that a cell may take before it is stopped."""
+    limits: Limits
     cells: tuple[Cell, ...]
 
 
@@ -106,17 +105,16 @@ def _profile(source: Source, name: str, values: Mapping[str, Any]) -> Profile:
                 (*at, key),
                 f"'{key}' of a profile should be one value, not {describe(value)}; lists go under 'cells'.",
             )
-    limit = values.get("time_limit_s", DEFAULT_TIME_LIMIT_S)
-    if not isinstance(limit, int | float) or isinstance(limit, bool) or limit <= 0:
-        raise source.error(
-            (*at, "time_limit_s"), f"'time_limit_s' should be seconds greater than 0, not {describe(limit)}."
-        )
+    try:
+        limits = Limits.of(values)
+    except BadInput as error:
+        raise source.error((*at, str(error.key)), str(error)) from error
     cells_at: Location = (*at, "cells") if "cells" in values else ("cells",)
     entries = values.get("cells", source.data["cells"])
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise source.error(cells_at, "'cells' should be a list of mappings, each with a router.")
-    defaults = {key: value for key, value in values.items() if key not in ("time_limit_s", "cells")}
-    return Profile(name, float(limit), _cells(source, entries, cells_at, defaults, at))
+    defaults = {key: value for key, value in values.items() if key not in (*UNITS, "cells")}
+    return Profile(name, limits, _cells(source, entries, cells_at, defaults, at))
 
 
 def _cells(

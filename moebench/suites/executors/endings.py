@@ -4,17 +4,18 @@ import signal
 from pathlib import Path
 
 from moebench.suites.executors.capped_log import TAIL_BYTES
-from moebench.suites.executors.protocol import Job
-from moebench.suites.executors.workers import TaskEnd
+from moebench.suites.executors.workers import Task, TaskEnd
 
 _OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "MemoryError", "std::bad_alloc", "out of memory")
 
 
-def explain(end: TaskEnd, job: Job, oom_kills: int) -> tuple[str, str]:
+def explain(end: TaskEnd, task: Task, oom_kills: int) -> tuple[str, str]:
     """Status and reason. `oom_kills` counts what the kernel killed for lack of memory while the cell ran."""
-    printed = _tail(job.log)
-    if end.timed_out:
-        status, reason = "timeout", f"stopped at its time limit of {job.time_limit_s:g} s"
+    printed = _tail(task.log)
+    if end.stopped == "time":
+        status, reason = "timeout", f"stopped at its time limit of {task.time_limit_s:g} s"
+    elif end.stopped == "memory":
+        status, reason = "oom", f"stopped at its memory limit of {task.memory_limit_bytes / (1 << 30):.3g} GiB"
     elif end.error is not None:
         status, reason = "crashed", end.error
     elif end.code == -signal.SIGKILL and oom_kills:
@@ -28,7 +29,7 @@ def explain(end: TaskEnd, job: Job, oom_kills: int) -> tuple[str, str]:
     else:
         last = printed[-1].strip() if printed else "it printed nothing"
         status, reason = "crashed", f"exit code {end.code}: {last}"
-    return status, f"{_cut(reason)} (log: {job.log})"
+    return status, _cut(reason)
 
 
 def oom_kills_so_far() -> int:

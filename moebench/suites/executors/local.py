@@ -1,21 +1,18 @@
 """Cells on this machine: a fresh process for each, one for each device at a time."""
 
-import json
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from moebench.errors import BadInput
 from moebench.suites.executors.endings import explain, oom_kills_so_far
-from moebench.suites.executors.protocol import Ended, ExecutorError, Job, Started
+from moebench.suites.executors.errands import SURVEY, ask
+from moebench.suites.executors.memory import limit_bytes
+from moebench.suites.executors.protocol import Ended, Job, Started
 from moebench.suites.executors.workers import Task, Workers
 
 CELL_PROGRAM = "moebench.cell"
-_SURVEY = "moebench.suites.executors.survey"
-_SURVEY_LIMIT_S = 300.0
 
 
 class LocalExecutor:
@@ -28,7 +25,7 @@ class LocalExecutor:
     def __init__(self, jobs: int | None = None, cell_program: str | None = None) -> None:
         self._jobs = jobs
         self._cell_program = cell_program or CELL_PROGRAM
-        self._workers = Workers([self._cell_program, _SURVEY])
+        self._workers = Workers([self._cell_program, SURVEY])
 
     def __enter__(self) -> "LocalExecutor":
         return self
@@ -37,42 +34,47 @@ class LocalExecutor:
         self._workers.close()
 
     def environment(self) -> dict[str, Any]:
-        """What `cell.environment()` says in a worker."""
+        """What `cell.environment()` says in a worker.
+
+        Raises BadInput for more jobs than devices.
+        """
+        self._places()
         return dict(self._environment)
 
     def resolve(self, specs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """What `cell.resolve(specs)` says in a worker."""
-        answer: list[dict[str, Any]] = self._survey(list(specs))
+        answer: list[dict[str, Any]] = ask(self._workers, self._cell_program, list(specs))
         return answer
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Started | Ended]:
         """Run the jobs, in their order, as devices become free."""
         places = self._places()
         waiting = iter(jobs)
-        running: dict[str, tuple[Job, Mapping[str, str], int]] = {}
+        side_by_side = len(places)
+        running: dict[str, tuple[Job, Task, int]] = {}
 
         def fill() -> Iterator[Started]:
             while places and (job := next(waiting, None)):
                 place = places.pop()
-                running[job.name] = (job, place, oom_kills_so_far())
-                argv = [str(job.spec), str(job.out)]
-                self._workers.start(Task(job.name, self._cell_program, argv, job.log, job.time_limit_s, place))
+                argv, limit = [str(job.spec), str(job.out)], limit_bytes(job.limits, side_by_side)
+                task = Task(job.name, self._cell_program, argv, job.log, job.limits.time_limit_s, limit, place)
+                running[job.name] = (job, task, oom_kills_so_far())
+                self._workers.start(task)
                 yield Started(job)
 
         yield from fill()
         for end in self._workers.ends():
-            job, place, oom_kills = running.pop(end.name)
-            places.append(place)
+            job, task, oom_kills = running.pop(end.name)
+            places.append(task.env)
             if job.out.exists():  # it was published whole, so what happened afterwards does not matter
                 yield Ended(job, end.seconds)
             else:
-                status, reason = explain(end, job, oom_kills_so_far() - oom_kills)
-                yield Ended(job, end.seconds, status, reason)
+                yield Ended(job, end.seconds, *explain(end, task, oom_kills_so_far() - oom_kills))
             yield from fill()
 
     @cached_property
     def _environment(self) -> dict[str, Any]:
-        answer: dict[str, Any] = self._survey(None)
+        answer: dict[str, Any] = ask(self._workers, self._cell_program, None)
         return answer
 
     def _places(self) -> list[Mapping[str, str]]:
@@ -90,16 +92,3 @@ class LocalExecutor:
                 f"--jobs {jobs} is more than this machine can time: it has {held}, and timed cells never share one."
             )
         return places[:jobs]
-
-    def _survey(self, specs: list[Mapping[str, Any]] | None) -> Any:
-        with tempfile.TemporaryDirectory(prefix="moebench-") as folder:
-            request, answer, log = (Path(folder, name) for name in ("request.json", "answer.json", "log"))
-            asked = {"cell_program": self._cell_program, "specs": specs}
-            request.write_text(json.dumps(asked), encoding="utf-8")
-            self._workers.start(Task("survey", _SURVEY, [str(request), str(answer)], log, _SURVEY_LIMIT_S))
-            for _ in self._workers.ends():
-                pass
-            if not answer.exists():
-                printed = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-                raise ExecutorError(f"asking about the device failed; the worker printed:\n{printed.strip()}")
-            return json.loads(answer.read_text(encoding="utf-8"))

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from moebench.suites.limits import Limits
+
 
 class ExecutorError(RuntimeError):
     """The executor itself cannot work, whatever the cells are; its text needs no traceback."""
@@ -18,7 +20,7 @@ class Job:
     spec: Path
     out: Path
     log: Path
-    time_limit_s: float
+    limits: Limits
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,10 @@ class Executor(Protocol):
     """Places cell programs on devices. Results travel by files, so losing the driver loses no finished cell."""
 
     def environment(self) -> dict[str, Any]:
-        """Platform, device kind and versions that a cell will find, as columns of the result table."""
+        """Platform, device kind and versions that a cell will find, as columns of the result table.
+
+        Raises BadInput if more cells are to run side by side than can be timed.
+        """
 
     def resolve(self, specs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """For each specification its identity and input columns, or what is wrong with it."""

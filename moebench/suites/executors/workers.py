@@ -27,6 +27,7 @@ class Task:
     argv: Sequence[str]
     log: Path
     time_limit_s: float
+    memory_limit_bytes: int
     env: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -37,7 +38,8 @@ class TaskEnd:
     name: str
     code: int
     seconds: float
-    timed_out: bool = False
+    stopped: str | None = None
+    """The limit that it was stopped at: time or memory."""
     error: str | None = None
 
 
@@ -57,6 +59,12 @@ class Workers:
         self._ready = False
         self._server = self._launch()
 
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
     def start(self, task: Task) -> None:
         """Ask for the task to be run; its end will be among the `ends`."""
         request = {
@@ -65,6 +73,7 @@ class Workers:
             "argv": list(task.argv),
             "log": str(task.log),
             "limit_s": task.time_limit_s,
+            "limit_bytes": task.memory_limit_bytes,
             "env": dict(task.env),
         }
         if self._server.poll() is not None and not self._running and self._ready:
@@ -96,7 +105,7 @@ class Workers:
                 name,
                 event.get("code", 1),
                 event.get("seconds", 0.0),
-                event.get("timed_out", False),
+                event.get("stopped"),
                 event.get("error"),
             )
 

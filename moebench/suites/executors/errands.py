@@ -1,0 +1,94 @@
+"""What executors have done on the machine that a cell is placed on: ask about its device, run one cell program.
+
+Results travel by files. A machine that sees the driver's files is told where to write, so that a finished cell is
+safe although the driver may have died; one that does not see them hands back the bytes.
+"""
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from moebench.results import publishing
+from moebench.suites.executors.endings import explain, oom_kills_so_far
+from moebench.suites.executors.memory import limit_bytes, usable_bytes
+from moebench.suites.executors.protocol import Ended, ExecutorError, Job
+from moebench.suites.executors.workers import Task, Workers
+
+SURVEY = "moebench.suites.executors.survey"
+SURVEY_LIMIT_S = 300.0
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How a cell ended on another machine, and its files as bytes where the driver may not see them."""
+
+    seconds: float
+    status: str | None
+    reason: str | None
+    rows: bytes | None
+    log: bytes | None
+
+    def receive(self, job: Job) -> Ended:
+        """Publish what is not there yet, and tell how the job ended."""
+        if self.log is not None:
+            job.log.write_bytes(self.log)
+        # Rows come along even from a machine that wrote them in place: its folder may show them here seconds later.
+        if self.rows is not None and not job.out.exists():
+            with publishing(job.out) as temporary:
+                temporary.write_bytes(self.rows)
+        return Ended(job, self.seconds, self.status, self.reason)
+
+
+def ask(workers: Workers, cell_program: str, specs: Sequence[Mapping[str, Any]] | None) -> Any:
+    """What the cell program says about these specifications; of the environment where they are None."""
+    with tempfile.TemporaryDirectory(prefix="moebench-") as folder:
+        request, answer, log = (Path(folder, name) for name in ("request.json", "answer.json", "log"))
+        asked = {"cell_program": cell_program, "specs": specs}
+        request.write_text(json.dumps(asked), encoding="utf-8")
+        argv = [str(request), str(answer)]
+        workers.start(Task("survey", SURVEY, argv, log, SURVEY_LIMIT_S, usable_bytes()))
+        for _ in workers.ends():
+            pass
+        if not answer.exists():
+            printed = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+            raise ExecutorError(f"asking about the device failed; the worker printed:\n{printed.strip()}")
+        return json.loads(answer.read_text(encoding="utf-8"))
+
+
+def ask_here(cell_program: str, specs: Sequence[Mapping[str, Any]] | None) -> Any:
+    """`ask`, with workers of its own."""
+    with Workers([cell_program, SURVEY]) as workers:
+        return ask(workers, cell_program, specs)
+
+
+def run_here(cell_program: str, job: Job, spec: bytes) -> Delivery:
+    """Run one cell on the machine where this is called, under the job's limits.
+
+    `spec` is what the driver wrote to `job.spec`. If that very file is seen here, so are the driver's folders.
+    """
+    with tempfile.TemporaryDirectory(prefix="moebench-") as folder:
+        shared = _holds(job.spec, spec)
+        files = (job.spec, job.out, job.log) if shared else tuple(Path(folder, name) for name in ("spec", "out", "log"))
+        if not shared:
+            files[0].write_bytes(spec)
+        limits = (job.limits.time_limit_s, limit_bytes(job.limits))
+        task = Task(job.name, cell_program, [str(files[0]), str(files[1])], files[2], *limits)
+        oom_kills = oom_kills_so_far()
+        with Workers([cell_program]) as workers:
+            workers.start(task)
+            (end,) = workers.ends()
+        status, reason = None, None
+        if not files[1].exists():
+            status, reason = explain(end, task, oom_kills_so_far() - oom_kills)
+        log = None if shared or not files[2].exists() else files[2].read_bytes()
+        return Delivery(end.seconds, status, reason, files[1].read_bytes() if status is None else None, log)
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return path.read_bytes() == content
+    except OSError:
+        return False

@@ -1,0 +1,44 @@
+"""How much memory a machine has for cells, and how much a cell takes.
+
+Resident memory is watched, not limited by `setrlimit`: what can be limited there is address space, of which a device's
+driver reserves hundreds of gigabytes that it never touches.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+
+import psutil
+
+from moebench.suites.limits import Limits
+
+_SHARE = 0.9
+"""Of the machine's memory, for all cells together; the rest is the system's and the driver's."""
+_CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+_GIB = 1 << 30
+
+
+def limit_bytes(limits: Limits, side_by_side: int = 1) -> int:
+    """What a cell may take: its limit, or its part of the machine's memory where it has none."""
+    if limits.memory_limit_gib is not None:
+        return int(limits.memory_limit_gib * _GIB)
+    return int(_SHARE * usable_bytes() / side_by_side)
+
+
+def usable_bytes() -> int:
+    """The machine's memory, or what its container may use of it."""
+    limits = [int(psutil.virtual_memory().total)]
+    for path in _CGROUP_LIMITS:
+        with contextlib.suppress(OSError, ValueError):  # no such file, or the word "max"
+            limits.append(int(Path(path).read_text(encoding="ascii")))
+    return min(limits)
+
+
+def resident_bytes(session: int) -> int:
+    """Resident memory of all processes of a session; pages that they share count once for each."""
+    total = 0
+    for pid in psutil.pids():
+        with contextlib.suppress(OSError, psutil.Error):  # it ended meanwhile, or is not ours to look at
+            if os.getsid(pid) == session:
+                total += psutil.Process(pid).memory_info().rss
+    return total
