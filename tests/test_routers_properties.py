@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moebench import routers
-from moebench.routers.tokens_choice import assign_slots
+from moebench.models import Experts
+from moebench.routers.sparse import assign_slots
 
 GROUPS, TOKENS, DIM, EXPERTS = 2, 12, 4, 3
 SPARSE: dict[str, dict[str, Any]] = {
@@ -21,9 +22,15 @@ SPARSE: dict[str, dict[str, Any]] = {
     "bpr": {"experts": EXPERTS, "top_k": 2, "capacity_factor": 0.7},
     "experts-choice": {"experts": EXPERTS, "capacity_factor": 0.7},
 }
-EVERY = {**SPARSE, "soft": {"experts": EXPERTS, "slots_per_expert": 2}, "dense": {}}
+SOFT = {"experts": EXPERTS, "slots_per_expert": 2}
+EVERY = {
+    **SPARSE,
+    **dict.fromkeys(("soft", "soft-uniform", "uniform-soft", "uniform"), SOFT),
+    "identity": {"experts": EXPERTS},
+    "dense": {},
+}
 # Routers of which a token's slot does not depend on where it stands in the group, where no two gates are equal.
-EQUIVARIANT = ("bpr", "experts-choice", "soft", "dense")
+EQUIVARIANT = ("bpr", "experts-choice", "soft", "soft-uniform", "uniform-soft", "uniform", "dense")
 
 seeds = st.integers(0, 2**31 - 1)
 # The first example of each test waits for a compiler.
@@ -143,6 +150,30 @@ def test_a_group_does_not_see_the_others(name: str, seed: int) -> None:
     changed = np.stack([tokens[0], drawn(seed + 1)[1]])
     here, there = (routed(name, given, seed).combine_weights for given in (tokens, changed))
     np.testing.assert_array_equal(here[0], there[0])
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_every_way_to_travel_gives_the_same_layer_and_gradients(name: str) -> None:
+    tokens = jnp.asarray(drawn(0))
+
+    def layer(dispatch: str) -> Any:
+        router = routers.create(name, dim=DIM, rngs=nnx.Rngs(0), **EVERY[name], dispatch=dispatch)
+        experts = Experts(EXPERTS, DIM, 5, dtype=jnp.dtype("float32"), rngs=nnx.Rngs(1))
+        graph, parameters = nnx.split((router, experts))
+
+        def total(parameters: Any, tokens: jax.Array) -> Any:
+            router, experts = nnx.merge(graph, parameters)
+            outputs = router(tokens).apply(tokens, experts)
+            return (outputs**2).sum(), outputs
+
+        gradient = jax.value_and_grad(total, argnums=(0, 1), has_aux=True)
+        return jax.jit(gradient, compiler_options=UNOPTIMISED)(parameters, tokens)
+
+    gathered, *others = map(layer, ("gather", "einsum", "ragged"))
+    for other in others:
+        jax.tree.map(
+            lambda ours, theirs: np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5), gathered, other
+        )
 
 
 def by_queue(expert: np.ndarray, order: np.ndarray, experts: int, slots: int) -> list[list[int]]:

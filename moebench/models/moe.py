@@ -5,7 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from moebench.errors import BadInput
 from moebench.routers import Router, Routing
@@ -24,11 +24,34 @@ class Experts(nnx.Module):
 
     def __call__(self, inputs: Float[Array, "expert row dim"]) -> Float[Array, "expert row dim"]:
         """Every expert its own rows."""
-        kernel_in, bias_in, kernel_out, bias_out = (
-            p[...].astype(self.dtype) for p in (self.kernel_in, self.bias_in, self.kernel_out, self.bias_out)
-        )
+        kernel_in, bias_in, kernel_out, bias_out = self._weights()
         hidden = jax.nn.gelu(inputs.astype(self.dtype) @ kernel_in + bias_in[:, None], approximate=True)
         return hidden @ kernel_out + bias_out[:, None]
+
+    def ragged(self, inputs: Float[Array, "row dim"], sizes: Int[Array, "expert"]) -> Float[Array, "row dim"]:
+        """Rows that stand one expert after the other; `sizes` says how many each expert has. What follows is zero."""
+        kernel_in, bias_in, kernel_out, bias_out = self._weights()
+        rows = inputs.shape[0]
+        expert = jnp.repeat(jnp.arange(sizes.shape[0]), sizes, total_repeat_length=rows)
+        # What ragged_dot leaves in rows of no expert is not promised.
+        real = (jnp.arange(rows) < sizes.sum())[:, None]
+        hidden = jax.lax.ragged_dot(inputs.astype(self.dtype), kernel_in, sizes) + bias_in[expert]
+        hidden = jax.nn.gelu(jnp.where(real, hidden, 0), approximate=True)
+        return jnp.where(real, jax.lax.ragged_dot(hidden, kernel_out, sizes) + bias_out[expert], 0)
+
+    def merged(
+        self, tokens: Float[Array, "group token dim"], weights: Float[Array, "group expert"]
+    ) -> Float[Array, "group token dim"]:
+        """One MLP for each group of tokens: the experts' parameters in the group's weighted sum."""
+        kernel_in, bias_in, kernel_out, bias_out = (
+            jnp.einsum("ge,e...->g...", weights.astype(self.dtype), array) for array in self._weights()
+        )
+        hidden = jax.nn.gelu(tokens.astype(self.dtype) @ kernel_in + bias_in[:, None], approximate=True)
+        return hidden @ kernel_out + bias_out[:, None]
+
+    def _weights(self) -> tuple[Array, ...]:
+        """Both kernels and biases in the type of the compute."""
+        return tuple(p[...].astype(self.dtype) for p in (self.kernel_in, self.bias_in, self.kernel_out, self.bias_out))
 
 
 class MoE(nnx.Module):
@@ -59,10 +82,4 @@ class MoE(nnx.Module):
         groups = tokens.reshape(-1, self.group_images * count, dim)
         with jax.named_scope("router"):
             routing = self.router(groups, noise_key=noise_key)
-        with jax.named_scope("dispatch_combine"):
-            inputs = routing.dispatch(groups)
-        with jax.named_scope("experts"):
-            outputs = self.experts(inputs.reshape(inputs.shape[0], -1, dim))
-        with jax.named_scope("dispatch_combine"):
-            combined = routing.combine(outputs.reshape(inputs.shape))
-        return combined.reshape(tokens.shape), routing
+        return routing.apply(groups, self.experts).reshape(tokens.shape), routing

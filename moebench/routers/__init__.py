@@ -1,11 +1,13 @@
 """Routing strategies: tokens in, a Routing out."""
 
+from moebench.routers.ablations import Identity, SoftUniform, Uniform, UniformSoft
 from moebench.routers.dense import Dense
 from moebench.routers.experts_choice import ExpertsChoice
 from moebench.routers.health import RoutingCounts
 from moebench.routers.registry import check_options, create, find, names, options, register, slots_per_expert, summary
-from moebench.routers.router import Router, RoutingFlops
-from moebench.routers.routing import Routing, SlotRouting, SoftRouting
+from moebench.routers.router import Router, RouterState, RoutingFlops
+from moebench.routers.routing import ExpertMlps, Routing, SoftRouting
+from moebench.routers.slot_routing import SlotRouting
 from moebench.routers.soft import Soft
 from moebench.routers.sparse import SparseRouter
 from moebench.routers.tokens_choice import BatchPrioritized, TokensChoice
@@ -13,16 +15,22 @@ from moebench.routers.tokens_choice import BatchPrioritized, TokensChoice
 __all__ = [
     "BatchPrioritized",
     "Dense",
+    "ExpertMlps",
     "ExpertsChoice",
+    "Identity",
     "Router",
+    "RouterState",
     "Routing",
     "RoutingCounts",
     "RoutingFlops",
     "SlotRouting",
     "Soft",
     "SoftRouting",
+    "SoftUniform",
     "SparseRouter",
     "TokensChoice",
+    "Uniform",
+    "UniformSoft",
     "check_options",
     "create",
     "find",

@@ -1,41 +1,45 @@
-"""How many slots an expert gets: the rounding rules under which public systems differ."""
+"""How many slots an expert gets: the rules under which public systems differ."""
 
 import math
 from collections.abc import Callable
 
-from moebench.errors import BadInput, unknown
-
 ROUNDINGS: dict[str, Callable[[float], int]] = {"round": round, "ceil": math.ceil, "floor": math.floor}
 
+OWN_RULE = "rounding"
+"""The rule that leaves rounding and multiple to the options of those names."""
 
-def check_capacity(router: str, capacity_factor: float, rounding: str, multiple_of: int) -> None:
-    """Refuse capacity options that mean nothing.
-
-    Raises:
-        BadInput: names the router, the option and what would be right.
-    """
-    if not capacity_factor > 0:
-        raise BadInput(
-            f"router '{router}': capacity_factor must be above 0, got {capacity_factor}.",
-            key="capacity_factor",
-        )
-    if rounding not in ROUNDINGS:
-        raise unknown(f"capacity_rounding of router '{router}'", rounding, ROUNDINGS, key="capacity_rounding")
-    if multiple_of < 1:
-        raise BadInput(
-            f"router '{router}': capacity_multiple_of must be at least 1, got {multiple_of}.",
-            key="capacity_multiple_of",
-        )
+RULES: dict[str, Callable[[int, int, float, float], int]] = {
+    "vmoe": lambda tokens, k, experts, factor: _up_to_multiple(math.ceil(tokens * k * factor / experts), 4),
+    "tutel": lambda tokens, k, experts, factor: k * int(factor * math.ceil(tokens / experts)),
+    "maxtext": lambda tokens, k, experts, factor: int(math.ceil(tokens * k / experts) * factor),
+    "megablocks": lambda tokens, k, experts, factor: int(factor * k * tokens / experts),
+    "flaxformer": lambda tokens, k, experts, factor: round(factor * tokens / experts),
+    "mesh-tf": lambda tokens, k, experts, factor: int(factor * tokens / experts),
+}
+"""Slots by tokens of a group, choices of a token, experts and capacity factor, as systems of these names have it."""
 
 
 def capacity(
-    assignments: int, experts: int, capacity_factor: float, rounding: str = "round", multiple_of: int = 1
+    tokens: int,
+    choices: int,
+    experts: float,
+    factor: float | None,
+    *,
+    rule: str = OWN_RULE,
+    rounding: str = "round",
+    multiple_of: int = 1,
 ) -> int:
-    """Slots of each expert for a group: rounding(assignments · C / E), at least 1, up to a multiple.
+    """Slots of each expert for a group of tokens, at least 1; without a factor, one for every token.
 
-    `assignments` is tokens · k where tokens choose, and tokens where experts choose. The order of the float
-    operations, and Python's rounding of halves to even, are those of V-MoE's public code, so that the slots agree
-    with it to the last one.
+    The rule "rounding" is rounding(S·k·C/E), then up to a multiple. Its order of the float operations, and Python's
+    rounding of halves to even, are those of V-MoE's public code, so that the slots agree with it to the last one.
     """
-    slots = max(1, ROUNDINGS[rounding](assignments * capacity_factor / experts))
+    if factor is None:
+        return tokens
+    if rule != OWN_RULE:
+        return max(1, RULES[rule](tokens, choices, experts, factor))
+    return _up_to_multiple(max(1, ROUNDINGS[rounding](tokens * choices * factor / experts)), multiple_of)
+
+
+def _up_to_multiple(slots: int, multiple_of: int) -> int:
     return slots + -slots % multiple_of

@@ -8,7 +8,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from moebench.routers.registry import register
 from moebench.routers.router import Router, RoutingFlops, at_least_float32
-from moebench.routers.routing import Routing, SlotRouting
+from moebench.routers.routing import Routing
+from moebench.routers.slot_routing import SlotRouting
 
 
 @jax.tree_util.register_dataclass

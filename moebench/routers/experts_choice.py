@@ -25,12 +25,14 @@ class ExpertsChoice(SparseRouter):
         noise_key: PRNGKeyArray | None = None,
     ) -> Routing:
         gates = softmax(self.logits(tokens))
-        slots = self.slots(tokens.shape[1])
+        training = noise_key is not None
+        slots = self.slots(tokens.shape[1], training)
         if slots > tokens.shape[1]:
+            option = "capacity_factor" if training or self.eval_capacity_factor is None else "eval_capacity_factor"
             raise BadInput(
                 f"router '{self.name}': {slots} slots for each expert are more than the {tokens.shape[1]} tokens of a "
-                f"group; lower capacity_factor={self.capacity_factor} or top_k={self.top_k}.",
-                key="capacity_factor",
+                f"group; lower {option}={getattr(self, option)} or top_k={self.choices(training)}.",
+                key=option,
             )
         token = jax.lax.top_k(gates.swapaxes(1, 2), slots)[1]
-        return self.fill(gates, token, weights=gates, demand=gates.sum((0, 1)), choices=0, losses={})
+        return self.fill(gates, token, weights=gates, demand=gates.sum((0, 1)), choices=0)

@@ -28,7 +28,7 @@ class RoutingCounts:
     demand: Float[Array, "expert"]
     """The same before capacity; where tokens do not choose, the gates' sum."""
     entropy: Float[Array, ""]
-    """Sum over tokens of the entropy of the token's gates, in nats."""
+    """Sum over tokens of the entropy of the token's gates, as a share of the largest that so many gates can have."""
     filled: Float[Array, ""]
     """Slots that held a token."""
     slots: Float[Array, ""]
@@ -44,7 +44,6 @@ class RoutingCounts:
 
     def metrics(self) -> dict[str, Array]:
         """The ratios, named as the columns of the result table; NaN where one has no meaning."""
-        experts = self.load.shape[0]
         mean_load = self.load.mean()
         return {
             "dropped_tokens": self.unprocessed / self.tokens,
@@ -52,7 +51,7 @@ class RoutingCounts:
             "load_cv": self.load.std() / mean_load,
             # 2408.15664, section 3.1: 0 is perfect balance.
             "max_violation": self.load.max() / mean_load - 1,
-            "router_entropy": self.entropy / self.tokens / jnp.log(experts),
+            "router_entropy": self.entropy / self.tokens,
             "dead_experts": (self.load == 0).mean(),
             "slot_utilisation": self.filled / self.slots,
             "dispatch_mass_low": self.low_mass / self.tokens,
@@ -62,6 +61,11 @@ class RoutingCounts:
         }
 
 
-def gate_entropy(gates: Float[Array, "group token expert"]) -> Float[Array, ""]:
-    """Entropy of each token's gates in nats, summed over all tokens; 0·log 0 is 0."""
-    return jax.scipy.special.entr(gates).sum()
+def gate_entropy(gates: Float[Array, "group token gate"]) -> Float[Array, ""]:
+    """Entropy of each token's gates over the logarithm of their number, summed over all tokens.
+
+    Gates that do not add up to 1 are taken as shares of their sum. Where there is one gate alone it is NaN.
+    """
+    total = gates.sum(-1, keepdims=True)
+    shares = gates / jnp.where(total > 0, total, 1)
+    return jax.scipy.special.entr(shares).sum() / jnp.log(gates.shape[-1])

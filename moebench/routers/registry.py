@@ -101,7 +101,7 @@ def create(name: str, *, dim: int, rngs: nnx.Rngs, **given: Any) -> Router:
 
 
 def slots_per_expert(name: str, group_tokens: int, **given: Any) -> int:
-    """Slots of each expert for a group of so many tokens, read off the shapes of an abstract call.
+    """Slots of each expert in training for a group of so many tokens, read off the shapes of an abstract call.
 
     Raises:
         BadInput: as `create`, or options that do not fit that many tokens.
@@ -109,6 +109,7 @@ def slots_per_expert(name: str, group_tokens: int, **given: Any) -> int:
 
     def inputs() -> Float[Array, "expert group slot dim"]:
         tokens = jnp.zeros((1, group_tokens, 1))
-        return create(name, dim=1, rngs=nnx.Rngs(0), **given)(tokens).dispatch(tokens)
+        router = create(name, dim=1, rngs=nnx.Rngs(0), **given)
+        return router(tokens, noise_key=jax.random.key(0)).dispatch(tokens)
 
     return int(jax.eval_shape(inputs).shape[2])

@@ -2,7 +2,8 @@
 
 import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from types import NoneType
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import jax.numpy as jnp
 from flax import nnx
@@ -20,14 +21,27 @@ class RoutingFlops:
     """Routing logits."""
     dispatch_combine: int
     """Moving tokens into the slots and the experts' outputs back."""
+    backward: float = 2.0
+    """Of a training step's FLOPs for dispatch and combine, those of the backward pass over those of the forward pass;
+    2 where both factors of every product have a gradient."""
+    expert_rows: int | None = None
+    """Rows that go through the experts' MLPs; None: every slot, empty ones included."""
+
+
+class RouterState(nnx.Variable[Any]):
+    """What a router keeps from step to step beside its parameters; it has no gradient."""
 
 
 class Router(nnx.Module):
     """Base of all routing strategies.
 
-    A subclass is registered under a name and called with tokens of shape [groups, tokens, dim]; without a noise key
-    it is deterministic. Its options are its annotated class attributes, inherited ones included; one without a value
-    must be given. `check` refuses values, `setup` makes the parameters; both find the options set.
+    A subclass is registered under a name and called with tokens of shape [groups, tokens, dim]. A noise key says that
+    the call is one of training: the router may draw noise, and route and balance as it does in training only. Without
+    one it evaluates: it is deterministic, and what it keeps stays as it was.
+
+    Its options are its annotated class attributes, inherited ones included; one without a value must be given.
+    `check` refuses values, `setup` makes the parameters; both find the options set. What a router keeps from one
+    training step to the next, it keeps in `RouterState` variables.
     """
 
     name: ClassVar[str] = "unnamed"
@@ -105,15 +119,19 @@ def _options(router: type[Router]) -> list[inspect.Parameter]:
 
 
 def _of_type(router: str, option: inspect.Parameter, value: Any) -> Any:
-    kind = option.annotation
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    kinds = get_args(option.annotation) or (option.annotation,)
+    if float in kinds and type(value) is int:
         return float(value)
-    if kind in (int, float, str, bool) and type(value) is not kind:
+    if kinds[0] in (int, float, str, bool) and type(value) not in kinds:
         raise BadInput(
-            f"router '{router}': {option.name} must be of type {kind.__name__}, got {value!r}.",
+            f"router '{router}': {option.name} must be of type {' or '.join(map(_type_name, kinds))}, got {value!r}.",
             key=option.name,
         )
     return value
+
+
+def _type_name(kind: type) -> str:
+    return "None" if kind is NoneType else kind.__name__
 
 
 def at_least_float32(tokens: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

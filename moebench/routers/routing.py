@@ -1,12 +1,12 @@
 """What a router returns: how a group's tokens reach the slots of the experts, and how outputs come back.
 
-Two kinds serve all strategies. `SlotRouting` is hard: each slot holds one token or none, and the tokens travel by
-gather and scatter. `SoftRouting` is dense: each slot holds a weighted mean of all tokens.
+Two kinds serve most strategies. `SoftRouting` is dense: each slot holds a weighted mean of all tokens. `SlotRouting`,
+in a file of its own, is hard: each slot holds one token or none.
 """
 
 import abc
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,22 @@ LOW_MASS = 0.25
 """A soft router's token with less dispatch weight than this over all slots is hardly processed."""
 SLOT_SHARE = 0.9
 """Share of a slot's weight whose smallest set of tokens is counted (2308.00951, figure 9)."""
+
+
+@runtime_checkable
+class ExpertMlps(Protocol):
+    """The experts of a layer, as a routing meets them."""
+
+    def __call__(self, inputs: Float[Array, "expert row dim"]) -> Float[Array, "expert row dim"]:
+        """Every expert its own rows, the same number for each."""
+
+    def ragged(self, inputs: Float[Array, "row dim"], sizes: Int[Array, "expert"]) -> Float[Array, "row dim"]:
+        """Every expert its own rows, which stand one expert after the other; `sizes` says how many each has."""
+
+    def merged(
+        self, tokens: Float[Array, "group token dim"], weights: Float[Array, "group expert"]
+    ) -> Float[Array, "group token dim"]:
+        """One MLP for each group, whose parameters are the experts' in a weighted sum."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +62,15 @@ class Routing(abc.ABC):
     @abc.abstractmethod
     def combine(self, outputs: Float[Array, "expert group slot dim"]) -> Float[Array, "group token dim"]:
         """The tokens' outputs; a token that no expert processed is zero."""
+
+    def apply(self, tokens: Float[Array, "group token dim"], experts: ExpertMlps) -> Float[Array, "group token dim"]:
+        """The whole layer: tokens to slots, slots through the experts, and back."""
+        with jax.named_scope("dispatch_combine"):
+            inputs = self.dispatch(tokens)
+        with jax.named_scope("experts"):
+            outputs = experts(inputs.reshape(inputs.shape[0], -1, inputs.shape[-1]))
+        with jax.named_scope("dispatch_combine"):
+            return self.combine(outputs.reshape(inputs.shape))
 
     @abc.abstractmethod
     def counts(self) -> RoutingCounts:
@@ -105,81 +130,3 @@ class SoftRouting(Routing):
             low_mass=(self.dispatch_weights.sum((2, 3)) < LOW_MASS).sum().astype(jnp.float32),
             slot_spread=needed.sum().astype(jnp.float32),
         )
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True, kw_only=True)
-class SlotRouting(Routing):
-    """Each slot one token, or none; tokens travel by gather and come back by scatter-add."""
-
-    token: Int[Array, "group expert slot"]
-    """Which token of the group the slot holds; the number of tokens where it is empty."""
-    weight: Float[Array, "group expert slot"]
-    """Weight of the slot's output in the token's sum; of no account where the slot is empty."""
-    demand: Float[Array, "expert"]
-    """Tokens that wanted each expert, summed over groups, before capacity."""
-    choices: int = field(metadata={"static": True})
-    """Experts that each token chose; 0 where tokens do not choose."""
-
-    def _rows(self) -> Int[Array, "group expert slot"]:
-        """Row of each slot's token among all groups' tokens laid end to end; past the end where it is empty."""
-        groups, tokens, _ = self.gates.shape
-        first = jnp.arange(groups)[:, None, None] * tokens
-        return jnp.where(self._filled(), first + self.token, groups * tokens)
-
-    def _filled(self) -> Array:
-        return self.token < self.gates.shape[1]
-
-    def dispatch(self, tokens: Float[Array, "group token dim"]) -> Float[Array, "expert group slot dim"]:
-        rows = tokens.reshape(-1, tokens.shape[-1])
-        return jnp.take(rows, self._rows().swapaxes(0, 1), axis=0, mode="fill", fill_value=0)
-
-    def combine(self, outputs: Float[Array, "expert group slot dim"]) -> Float[Array, "group token dim"]:
-        groups, tokens, _ = self.gates.shape
-        dim = outputs.shape[-1]
-        weighted = outputs * self.weight.astype(outputs.dtype).swapaxes(0, 1)[..., None]
-        rows = self._rows().swapaxes(0, 1).reshape(-1)
-        summed = jnp.zeros((groups * tokens, dim), outputs.dtype).at[rows].add(weighted.reshape(-1, dim), mode="drop")
-        return summed.reshape(groups, tokens, dim)
-
-    @property
-    def dispatch_weights(self) -> Float[Array, "group token expert slot"]:
-        tokens = self.gates.shape[1]
-        return jnp.moveaxis(jax.nn.one_hot(self.token, tokens, dtype=self.gates.dtype), -1, 1)
-
-    @property
-    def combine_weights(self) -> Float[Array, "group token expert slot"]:
-        return self.dispatch_weights * self.weight[:, None]
-
-    def counts(self) -> RoutingCounts:
-        groups, tokens, _ = self.gates.shape
-        filled = self._filled()
-        processed = jnp.zeros(groups * tokens, bool).at[self._rows().reshape(-1)].set(True, mode="drop")
-        load = filled.sum((0, 2)).astype(jnp.float32)
-        everything = jnp.asarray(groups * tokens, jnp.float32)
-        choices = everything * self.choices
-        return RoutingCounts(
-            tokens=everything,
-            unprocessed=everything - processed.sum(),
-            choices=choices,
-            refused=choices - load.sum() if self.choices else jnp.zeros(()),
-            load=load,
-            demand=self.demand.astype(jnp.float32),
-            entropy=gate_entropy(self.gates),
-            filled=load.sum(),
-            slots=jnp.asarray(filled.size, jnp.float32),
-            low_mass=jnp.asarray(jnp.nan),
-            slot_spread=jnp.asarray(jnp.nan),
-        )
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True, kw_only=True)
-class EinsumSlotRouting(SlotRouting):
-    """The same routing with one-hot weights in a matrix product: what early systems and some accelerators do."""
-
-    def dispatch(self, tokens: Float[Array, "group token dim"]) -> Float[Array, "expert group slot dim"]:
-        return mix(self.dispatch_weights, tokens)
-
-    def combine(self, outputs: Float[Array, "expert group slot dim"]) -> Float[Array, "group token dim"]:
-        return unmix(self.combine_weights, outputs)

@@ -1,5 +1,7 @@
 """Soft MoE (2308.00951): every slot is a weighted mean of all tokens, every output a weighted mean of all slots."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -16,13 +18,17 @@ class Soft(Router):
 
     logits = l2norm(x)·(scale·l2norm(phi)); dispatch = softmax over the tokens, combine = softmax over all slots of
     all experts, from the same logits, in float32. The normalised tokens serve the logits only: the slots mix the
-    tokens as they are. `slots_per_expert` is for one group, which is one image unless a layer says otherwise.
+    tokens as they are. `slots_per_expert` is for one group, which is one image unless a layer says otherwise. Without
+    `normalise`, logits = x·phi and there is no scale.
     """
 
     group_images = 1
+    learned: ClassVar[tuple[str, ...]] = ("dispatch", "combine")
+    """Which weights come from the logits; others are uniform."""
 
     experts: int
     slots_per_expert: int = 1
+    normalise: bool = True
 
     def check(self) -> None:
         self.require(self.experts >= 1, "experts", "must be at least 1")
@@ -31,7 +37,8 @@ class Soft(Router):
     def setup(self, dim: int, rngs: nnx.Rngs) -> None:
         shape = (dim, self.experts, self.slots_per_expert)
         self.phi = nnx.Param(jax.random.normal(rngs.params(), shape) / jnp.sqrt(dim))
-        self.scale = nnx.Param(jnp.ones(()))
+        if self.normalise:
+            self.scale = nnx.Param(jnp.ones(()))
 
     def __call__(
         self,
@@ -39,15 +46,23 @@ class Soft(Router):
         *,
         noise_key: PRNGKeyArray | None = None,
     ) -> Routing:
-        precise = at_least_float32(tokens)
-        phi, scale = self.phi[...].astype(precise.dtype), self.scale[...].astype(precise.dtype)
-        logits = jnp.einsum("gsd,dep->gsep", l2_normalise(precise, -1), scale * l2_normalise(phi, 0))
-        combine = jax.nn.softmax(logits, axis=(2, 3))
+        logits = self.logits(tokens)
+        even = jnp.zeros_like(logits)
+        combine = jax.nn.softmax(logits if "combine" in self.learned else even, axis=(2, 3))
         return SoftRouting(
             gates=combine.sum(-1),
-            dispatch_weights=jax.nn.softmax(logits, axis=1),
+            dispatch_weights=jax.nn.softmax(logits if "dispatch" in self.learned else even, axis=1),
             combine_weights=combine,
         )
+
+    def logits(self, tokens: Float[Array, "group token dim"]) -> Float[Array, "group token expert slot"]:
+        """How well tokens and slots fit each other, in at least float32."""
+        precise = at_least_float32(tokens)
+        phi = self.phi[...].astype(precise.dtype)
+        if not self.normalise:
+            return jnp.einsum("gsd,dep->gsep", precise, phi)
+        scale = self.scale[...].astype(precise.dtype)
+        return jnp.einsum("gsd,dep->gsep", l2_normalise(precise, -1), scale * l2_normalise(phi, 0))
 
     def flops(self, group_tokens: int, dim: int) -> RoutingFlops:
         pairs = group_tokens * self.experts * self.slots_per_expert

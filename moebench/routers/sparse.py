@@ -6,36 +6,58 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from moebench.errors import unknown
-from moebench.routers.capacity import ROUNDINGS, capacity
+from moebench.routers.capacity import OWN_RULE, ROUNDINGS, RULES, capacity
 from moebench.routers.router import Router, RoutingFlops, at_least_float32
-from moebench.routers.routing import EinsumSlotRouting, SlotRouting
+from moebench.routers.slot_routing import EinsumSlotRouting, RaggedSlotRouting, SlotRouting
 
-ROUTING_BY_DISPATCH: dict[str, type[SlotRouting]] = {"gather": SlotRouting, "einsum": EinsumSlotRouting}
+ROUTING_BY_DISPATCH: dict[str, type[SlotRouting]] = {
+    "gather": SlotRouting,
+    "einsum": EinsumSlotRouting,
+    "ragged": RaggedSlotRouting,
+}
 
 
 class SparseRouter(Router):
     """Base of the routers whose slots hold single tokens.
 
-    Options: `experts`; `top_k` experts for each token (where experts choose: on average); `capacity_factor`,
-    `capacity_rounding` and `capacity_multiple_of` set the slots (see `moebench.routers.capacity`); `dispatch` is
-    how tokens travel: "gather", or "einsum" with one-hot matrices.
+    Options: `experts`; `top_k` experts for each token (where experts choose: on average). `capacity_factor` (None: no
+    limit), `capacity_rounding` and `capacity_multiple_of` set the slots, or `capacity_rule` does it as a public
+    system would: see `moebench.routers.capacity`. `eval_top_k` and `eval_capacity_factor` take their places in
+    evaluation. `dispatch` is how tokens travel: "gather", "einsum" with one-hot matrices, or "ragged", which leaves
+    empty slots uncomputed and is slow on CPUs.
     """
 
     experts: int
     top_k: int = 1
-    capacity_factor: float = 1.0
+    capacity_factor: float | None = 1.0
     capacity_rounding: str = "round"
     capacity_multiple_of: int = 1
+    capacity_rule: str = OWN_RULE
+    eval_top_k: int | None = None
+    eval_capacity_factor: float | None = None
     dispatch: str = "gather"
 
     def check(self) -> None:
         self.require(self.experts >= 1, "experts", "must be at least 1")
-        self.require(1 <= self.top_k <= self.experts, "top_k", f"must be from 1 to experts={self.experts}")
-        self.require(self.capacity_factor > 0, "capacity_factor", "must be above 0")
+        for option in ("top_k", "eval_top_k"):
+            choices = getattr(self, option)
+            in_range = choices is None or 1 <= choices <= self.experts
+            self.require(in_range, option, f"must be from 1 to experts={self.experts}")
+        for option in ("capacity_factor", "eval_capacity_factor"):
+            factor = getattr(self, option)
+            self.require(factor is None or factor > 0, option, "must be above 0")
         self.require(self.capacity_multiple_of >= 1, "capacity_multiple_of", "must be at least 1")
-        for option, known in (("capacity_rounding", ROUNDINGS), ("dispatch", ROUTING_BY_DISPATCH)):
+        for option, known in (
+            ("capacity_rounding", ROUNDINGS),
+            ("capacity_rule", [OWN_RULE, *RULES]),
+            ("dispatch", ROUTING_BY_DISPATCH),
+        ):
             if getattr(self, option) not in known:
                 raise unknown(f"{option} of router '{self.name}'", getattr(self, option), known, key=option)
+        if self.capacity_rule != OWN_RULE:
+            unused = f"is not used by capacity_rule={self.capacity_rule}, which rounds in its own way: leave it out"
+            self.require(self.capacity_rounding == "round", "capacity_rounding", unused)
+            self.require(self.capacity_multiple_of == 1, "capacity_multiple_of", unused)
 
     def setup(self, dim: int, rngs: nnx.Rngs) -> None:
         self.kernel = nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), (dim, self.experts), jnp.float32))
@@ -45,11 +67,42 @@ class SparseRouter(Router):
         precise = at_least_float32(tokens)
         return precise @ self.kernel[...].astype(precise.dtype)
 
-    def slots(self, group_tokens: int) -> int:
+    def choices(self, training: bool) -> int:
+        """Experts of each token."""
+        return self.top_k if training or self.eval_top_k is None else self.eval_top_k
+
+    def slots(self, group_tokens: int, training: bool) -> int:
         """Slots of each expert for a group of so many tokens."""
-        assignments = group_tokens * self.top_k
+        evaluated = not training and self.eval_capacity_factor is not None
         return capacity(
-            assignments, self.experts, self.capacity_factor, self.capacity_rounding, self.capacity_multiple_of
+            group_tokens,
+            self.choices(training),
+            self.experts,
+            self.eval_capacity_factor if evaluated else self.capacity_factor,
+            rule=self.capacity_rule,
+            rounding=self.capacity_rounding,
+            multiple_of=self.capacity_multiple_of,
+        )
+
+    def seat(
+        self,
+        gates: Float[Array, "group token expert"],
+        expert: Int[Array, "group token choice"],
+        order: Int[Array, "group token"],
+        *,
+        weights: Float[Array, "group token expert"],
+        slots: int,
+        losses: dict[str, Float[Array, ""]] | None = None,
+    ) -> SlotRouting:
+        """Let tokens take slots at the experts they chose, as `assign_slots` says."""
+        experts = weights.shape[-1]
+        return self.fill(
+            gates,
+            assign_slots(expert, order, experts, slots),
+            weights=weights,
+            demand=jnp.zeros(experts).at[expert.reshape(-1)].add(1, mode="drop"),
+            choices=expert.shape[-1],
+            losses=losses,
         )
 
     def fill(
@@ -60,23 +113,57 @@ class SparseRouter(Router):
         weights: Float[Array, "group token expert"],
         demand: Float[Array, "expert"],
         choices: int,
-        losses: dict[str, Float[Array, ""]],
+        losses: dict[str, Float[Array, ""]] | None = None,
     ) -> SlotRouting:
         """The routing with those tokens in the slots; a slot weighs what its token's `weights` give its expert."""
         tokens = gates.shape[1]
         by_expert = weights.swapaxes(1, 2)
         weight = jnp.take_along_axis(by_expert, jnp.minimum(token, tokens - 1), axis=-1)
         return ROUTING_BY_DISPATCH[self.dispatch](
-            gates=gates, token=token, weight=weight, demand=demand, choices=choices, losses=losses
+            gates=gates, token=token, weight=weight, demand=demand, choices=choices, losses=losses or {}
         )
 
     def flops(self, group_tokens: int, dim: int) -> RoutingFlops:
-        slots = self.experts * self.slots(group_tokens)
+        """The training step's routing; `expert_rows` of the ragged dispatch are those that can be filled at most."""
+        slots = self.experts * self.slots(group_tokens, training=True)
+        rows = min(slots, group_tokens * self.top_k) if self.dispatch == "ragged" else slots
         # Gathered rows are weighted and summed; one-hot products touch every pair of token and slot, both ways.
-        moves = 2 * slots * dim if self.dispatch == "gather" else 2 * 2 * group_tokens * slots * dim
-        return RoutingFlops(router=2 * group_tokens * dim * self.experts, dispatch_combine=moves)
+        moves = 2 * 2 * group_tokens * slots * dim if self.dispatch == "einsum" else 2 * rows * dim
+        return RoutingFlops(router=2 * group_tokens * dim * self.experts, dispatch_combine=moves, expert_rows=rows)
 
 
 def softmax(logits: Float[Array, "group token expert"]) -> Float[Array, "group token expert"]:
     """Gates over the experts."""
     return jax.nn.softmax(logits, axis=-1)
+
+
+def array_order(chosen: Float[Array, "group token choice"]) -> Int[Array, "group token"]:
+    """Tokens as they stand in the array."""
+    return jnp.broadcast_to(jnp.arange(chosen.shape[1]), chosen.shape[:2])
+
+
+def assign_slots(
+    expert: Int[Array, "group token choice"], order: Int[Array, "group token"], experts: int, slots: int
+) -> Int[Array, "group {experts} {slots}"]:
+    """Let tokens take slots at the experts they chose, all first choices before any second choice.
+
+    Args:
+        expert: the experts that each token chose, best first.
+        order: token numbers; who stands first takes first.
+
+    Returns:
+        The token in each slot, or the number of tokens where the slot stays empty. Whoever finds an expert full is
+        refused by it.
+    """
+    groups, tokens, choices = expert.shape
+    queue = jnp.take_along_axis(expert, order[..., None], axis=1).swapaxes(1, 2).reshape(groups, choices * tokens)
+    # A stable sort by expert keeps the queue's order among those who want the same expert.
+    sorted_expert, place_in_queue = jax.lax.sort_key_val(
+        queue, jnp.broadcast_to(jnp.arange(choices * tokens), queue.shape), is_stable=True
+    )
+    wanted = jax.vmap(lambda ranked: jnp.searchsorted(ranked, jnp.arange(experts + 1)))(sorted_expert)
+    place = wanted[:, :-1, None] + jnp.arange(slots)
+    filled = place < wanted[:, 1:, None]
+    taken = jnp.take_along_axis(place_in_queue, place.reshape(groups, -1), axis=-1, mode="clip")
+    token = jnp.take_along_axis(order, taken % tokens, axis=-1).reshape(groups, experts, slots)
+    return jnp.where(filled, token, tokens)

@@ -11,7 +11,7 @@ from moebench.errors import unknown
 from moebench.routers import losses
 from moebench.routers.registry import register
 from moebench.routers.routing import Routing
-from moebench.routers.sparse import SparseRouter, softmax
+from moebench.routers.sparse import SparseRouter, array_order, softmax
 
 PRIORITIES = {"max": lambda chosen: chosen[..., 0], "sum": lambda chosen: chosen.sum(-1)}
 
@@ -21,16 +21,27 @@ class TokensChoice(SparseRouter):
     """Tokens Choice: each token goes to its top k experts; slots are taken in the order of the tokens (2106.05974).
 
     gates = softmax(x·kernel + noise), noise ~ N(0, (noise_std/E)²) where a noise key is given, then top k. The
-    combine weight is the gate itself, neither renormalised over the k nor rescaled when a choice is refused. Each
-    expert has round(S·k·C/E) slots; all first choices take slots before any second choice. Equal gates: the lower
-    expert. Losses: see `moebench.routers.losses`; the options ending in `_weight` are their weights in training.
+    combine weight is the gate itself, not rescaled when a choice is refused, and over the k only with `renormalise`.
+    Each expert has round(S·k·C/E) slots; all first choices take slots before any second choice. Equal gates: the
+    lower expert. Losses: see `moebench.routers.losses`; the options ending in `_weight` are their weights in training.
     """
 
     noise_std: float = 1.0
+    renormalise: bool = False
     importance_weight: float = 0.005
     load_weight: float = 0.005
     gshard_weight: float = 0.0
     z_weight: float = 0.0
+
+    def check(self) -> None:
+        super().check()
+        self.require(self.noise_std >= 0, "noise_std", "must be 0 or above")
+        noiseless = not self.noise_std and self.load_weight
+        self.require(
+            not noiseless, "load_weight", "must be 0 where noise_std is, since the noise makes the load smooth"
+        )
+        alone = self.renormalise and 1 in (self.top_k, self.eval_top_k)
+        self.require(not alone, "renormalise", "needs two choices and more, since the gate of one would always be 1")
 
     @property
     def loss_weights(self) -> dict[str, float]:
@@ -46,34 +57,40 @@ class TokensChoice(SparseRouter):
         if noise_key is None:
             return self.route(logits, logits)
         noise = jax.random.normal(noise_key, logits.shape, logits.dtype)
-        return self.route(logits, logits + noise * self.noise_std / self.experts)
+        return self.route(logits, logits + noise * self.noise_std / self.experts, training=True)
 
     def route(
         self,
         logits: Float[Array, "group token expert"],
         noisy_logits: Float[Array, "group token expert"],
+        *,
+        training: bool = False,
     ) -> Routing:
         """Choose by the noisy logits; giving the same array twice means no noise."""
-        tokens, experts = logits.shape[1:]
         gates, noisy_gates = softmax(logits), softmax(noisy_logits)
-        chosen, expert = jax.lax.top_k(noisy_gates, self.top_k)
-        return self.fill(
+        chosen, expert = jax.lax.top_k(noisy_gates, self.choices(training))
+        return self.seat(
             gates,
-            assign_slots(expert, self.order(chosen), experts, self.slots(tokens)),
-            weights=noisy_gates,
-            demand=jnp.zeros(experts).at[expert.reshape(-1)].add(1),
-            choices=self.top_k,
+            expert,
+            self.order(chosen),
+            weights=noisy_gates / chosen.sum(-1, keepdims=True) if self.renormalise else noisy_gates,
+            slots=self.slots(logits.shape[1], training),
             losses={
                 "importance": losses.importance_loss(gates),
-                "load": losses.load_loss(logits, noisy_logits, self.noise_std / experts, self.top_k),
                 "gshard": losses.gshard_loss(noisy_gates, expert[..., 0]),
                 "z": losses.z_loss(logits),
+                **self._load_loss(logits, noisy_logits),
             },
         )
 
+    def _load_loss(self, logits: Array, noisy_logits: Array) -> dict[str, Array]:
+        """Where there is noise: without any, an expert's load has no gradient and the loss no meaning."""
+        std = self.noise_std / self.experts
+        return {"load": losses.load_loss(logits, noisy_logits, std, self.top_k)} if std else {}
+
     def order(self, chosen: Float[Array, "group token choice"]) -> Int[Array, "group token"]:
         """Who takes slots first: the tokens as they stand in the array."""
-        return jnp.broadcast_to(jnp.arange(chosen.shape[1]), chosen.shape[:2])
+        return array_order(chosen)
 
 
 @register("bpr")
@@ -94,30 +111,3 @@ class BatchPrioritized(TokensChoice):
     def order(self, chosen: Float[Array, "group token choice"]) -> Int[Array, "group token"]:
         """Who takes slots first: the tokens of highest priority."""
         return jnp.argsort(-PRIORITIES[self.priority](chosen), axis=-1, stable=True)
-
-
-def assign_slots(
-    expert: Int[Array, "group token choice"], order: Int[Array, "group token"], experts: int, slots: int
-) -> Int[Array, "group {experts} {slots}"]:
-    """Let tokens take slots at the experts they chose, all first choices before any second choice.
-
-    Args:
-        expert: the experts that each token chose, best first.
-        order: token numbers; who stands first takes first.
-
-    Returns:
-        The token in each slot, or the number of tokens where the slot stays empty. Whoever finds an expert full is
-        refused by it.
-    """
-    groups, tokens, choices = expert.shape
-    queue = jnp.take_along_axis(expert, order[..., None], axis=1).swapaxes(1, 2).reshape(groups, choices * tokens)
-    # A stable sort by expert keeps the queue's order among those who want the same expert.
-    sorted_expert, place_in_queue = jax.lax.sort_key_val(
-        queue, jnp.broadcast_to(jnp.arange(choices * tokens), queue.shape), is_stable=True
-    )
-    wanted = jax.vmap(lambda ranked: jnp.searchsorted(ranked, jnp.arange(experts + 1)))(sorted_expert)
-    place = wanted[:, :-1, None] + jnp.arange(slots)
-    filled = place < wanted[:, 1:, None]
-    taken = jnp.take_along_axis(place_in_queue, place.reshape(groups, -1), axis=-1, mode="clip")
-    token = jnp.take_along_axis(order, taken % tokens, axis=-1).reshape(groups, experts, slots)
-    return jnp.where(filled, token, tokens)
