@@ -29,6 +29,6 @@ def row(cell_id: str = "c1", seed: int = 0, **values: Any) -> dict[str, Any]:
 
 def finish(store: Store, cell_id: str, seeds: tuple[int, ...] = (0, 1), **values: Any) -> Path:
     """A cell of `run_id` (r1 unless given) has finished: its file lies among the unsealed ones."""
-    values = {"run_id": "r1", "suite": store.suite} | values
+    values = {"run_id": "r1", "suite": store.suite, "attempt": 1} | values
     rows = [row(cell_id, seed, **values) for seed in seeds]
-    return write_rows(rows, store.cell_file(values["run_id"], cell_id))
+    return write_rows(rows, store.cell_file(values["run_id"], cell_id, values["attempt"]))

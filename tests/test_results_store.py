@@ -84,6 +84,37 @@ def test_a_file_with_nothing_left_of_it_goes_away(store: Store) -> None:
     assert _replaced(store) == [("a", 0, 1, "r1"), ("a", 1, 1, "r1")]
 
 
+def test_a_second_attempt_in_one_run_stands_beside_the_first(store: Store) -> None:
+    first = finish(store, "a", seeds=(0,), status="crashed")
+    second = finish(store, "a", seeds=(0,), attempt=2)
+
+    assert first.exists()
+    assert first != second
+    store.seal("r1")
+    assert _seen_by_pandas(store) == [("a", 0, 2, "r1")]
+    assert _replaced(store) == [("a", 0, 1, "r1")]
+
+
+def test_what_is_replaced_leaves_only_after_what_replaces_it_is_there(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish(store, "a", seeds=(0,))
+    store.seal("r1")
+    finish(store, "a", seeds=(0,), run_id="r2", attempt=2)
+    seen = []
+    move = os.replace
+
+    def watch(source: Path, target: Path) -> None:
+        move(source, target)
+        seen.append([(cell, attempt) for cell, _, attempt, _ in _seen_by_pandas(store)])
+
+    monkeypatch.setattr(os, "replace", watch)
+    store.seal("r2")
+    # The new file, then the old row among the superseded ones; the old file, left empty by it, goes last.
+    assert seen == [[("a", 1), ("a", 2)], [("a", 1), ("a", 2)]]
+    assert _seen_by_pandas(store) == [("a", 0, 2, "r2")]
+
+
 def test_seeds_of_a_cell_are_replaced_one_by_one(store: Store) -> None:
     finish(store, "a", seeds=(0, 1))
     store.seal("r1")
@@ -185,7 +216,7 @@ def test_sealed_rows_stand_in_the_order_in_which_the_cells_began(store: Store) -
 
 def test_an_unreadable_cell_is_named_and_stays_while_the_rest_is_sealed(store: Store) -> None:
     finish(store, "a")
-    broken = store.cell_file("r1", "b")
+    broken = store.cell_file("r1", "b", 1)
     broken.write_bytes(b"PAR1 half a file")
 
     store.seal("r1")
@@ -233,9 +264,9 @@ def test_a_full_disk_while_sealing_loses_nothing(store: Store, monkeypatch: pyte
 
 
 def test_what_killed_writers_left_is_swept(store: Store) -> None:
-    own = store.cell_file("r1", "x").parent / ".x.parquet.0.tmp"
+    own = store.cell_file("r1", "x", 1).parent / ".x.parquet.0.tmp"
     young, old = store.folder / ".y.parquet.1.tmp", store.folder / ".z.parquet.2.tmp"
-    other = store.cell_file("r2", "x").parent / ".x.parquet.3.tmp"
+    other = store.cell_file("r2", "x", 1).parent / ".x.parquet.3.tmp"
     for path in (own, young, old, other):
         path.write_text("half")
     two_days_ago = time.time() - 2 * 24 * 3600
@@ -248,8 +279,8 @@ def test_what_killed_writers_left_is_swept(store: Store) -> None:
 
 def test_paths_lie_where_the_layout_says(store: Store) -> None:
     folder = store.folder
-    assert store.cell_file("r1", "abc") == folder / "_cells" / "r1" / "abc.parquet"
-    assert store.log_file("r1", "abc") == folder / "_logs" / "r1" / "abc.log"
+    assert store.cell_file("r1", "abc", 1) == folder / "_cells" / "r1" / "abc.1.parquet"
+    assert store.log_file("r1", "abc", 1) == folder / "_logs" / "r1" / "abc.1.log"
     assert store.report_folder == folder / "_report"
     assert all((folder / name).is_dir() for name in ("_cells/r1", "_logs/r1", "_report"))
 
@@ -261,13 +292,13 @@ def test_names_that_cannot_be_files_are_refused(tmp_path: Path, name: str) -> No
     with pytest.raises(BadInput, match="run name"):
         Store(tmp_path, "small").seal(name)
     with pytest.raises(BadInput, match="cell name"):
-        Store(tmp_path, "small").cell_file("r1", name)
+        Store(tmp_path, "small").cell_file("r1", name, 1)
 
 
 def test_a_folder_that_cannot_be_made_is_said_clearly(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("a file where the folder should be")
     with pytest.raises(BadInput, match=r"cannot make the folder .*results"):
-        Store(tmp_path / "results", "small").cell_file("r1", "a")
+        Store(tmp_path / "results", "small").cell_file("r1", "a", 1)
 
 
 def test_a_folder_that_cannot_be_written_to_is_said_clearly(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,10 @@
 """The result table: its schema, writing it without ever losing a row, and reading it back as one frame.
 
     store = Store("results", "scaling-experts")
-    write_rows(rows, store.cell_file(run_id, cell_id))     # one file for each finished cell
-    store.finished()                                       # what need not be done again
-    store.seal(run_id)                                     # one file for each run
-    frame = load("results", "scaling-experts")             # one row for each cell and seed
+    write_rows(rows, store.cell_file(run_id, cell_id, attempt))  # one file for each finished cell
+    store.finished()                                             # what need not be done again
+    store.seal(run_id)                                           # one file for each run
+    frame = load("results", "scaling-experts")                   # one row for each cell and seed
 
 `pandas.read_parquet("results/scaling-experts")` gives the sealed rows of a suite without any of this code. pandas is
 imported by `load` only.

@@ -8,8 +8,11 @@ any order:
 - Before rows leave a sealed file, those that are not mere copies are written to `_superseded/`.
 - A cell's file is removed only when its rows are in sealed or superseded files, and only by its own run's sealing
   or when it is a day old: until then its driver may look for it.
-- The new sealed file is complete under its temporary name before the rows it replaces leave, and is renamed
-  directly after; so the folder does not show a cell and seed twice, and a disk too full for it moves nothing.
+- The new sealed file is published before the rows it replaces leave, so a plain `pandas.read_parquet` of the folder
+  may see both for a moment, or until the next sealing if a kill falls between. The other order would show neither.
+  Several files cannot change in one step, and of the two faults this is the one that can be seen and undone:
+  `attempt` tells the rows apart, `verify` counts them and `load` never shows them, while a hole looks like a cell
+  that was never run. A disk too full for the new file moves nothing either.
 - Two writers may take in the same cells or undo each other's removal. Each looks again after its last write until
   nothing is left to remove, so the last one to write leaves the folder clean.
 """
@@ -27,7 +30,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from moebench.results.attempts import IDENTITY, NEEDED, codes, distinct, newest
-from moebench.results.files import entries, publishing, read_file, read_files, write_parquet, write_table
+from moebench.results.files import entries, read_file, read_files, write_table
 
 if TYPE_CHECKING:
     from moebench.results.store import Store
@@ -66,34 +69,30 @@ def add(store: "Store", table: pa.Table, run_id: str | None = None) -> Path | No
     # A name is never used twice: another writer may still be about to thin out the file that had it before.
     if run_id is None or any(_holds(run_id, part) for part in (*sealed.values(), *superseded.values())):
         path = _unique(store.folder, max(pc.unique(table["run_id"]).drop_null().to_pylist(), default="unnamed"))
-    with publishing(path) as temporary:
-        write_parquet(table.sort_by([(name, "ascending") for name in ("started_at", "cell_id", "seed")]), temporary)
-        _supersede(store, table)
+    write_table(table.sort_by([(name, "ascending") for name in ("started_at", "cell_id", "seed")]), path)
     _settle(store)
     return path
 
 
 def _settle(store: "Store") -> None:
     for _ in range(_TRIES):
-        if not _supersede(store, None):
+        if not _supersede(store):
             break
 
 
-def _supersede(store: "Store", arriving: pa.Table | None) -> bool:
-    """Move what sealed or arriving rows replace out of the sealed files; whether there was anything to move."""
+def _supersede(store: "Store") -> bool:
+    """Move what other rows replace out of the sealed files; whether there was anything to move."""
     sealed, _ = read_files(store.sealed_files(), NEEDED)
-    # Of equal copies the last counts. Arriving rows are given first: they are in no sealed file yet, so a copy that
-    # another writer has just sealed must stay.
-    first = [] if arriving is None else [arriving]
-    masks = _masks(newest, [*first, *sealed.values()])[len(first) :]
+    # Of equal copies the last by file name counts, so that all writers keep the same one.
+    masks = _masks(newest, list(sealed.values()))
     crowded = [path for path, mask in zip(sealed, masks, strict=True) if not mask.all()]
     for path in crowded:
         whole = read_file(path)
         if not isinstance(whole, pa.Table):
             continue
         # Another writer may have changed the file since: what leaves is decided by what is written back.
-        tables = [*first, *(sealed | {path: whole}).values()]
-        place = len(first) + list(sealed).index(path)
+        tables = list((sealed | {path: whole}).values())
+        place = list(sealed).index(path)
         current, original = _masks(newest, tables)[place], _masks(distinct, tables)[place]
         replaced = whole.filter(~current & original)
         if replaced.num_rows:

@@ -49,14 +49,15 @@ class Store:
         self.folder = Path(root) / self.suite
         self.unreadable: list[Problem] = []
 
-    def cell_file(self, run_id: str, cell_id: str) -> Path:
-        """Where the rows of one cell of an unsealed run are to be written, with `write_rows`."""
+    def cell_file(self, run_id: str, cell_id: str, attempt: int) -> Path:
+        """Where the rows of one attempt at a cell of an unsealed run are to be written, with `write_rows`."""
         folder = _writable(self.folder / _CELLS / _file_name("run", run_id))
-        return folder / f"{_file_name('cell', cell_id)}.parquet"
+        return folder / f"{_file_name('cell', cell_id)}.{attempt}.parquet"
 
-    def log_file(self, run_id: str, cell_id: str) -> Path:
-        """Where the output of one cell is kept."""
-        return _writable(self.folder / "_logs" / _file_name("run", run_id)) / f"{_file_name('cell', cell_id)}.log"
+    def log_file(self, run_id: str, cell_id: str, attempt: int) -> Path:
+        """Where the output of one attempt at a cell is kept."""
+        folder = _writable(self.folder / "_logs" / _file_name("run", run_id))
+        return folder / f"{_file_name('cell', cell_id)}.{attempt}.log"
 
     @property
     def report_folder(self) -> Path:
