@@ -8,7 +8,7 @@ import pytest
 from moebench.cli import main
 
 HEAVY = ("jax", "flax", "optax", "pandas", "seaborn", "matplotlib", "altair", "pyarrow", "scipy", "sklearn")
-COMMANDS = ("suite", "run", "list", "show", "plot", "dashboard", "env")
+COMMANDS = ("suite", "run", "list", "show", "plot", "dashboard", "report", "env")
 
 
 def fresh(*arguments: str) -> subprocess.CompletedProcess[str]:

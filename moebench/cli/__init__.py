@@ -24,6 +24,7 @@ app.command("list", epilog="Example: moebench list routers")(catalogue.list_name
 app.command(epilog="Example: moebench show scaling-experts")(catalogue.show)
 app.command(epilog="Example: moebench plot pareto --x train_step_s --out pareto.pdf")(drawing.plot)
 app.command(epilog="Example: moebench dashboard --out page.html --open")(drawing.dashboard)
+app.command(epilog="Example: moebench report --out report.md")(drawing.report)
 app.command(epilog="Example: moebench env")(catalogue.env)
 app.add_typer(results.app, name="results")
 

@@ -1,4 +1,4 @@
-"""The commands that draw from results: `plot` and `dashboard`."""
+"""The commands that draw and write from results: `plot`, `dashboard` and `report`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -56,6 +56,22 @@ def dashboard(
         import webbrowser
 
         webbrowser.open(page.resolve().as_uri())
+
+
+def report(
+    suite: options.SuiteAmongResults = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.md", help="Where to write it; by default beside the results.")
+    ] = None,
+    results: options.Results = Path("results"),
+) -> None:
+    """Write the results as Markdown with figures, for a pull request or an appendix."""
+    from moebench.suites import reporting
+
+    name, frame = _load(results, suite)
+    page = out or _report_folder(results, name) / "report.md"
+    for path in reporting.write_markdown(frame, page, title=name, question=reporting.question_of(name)):
+        typer.echo(path)
 
 
 def _load(results: Path, suite: str | None) -> "tuple[str, pd.DataFrame]":

@@ -5,6 +5,7 @@
     summary.render_table(cells)          the table for a terminal
     figures.pareto(frame), scaling, health, curves, costs, speed; figures.save(figure, stem)
     dashboard.build(frame, title)        one HTML page that needs no network
+    markdown.build(frame, title)         the same as Markdown
 
 Modules are imported one by one, because drawing libraries are slow to import and most commands need none.
 """

@@ -13,29 +13,13 @@ from typing import Any
 
 import pandas as pd
 
-from moebench.reports import charts, frames, payload, style
+from moebench.reports import charts, contents, frames, payload, style
 from moebench.reports.cells import Results
 from moebench.reports.quantities import Quantity, quantity
-from moebench.reports.summary import headline
+from moebench.reports.summary import answer
 from moebench.reports.trend import trends
 
 _SCRIPTS = ("format.js", "store.js", "table.js", "charts.js", "filters.js", "page.js")
-_ENVIRONMENT = (
-    *("device_kind", "device_count", "platform", "hostname", "cpu", "cpu_count", "precision"),
-    *("python_version", "jax_version", "jaxlib_version", "flax_version", "moebench_version", "git_commit"),
-)
-_TABLE = (
-    *("accuracy", "flops_forward_per_image", "train_step_s", "train_step_vs_dense"),
-    *("infer_s_per_image", "params", "train_peak_bytes", "dropped_tokens"),
-)
-_HEALTH = (
-    *("dropped_tokens", "dropped_tokens_max_layer", "dropped_assignments", "load_cv", "max_violation"),
-    *("router_entropy", "dead_experts", "slot_utilisation", "dispatch_mass_low", "tokens_per_slot_90"),
-)
-_TIMING = (
-    *("compile_s", "train_step_s", "train_step_vs_dense", "infer_s_per_image", "infer_vs_dense"),
-    *("load_average", "cell_wall_s"),
-)
 
 
 def build(frame: pd.DataFrame, title: str, question: str | None = None) -> str:
@@ -60,8 +44,8 @@ def build(frame: pd.DataFrame, title: str, question: str | None = None) -> str:
         "policy": _policy(library, program),
         "title": html.escape(title),
         "question": html.escape(question or title),
-        "answer": html.escape(headline(frame, question)),
-        "facts": _facts(results.rows, results.cells),
+        "answer": html.escape(answer(results, question)),
+        "facts": _facts(results),
         "style": _part("style.css"),
         "data": data,
         "library": library,
@@ -74,7 +58,7 @@ def build(frame: pd.DataFrame, title: str, question: str | None = None) -> str:
 def _data(results: Results, title: str) -> dict[str, Any]:
     cells = results.cells
     routers = style.in_order(cells["router"].astype(str))
-    costs, qualities = payload.available(cells, payload.COSTS), payload.available(cells, payload.QUALITIES)
+    costs, qualities = contents.available(cells, payload.COSTS), contents.available(cells, payload.QUALITIES)
     return {
         "title": title,
         "routers": {name: {"color": style.of(name).color, "shape": style.of(name).shape} for name in routers},
@@ -86,15 +70,15 @@ def _data(results: Results, title: str) -> dict[str, Any]:
         "quantities": {
             "costs": [_described(each) for each in costs],
             "qualities": [_described(each) for each in qualities],
-            "scaled": [_described(each) for each in payload.available(cells, payload.SCALED)],
+            "scaled": [_described(each) for each in contents.available(cells, payload.SCALED)],
             "inputs": [_described(quantity(name)) for name in _varying(cells)],
-            "table": [_described(each) for each in payload.available(cells, _TABLE)],
-            "health": [_described(each) for each in payload.available(cells, _HEALTH)],
-            "timing": [_described(each) for each in payload.available(cells, _TIMING)],
+            "table": [_described(each) for each in contents.available(cells, contents.TABLE)],
+            "health": [_described(each) for each in contents.available(cells, contents.HEALTH)],
+            "timing": [_described(each) for each in contents.available(cells, contents.TIMING)],
         },
         "time": frames.time_column(results),
         "parts": list(style.PARTS),
-        "environment": payload.columns(_environment(results.rows)),
+        "environment": payload.columns(contents.environments(results.rows)),
         "specifications": charts.specifications(routers),
         "config": charts.CONFIG,
     }
@@ -110,33 +94,10 @@ def _varying(cells: pd.DataFrame) -> list[str]:
     return [name for name in payload.INPUTS if sparse[name].nunique() > 1]
 
 
-def _environment(table: pd.DataFrame) -> pd.DataFrame:
-    """The environments in which rows were made, the one of most rows first."""
-    found = table[list(_ENVIRONMENT)]
-    return found.value_counts(dropna=False).rename("rows").reset_index()
-
-
-def _facts(table: pd.DataFrame, cells: pd.DataFrame) -> str:
+def _facts(results: Results) -> str:
     """Device, versions, seeds and date under the headline, as terms and descriptions."""
-    times = pd.to_datetime(table["started_at"], utc=True).dropna()
-    dates = sorted({f"{time:%Y-%m-%d}" for time in times})
-    cpus = f" ({_all(table['cpu'])})" if (table["platform"] == "cpu").any() and table["cpu"].notna().any() else ""
-    facts = {
-        "Device": _all(table["device_kind"]) + cpus,
-        "Data": _all(table["data"]),
-        "Model": _all(table["model"]),
-        "Cells": f"{int((cells['seeds'] > 0).sum())} of {len(cells)} ended well",
-        "Seeds": _all(cells["seeds"] + cells["seeds_failed"]),
-        "Versions": f"moebench {_all(table['moebench_version'])}, jax {_all(table['jax_version'])}",
-        "Measured": dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}" if dates else "–",
-    }
+    facts = contents.facts(results)
     return "".join(f"<div><dt>{term}</dt><dd>{html.escape(text)}</dd></div>" for term, text in facts.items())
-
-
-def _all(values: "pd.Series[Any]") -> str:
-    """The distinct values, three at most by name."""
-    names = [str(value) for value in dict.fromkeys(values.dropna())]
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") or "–"
 
 
 def _policy(*scripts: str) -> str:

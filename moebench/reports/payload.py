@@ -11,7 +11,7 @@ import pandas as pd
 from moebench.errors import BadInput
 from moebench.reports import frames
 from moebench.reports.cells import Results, listed
-from moebench.reports.quantities import Quantity, quantity
+from moebench.reports.quantities import Quantity
 
 DIGITS = 6
 DIGITS_DRAWN = 4
@@ -92,11 +92,6 @@ def front_probabilities(results: Results, costs: Sequence[Quantity], qualities: 
             chances = points["front_probability"].reindex(range(len(results.cells)))
             out[f"{cost.column} {quality.column}"] = [_short(chance, 3) for chance in chances]
     return out
-
-
-def available(cells: pd.DataFrame, names: Sequence[str]) -> list[Quantity]:
-    """Those of the quantities that some cell has."""
-    return [quantity(name) for name in names if cells[name].notna().any()]
 
 
 def tidy(make: Callable[[Results], pd.DataFrame], results: Results, names: Sequence[str]) -> Columns:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from moebench.reports.cells import SETTING, prepared, summarise
+from moebench.reports.cells import SETTING, Results, summarise
 from moebench.reports.labels import shortened
 from moebench.reports.quantities import written, written_interval
 from moebench.reports.trend import trends
@@ -16,7 +16,7 @@ from moebench.reports.trend import trends
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["headline", "render_table", "summarise"]
+__all__ = ["answer", "headline", "render_table", "summarise"]
 
 Cell = dict[Hashable, Any]
 _MARKS = {"best": "●", "near": "○"}
@@ -32,7 +32,12 @@ def headline(frame: pd.DataFrame, question: str | None = None) -> str:
     Raises:
         BadInput: as `summarise`.
     """
-    cells: list[Cell] = summarise(frame).to_dict("records")
+    return answer(Results.of(frame), question)
+
+
+def answer(results: Results, question: str | None = None) -> str:
+    """The `headline` of results that are summarised already."""
+    cells: list[Cell] = results.cells.to_dict("records")
     good = [cell for cell in cells if not isnan(cell["accuracy"])]
     if not good:
         return f"No answer: none of {_count(len(cells), 'cell')} ended well ({_states(cells)})."
@@ -40,7 +45,7 @@ def headline(frame: pd.DataFrame, question: str | None = None) -> str:
     if len(settings) > 1:
         answer = _of_many(settings)
     else:
-        parts = [_best(good), *_trend(frame)]
+        parts = [_best(good), *_trend(results.rows)]
         if question and "expert" in question.lower():
             parts.reverse()
         answer = "; ".join(parts)
@@ -133,9 +138,9 @@ def _over_dense(best: Cell) -> str:
     return f"{text} [{_points(low)}, {_points(high)}]" + (" (no difference shown)" if low <= 0 <= high else "")
 
 
-def _trend(frame: pd.DataFrame) -> list[str]:
+def _trend(rows: pd.DataFrame) -> list[str]:
     """Of one setting: whose accuracy rises or falls with the experts, for whom neither is shown; empty if nobody's."""
-    slopes: list[Cell] = trends(prepared(frame)).to_dict("records")
+    slopes: list[Cell] = trends(rows).to_dict("records")
     slopes = [row for row in slopes if not isnan(row["slope"])]
     rising = [row for row in slopes if row["low"] > 0]
     falling = [row for row in slopes if row["high"] < 0]

@@ -61,6 +61,21 @@ def write_dashboard(frame: "pd.DataFrame", page: Path, *, title: str, question: 
     return page
 
 
+def write_markdown(frame: "pd.DataFrame", page: Path, *, title: str, question: str) -> list[Path]:
+    """Publish the report of these rows as Markdown with its figures in the folder STEM_figures beside it.
+
+    Returns the path of the report and those of the figures that these rows can give.
+    """
+    from moebench.reports import markdown
+
+    folder = page.parent / f"{page.stem}_figures"
+    drawn = [path for name in markdown.CAPTIONS for path in _draw_if_possible(frame, name, folder / name, ["png"])]
+    content = markdown.build(frame, title, question, {path.stem: f"{folder.name}/{path.name}" for path in drawn})
+    with publishing(page) as temporary:
+        temporary.write_text(content, encoding="utf-8")
+    return [page, *drawn]
+
+
 def question_of(suite: str) -> str:
     """The question of a shipped suite; of one that is not shipped, its name."""
     return catalogue.find(suite).question if suite in catalogue.shipped() else suite
@@ -106,9 +121,9 @@ def draw(
     return paths
 
 
-def _draw_if_possible(frame: "pd.DataFrame", name: str, stem: Path) -> list[Path]:
+def _draw_if_possible(frame: "pd.DataFrame", name: str, stem: Path, formats: Sequence[str] | None = None) -> list[Path]:
     try:
-        return draw(frame, name, stem)
+        return draw(frame, name, stem, formats=formats)
     except BadInput:
         return []
 

@@ -1,0 +1,151 @@
+"""The report as Markdown, for a pull request or a paper's appendix: what the dashboard says, without its controls."""
+
+import re
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from math import isnan
+from typing import Any
+
+import pandas as pd
+
+from moebench.reports import contents
+from moebench.reports.cells import Results
+from moebench.reports.labels import shortened
+from moebench.reports.quantities import Quantity, written_interval
+from moebench.reports.summary import answer
+from moebench.reports.trend import trends
+
+CAPTIONS = {
+    "pareto": "Quality over cost. Bars: 95 % intervals; line: the Pareto front; the fuller a mark, the more probably "
+    "its cell is on it; number: experts.",
+    "scaling": "Quantities over the number of experts. Bars and band: 95 % intervals; band: dense.",
+    "health": "How evenly experts are used, from the fullest to the emptiest, and what is dropped.",
+    "curves": "Training: means of the seeds, and from the lowest to the highest of them.",
+    "costs": "Where the FLOPs of a forward pass go.",
+    "speed": "Times over those of the dense twin, timed in turns. Hollow marks: timing with a flag.",
+}
+"""What stands under each figure."""
+MOST_ROWS = 200
+"""Of a table; the dashboard and the Parquet files have them all."""
+
+Row = dict[Hashable, Any]
+Column = tuple[str, Callable[[Row], str]]
+_STANDINGS = {"best": "best", "near": "not told from the best"}
+
+
+def build(
+    frame: pd.DataFrame, title: str, question: str | None = None, figures: Mapping[str, str] | None = None
+) -> str:
+    """The whole report as Markdown that GitHub and pandoc read.
+
+    Args:
+        frame: the result table, one row for each cell and seed.
+        title: the suite's name.
+        question: what the suite asks; the title stands in for it.
+        figures: the paths of figures as the report should refer to them, by their names in `CAPTIONS`.
+
+    Raises:
+        BadInput: the frame has no rows, or lacks a column that every report needs.
+    """
+    results = Results.of(frame)
+    cells: list[Row] = results.cells.to_dict("records")
+    sparse = [cell for cell in cells if cell["router"] != "dense"]
+    failed = [cell for cell in cells if cell["seeds_failed"]]
+    facts = "\n".join(f"- {name}: {_text(fact)}" for name, fact in contents.facts(results).items())
+    pictures = [f"![{CAPTIONS[name]}](<{path}>)\n\n*{CAPTIONS[name]}*" for name, path in (figures or {}).items()]
+    parts = [
+        f"# {_text(question or title)}",
+        _text(answer(results, question)),
+        f"Suite {_text(title)}. Brackets hold 95 % intervals: over seeds for accuracy, over timed samples for times.",
+        facts,
+        "## Results",
+        _table([_LABEL, _STANDING, *_columns(results, contents.TABLE), _GAIN], cells),
+        *pictures,
+        *_section("Accuracy for each doubling of the experts", _SLOPES, trends(results.rows).to_dict("records")),
+        *_section("Routing health", [_LABEL, *_columns(results, contents.HEALTH)], sparse),
+        *_section("Time and its quality", [_LABEL, *_columns(results, contents.TIMING), _FLAGS], cells),
+        *_section("Failed cells", _FAILED, failed),
+        "## Environment",
+        _environment(contents.environments(results.rows)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(title: str, columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
+    return [f"## {title}", _table(columns, rows)] if rows else []
+
+
+def _table(columns: Sequence[Column], rows: Sequence[Row]) -> str:
+    """A table of these rows; the first column is text, and numbers stand right."""
+    lines = [[_text(name) for name, _ in columns], ["---", *["---:"] * (len(columns) - 1)]]
+    lines += [[_text(show(row)) for _, show in columns] for row in rows[:MOST_ROWS]]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table if len(rows) <= MOST_ROWS else f"{table}\n\nThe first {MOST_ROWS} of {len(rows):,} rows."
+
+
+def _columns(results: Results, names: Sequence[str]) -> list[Column]:
+    return [(of.title, _interval(of)) for of in contents.available(results.cells, names)]
+
+
+def _interval(of: Quantity) -> Callable[[Row], str]:
+    def show(row: Row) -> str:
+        low, high = (row.get(f"{of.column}_ci_{end}", float("nan")) for end in ("low", "high"))
+        return written_interval(row[of.column], low, high, of.kind)
+
+    return show
+
+
+def _points(key: str, low: str, high: str) -> Callable[[Row], str]:
+    """A difference of shares in points, with its interval."""
+
+    def show(row: Row) -> str:
+        if isnan(row[key]):
+            return "–"
+        bounds = "" if isnan(row[low]) else f" [{100 * row[low]:+.1f}, {100 * row[high]:+.1f}]"
+        return f"{100 * row[key]:+.1f}{bounds}"
+
+    return show
+
+
+_LABEL: Column = ("Cell", lambda row: shortened(str(row["label"]), 100))
+_STANDING: Column = ("Accuracy is", lambda row: _STANDINGS.get(str(row["standing"]), ""))
+_GAIN: Column = (
+    "Points from dense",
+    _points("accuracy_vs_dense", "accuracy_vs_dense_ci_low", "accuracy_vs_dense_ci_high"),
+)
+_FLAGS: Column = ("Flags", lambda row: ", ".join(map(str, row["timing_flags"])))
+_SLOPES: tuple[Column, ...] = (
+    ("Router", lambda row: str(row["router"])),
+    ("Setting", lambda row: f"{row['model']}, {row['data']}, {row['device_kind']}"),
+    ("Points", _points("slope", "low", "high")),
+    ("Numbers of experts", lambda row: str(row["levels"])),
+)
+_FAILED: tuple[Column, ...] = (
+    _LABEL,
+    ("Failed seeds", lambda row: f"{row['seeds_failed']} of {row['seeds'] + row['seeds_failed']}"),
+    ("State", lambda row: str(row["status"])),
+    ("Reason", lambda row: _known(row["status_reason"])),
+)
+
+
+def _environment(found: pd.DataFrame) -> str:
+    """A column for each environment, a line for each of its properties."""
+
+    def of(place: int) -> Callable[[Row], str]:
+        return lambda row: _known(row["values"][place])
+
+    rows: list[Row] = [{"name": name.replace("_", " "), "values": found[name].tolist()} for name in found.columns]
+    heads = ["Value"] if len(found) == 1 else [f"Environment {place + 1}" for place in range(len(found))]
+    named: Column = ("What", lambda row: str(row["name"]))
+    return _table([named, *[(head, of(place)) for place, head in enumerate(heads)]], rows)
+
+
+def _known(value: Any) -> str:
+    if pd.isna(value):
+        return "–"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _text(text: str) -> str:
+    """Text that Markdown shows as it is: no markup, no HTML, no end of a line or of a table's field."""
+    line = "".join(c if c.isprintable() else " " for c in text).replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"([\\`*_{}\[\]|#>~$])", r"\\\1", line)
