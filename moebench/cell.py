@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from moebench import data, results
+from moebench.checkpoints import Checkpoints
 from moebench.errors import BadInput
 from moebench.measuring import (
     Comparison,
@@ -33,6 +35,7 @@ from moebench.routers import RoutingCounts
 from moebench.specification import CellSpec
 from moebench.training import (
     Program,
+    Progress,
     Schedule,
     Training,
     TrainState,
@@ -76,8 +79,8 @@ class Executables:
         return state
 
 
-def run(spec: CellSpec) -> Iterator[Row]:
-    """Run a cell; one row for each seed, without the identity that the driver adds.
+def run(spec: CellSpec, checkpoints: Checkpoints) -> Iterator[Row]:
+    """Run a cell, or what its checkpoints leave of it; one row for each seed, without the driver's identity columns.
 
     Raises:
         BadInput: the specification cannot be built.
@@ -105,21 +108,24 @@ def run(spec: CellSpec) -> Iterator[Row]:
     if spec.timing_budget_s:
         say("timing beside the dense twin")
         shared |= timings(cell, executables, images.train)
-    rows = []
     for seed in spec.seeds:
+        if seed in checkpoints.rows:
+            say(f"seed {seed}: kept from before")
+            continue
+        start = checkpoints.progress(seed, program.abstract_state) or Progress(executables.fresh(seed))
         say(f"seed {seed}: training {spec.steps} steps")
-        order = data.batches(images.train, spec.batch, spec.steps, seed)
-        training = train(executables.train_step, executables.fresh(seed), order)
-        row = shared | {"seed": seed} | quality(training)
+        order = data.batches(images.train, spec.batch, spec.steps, seed, done=len(start.losses))
+        training = train(executables.train_step, start, order, partial(checkpoints.offer, seed))
+        row = quality(training)
         if training.diverged_step is None:
             evaluation = evaluate(evaluating, training.state, images.test, batch)
             row |= {"accuracy": evaluation.accuracy, "eval_loss": evaluation.loss, "eval_wall_s": evaluation.wall_s}
             row |= health(evaluation.routing)
-            row["flops_padding"] = row["flops_experts"] * (1 - row["slot_utilisation"])
+            row["flops_padding"] = shared["flops_experts"] * (1 - row["slot_utilisation"])
             say(f"seed {seed}: accuracy {evaluation.accuracy:.4f} after {training.wall_s:.1f} s")
-        rows.append(row)
-    for row in rows:
-        yield row | {"cell_wall_s": time.perf_counter() - began}
+        checkpoints.finish(seed, row)
+    for seed in spec.seeds:
+        yield shared | checkpoints.rows[seed] | {"seed": seed, "cell_wall_s": time.perf_counter() - began}
 
 
 def schedule(spec: CellSpec) -> Schedule:
@@ -251,12 +257,19 @@ def main(arguments: list[str]) -> int:
         return 2
     source, out = map(Path, arguments)
     asked: Mapping[str, Any] = json.loads(source.read_text(encoding="utf-8"))
+    identity = asked["identity"]
+    # A driver names a folder that its next run finds again.
+    folder = Path(asked.get("checkpoints") or out.with_name(f"_{out.stem}"))
     try:
-        rows = list(run(CellSpec.model_validate_json(json.dumps(asked["spec"]))))
+        spec = CellSpec.model_validate_json(json.dumps(asked["spec"]))
+        owner = {key: identity[key] for key in ("cell_id", "fingerprint")}
+        checkpoints = Checkpoints(folder, owner, spec.checkpoint_every_s, say)
+        rows = list(run(spec, checkpoints))
     except BadInput as mistake:
         print(mistake, file=sys.stderr)
         return 2
-    results.write_rows([asked["identity"] | row for row in rows], out)
+    results.write_rows([identity | row for row in rows], out)
+    checkpoints.remove()
     return 0
 
 

@@ -21,7 +21,7 @@ from moebench.measuring import environment, shapes
 from moebench.models import VitConfig
 from moebench.specification import CellSpec, Scalar
 
-SHARED_CODE = ("models", "data", "training", "measuring", "cell.py", "resolving.py")
+SHARED_CODE = ("models", "data", "training", "measuring", "cell.py", "checkpoints.py", "resolving.py")
 VERSIONS = ("jax_version", "jaxlib_version", "flax_version")
 
 dataset = cache(data.load)
@@ -74,9 +74,9 @@ class ResolvedCell:
 
     @property
     def config(self) -> dict[str, Any]:
-        """Everything that was asked for, with defaults filled in, without the seeds."""
+        """Everything that was asked for, with defaults filled in, without what changes no result."""
         asked = self.spec.as_json()
-        del asked["seeds"], asked["total_slots"]
+        del asked["seeds"], asked["total_slots"], asked["checkpoint_every_s"]
         return asked | {"options": self.router.options, "group_images": self.model.group_images}
 
     def identity(self, device: Mapping[str, Any]) -> dict[str, str]:

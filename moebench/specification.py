@@ -39,6 +39,8 @@ class CellSpec(BaseModel):
     clip_norm: float = Field(1.0, gt=0)
     timing_budget_s: float = Field(3.0, ge=0)
     """Seconds for timing each of training and inference; 0 leaves the cell untimed."""
+    checkpoint_every_s: float = Field(60.0, ge=0)
+    """Seconds of training between two checkpoints, from which a killed cell goes on; 0 keeps none."""
 
     @classmethod
     def keys(cls) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from test_models import tiny
 
 from moebench.data import Split, batches
-from moebench.training import Program, Schedule, compiled, evaluate, evaluation_batch, train
+from moebench.training import Program, Progress, Schedule, compiled, evaluate, evaluation_batch, train
 from moebench.training.optimizer import decayed
 
 SCHEDULE = Schedule(steps=30, learning_rate=1e-2, weight_decay=0.0, warmup=0.1, clip_norm=1.0)
@@ -42,7 +42,7 @@ def soft() -> tuple[Any, Any, Any]:
 
 def test_a_model_learns(soft: tuple[Any, Any, Any]) -> None:
     init, step, evaluation = soft
-    training = train(step, init(jnp.asarray(0, jnp.int32)), batches(stripes(24), 8, 30, seed=0))
+    training = train(step, Progress(init(jnp.asarray(0, jnp.int32))), batches(stripes(24), 8, 30, seed=0))
     assert training.diverged_step is None
     assert training.losses[0] == pytest.approx(np.log(3), abs=1e-5)
     assert training.final_loss < np.log(3) / 2
@@ -58,7 +58,8 @@ def test_a_model_learns(soft: tuple[Any, Any, Any]) -> None:
 def test_the_same_seed_gives_the_same_curve(soft: tuple[Any, Any, Any]) -> None:
     init, step, _ = soft
     curves = [
-        train(step, init(jnp.asarray(seed, jnp.int32)), batches(stripes(24), 8, 5, seed)).losses for seed in (1, 1, 2)
+        train(step, Progress(init(jnp.asarray(seed, jnp.int32))), batches(stripes(24), 8, 5, seed)).losses
+        for seed in (1, 1, 2)
     ]
     np.testing.assert_array_equal(curves[0], curves[1])
     assert (curves[0] != curves[2]).any()
@@ -71,7 +72,7 @@ def test_divergence_ends_the_training_at_its_step(soft: tuple[Any, Any, Any]) ->
         for number, batch in enumerate(batches(stripes(24), 8, 100, 0), start=1):
             yield Split(batch.images * (np.nan if number == 7 else 1), batch.labels)
 
-    training = train(step, init(jnp.asarray(0, jnp.int32)), spoiled())
+    training = train(step, Progress(init(jnp.asarray(0, jnp.int32))), spoiled())
     assert training.diverged_step == 7
     assert len(training.losses) == 7
     assert np.isfinite(training.losses[:6]).all()

@@ -38,12 +38,16 @@ class Dataset:
         return int(self.train.images.shape[3])
 
 
-def batches(split: Split, batch: int, steps: int, seed: int) -> Iterator[Split]:
-    """So many batches, in an order drawn from the seed; every image is seen once before any is seen again."""
+def batches(split: Split, batch: int, steps: int, seed: int, *, done: int = 0) -> Iterator[Split]:
+    """So many batches, in an order drawn from the seed; every image is seen once before any is seen again.
+
+    The first `done` of them are left out: a training that goes on sees what it would have seen unbroken.
+    """
     generator = np.random.default_rng(seed)
     waiting = np.empty(0, np.int64)
-    for _ in range(steps):
+    for number in range(steps):
         while len(waiting) < batch:
             waiting = np.concatenate([waiting, generator.permutation(len(split))])
         chosen, waiting = waiting[:batch], waiting[batch:]
-        yield Split(split.images[chosen], split.labels[chosen])
+        if number >= done:
+            yield Split(split.images[chosen], split.labels[chosen])

@@ -1,12 +1,13 @@
 """Training steps, the optimiser, and evaluation."""
 
-from moebench.training.loop import Evaluation, Training, evaluate, evaluation_batch, train
+from moebench.training.loop import Evaluation, Progress, Training, evaluate, evaluation_batch, train
 from moebench.training.optimizer import Schedule
 from moebench.training.program import Program, TrainState, compiled, compiled_in_haste
 
 __all__ = [
     "Evaluation",
     "Program",
+    "Progress",
     "Schedule",
     "TrainState",
     "Training",

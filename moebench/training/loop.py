@@ -1,7 +1,7 @@
 """Training one seed, and evaluating what came out."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import jax
@@ -41,11 +41,34 @@ class Training:
         return steps, [float(self.losses[p].mean()) for p in parts], [float(self.accuracies[p].mean()) for p in parts]
 
 
-def train(step: jax.stages.Compiled, state: TrainState, batches: Iterable[Split]) -> Training:
-    """Take a step with each batch, until they end or the loss is no longer finite."""
-    began = time.perf_counter()
-    losses: list[float] = []
-    accuracies: list[float] = []
+@dataclass(frozen=True)
+class Progress:
+    """A training on its way: where it stands, and what it has seen of its losses."""
+
+    state: TrainState
+    losses: tuple[float, ...] = ()
+    """Of each step so far, in nats."""
+    accuracies: tuple[float, ...] = ()
+    wall_s: float = 0.0
+    """Seconds that it took to come here, those of earlier processes included."""
+
+
+def train(
+    step: Callable[..., tuple[TrainState, StepReport]],
+    start: Progress,
+    batches: Iterable[Split],
+    keep: Callable[[Progress], None] = lambda progress: None,
+) -> Training:
+    """Take a step with each batch, until they end or the loss is no longer finite.
+
+    Args:
+        step: a compiled training step.
+        start: the state before the first of the batches, and the losses that led to it.
+        batches: one for each step still to be taken.
+        keep: called with a healthy training whenever its losses have been looked at; its time does not count.
+    """
+    began = time.perf_counter() - start.wall_s
+    state, losses, accuracies = start.state, [*start.losses], [*start.accuracies]
     waiting: list[StepReport] = []
 
     def look() -> None:
@@ -61,6 +84,9 @@ def train(step: jax.stages.Compiled, state: TrainState, batches: Iterable[Split]
             look()
             if not np.isfinite(losses[-CHECK_EVERY:]).all():
                 break
+            looked = time.perf_counter()
+            keep(Progress(state, tuple(losses), tuple(accuracies), looked - began))
+            began += time.perf_counter() - looked
     look()
     bad = np.flatnonzero(~np.isfinite(losses))
     diverged = int(bad[0]) + 1 if len(bad) else None
@@ -95,7 +121,7 @@ def evaluation_batch(images: int, batch: int, group_images: int) -> int:
     return group_images * max(n for n in range(1, most + 1) if groups % n == 0)
 
 
-def evaluate(step: jax.stages.Compiled, state: TrainState, split: Split, batch: int) -> Evaluation:
+def evaluate(step: Callable[..., EvalReport], state: TrainState, split: Split, batch: int) -> Evaluation:
     """Every image of the split once.
 
     An incomplete last batch is filled with images from the beginning. They do not count in accuracy and loss; in
