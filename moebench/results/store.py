@@ -4,6 +4,7 @@
     results/SUITE/_cells/RUN_ID/*.parquet   finished cells of runs that are not sealed yet
     results/SUITE/_superseded/*.parquet     rows that a newer attempt has replaced; kept for good
     results/SUITE/_logs/RUN_ID/*.log        what the cells printed
+    results/SUITE/_checkpoints/CELL_ID/     what a cell needs that goes on after a kill; gone when its rows are there
     results/SUITE/_report/                  figures and the dashboard
 
 pandas and pyarrow skip names that begin with `_` or `.`. How the first three change is told in `sealing`.
@@ -58,6 +59,10 @@ class Store:
         """Where the output of one attempt at a cell is kept."""
         folder = _writable(self.folder / "_logs" / _file_name("run", run_id))
         return folder / f"{_file_name('cell', cell_id)}.{attempt}.log"
+
+    def checkpoint_folder(self, cell_id: str) -> Path:
+        """Where a cell that is killed finds what it had done, whichever run asks for it next."""
+        return self.folder / "_checkpoints" / _file_name("cell", cell_id)
 
     @property
     def report_folder(self) -> Path:

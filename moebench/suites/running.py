@@ -102,7 +102,11 @@ def _job(planned: PlannedCell, suite: str, store: Store, run_id: str, limits: Li
     log = store.log_file(run_id, planned.cell_id, planned.attempt)
     spec = log.with_suffix(".json")  # beside the log, so that a failed cell can be run again by hand
     asked = planned.cell.with_seeds(planned.seeds).spec.as_json()
-    content = {"spec": asked, "identity": _identity(planned, suite, run_id)}
+    content = {
+        "spec": asked,
+        "identity": _identity(planned, suite, run_id),
+        "checkpoints": str(store.checkpoint_folder(planned.cell_id)),
+    }
     spec.write_text(json.dumps(content, indent=1), encoding="utf-8")
     return Job(planned.cell_id, spec, store.cell_file(run_id, planned.cell_id, planned.attempt), log, limits)
 
