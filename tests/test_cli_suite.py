@@ -1,6 +1,7 @@
 """`moebench suite` and `moebench run`, with a cell program that needs no jax."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 
 from moebench.cli import main
+from moebench.results import RunStatus
 
 SUITE = """\
 name: small
@@ -221,6 +223,15 @@ def test_results_are_listed_checked_merged_and_exported(here: Here) -> None:
     assert "broken.parquet" in err
 
 
+def test_a_dead_driver_is_told_from_a_living_one(here: Here) -> None:
+    RunStatus("small", "r1", 4, ended={"ok": 1, "oom": 1}, pid_began=1.0).publish(here.folder / "results")
+    _, out, _ = here.call("results", "ls")
+    assert out.splitlines() == [
+        "small r1: 2 of 4 cells ended (1 ok, 1 oom); its driver is dead, the same command goes on",
+        "",
+    ]
+
+
 def test_lists(here: Here) -> None:
     _, out, _ = here.call("list", "suites")
     assert out.startswith("scaling-experts  Does quality keep rising")
@@ -257,6 +268,12 @@ def test_ctrl_c_keeps_what_is_finished(here: Here) -> None:
         assert driver.poll() is None, driver.communicate()[1]
         assert time.monotonic() < until
         time.sleep(0.05)
+    _, out, _ = here.call("results", "ls")  # from a second terminal
+    assert re.match(
+        r"small \S+: 5 of 6 cells ended \(5 ok\); running soft\[experts=8,behave=hang\] for [\d.]+ s; "
+        rf"about \d+ s left; process {driver.pid} on ",
+        out,
+    )
     driver.send_signal(signal.SIGINT)
     out, err = driver.communicate(timeout=30)
     assert driver.returncode == 130

@@ -7,13 +7,14 @@ import pandas as pd
 import pytest
 
 from moebench.errors import BadInput
-from moebench.results import Store, load
+from moebench.results import RunStatus, Store, load, statuses
 from moebench.specification import CellSpec
 from moebench.suites.executors import LocalExecutor
 from moebench.suites.grid import Cell
 from moebench.suites.limits import Limits
+from moebench.suites.pace import Pace
 from moebench.suites.planning import PlannedCell, plan_cells
-from moebench.suites.running import CellEnded, CellStarted, Pace, new_run_id, run_cells
+from moebench.suites.running import CellEnded, CellStarted, new_run_id, run_cells
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +127,12 @@ def test_an_interrupted_run_keeps_what_is_finished(executor: LocalExecutor, stor
             limits=Limits(60.0),
         )
         assert [type(next(events)) for _ in range(3)] == [CellStarted, CellEnded, CellStarted]
+        (status,) = statuses(tmp_path)
+        assert (status.total, status.ended, list(status.running)) == (2, {"ok": 1}, ["soft[behave=hang]"])
+        assert status.seconds_left is not None
+        assert status.is_alive(tmp_path)
         events.close()  # what Ctrl-C does, while the second cell hangs
+    assert list(statuses(tmp_path)) == []
     assert pd.read_parquet(tmp_path / "small")["router"].tolist() == ["dense"]
     assert [one.seeds for one in plan_cells(grid, executor, store)] == [(), (0,)]
 
@@ -137,10 +143,12 @@ def test_what_a_killed_driver_left_is_not_done_again_and_is_sealed(
     monkeypatch.setattr(Store, "seal", lambda *_: None)  # a driver that dies before it seals
     run(plan_cells([cell("dense")], executor, store), store, executor)
     monkeypatch.undo()
+    RunStatus("small", "dead", 5, pid_began=1.0).publish(tmp_path)
     planned = plan_cells([cell("dense"), cell()], executor, store)
     assert [one.why for one in planned] == ["done", "new"]
     run(planned, store, executor)
     assert len(pd.read_parquet(tmp_path / "small")) == 4
+    assert list(statuses(tmp_path)) == [], "what it told of itself is cleared away"
 
 
 def test_a_cell_that_cannot_be_built_is_refused_before_anything_runs(executor: LocalExecutor, store: Store) -> None:
@@ -153,7 +161,7 @@ def test_a_cell_that_cannot_be_built_is_refused_before_anything_runs(executor: L
 
 def test_time_left_is_the_mean_so_far_times_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr("moebench.suites.running.time.monotonic", lambda: now)
+    monkeypatch.setattr("moebench.suites.pace.time.monotonic", lambda: now)
     pace = Pace(total=4)
     pace.start()
     assert pace.seconds_left() is None

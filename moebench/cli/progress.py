@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from moebench.suites.running import CellEnded, CellStarted, Pace
+from moebench.suites.pace import Pace
+from moebench.suites.planning import FAILED
+from moebench.suites.running import CellEnded, CellStarted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -80,12 +82,14 @@ def _bar(console: "Console", pace: Pace, width: int) -> Iterator[Watch]:
     from rich.text import Text
 
     running: list[str] = []
+    failed: list[str] = []
 
     class Times(ProgressColumn):
-        """Time since the start and estimate of the time left."""
+        """How many failed, time since the start and estimate of the time left."""
 
         def render(self, task: Task) -> "Text":
-            return Text(f"{duration(task.elapsed or 0.0)}, {time_left(pace.seconds_left())}", style="dim")
+            times = f"{duration(task.elapsed or 0.0)}, {time_left(pace.seconds_left())}"
+            return Text(f"{len(failed)} failed, " if failed else "", style="red").append(times, style="dim default")
 
     class Running(ProgressColumn):
         """The cells that are running, cut where the terminal ends."""
@@ -104,6 +108,8 @@ def _bar(console: "Console", pace: Pace, width: int) -> Iterator[Watch]:
             else:
                 running.remove(label)
                 pace.end_one()
+                if event.status in FAILED:
+                    failed.append(label)
                 progress.console.print(_ended_line(event, width))
                 progress.advance(task)
 

@@ -1,12 +1,16 @@
 """The commands that look after results: `results ls|verify|seal|merge|export`."""
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from moebench.cli import options
+
+if TYPE_CHECKING:
+    from moebench.results import RunStatus
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -19,17 +23,39 @@ OneSuite = Annotated[str | None, typer.Option("--suite", metavar="NAME", help="O
 
 @app.command(epilog="Example: moebench results ls --results results")
 def ls(suite: OneSuite = None, results: options.Results = Path("results")) -> None:
-    """List the runs, with their rows by status; replaced rows are not counted."""
+    """List the runs: first those that are going on, then all with rows, by status; replaced rows are not counted."""
     from rich.table import Table
 
-    from moebench.results import runs
+    from moebench.results import Store, runs, statuses
 
+    console, told = options.console(), list(statuses(results, suite))
+    for status in told:
+        console.print(_now(status, results), markup=False, soft_wrap=True)
+    if told:
+        console.print()
+        if not any(store.cell_files() or store.sealed_files() for store in (Store(results, one.suite) for one in told)):
+            return  # no cell has ended yet, so there is nothing to list
     table = Table("suite", "run", "began (UTC)", "rows", "unsealed cells", box=None, pad_edge=False)
     for run in runs(results, suite):
         began = f"{run.began:%Y-%m-%d %H:%M:%S}" if run.began else "–"
         rows = ", ".join(f"{count} {status}" for status, count in run.statuses.items())
         table.add_row(run.suite, run.run_id, began, rows, str(run.unsealed))
-    options.console().print(table)
+    console.print(table)
+
+
+def _now(status: "RunStatus", results: Path) -> str:
+    """What a run is doing, or that its driver is dead, in a line."""
+    from moebench.cli.progress import duration, time_left
+
+    ended = ", ".join(f"{count} {name}" for name, count in status.ended.items())
+    line = f"{status.suite} {status.run_id}: {sum(status.ended.values())} of {status.total} cells ended"
+    line += f" ({ended})" if ended else ""
+    if not status.is_alive(results):
+        return f"{line}; its driver is dead, the same command goes on"
+    now = time.time()
+    running = ", ".join(f"{label} for {duration(max(0.0, now - began))}" for label, began in status.running.items())
+    left = None if status.seconds_left is None else max(0.0, status.seconds_left - (now - status.written))
+    return f"{line}; running {running or 'none'}; {time_left(left)}; process {status.pid} on {status.host}"
 
 
 @app.command(epilog="Example: moebench results verify")

@@ -15,6 +15,7 @@ from moebench.results.files import Problem, publishing, write_rows
 from moebench.results.keeping import Run, merge, runs, verify
 from moebench.results.loading import UnreadableFileWarning, chosen_suites, gather, load
 from moebench.results.schema import COLUMNS, SCHEMA, SCHEMA_VERSION, STATUSES, Column
+from moebench.results.status import RunStatus, statuses
 from moebench.results.store import Finished, Store, suite_names
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Finished",
     "Problem",
     "Run",
+    "RunStatus",
     "Store",
     "UnreadableFileWarning",
     "chosen_suites",
@@ -35,6 +37,7 @@ __all__ = [
     "merge",
     "publishing",
     "runs",
+    "statuses",
     "suite_names",
     "verify",
     "write_rows",

@@ -4,6 +4,7 @@
     results/SUITE/_cells/RUN_ID/*.parquet   finished cells of runs that are not sealed yet
     results/SUITE/_superseded/*.parquet     rows that a newer attempt has replaced; kept for good
     results/SUITE/_logs/RUN_ID/*.log        what the cells printed
+    results/SUITE/_running/RUN_ID.json      what a run is doing now, while it lasts
     results/SUITE/_checkpoints/CELL_ID/     what a cell needs that goes on after a kill; gone when its rows are there
     results/SUITE/_report/                  figures and the dashboard
 

@@ -2,7 +2,6 @@
 
 import json
 import secrets
-import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from moebench.results import SCHEMA, Store, write_rows
+from moebench.suites.announcing import announcing
 from moebench.suites.executors import Ended, Executor, Job, Started
 from moebench.suites.limits import Limits
 from moebench.suites.planning import PlannedCell
@@ -35,32 +35,6 @@ class CellEnded:
     """Mean over the seeds that ended well."""
 
 
-@dataclass
-class Pace:
-    """How long is left, from the cells that have ended so far."""
-
-    total: int
-    ended: int = 0
-    began: float = 0.0
-    last_end: float = 0.0
-
-    def start(self) -> None:
-        """Start the clock."""
-        self.began = time.monotonic()
-
-    def end_one(self) -> None:
-        """One more cell has ended."""
-        self.ended += 1
-        self.last_end = time.monotonic()
-
-    def seconds_left(self) -> float | None:
-        """Estimate; None before the first cell has ended."""
-        if not self.ended:
-            return None
-        whole = (self.last_end - self.began) / self.ended * self.total
-        return max(0.0, whole - (time.monotonic() - self.began))
-
-
 def new_run_id() -> str:
     """A name for a run that sorts by time and that no other driver takes."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
@@ -81,19 +55,24 @@ def run_cells(
     """
     by_id = {planned.cell_id: planned for planned in cells}
     began: dict[str, datetime] = {}
+    root = store.folder.parent
     jobs = [_job(planned, suite, store, run_id, limits) for planned in cells]
     try:
-        for event in executor.run(jobs):
-            planned = by_id[event.job.name]
-            if isinstance(event, Started):
-                began[planned.cell_id] = datetime.now(UTC)
-                yield CellStarted(planned)
-                continue
-            if event.status is not None:
-                identity = _identity(planned, suite, run_id) | {"started_at": began[planned.cell_id]}
-                rows = _failed_rows(planned, event, identity, executor.environment())
-                write_rows(rows, event.job.out)
-            yield _ended(planned, event)
+        with announcing(root, suite, run_id, len(jobs)) as announcement:
+            for event in executor.run(jobs):
+                planned = by_id[event.job.name]
+                if isinstance(event, Started):
+                    began[planned.cell_id] = datetime.now(UTC)
+                    announcement.started(planned.label)
+                    yield CellStarted(planned)
+                    continue
+                if event.status is not None:
+                    identity = _identity(planned, suite, run_id) | {"started_at": began[planned.cell_id]}
+                    rows = _failed_rows(planned, event, identity, executor.environment())
+                    write_rows(rows, event.job.out)
+                ended = _ended(planned, event)
+                announcement.ended(planned.label, ended.status)
+                yield ended
     finally:
         store.seal(run_id)
 

@@ -1,0 +1,30 @@
+"""How long a run will take, from the cells that have ended so far."""
+
+import time
+from dataclasses import dataclass
+
+
+@dataclass
+class Pace:
+    """The clock of a run of `total` cells."""
+
+    total: int
+    ended: int = 0
+    began: float = 0.0
+    last_end: float = 0.0
+
+    def start(self) -> None:
+        """Start the clock."""
+        self.began = time.monotonic()
+
+    def end_one(self) -> None:
+        """One more cell has ended."""
+        self.ended += 1
+        self.last_end = time.monotonic()
+
+    def seconds_left(self) -> float | None:
+        """Estimate; None before the first cell has ended."""
+        if not self.ended:
+            return None
+        whole = (self.last_end - self.began) / self.ended * self.total
+        return max(0.0, whole - (time.monotonic() - self.began))
