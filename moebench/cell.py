@@ -5,6 +5,7 @@ needs no JAX.
 """
 
 import json
+import math
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -27,7 +28,7 @@ from moebench.measuring import (
     compiler_flops,
     count_parameters,
     environment,
-    forward_flops,
+    operations,
     peak_bytes,
 )
 from moebench.resolving import ResolvedCell, dataset, resolve, resolve_cell
@@ -121,7 +122,8 @@ def run(spec: CellSpec, checkpoints: Checkpoints) -> Iterator[Row]:
             evaluation = evaluate(evaluating, training.state, images.test, batch)
             row |= {"accuracy": evaluation.accuracy, "eval_loss": evaluation.loss, "eval_wall_s": evaluation.wall_s}
             row |= health(evaluation.routing)
-            row["flops_padding"] = shared["flops_experts"] * (1 - row["slot_utilisation"])
+            if shared["flops_experts"] is not None:
+                row["flops_padding"] = shared["flops_experts"] * (1 - row["slot_utilisation"])
             say(f"seed {seed}: accuracy {evaluation.accuracy:.4f} after {training.wall_s:.1f} s")
         checkpoints.finish(seed, row)
     for seed in spec.seeds:
@@ -141,20 +143,27 @@ def schedule(spec: CellSpec) -> Schedule:
 
 def costs(cell: ResolvedCell, executables: Executables) -> Row:
     """The cost columns, apart from padding, which only an evaluation knows."""
-    parts = forward_flops(cell.model, cell.router)
+    program, batch = executables.program, cell.spec.batch
     parameters = count_parameters(cell.model, cell.router)
-    step = parts.train_step(cell.spec.batch)
-    inference = compiler_flops(executables.infer)
+    state, (images, labels) = program.abstract_state, program.abstract_batch(batch)
+    forward = operations(program.infer, state, images)
+    # Not three times the forward pass: no gradient is computed for the images, or for one-hot dispatch weights. The
+    # optimiser has no products.
+    step = operations(program.gradient, state, images, labels).total
+    compiler = compiler_flops(executables.infer)
+    flops = {
+        "flops_forward_per_image": forward.total / batch,
+        "flops_train_step": step,
+        "flops_train_total": step * cell.spec.steps,
+        "flops_router": forward.parts.router / batch,
+        "flops_dispatch_combine": forward.parts.dispatch_combine / batch,
+        "flops_experts": forward.parts.experts / batch,
+        "flops_forward_hlo": math.nan if compiler is None else compiler / batch,
+    }
     return {
         "params": parameters.total,
         "params_active": parameters.active,
-        "flops_forward_per_image": parts.total,
-        "flops_train_step": step,
-        "flops_train_total": step * cell.spec.steps,
-        "flops_router": parts.router,
-        "flops_dispatch_combine": parts.dispatch_combine,
-        "flops_experts": parts.experts,
-        "flops_forward_hlo": inference and inference / cell.spec.batch,
+        **{column: None if math.isnan(count) else count for column, count in flops.items()},
     }
 
 

@@ -4,18 +4,19 @@ Matrix products are counted and the weighting of gathered rows; element-wise wor
 is not, as in published counts.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass, fields
 
 import jax
 from flax import nnx
 
 from moebench.models import Experts, Vit, VitConfig
+from moebench.models.keys import rngs
 from moebench.routers import Router, slots_per_expert
 
 
 @dataclass(frozen=True)
 class Parts:
-    """FLOPs of a forward pass for one image, by part; NaN where a router states no closed form."""
+    """FLOPs by part of the model; NaN where a router states no closed form."""
 
     embed: float
     attention: float
@@ -31,12 +32,13 @@ class Parts:
 
     @property
     def total(self) -> float:
-        """The whole forward pass."""
-        return float(sum(asdict(self).values()))
+        """All parts together."""
+        return float(sum(astuple(self)))
 
-    def train_step(self, batch: int) -> float:
-        """One training step: each product forward, and backward for both its factors, but none for the images."""
-        return batch * (3 * self.total - self.embed)
+
+PARTS = tuple(field.name for field in fields(Parts))
+MOVING = "dispatch_combine"
+"""The part whose element-wise work counts as well: sums of gathered rows may be all that it does."""
 
 
 @dataclass(frozen=True)
@@ -61,20 +63,32 @@ def shapes(config: VitConfig, router: Router) -> Shapes:
 
 def forward_flops(config: VitConfig, router: Router) -> Parts:
     """Closed form of the forward pass for one image."""
-    size, tokens = config.preset.size, config.tokens
+    size, tokens, class_token = config.preset.size, config.tokens, config.preset.class_token
     layer, experts_layers = shapes(config, router), len(config.moe_blocks)
     routing = router.flops(layer.group_tokens, size.width)
     per_image = experts_layers / config.group_images
     mlp_row = 2 * 2 * size.width * size.mlp
+    rows = layer.total_slots if routing is None or routing.expert_rows is None else routing.expert_rows
     return Parts(
-        embed=2 * tokens * config.channels * config.preset.patch**2 * size.width,
+        embed=2 * (tokens - class_token) * config.channels * config.preset.patch**2 * size.width,
         attention=size.layers * 2 * (4 * tokens * size.width**2 + 2 * tokens**2 * size.width),
         mlp=(size.layers - experts_layers) * tokens * mlp_row,
         router=per_image * routing.router if routing else float("nan"),
         dispatch_combine=per_image * routing.dispatch_combine if routing else float("nan"),
-        experts=per_image * layer.total_slots * mlp_row,
-        head=2 * size.width * config.classes,
+        experts=per_image * rows * mlp_row,
+        head=2 * size.width * (config.classes + class_token * size.width),
     )
+
+
+def train_flops(config: VitConfig, router: Router) -> Parts:
+    """Closed form of a training step for one image: each product forward, and backward for both its factors.
+
+    The images are no parameter, so that the embedding is spared one of them.
+    """
+    forward = forward_flops(config, router)
+    routing = router.flops(shapes(config, router).group_tokens, config.preset.size.width)
+    times = {"embed": 2.0, MOVING: 1 + (routing.backward if routing else 2.0)}
+    return Parts(**{part: times.get(part, 3.0) * getattr(forward, part) for part in PARTS})
 
 
 def compiler_flops(program: jax.stages.Compiled) -> float | None:
@@ -97,7 +111,7 @@ def count_parameters(config: VitConfig, router: Router) -> Parameters:
 
     A token meets its top k experts; where tokens do not choose, as many experts as there are slots for a token.
     """
-    model = nnx.eval_shape(lambda: Vit(config, rngs=nnx.Rngs(0)))
+    model = nnx.eval_shape(lambda: Vit(config, rngs=rngs(0)))
     layer = shapes(config, router)
     met = router.options.get("top_k") or layer.total_slots / layer.group_tokens
     expert = sum(_size(module) for _, module in nnx.iter_graph(model) if isinstance(module, Experts)) / router.experts

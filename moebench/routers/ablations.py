@@ -51,7 +51,7 @@ class Uniform(Router):
 
     def flops(self, group_tokens: int, dim: int) -> RoutingFlops:
         pairs = group_tokens * self.experts * self.slots_per_expert
-        return RoutingFlops(router=0, dispatch_combine=2 * 2 * pairs * dim)
+        return RoutingFlops(router=0, dispatch_combine=2 * 2 * pairs * dim, backward=1.0)
 
 
 @register("identity")

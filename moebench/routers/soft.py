@@ -66,7 +66,9 @@ class Soft(Router):
 
     def flops(self, group_tokens: int, dim: int) -> RoutingFlops:
         pairs = group_tokens * self.experts * self.slots_per_expert
-        return RoutingFlops(router=2 * pairs * dim, dispatch_combine=2 * 2 * pairs * dim)
+        # Weights that are not learned have no gradient: one backward product less for each of the two.
+        backward = 1 + len(self.learned) / 2
+        return RoutingFlops(router=2 * pairs * dim, dispatch_combine=2 * 2 * pairs * dim, backward=backward)
 
 
 def l2_normalise(x: Float[Array, "*shape"], axis: int) -> Float[Array, "*shape"]:

@@ -127,9 +127,12 @@ class SparseRouter(Router):
         """The training step's routing; `expert_rows` of the ragged dispatch are those that can be filled at most."""
         slots = self.experts * self.slots(group_tokens, training=True)
         rows = min(slots, group_tokens * self.top_k) if self.dispatch == "ragged" else slots
-        # Gathered rows are weighted and summed; one-hot products touch every pair of token and slot, both ways.
-        moves = 2 * 2 * group_tokens * slots * dim if self.dispatch == "einsum" else 2 * rows * dim
-        return RoutingFlops(router=2 * group_tokens * dim * self.experts, dispatch_combine=moves, expert_rows=rows)
+        logits = 2 * group_tokens * dim * self.experts
+        if self.dispatch == "einsum":
+            # One-hot weights touch every pair of token and slot, both ways. Those of the dispatch are constants, so
+            # that of its two backward products one is not needed.
+            return RoutingFlops(logits, dispatch_combine=2 * 2 * group_tokens * slots * dim, backward=1.5)
+        return RoutingFlops(logits, dispatch_combine=2 * rows * dim, expert_rows=rows)  # weighted and summed
 
 
 def softmax(logits: Float[Array, "group token expert"]) -> Float[Array, "group token expert"]:

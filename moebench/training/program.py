@@ -12,6 +12,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from moebench.models import Vit, VitConfig
+from moebench.models.keys import rngs
 from moebench.routers import Router, Routing, RoutingCounts
 from moebench.training.optimizer import Schedule
 
@@ -56,14 +57,14 @@ class Program:
     def __init__(self, config: VitConfig, schedule: Schedule, batch: int) -> None:
         self.config, self.batch = config, batch
         self.optimizer = schedule.optimizer()
-        model = nnx.eval_shape(lambda: Vit(config, rngs=nnx.Rngs(0)))
-        self.graph, _, _ = split(model)
+        model = nnx.eval_shape(lambda: Vit(config, rngs=rngs(0)))
+        self.graph, self._parameters, self._variables = split(model)
         self.routers = [module for _, module in nnx.iter_graph(model) if isinstance(module, Router)]
 
     def init(self, seed: Int[Array, ""]) -> TrainState:
         """Fresh parameters and optimiser state, drawn from the seed."""
         key = jax.random.key(seed)
-        model = Vit(self.config, rngs=nnx.Rngs(jax.random.fold_in(key, 0)))
+        model = Vit(self.config, rngs=rngs(jax.random.fold_in(key, 0)))
         _, parameters, variables = split(model)
         return TrainState(
             parameters=parameters,
@@ -77,6 +78,15 @@ class Program:
         self, state: TrainState, images: Float[Array, "image height width channel"], labels: Int[Array, "image"]
     ) -> tuple[TrainState, StepReport]:
         """One step of gradient descent on cross-entropy plus the routers' weighted auxiliary losses."""
+        gradient, (report, variables) = self.gradient(state, images, labels)
+        updates, optimizer = self.optimizer.update(gradient, state.optimizer, state.parameters)
+        parameters = optax.apply_updates(state.parameters, updates)
+        return TrainState(parameters, variables, optimizer, state.step + 1, state.key), report
+
+    def gradient(
+        self, state: TrainState, images: Float[Array, "image height width channel"], labels: Int[Array, "image"]
+    ) -> tuple[Any, tuple[StepReport, Any]]:
+        """Of a step's objective by the parameters; beside it the step's report and the model's other state."""
 
         def objective(parameters: Any) -> tuple[Array, tuple[StepReport, Any]]:
             model = nnx.merge(self.graph, parameters, state.variables)
@@ -86,10 +96,8 @@ class Program:
             variables = split(model)[2]
             return loss + auxiliary_loss(self.routers, routings), (report, variables)
 
-        gradient, (report, variables) = jax.grad(objective, has_aux=True)(state.parameters)
-        updates, optimizer = self.optimizer.update(gradient, state.optimizer, state.parameters)
-        parameters = optax.apply_updates(state.parameters, updates)
-        return TrainState(parameters, variables, optimizer, state.step + 1, state.key), report
+        gradient: tuple[Any, tuple[StepReport, Any]] = jax.grad(objective, has_aux=True)(state.parameters)
+        return gradient
 
     def infer(
         self, state: TrainState, images: Float[Array, "image height width channel"]
@@ -116,8 +124,13 @@ class Program:
     @cached_property
     def abstract_state(self) -> TrainState:
         """Shapes and types of the state."""
-        state: TrainState = jax.eval_shape(self.init, jnp.zeros((), jnp.int32))
-        return state
+        return TrainState(
+            parameters=self._parameters,
+            variables=self._variables,
+            optimizer=jax.eval_shape(self.optimizer.init, self._parameters),
+            step=jax.eval_shape(lambda: jnp.zeros((), jnp.int32)),
+            key=jax.eval_shape(lambda: jax.random.key(0)),
+        )
 
     def abstract_batch(self, count: int) -> tuple[Any, Any]:
         """Shapes and types of so many images and their labels."""
