@@ -148,7 +148,7 @@ def compiled(function: Callable[..., Any], *arguments: Any, donate: tuple[int, .
 
 def compiled_in_haste(function: Callable[..., Any], *arguments: Any) -> jax.stages.Compiled:
     """The same for what runs once or twice, where optimising takes longer than it saves."""
-    return jax.jit(function).lower(*arguments).compile(compiler_options={"xla_backend_optimization_level": 0})
+    return jax.jit(function).lower(*arguments).compile(compiler_options={"xla_backend_optimization_level": "0"})
 
 
 def split(model: nnx.Module) -> tuple[Any, Any, Any]:
