@@ -6,6 +6,7 @@ needs no JAX.
 
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from moebench import data, results
 from moebench.checkpoints import Checkpoints
@@ -31,6 +33,7 @@ from moebench.measuring import (
     operations,
     peak_bytes,
 )
+from moebench.models import VitConfig
 from moebench.resolving import ResolvedCell, dataset, resolve, resolve_cell
 from moebench.routers import RoutingCounts
 from moebench.specification import CellSpec
@@ -40,10 +43,13 @@ from moebench.training import (
     Schedule,
     Training,
     TrainState,
+    WideProgram,
     compiled,
     compiled_in_haste,
     evaluate,
     evaluation_batch,
+    join_processes,
+    mesh,
     train,
 )
 
@@ -76,7 +82,7 @@ class Executables:
 
     def fresh(self, seed: int) -> TrainState:
         """The state before the first step."""
-        state: TrainState = self.init(jnp.asarray(seed, jnp.int32))
+        state: TrainState = self.init(np.asarray(seed, np.int32))
         return state
 
 
@@ -91,22 +97,26 @@ def run(spec: CellSpec, checkpoints: Checkpoints) -> Iterator[Row]:
     images = dataset(spec.data)
     say(f"{cell.label} on {spec.model}, {spec.data}: compiling")
     compiling = time.perf_counter()
-    executables = Executables.of(Program(cell.model, schedule(spec), spec.batch))
+    executables = Executables.of(program_for(cell.model, spec))
     program = executables.program
-    batch = evaluation_batch(len(images.test), spec.batch, cell.model.group_images)
-    weights = jax.eval_shape(lambda: jnp.zeros(batch))
-    evaluating = compiled(program.evaluate, program.abstract_state, *program.abstract_batch(batch), weights)
+    batch = evaluation_batch(len(images.test), spec.batch, cell.model.group_images * program.shards)
+    some_images, labels = program.abstract_batch(batch)
+    weights = jax.ShapeDtypeStruct(labels.shape, jnp.float32, sharding=labels.sharding)
+    evaluating = compiled(program.evaluate, program.abstract_state, some_images, labels, weights)
     compile_s = time.perf_counter() - compiling
     shared: Row = {
         "started_at": started_at,
         **cell.inputs,
         **environment(),
+        "device_count": math.prod(spec.mesh_shape),
         **costs(cell, executables),
         "compile_s": compile_s,
         "train_peak_bytes": peak_bytes(executables.train_step),
         "infer_peak_bytes": peak_bytes(executables.infer),
     }
-    if spec.timing_budget_s:
+    if spec.timing_budget_s and jax.process_count() > 1:
+        say("not timed: each of several processes would end its timing by its own clock, and wait for the others")
+    elif spec.timing_budget_s:
         say("timing beside the dense twin")
         shared |= timings(cell, executables, images.train)
     for seed in spec.seeds:
@@ -116,10 +126,10 @@ def run(spec: CellSpec, checkpoints: Checkpoints) -> Iterator[Row]:
         start = checkpoints.progress(seed, program.abstract_state) or Progress(executables.fresh(seed))
         say(f"seed {seed}: training {spec.steps} steps")
         order = data.batches(images.train, spec.batch, spec.steps, seed, done=len(start.losses))
-        training = train(executables.train_step, start, order, partial(checkpoints.offer, seed))
+        training = train(program.fed(executables.train_step), start, order, partial(checkpoints.offer, seed))
         row = quality(training)
         if training.diverged_step is None:
-            evaluation = evaluate(evaluating, training.state, images.test, batch)
+            evaluation = evaluate(program.fed(evaluating), training.state, images.test, batch)
             row |= {"accuracy": evaluation.accuracy, "eval_loss": evaluation.loss, "eval_wall_s": evaluation.wall_s}
             row |= health(evaluation.routing)
             if shared["flops_experts"] is not None:
@@ -128,6 +138,14 @@ def run(spec: CellSpec, checkpoints: Checkpoints) -> Iterator[Row]:
         checkpoints.finish(seed, row)
     for seed in spec.seeds:
         yield shared | checkpoints.rows[seed] | {"seed": seed, "cell_wall_s": time.perf_counter() - began}
+
+
+def program_for(model: VitConfig, spec: CellSpec) -> Program:
+    """The programs of a model as the specification trains it, on the devices that it asks for."""
+    devices = mesh(spec.mesh_shape)
+    if devices is None:
+        return Program(model, schedule(spec), spec.batch)
+    return WideProgram(model, schedule(spec), spec.batch, devices)
 
 
 def schedule(spec: CellSpec) -> Schedule:
@@ -158,7 +176,8 @@ def costs(cell: ResolvedCell, executables: Executables) -> Row:
         "flops_router": forward.parts.router / batch,
         "flops_dispatch_combine": forward.parts.dispatch_combine / batch,
         "flops_experts": forward.parts.experts / batch,
-        "flops_forward_hlo": math.nan if compiler is None else compiler / batch,
+        # The compiler counts what one device does.
+        "flops_forward_hlo": math.nan if compiler is None else compiler * math.prod(cell.spec.mesh_shape) / batch,
     }
     return {
         "params": parameters.total,
@@ -172,16 +191,15 @@ def timings(cell: ResolvedCell, executables: Executables, images: data.Split) ->
     began = time.perf_counter()
     batch = cell.spec.batch
     twin_model = replace(cell.model, router="dense", router_options={}, group_images=1)
-    twin = Executables.of(Program(twin_model, schedule(cell.spec), batch))
+    twin = Executables.of(program_for(twin_model, cell.spec))
     first = next(data.batches(images, batch, 1, 0))
-    on_device = jax.device_put((first.images, first.labels))
     training = compare(
-        {name: stepping(each, on_device) for name, each in (("cell", executables), ("dense", twin))},
+        {name: stepping(each, first) for name, each in (("cell", executables), ("dense", twin))},
         cell.spec.timing_budget_s,
         seed=0,
     )
     inference = compare(
-        {name: inferring(each, on_device) for name, each in (("cell", executables), ("dense", twin))},
+        {name: inferring(each, first) for name, each in (("cell", executables), ("dense", twin))},
         cell.spec.timing_budget_s,
         seed=1,
     )
@@ -195,22 +213,22 @@ def timings(cell: ResolvedCell, executables: Executables, images: data.Split) ->
     }
 
 
-def stepping(executables: Executables, batch: tuple[jax.Array, jax.Array]) -> Any:
+def stepping(executables: Executables, batch: data.Split) -> Any:
     """A call that takes one more training step with the same batch."""
-    state = executables.fresh(0)
+    state, on_device = executables.fresh(0), executables.program.placed(batch.images, batch.labels)
 
     def step() -> Any:
         nonlocal state
-        state, report = executables.train_step(state, *batch)
+        state, report = executables.train_step(state, *on_device)
         return report, state.step
 
     return step
 
 
-def inferring(executables: Executables, batch: tuple[jax.Array, jax.Array]) -> Any:
+def inferring(executables: Executables, batch: data.Split) -> Any:
     """A call that infers the batch."""
-    state = executables.fresh(0)
-    return lambda: executables.infer(state, batch[0])
+    state, on_device = executables.fresh(0), executables.program.placed(batch.images)
+    return lambda: executables.infer(state, *on_device)
 
 
 def columns(name: str, measured: Interval, factor: float = 1.0) -> Row:
@@ -270,6 +288,7 @@ def main(arguments: list[str]) -> int:
     # A driver names a folder that its next run finds again.
     folder = Path(asked.get("checkpoints") or out.with_name(f"_{out.stem}"))
     try:
+        join_processes(os.environ)
         spec = CellSpec.model_validate_json(json.dumps(asked["spec"]))
         owner = {key: identity[key] for key in ("cell_id", "fingerprint")}
         checkpoints = Checkpoints(folder, owner, spec.checkpoint_every_s, say)
@@ -277,8 +296,9 @@ def main(arguments: list[str]) -> int:
     except BadInput as mistake:
         print(mistake, file=sys.stderr)
         return 2
-    results.write_rows([identity | row for row in rows], out)
-    checkpoints.remove()
+    if jax.process_index() == 0:
+        results.write_rows([identity | row for row in rows], out)
+        checkpoints.remove()
     return 0
 
 

@@ -127,7 +127,33 @@ def resolve_cell(spec: CellSpec) -> ResolvedCell:
             f"{layer.total_slots} would.",
             key="total_slots",
         )
+    _check_mesh(spec, router.experts, group_images)
     return ResolvedCell(spec, model, router)
+
+
+def _check_mesh(spec: CellSpec, experts: int, group_images: int) -> None:
+    """Whether images, groups and experts can be split as the specification asks."""
+    data_shards, expert_shards = spec.mesh_shape
+    count = data_shards * expert_shards
+    if experts > 1 and experts % expert_shards:
+        raise BadInput(
+            f"devices={spec.devices} splits experts into {expert_shards} parts, which do not divide {experts} experts.",
+            key="devices",
+        )
+    # The dense twin has nothing to split but its images, and they go over all devices.
+    if spec.batch % count:
+        raise BadInput(
+            f"devices={spec.devices} are {count} devices, which do not divide a batch of {spec.batch}: use a batch "
+            f"that is a multiple of {count}.",
+            key="devices",
+        )
+    if experts > 1 and spec.batch // data_shards % group_images:
+        raise BadInput(
+            f"devices={spec.devices} splits a batch of {spec.batch} into parts of {spec.batch // data_shards} images, "
+            f"and groups of {group_images} would straddle them: use a batch that is a multiple of "
+            f"{data_shards * group_images}.",
+            key="devices",
+        )
 
 
 def _slot_options(spec: CellSpec, model: VitConfig, slots: int) -> dict[str, Scalar]:

@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from moebench.errors import BadInput
+
 Scalar = str | int | float | bool | None
 Precision = Literal["float32", "bfloat16"]
 
@@ -41,11 +43,30 @@ class CellSpec(BaseModel):
     """Seconds for timing each of training and inference; 0 leaves the cell untimed."""
     checkpoint_every_s: float = Field(60.0, ge=0)
     """Seconds of training between two checkpoints, from which a killed cell goes on; 0 keeps none."""
+    devices: str = "1x1"
+    """A mesh of devices, written DATAxEXPERT: each batch is split over the first number of them, the experts with their
+    slots over the second."""
 
     @classmethod
     def keys(cls) -> tuple[str, ...]:
         """The keys that a suite may set besides the router's own options."""
         return tuple(name for name in cls.model_fields if name not in ("options", "seeds"))
+
+    @property
+    def mesh_shape(self) -> tuple[int, int]:
+        """The two numbers of `devices`.
+
+        Raises:
+            BadInput: they are not two, or not positive.
+        """
+        data, by, expert = self.devices.partition("x")
+        if not (by and data.isdecimal() and expert.isdecimal() and int(data) and int(expert)):
+            raise BadInput(
+                f"devices '{self.devices}' is no mesh: write DATAxEXPERT, such as 2x4 for batches in 2 parts and "
+                "experts in 4.",
+                key="devices",
+            )
+        return int(data), int(expert)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, for a JSON file."""

@@ -8,6 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from moebench.errors import BadInput
+from moebench.models.layout import over_experts
 from moebench.routers import Router, Routing
 
 
@@ -25,8 +26,9 @@ class Experts(nnx.Module):
     def __call__(self, inputs: Float[Array, "expert row dim"]) -> Float[Array, "expert row dim"]:
         """Every expert its own rows."""
         kernel_in, bias_in, kernel_out, bias_out = self._weights()
-        hidden = jax.nn.gelu(inputs.astype(self.dtype) @ kernel_in + bias_in[:, None], approximate=True)
-        return hidden @ kernel_out + bias_out[:, None]
+        rows = over_experts(inputs.astype(self.dtype))
+        hidden = jax.nn.gelu(rows @ kernel_in + bias_in[:, None], approximate=True)
+        return over_experts(hidden @ kernel_out + bias_out[:, None])
 
     def ragged(self, inputs: Float[Array, "row dim"], sizes: Int[Array, "expert"]) -> Float[Array, "row dim"]:
         """Rows that stand one expert after the other; `sizes` says how many each expert has. What follows is zero."""

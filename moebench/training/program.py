@@ -140,6 +140,20 @@ class Program:
             jax.eval_shape(lambda: jnp.zeros(count, jnp.int32)),
         )
 
+    @property
+    def shards(self) -> int:
+        """Parts that a batch is split into."""
+        return 1
+
+    def placed(self, *arrays: Any) -> tuple[Any, ...]:
+        """Arrays over the images of a batch, from the host's memory to where the programs want them."""
+        placed: tuple[Any, ...] = jax.device_put(arrays)
+        return placed
+
+    def fed(self, step: jax.stages.Compiled) -> Callable[..., Any]:
+        """One of the compiled steps, for batches in the host's memory."""
+        return lambda state, *batch: step(state, *self.placed(*batch))
+
 
 def compiled(function: Callable[..., Any], *arguments: Any, donate: tuple[int, ...] = ()) -> jax.stages.Compiled:
     """The function compiled ahead for these shapes, so that nothing is traced when it is timed."""
