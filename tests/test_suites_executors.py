@@ -1,70 +1,29 @@
 """The local executor: every way in which a cell can end, and that nothing outlives it."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+from executor_jobs import alive, end, gone, job, printed_pids
 
 from moebench.errors import BadInput
 from moebench.suites import executors
-from moebench.suites.executors import Ended, ExecutorError, Job, LocalExecutor, Started, memory
+from moebench.suites.executors import Ended, ExecutorError, LocalExecutor, Started, memory
 from moebench.suites.executors.capped_log import HEAD_BYTES, TAIL_BYTES, CappedLog
+from moebench.suites.executors.errands import run_here
 from moebench.suites.limits import Limits
-
-SPEC = {"router": "soft", "options": {}, "model": "mu/2", "data": "digits", "steps": 1, "seeds": [0]}
-LIMITS = Limits(30.0)
-IDENTITY = {"suite": "s", "run_id": "r", "cell_id": "c", "attempt": 1, "fingerprint": "f"}
 
 
 @pytest.fixture(scope="module")
 def executor() -> Iterator[LocalExecutor]:
     with LocalExecutor(cell_program="fake_cell") as local:
         yield local
-
-
-def job(folder: Path, behave: str | None = None, limits: Limits = LIMITS, name: str = "cell") -> Job:
-    spec = folder / f"{name}.json"
-    asked = {**SPEC, "options": {"behave": behave} if behave else {}}
-    spec.write_text(json.dumps({"spec": asked, "identity": IDENTITY}))
-    return Job(name, spec, folder / f"{name}.parquet", folder / f"{name}.log", limits)
-
-
-def end(executor: LocalExecutor, one: Job) -> Ended:
-    started, ended = executor.run([one])
-    assert isinstance(started, Started)
-    assert isinstance(ended, Ended)
-    return ended
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    # A killed process whose parent has not waited for it yet counts as gone.
-    return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z" if Path("/proc").is_dir() else True
-
-
-def gone(pids: list[int], within_s: float = 5.0) -> bool:
-    until = time.monotonic() + within_s
-    while any(map(alive, pids)) and time.monotonic() < until:
-        time.sleep(0.02)
-    return not any(map(alive, pids))
-
-
-def printed_pids(log: Path, within_s: float = 10.0) -> list[int]:
-    until = time.monotonic() + within_s
-    while time.monotonic() < until:
-        if log.exists() and "\n" in (text := log.read_text()):
-            return [int(pid) for pid in text.split()[1:3]]
-        time.sleep(0.02)
-    raise AssertionError(f"nothing in {log}")
 
 
 def test_a_cell_leaves_its_rows_and_its_log(executor: LocalExecutor, tmp_path: Path) -> None:
@@ -195,11 +154,48 @@ def test_each_cell_gets_a_device_of_its_own(tmp_path: Path, monkeypatch: pytest.
     assert sorted(logs) == ["4", "7"]
 
 
-def test_an_executor_of_the_future_is_one_clear_sentence() -> None:
-    with pytest.raises(BadInput, match="'ray' is not part of this version; use --executor local"):
-        executors.create("ray")
+def test_an_unknown_executor_is_one_clear_sentence() -> None:
     with pytest.raises(BadInput, match="unknown executor 'locl': did you mean 'local'"):
         executors.create("locl")
+
+
+@pytest.mark.parametrize(("name", "module"), [("ray", "ray"), ("slurm", "submitit")])
+def test_a_missing_extra_is_one_clear_sentence(monkeypatch: pytest.MonkeyPatch, name: str, module: str) -> None:
+    monkeypatch.setitem(sys.modules, module, None)  # as if it were not installed
+    with pytest.raises(BadInput) as raised:
+        executors.create(name)
+    told = f"the executor '{name}' needs {module}, which is not installed: pip install 'moebench[{name}]'"
+    assert str(raised.value) == told
+
+
+def test_a_cell_on_a_machine_that_does_not_see_the_folders_comes_back_as_bytes(tmp_path: Path) -> None:
+    here = job(tmp_path)
+    spec = here.spec.read_bytes()
+    there = replace(here, spec=tmp_path / "not" / "seen.json")
+
+    delivery = run_here("fake_cell", there, spec)
+
+    assert not here.out.exists()
+    assert (delivery.status, delivery.reason) == (None, None)
+    assert delivery.receive(here) == Ended(here, delivery.seconds)
+    assert len(pq.read_table(here.out)) == 1
+    assert "wrote 1 rows" in here.log.read_text()
+
+
+def test_a_cell_on_a_machine_that_sees_the_folders_writes_there(tmp_path: Path) -> None:
+    one = job(tmp_path, "crash")
+    delivery = run_here("fake_cell", one, one.spec.read_bytes())
+    assert (delivery.status, delivery.reason) == ("crashed", "exit code 1: ValueError: planted crash")
+    assert (delivery.rows, delivery.log) == (None, None)
+    assert "planted crash" in one.log.read_text()
+    good = job(tmp_path)
+    delivery = run_here("fake_cell", good, good.spec.read_bytes())
+    written = good.out.read_bytes()
+    # The rows come along all the same, for a folder that shows them late; what is there is left alone.
+    assert delivery.rows == written
+    before = good.out.stat().st_mtime_ns
+    delivery.receive(good)
+    assert good.out.stat().st_mtime_ns == before
 
 
 def test_a_capped_log_says_what_it_left_out(tmp_path: Path) -> None:

@@ -146,8 +146,7 @@ def _run_cells(
     failed = [f"{cell.label} ({cell.failed} before)" for cell in cells if cell.failed]
     run_id = new_run_id()
     if not waiting:
-        if store.cell_files():  # a killed driver left them
-            store.seal(run_id)
+        store.seal(run_id)  # a driver that was killed may have left it to do
         return failed
     events = run_cells(waiting, suite=suite, store=store, run_id=run_id, executor=executor, limits=limits)
     ended = 0

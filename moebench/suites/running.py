@@ -84,7 +84,7 @@ def _job(planned: PlannedCell, suite: str, store: Store, run_id: str, limits: Li
     content = {
         "spec": asked,
         "identity": _identity(planned, suite, run_id),
-        "checkpoints": str(store.checkpoint_folder(planned.cell_id)),
+        "checkpoints": str(store.checkpoint_folder(planned.cell_id).absolute()),
     }
     spec.write_text(json.dumps(content, indent=1), encoding="utf-8")
     return Job(planned.cell_id, spec, store.cell_file(run_id, planned.cell_id, planned.attempt), log, limits)

@@ -6,18 +6,22 @@ from moebench.suites.executors.protocol import Ended, Executor, ExecutorError, J
 
 __all__ = ["Ended", "Executor", "ExecutorError", "Job", "LocalExecutor", "Started", "create"]
 
-_PLANNED = ("ray", "slurm")
-
 
 def create(name: str, jobs: int | None = None) -> Executor:
-    """The executor of that name.
+    """The executor of that name: local, ray or slurm.
 
-    Raises BadInput for a name that is unknown or that this version cannot run.
+    Raises BadInput for an unknown name, for fewer than one job, and where the package of an extra is missing.
     """
-    if name in _PLANNED:
-        raise BadInput(f"the executor '{name}' is not part of this version; use --executor local.")
-    if name != "local":
-        raise unknown("executor", name, ["local"])
     if jobs is not None and jobs < 1:
         raise BadInput(f"--jobs should be at least 1, not {jobs}.")
-    return LocalExecutor(jobs)
+    if name == "local":
+        return LocalExecutor(jobs)
+    if name == "ray":
+        from moebench.suites.executors.ray import RayExecutor
+
+        return RayExecutor(jobs)
+    if name == "slurm":
+        from moebench.suites.executors.slurm import SlurmExecutor
+
+        return SlurmExecutor(jobs)
+    raise unknown("executor", name, ["local", "ray", "slurm"])

@@ -43,6 +43,11 @@ def oom_kills_so_far() -> int:
     return 0
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says, for a row's reason."""
+    return _cut(next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__))
+
+
 def _tail(log: Path) -> list[str]:
     try:
         with log.open("rb") as file:

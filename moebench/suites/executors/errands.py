@@ -4,13 +4,15 @@ Results travel by files. A machine that sees the driver's files is told where to
 safe although the driver may have died; one that does not see them hands back the bytes.
 """
 
+import importlib
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from moebench.errors import BadInput
 from moebench.results import publishing
 from moebench.suites.executors.endings import explain, oom_kills_so_far
 from moebench.suites.executors.memory import limit_bytes, usable_bytes
@@ -64,17 +66,20 @@ def ask_here(cell_program: str, specs: Sequence[Mapping[str, Any]] | None) -> An
         return ask(workers, cell_program, specs)
 
 
-def run_here(cell_program: str, job: Job, spec: bytes) -> Delivery:
+def run_here(cell_program: str, job: Job, spec: bytes, side_by_side: int = 1) -> Delivery:
     """Run one cell on the machine where this is called, under the job's limits.
 
     `spec` is what the driver wrote to `job.spec`. If that very file is seen here, so are the driver's folders.
+    `side_by_side` cells share the memory of a machine, unless the limits say how much a cell may take.
     """
     with tempfile.TemporaryDirectory(prefix="moebench-") as folder:
         shared = _holds(job.spec, spec)
         files = (job.spec, job.out, job.log) if shared else tuple(Path(folder, name) for name in ("spec", "out", "log"))
         if not shared:
-            files[0].write_bytes(spec)
-        limits = (job.limits.time_limit_s, limit_bytes(job.limits))
+            asked = json.loads(spec)
+            asked.pop("checkpoints", None)  # a folder of the driver's machine
+            files[0].write_text(json.dumps(asked), encoding="utf-8")
+        limits = (job.limits.time_limit_s, limit_bytes(job.limits, side_by_side))
         task = Task(job.name, cell_program, [str(files[0]), str(files[1])], files[2], *limits)
         oom_kills = oom_kills_so_far()
         with Workers([cell_program]) as workers:
@@ -85,6 +90,21 @@ def run_here(cell_program: str, job: Job, spec: bytes) -> Delivery:
             status, reason = explain(end, task, oom_kills_so_far() - oom_kills)
         log = None if shared or not files[2].exists() else files[2].read_bytes()
         return Delivery(end.seconds, status, reason, files[1].read_bytes() if status is None else None, log)
+
+
+def absolute(job: Job) -> Job:
+    """The job with paths that mean the same in any process."""
+    return replace(job, spec=job.spec.absolute(), out=job.out.absolute(), log=job.log.absolute())
+
+
+def needed(module: str, extra: str) -> Any:
+    """A module that an executor needs; BadInput says how to install it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise BadInput(
+            f"the executor '{extra}' needs {module}, which is not installed: pip install 'moebench[{extra}]'"
+        ) from error
 
 
 def _holds(path: Path, content: bytes) -> bool:
