@@ -1,6 +1,7 @@
 """The page as a file: complete, closed to the network, small, and safe whatever the results hold."""
 
 import base64
+import gzip
 import hashlib
 import json
 import re
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from report_frames import suite_frame
 
 from moebench.errors import BadInput
-from moebench.reports import charts, dashboard, payload, style
+from moebench.reports import charts, dashboard, payload, published, style
 from moebench.reports.cells import Results
 
 QUESTION = "Does quality keep rising as experts are added?"
@@ -57,7 +58,7 @@ class Page(HTMLParser):
         raise AssertionError(f"no {tag} with {attributes}")
 
     def data(self) -> dict[str, Any]:
-        data: dict[str, Any] = json.loads(self.text_of("script", id="data"))
+        data: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(self.text_of("script", id="data"))))
         return data
 
 
@@ -126,10 +127,9 @@ def test_nothing_in_the_results_becomes_markup(page: str) -> None:
 
 @given(st.text(max_size=40))
 def test_any_text_survives_its_way_through_a_script_element(text: str) -> None:
-    carried = payload.as_script_text({"a": text})
-    assert "<" not in carried
-    assert carried.isascii()
-    assert json.loads(carried) == {"a": text}
+    carried = payload.packed({"a": text})
+    assert re.fullmatch(r"[A-Za-z0-9+/=]+", carried)
+    assert json.loads(gzip.decompress(base64.b64decode(carried))) == {"a": text}
 
 
 def test_numbers_keep_six_digits_unless_they_are_whole_and_what_is_missing_is_null() -> None:
@@ -189,6 +189,9 @@ def test_every_chart_is_drawn_by_vega_in_the_routers_colours(name: str) -> None:
         "y_low": 0.9,
         "y_high": 1.1,
         "strength": 1,
+        "low": 0.9,
+        "high": 1.1,
+        "source": "a paper",
         "line": "soft · 2",
         "from": 0,
         "to": 0.5,
@@ -198,7 +201,7 @@ def test_every_chart_is_drawn_by_vega_in_the_routers_colours(name: str) -> None:
         "flops": 3,
     }
     rows = [row, {**row, "x": 4, "y": 2, "router": HOSTILE[0], "label": HOSTILE[0]}]
-    sets = ("points", "front", "dense", "budget", "one")
+    sets = ("points", "front", "dense", "budget", "one", "published")
     sized = {**json.loads(text), "width": 400, "datasets": dict.fromkeys(sets, rows), "config": charts.CONFIG}
     svg = vl_convert.vegalite_to_svg(sized)
     assert "<script" not in svg
@@ -207,6 +210,34 @@ def test_every_chart_is_drawn_by_vega_in_the_routers_colours(name: str) -> None:
         assert style.of(HOSTILE[0]).color in svg
     if name == "parts":
         assert style.PARTS["router"] in svg
+
+
+def test_a_page_of_very_many_cells_carries_what_it_shows_and_says_what_it_leaves_out() -> None:
+    one = suite_frame(seeds=2)
+    many = pd.concat(
+        [one.assign(model=f"m{n}", cell_id=one["cell_id"] + str(n)) for n in range(payload.LARGE // 17 + 1)],
+        ignore_index=True,
+    )
+    data = Page(dashboard.build(many, "many")).data()
+    assert len(data["cells"]["accuracy"]) == 612
+    assert {"label", "train_step_s_ci_low", "flops_router", "standing"} <= set(data["cells"])
+    assert not {"cell_id", "config", "drift"} & set(data["cells"])
+    assert data["curves"] == data["load"] == data["slopes"] == data["fronts"] == {}
+    # What a chart or table offers is there.
+    offered = {each["column"] for use in ("costs", "qualities", "scaled", "table") for each in data["quantities"][use]}
+    assert offered <= set(data["cells"])
+    assert [note[:12] for note in data["notes"]] == ["Of 612 cells", "The probabil"]
+
+
+def test_what_papers_printed_is_there_with_its_source() -> None:
+    results = published.results()
+    # The points of Figure 6: 39 of Experts Choice, 40 of Soft MoE, 38 of Tokens Choice.
+    assert results["source"].value_counts().to_dict()["arXiv 2308.00951, Figure 6"] == 117
+    best = results.set_index("label").loc["Soft MoE H/14 128E, 2 M steps"]
+    assert best["source"] == "arXiv 2308.00951, Table 8"
+    assert (best["accuracy"], best["params"], best["flops_forward_per_image"]) == (0.842, 27.3e9, 284.6e9)
+    assert set(results["router"]) == {"dense", "soft", "experts-choice", "tokens-choice"}
+    assert results["label"].is_unique
 
 
 def test_a_page_without_one_good_cell_says_why() -> None:

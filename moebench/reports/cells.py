@@ -10,7 +10,7 @@ from moebench.errors import BadInput
 from moebench.reports import style
 from moebench.reports.labels import cell_labels
 from moebench.results import COLUMNS
-from moebench.statistics import mean_interval
+from moebench.statistics.batches import mean_intervals
 
 SETTING = ("suite", "model", "data", "device_kind")
 """Cells are compared with one another where these agree."""
@@ -57,13 +57,21 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     Raises:
         BadInput: the frame has no rows, or lacks a column that every report needs.
     """
-    table = prepared(frame)
-    groups = table.groupby(list(IDENTITY), sort=False, dropna=False)
-    cells = pd.DataFrame([_cell(group) for _, group in groups])
+    return _summarised(prepared(frame))
+
+
+def _summarised(table: pd.DataFrame) -> pd.DataFrame:
+    codes = table.groupby(list(IDENTITY), sort=False, dropna=False).ngroup().to_numpy()
+    cells = _one_row_each(table, codes)
     cells.insert(0, "label", cell_labels(cells))
-    seeds = [_by_seed(group) for _, group in groups]
-    cells = pd.concat([cells, _against_dense(cells, seeds)], axis=1)
-    cells["standing"] = _standings(cells, seeds)
+    seeds = _by_seed(table, codes)
+    settings = {"dense": _keys(cells, _TWIN), "best": _keys(cells, SETTING)}
+    dense = {setting: i for i, setting in enumerate(settings["dense"]) if cells["router"].iloc[i] == "dense"}
+    twins = np.array([dense.get(setting, -1) for setting in settings["dense"]])
+    gains = _differences(seeds, np.where(twins == np.arange(len(cells)), -1, twins))
+    for end, gain in zip(("", "_ci_low", "_ci_high"), gains, strict=True):
+        cells[f"accuracy_vs_dense{end}"] = gain
+    cells["standing"] = _standings(cells, seeds, settings["best"])
     rank = {router: place for place, router in enumerate(style.in_order(cells["router"].astype(str)))}
     order = cells.assign(_rank=cells["router"].map(rank)).sort_values(
         ["suite", "data", "device_kind", "model", "_rank", "experts", "label"], kind="stable"
@@ -83,7 +91,8 @@ class Results:
     @classmethod
     def of(cls, frame: pd.DataFrame) -> "Results":
         """Raises BadInput as `summarise`."""
-        return cls(prepared(frame), summarise(frame))
+        rows = prepared(frame)
+        return cls(rows, _summarised(rows))
 
     def __repr__(self) -> str:
         failed = int((self.cells["seeds"] == 0).sum())
@@ -96,23 +105,34 @@ class Results:
         return [keys[key] for key in _keys(rows, IDENTITY)]
 
 
-def _cell(group: pd.DataFrame) -> dict[str, object]:
-    good = group[group["status"] == "ok"]
-    # The last good row stands for the cell; a cell without one is shown with its failure.
-    shown = (good if len(good) else group).iloc[-1]
-    cell: dict[str, object] = {name: shown[name] for name in _SCALARS if name not in ("seed", *_NUMBERS)}
-    measured = good if len(good) else group
-    for name in _NUMBERS:
-        if name != "seed":
-            cell[name] = measured[name].mean()
+def _one_row_each(table: pd.DataFrame, codes: np.ndarray) -> pd.DataFrame:
+    """The cells, numbered by `codes` for each row of the table, before they are compared."""
+    count = int(codes.max()) + 1
+    good = (table["status"] == "ok").to_numpy()
+    seeds = np.bincount(codes[good], minlength=count)
+    failed = np.bincount(codes[~good], minlength=count)
+    # Good rows stand for a cell, the last of them for its inputs; a cell without one is shown with its failure.
+    shown = np.flatnonzero(good | (seeds[codes] == 0))
+    last = np.zeros(count, int)
+    np.maximum.at(last, codes[shown], shown)
+    cells = table.iloc[last][[name for name in _SCALARS if name not in _NUMBERS]].reset_index(drop=True)
+    numbers = [name for name in _NUMBERS if name != "seed"]
+    cells = pd.concat([cells, table.iloc[shown][numbers].groupby(codes[shown]).mean()], axis=1)
     for name in _OVER_SEEDS:
-        cell[name], cell[f"{name}_ci_low"], cell[f"{name}_ci_high"] = _mean(good[name])
-    failures = group[group["status"] != "ok"]
-    reasons = failures["status_reason"].dropna().astype(str)
-    cell["seeds"], cell["seeds_failed"] = len(good), len(failures)
-    cell["status_reason"] = "; ".join(dict.fromkeys(reasons)) or None
-    cell["timing_flags"] = sorted({str(flag) for flags in group["timing_flags"] for flag in listed(flags)})
-    return cell
+        bounds = _means(table.loc[good, name].to_numpy(float), codes[good], count)
+        for end, values in zip(("", "_ci_low", "_ci_high"), bounds, strict=True):
+            cells[f"{name}{end}"] = values
+    cells["seeds"], cells["seeds_failed"] = seeds, failed
+    reasons: list[dict[str, None]] = [{} for _ in range(count)]
+    for code, reason in zip(codes[~good], table.loc[~good, "status_reason"], strict=True):
+        if not pd.isna(reason):
+            reasons[code][str(reason)] = None
+    cells["status_reason"] = pd.Series(["; ".join(texts) or None for texts in reasons])
+    flags: list[set[str]] = [set() for _ in range(count)]
+    for code, found in zip(codes, table["timing_flags"], strict=True):
+        flags[code].update(map(str, listed(found)))
+    cells["timing_flags"] = [sorted(found) for found in flags]
+    return cells.copy()  # one block for each type, after so many single columns
 
 
 def listed(value: object) -> list[object]:
@@ -120,47 +140,44 @@ def listed(value: object) -> list[object]:
     return list(value) if isinstance(value, (list, tuple, np.ndarray)) else []
 
 
-def _by_seed(group: pd.DataFrame) -> "pd.Series[float]":
-    good = group[(group["status"] == "ok") & group["accuracy"].notna()]
-    return good.drop_duplicates("seed", keep="last").set_index("seed")["accuracy"]
+def _means(values: np.ndarray, codes: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and 95 % interval of each cell's known values; without an interval where there is one value only."""
+    known = ~np.isnan(values)
+    values, codes = values[known], codes[known]
+    values = values[np.argsort(codes, kind="stable")]
+    sizes = np.bincount(codes, minlength=count)
+    starts = np.cumsum(sizes) - sizes
+    found = np.full((3, count), np.nan)
+    for size in np.unique(sizes[sizes > 0]):
+        cells = np.flatnonzero(sizes == size)
+        found[:, cells] = mean_intervals(values[starts[cells, None] + np.arange(size)])
+    return found[0], found[1], found[2]
 
 
-def _mean(values: "pd.Series[float]") -> tuple[float, float, float]:
-    """Mean and 95 % interval; without an interval where there is one value only."""
-    known = values.dropna().to_numpy(float)
-    if len(known) == 0:
-        return np.nan, np.nan, np.nan
-    if len(known) == 1:
-        return float(known[0]), np.nan, np.nan
-    return mean_interval(known)
+def _by_seed(table: pd.DataFrame, codes: np.ndarray) -> pd.DataFrame:
+    """The accuracy of each cell and seed that ended well: `cell seed accuracy`."""
+    known = table.assign(cell=codes)[["cell", "seed", "accuracy"]]
+    good = known[(table["status"] == "ok") & known["accuracy"].notna()]
+    return good.drop_duplicates(["cell", "seed"], keep="last")
 
 
-def _against_dense(cells: pd.DataFrame, seeds: list["pd.Series[float]"]) -> pd.DataFrame:
-    """Mean difference in accuracy from the dense cell that has the same setting and schedule."""
-    names = ["accuracy_vs_dense", "accuracy_vs_dense_ci_low", "accuracy_vs_dense_ci_high"]
-    rows = []
-    settings = _keys(cells, _TWIN)
-    dense = {settings[i]: i for i in range(len(cells)) if cells["router"].iloc[i] == "dense"}
-    for i, setting in enumerate(settings):
-        twin = dense.get(setting)
-        rows.append((np.nan,) * 3 if twin in (None, i) else _mean(seeds[i] - seeds[twin]))
-    return pd.DataFrame(rows, columns=names, index=cells.index)
+def _differences(seeds: pd.DataFrame, others: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The mean difference in accuracy of each cell from another, seed by seed; none from cell −1."""
+    there = seeds.rename(columns={"cell": "other", "accuracy": "other_accuracy"})
+    pairs = seeds.assign(other=others[seeds["cell"]]).merge(there, on=["other", "seed"])
+    return _means((pairs["accuracy"] - pairs["other_accuracy"]).to_numpy(), pairs["cell"].to_numpy(), len(others))
 
 
-def _standings(cells: pd.DataFrame, seeds: list["pd.Series[float]"]) -> list[str | None]:
+def _standings(cells: pd.DataFrame, seeds: pd.DataFrame, settings: list[tuple[str, ...]]) -> list[str | None]:
     """Each cell beside the best of its setting: does the interval of their difference hold zero?"""
     accuracy = cells["accuracy"].tolist()
-    settings = _keys(cells, SETTING)
     best: dict[tuple[str, ...], int] = {}
     for i, setting in enumerate(settings):
         if not np.isnan(accuracy[i]) and (setting not in best or accuracy[i] > accuracy[best[setting]]):
             best[setting] = i
-    standings: list[str | None] = []
-    for i, setting in enumerate(settings):
-        _, low, high = _mean(seeds[best[setting]] - seeds[i]) if setting in best else (np.nan,) * 3
-        between = None if np.isnan(low) else "near" if low <= 0 <= high else "below"
-        standings.append("best" if best.get(setting) == i else between)
-    return standings
+    _, low, high = _differences(seeds, np.array([best.get(setting, -1) for setting in settings]))
+    between = [None if np.isnan(a) else "near" if a <= 0 <= b else "below" for a, b in zip(low, high, strict=True)]
+    return ["best" if best.get(setting) == i else between[i] for i, setting in enumerate(settings)]
 
 
 def _keys(cells: pd.DataFrame, columns: tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -134,6 +134,7 @@ def _pareto(looks: _Looks) -> Spec:
         )
         .add_params(brush),
         bare.mark_text(dx=9, dy=-9, fontSize=10, opacity=0.8).encode(text="name:N"),
+        *_published(looks, x, y),
     )
     return _specification(chart, looks.legend, height=380)
 
@@ -159,25 +160,43 @@ def _scaling(looks: _Looks) -> Spec:
             shape=looks.shape,
             tooltip=_tooltip(("label", "cell"), ("x_text", "@x.title"), ("y_text", "@y.title")),
         ),
+        *_published(looks, x, y),
     )
     return _specification(chart, looks.legend)
 
 
-def _curves(looks: _Looks) -> Spec:
-    """Training curves: a line for each cell, the more experts the stronger."""
+def _published(looks: _Looks, x: Any, y: Any) -> list[Any]:
+    """What papers printed, if the reader asks for it: hollow, dotted, and called so in every tooltip."""
     import altair as alt
 
-    chart = (
-        alt.Chart(alt.NamedData("points"))
-        .mark_line(strokeWidth=1.6)
-        .encode(
-            x=alt.X("x:Q", axis=alt.Axis(title="Step", format="~s", tickCount=6), scale=alt.Scale(nice=False)),
-            y=alt.Y("y:Q", axis=_axis("y"), scale=alt.Scale(zero=False)),
-            color=looks.color,
-            detail="label:N",
+    base = alt.Chart(alt.NamedData("published")).encode(x=x, y=y, color=looks.color)
+    lines = base.mark_line(strokeWidth=1.2, strokeDash=[2, 3], opacity=0.8).encode(detail="path:N")
+    marks = base.mark_point(size=45, strokeWidth=1.2, strokeDash=[2, 1.5], opacity=0.9).encode(
+        shape=looks.shape,
+        tooltip=_tooltip(
+            ("label", "published, not measured here"),
+            ("source", "source"),
+            ("x_text", "@x.title"),
+            ("y_text", "@y.title"),
+        ),
+    )
+    return [lines, marks]
+
+
+def _curves(looks: _Looks) -> Spec:
+    """Training curves: a line for each cell, the more experts the stronger, over the band of its seeds."""
+    import altair as alt
+
+    scale = alt.Scale(zero=False)
+    x = alt.X("x:Q", axis=alt.Axis(title="Step", format="~s", tickCount=6), scale=alt.Scale(nice=False))
+    base = alt.Chart(alt.NamedData("points")).encode(x=x, color=looks.color, detail="label:N")
+    chart = alt.layer(
+        base.mark_area(opacity=0.13).encode(y=alt.Y("low:Q", axis=_axis("y"), scale=scale), y2="high:Q"),
+        base.mark_line(strokeWidth=1.6).encode(
+            y=alt.Y("y:Q", axis=_axis("y"), scale=scale),
             opacity=alt.Opacity("strength:Q", scale=None, legend=None),
             tooltip=_tooltip(("label", "cell"), ("x", "step"), ("y_text", "@y.title")),
-        )
+        ),
     )
     return _specification(chart, looks.legend)
 

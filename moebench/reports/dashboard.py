@@ -13,13 +13,21 @@ from typing import Any
 
 import pandas as pd
 
-from moebench.reports import charts, contents, frames, payload, style
+from moebench.reports import charts, contents, frames, payload, published, style
 from moebench.reports.cells import Results
 from moebench.reports.quantities import Quantity, quantity
 from moebench.reports.summary import answer
 from moebench.reports.trend import trends
 
 _SCRIPTS = ("format.js", "store.js", "table.js", "charts.js", "filters.js", "page.js")
+
+
+_CURVES = [f"{name}{end}" for name in ("loss", "accuracy") for end in ("", "_low", "_high")]
+_OF_MANY = (
+    *("flops_forward_per_image", "train_step_s", "train_step_vs_dense", "infer_s_per_image", "params"),
+    *("train_peak_bytes", "dropped_tokens"),
+)
+"""What a page of very many cells says of each, beside its accuracy and loss."""
 
 
 def build(frame: pd.DataFrame, title: str, question: str | None = None) -> str:
@@ -36,10 +44,10 @@ def build(frame: pd.DataFrame, title: str, question: str | None = None) -> str:
     import vl_convert
 
     results = Results.of(frame)
-    data = payload.as_script_text(_data(results, title))
+    data = payload.packed(_data(results, title))
     # The bundle's names are global and clash with others, hence the function around it.
     library = f"(function(){{{vl_convert.javascript_bundle('window.vegaEmbed = vegaEmbed;')}}})();"
-    program = "(function(){'use strict';\n" + "\n".join(map(_part, _SCRIPTS)) + "})();"
+    program = "(async function(){'use strict';\n" + "\n".join(map(_part, _SCRIPTS)) + "})();"
     parts = {
         "policy": _policy(library, program),
         "title": html.escape(title),
@@ -58,30 +66,69 @@ def build(frame: pd.DataFrame, title: str, question: str | None = None) -> str:
 def _data(results: Results, title: str) -> dict[str, Any]:
     cells = results.cells
     routers = style.in_order(cells["router"].astype(str))
-    costs, qualities = contents.available(cells, payload.COSTS), contents.available(cells, payload.QUALITIES)
+    quantities = {
+        "costs": contents.available(cells, payload.COSTS),
+        "qualities": contents.available(cells, payload.QUALITIES),
+        "scaled": contents.available(cells, payload.SCALED),
+        "inputs": [quantity(name) for name in _varying(cells)],
+        "table": contents.available(cells, contents.TABLE),
+        "health": contents.available(cells, contents.HEALTH),
+        "timing": contents.available(cells, contents.TIMING),
+    }
     return {
         "title": title,
         "routers": {name: {"color": style.of(name).color, "shape": style.of(name).shape} for name in routers},
-        "cells": payload.columns(pd.concat([cells, payload.timing(results)], axis=1)),
-        "curves": payload.tidy(frames.curves, results, ["step", "loss", "accuracy"]),
-        "load": payload.tidy(frames.load, results, ["layer", "place", "load"]),
-        "fronts": payload.front_probabilities(results, costs, qualities),
-        "slopes": payload.columns(trends(results.rows)),
-        "quantities": {
-            "costs": [_described(each) for each in costs],
-            "qualities": [_described(each) for each in qualities],
-            "scaled": [_described(each) for each in contents.available(cells, payload.SCALED)],
-            "inputs": [_described(quantity(name)) for name in _varying(cells)],
-            "table": [_described(each) for each in contents.available(cells, contents.TABLE)],
-            "health": [_described(each) for each in contents.available(cells, contents.HEALTH)],
-            "timing": [_described(each) for each in contents.available(cells, contents.TIMING)],
-        },
+        **(_many(cells, quantities) if len(cells) > payload.LARGE else _few(results)),
+        "fronts": payload.front_probabilities(results, quantities["costs"], quantities["qualities"]),
+        "quantities": {use: [_described(each) for each in found] for use, found in quantities.items()},
+        "published": payload.columns(published.results()),
         "time": frames.time_column(results),
         "parts": list(style.PARTS),
         "environment": payload.columns(contents.environments(results.rows)),
         "specifications": charts.specifications(routers),
         "config": charts.CONFIG,
+        "notes": _notes(len(cells)),
     }
+
+
+def _few(results: Results) -> dict[str, Any]:
+    """Everything about the cells."""
+    return {
+        "cells": payload.columns(pd.concat([results.cells, payload.timing(results)], axis=1)),
+        "curves": payload.tidy(frames.curves, results, ["step", *_CURVES]),
+        "load": payload.tidy(frames.load, results, ["layer", "place", "load"]),
+        "slopes": payload.columns(trends(results.rows)),
+    }
+
+
+def _many(cells: pd.DataFrame, quantities: dict[str, list[Quantity]]) -> dict[str, Any]:
+    """Of so many cells that everything about them would make no page for mail, what the charts and tables need."""
+    for name in ("health", "timing"):
+        quantities[name] = [each for each in quantities[name] if each.column in _OF_MANY]
+    for name in ("costs", "scaled"):
+        quantities[name] = [each for each in quantities[name] if each.column in (*_OF_MANY, *payload.QUALITIES)]
+    shown = [each for found in quantities.values() for each in found]
+    return {
+        "cells": payload.columns(payload.shown_only(cells, shown), payload.DIGITS_DRAWN),
+        "curves": {},
+        "load": {},
+        "slopes": {},
+    }
+
+
+def _notes(cells: int) -> list[str]:
+    """What this page leaves out because it has to show so many cells."""
+    notes = []
+    if cells > payload.LARGE:
+        notes.append(
+            f"Of {cells:,} cells this page leaves out training curves, expert loads, slopes, drifts and all columns"
+            f" that it does not show, and keeps {payload.DIGITS_DRAWN} digits; the result files have them all."
+        )
+    if cells > payload.MOST_COMPETING:
+        notes.append(
+            "The probability of being on a Pareto front is not worked out for so many cells; marks on it are full."
+        )
+    return notes
 
 
 def _described(of: Quantity) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The results as the page carries them: once, by columns, with no more digits than anybody reads."""
 
+import base64
+import gzip
 import json
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
@@ -16,6 +18,10 @@ from moebench.reports.quantities import Quantity
 DIGITS = 6
 DIGITS_DRAWN = 4
 """Of numbers that are many and only drawn."""
+LARGE = 600
+"""Cells beyond which the page carries no curves, loads and drifts, and only the columns that it shows."""
+MOST_COMPETING = 120
+"""Cells beyond which no probability of being on a front is worked out: each pair of axes would take seconds."""
 COSTS = (
     *("flops_forward_per_image", "flops_train_total", "train_step_s", "train_step_vs_dense"),
     *(
@@ -34,6 +40,11 @@ SCALED = (
     *(*QUALITIES, "train_step_s", "train_step_vs_dense", "infer_s_per_image", "flops_forward_per_image", "params"),
     *("dropped_tokens", "router_entropy", "load_cv", "max_violation", "dead_experts", "slot_utilisation"),
 )
+_TOLD_APART = (
+    *("label", "suite", "router", "model", "data", "device_kind", "status", "status_reason", "standing"),
+    *("seeds", "seeds_failed", "timing_flags", "accuracy_vs_dense", "accuracy_vs_dense_ci_low"),
+    *("accuracy_vs_dense_ci_high", "flops_experts", "flops_padding", "flops_router", "flops_dispatch_combine"),
+)
 INPUTS = ("experts", "slots_per_expert", "total_slots", "top_k", "capacity_factor")
 
 Columns = dict[str, Any]
@@ -50,7 +61,7 @@ def columns(frame: pd.DataFrame, digits: int = DIGITS) -> Columns:
         values = frame[name]
         if values.isna().all():
             continue
-        if values.map(lambda value: isinstance(value, (list, tuple))).any():
+        if values.dtype == object and values.map(lambda value: isinstance(value, (list, tuple))).any():
             out[str(name)] = [", ".join(map(str, listed(value))) for value in values]
         elif pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
             out[str(name)] = [_short(float(value), digits) for value in values]
@@ -81,8 +92,10 @@ def timing(results: Results) -> pd.DataFrame:
 
 
 def front_probabilities(results: Results, costs: Sequence[Quantity], qualities: Sequence[Quantity]) -> Columns:
-    """For each pair of axes `COST QUALITY` the probability of each cell to lie on the Pareto front."""
+    """For each pair of axes `COST QUALITY` the probability of each cell to lie on the Pareto front, if they are few."""
     out: Columns = {}
+    if len(results.cells) > MOST_COMPETING:
+        return out
     for cost in costs:
         for quality in qualities:
             try:
@@ -102,11 +115,17 @@ def tidy(make: Callable[[Results], pd.DataFrame], results: Results, names: Seque
         return {}
 
 
-def as_script_text(data: Mapping[str, Any]) -> str:
-    """JSON that can stand inside a script element whatever it holds."""
-    text = json.dumps(data, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
-    # Only "<" can end or open anything there, and JSON has an escape for it.
-    return text.replace("<", "\\u003c")
+def shown_only(cells: pd.DataFrame, shown: Sequence[Quantity]) -> pd.DataFrame:
+    """Of the columns of the cells those of these quantities, with bounds, and those by which cells are told apart."""
+    names = [f"{of.column}{end}" for of in shown for end in ("", "_ci_low", "_ci_high")]
+    return cells[[name for name in cells.columns if name in {*_TOLD_APART, *INPUTS, *names}]]
+
+
+def packed(data: Mapping[str, Any]) -> str:
+    """JSON, compressed and in base64, which can stand inside a script element whatever it holds."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    # Without a date the same results make the same page.
+    return base64.b64encode(gzip.compress(text.encode(), compresslevel=7, mtime=0)).decode()
 
 
 def _short(value: float, digits: int) -> float | int | None:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["answer", "headline", "render_table", "summarise"]
 
 Cell = dict[Hashable, Any]
+_ANSWERING = (
+    *(*SETTING, "label", "router", "status", "seeds", "seeds_failed", "standing"),
+    *(f"{name}{end}" for name in ("accuracy", "accuracy_vs_dense") for end in ("", "_ci_low", "_ci_high")),
+)
 _MARKS = {"best": "●", "near": "○"}
 
 
@@ -37,7 +41,7 @@ def headline(frame: pd.DataFrame, question: str | None = None) -> str:
 
 def answer(results: Results, question: str | None = None) -> str:
     """The `headline` of results that are summarised already."""
-    cells: list[Cell] = results.cells.to_dict("records")
+    cells: list[Cell] = results.cells[list(_ANSWERING)].to_dict("records")
     good = [cell for cell in cells if not isnan(cell["accuracy"])]
     if not good:
         return f"No answer: none of {_count(len(cells), 'cell')} ended well ({_states(cells)})."

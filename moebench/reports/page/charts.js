@@ -63,6 +63,7 @@ async function drawNow(figure, name, slot, state, part) {
     Object.assign(state, { view, key });
     if (specification.params) part.listen?.(view);
   }
+  figure.querySelector(".note").textContent = part.note || "";
   if (figure.querySelector("details[open]")) showRows(figure, slot);
 }
 
@@ -74,12 +75,32 @@ function tools(figure, name, slot) {
     // Alone, a file has no page to take its colour from.
     download(`${data.title}-${slot}.svg`.replace(/[^\w.-]+/g, "_"), "image/svg+xml", svg.replaceAll("currentColor", "#1b1e24"));
   } }, "Download as SVG");
-  return element("div", { class: "tools" }, details, save);
+  return element("div", { class: "tools" }, details, save, element("p", { class: "note" }));
 }
 
 function showRows(figure, slot) {
   const { rows, columns } = drawn[slot];
   table(figure.querySelector(".table"), "Numbers of this chart", columns, rows, slot);
+}
+
+// As many as a browser draws at once without making its reader wait.
+const MOST_POINTS = 600;
+const MOST_LINES = 60;
+
+// The rows of as many keys as can be drawn, evenly chosen, and what to say of the others.
+function few(rows, most, key) {
+  const keys = [...new Set(rows.map(key))];
+  if (keys.length <= most) return { rows, note: "" };
+  const kept = new Set(Array.from({ length: most }, (_, i) => keys[Math.floor((i * keys.length) / most)]));
+  return { rows: rows.filter((row) => kept.has(key(row))), note: `Drawn: ${most} of ${keys.length}, evenly chosen. Filters bring the others; the numbers of this chart hold all.` };
+}
+
+// What papers printed of these quantities, if the reader asks for it.
+function publishedOf(x, y) {
+  if (choice.published !== "1") return [];
+  const known = rowsOf(data.published).filter((row) => !missing(row[x.column]) && !missing(row[y.column]) && row.router in data.routers && lets("router", row));
+  return known.map((row) => ({ label: row.label, router: row.router, source: row.source, path: row.path ?? row.label, x: row[x.column], y: row[y.column],
+    x_text: written(row[x.column], x.kind), y_text: written(row[y.column], y.kind) }));
 }
 
 const setting = (cell) => ["suite", "model", "data", "device_kind"].map((key) => cell[key]).join("\n");
@@ -93,7 +114,7 @@ function wide(rows, axis) {
 // The rows of one quantity over another, with everything that marks and tooltips need.
 function pointsOf(list, x, y) {
   return list.filter((cell) => !missing(cell[x.column]) && !missing(cell[y.column])).map((cell) => ({
-    cell: cell.index, label: cell.label, router: cell.router, experts: cell.experts, path: cell.router + "\n" + setting(cell),
+    cell: cell.index, label: cell.label, router: cell.router, experts: cell.experts, path: cell.router + "\n" + setting(cell), setting: setting(cell),
     group: FRONT.map((key) => cell[key]).join("\n"),
     x: cell[x.column], x_low: possible(cell[x.column + "_ci_low"], x.kind), x_high: possible(cell[x.column + "_ci_high"], x.kind),
     y: cell[y.column], y_low: possible(cell[y.column + "_ci_low"], y.kind), y_high: possible(cell[y.column + "_ci_high"], y.kind),
@@ -128,10 +149,14 @@ function drawPareto(figure) {
     row.name = row.experts > 1 ? String(row.experts) : "";
   }
   const limit = showBudget(rows, x, y);
+  const others = few(rows.filter((row) => !row.front), Math.max(MOST_POINTS - front.length, 0), (row) => row.cell);
+  const published = publishedOf(x, y);
+  showPublished(published, x, y);
   draw(figure, "pareto", {
-    sets: { points: rows, front: front.map((row) => ({ ...row })), budget: limit === null ? [] : [{ x: limit }] },
+    sets: { points: others.note ? [...others.rows, ...front] : rows, front: front.map((row) => ({ ...row })), budget: limit === null ? [] : [{ x: limit }], published },
+    note: others.note && `${others.note} Every cell on the front is drawn.`,
     replace: { ...tokens("x", x), ...tokens("y", y) },
-    logarithmic: wide(rows, "x"),
+    logarithmic: wide([...rows, ...published], "x"),
     description: `${y.title} over ${x.title} for ${rows.length} cells. On the Pareto front: ${front.map((row) => row.label).join(", ")}.`,
     table: { rows, columns: [labelColumn(), shownColumn(x.title, "x"), shownColumn(y.title, "y"),
       { title: "On the front", value: (row) => row.fill, show: (row) => row.chance }] },
@@ -140,6 +165,16 @@ function drawPareto(figure) {
       drawPareto.timer = setTimeout(() => pick(box), 60);
     }),
   });
+}
+
+// Says what the switch has brought, because axes may hold nothing that was published.
+function showPublished(published, x, y) {
+  const box = document.getElementById("published");
+  box.checked = choice.published === "1";
+  const found = published.length ? `${published.length} published results, not measured here` : `No paper printed ${y.title.toLowerCase()} over ${x.title.toLowerCase()}`;
+  document.getElementById("publications").value = box.checked
+    ? `${found}: dotted marks, ImageNet 10-shot accuracy of models trained on JFT-4B (arXiv 2308.00951). Other data and other devices: compare shapes, not heights.`
+    : "";
 }
 
 const shownColumn = (title, key) => ({ title, value: (row) => row[key], show: (row) => row[key + "_text"] });
@@ -179,13 +214,16 @@ function drawScaling(figure) {
   const y = find(data.quantities.scaled, choice["scaling-y" + slot] || { 1: "accuracy", 2: data.time }[slot]);
   if (!x || !y) return draw(figure, "scaling", { sets: { points: [] }, table: { rows: [], columns: [] } });
   const all = pointsOf(visible(), x, y);
-  const rows = all.filter((row) => row.router !== "dense" && row.x > 0);
+  const { rows, note } = few(all.filter((row) => row.router !== "dense" && row.x > 0), MOST_POINTS / 4, (row) => row.path);
+  const settings = new Set(rows.map((row) => row.setting));
   const routers = [...new Set(rows.map((row) => row.router))];
-  const values = [...new Set(rows.map((row) => row.x))].sort((a, b) => a - b);
+  const published = publishedOf(x, y);
+  const values = [...new Set([...rows, ...published].map((row) => row.x))].sort((a, b) => a - b);
   // Side by side, so that one interval does not hide another.
   for (const row of rows) row.x *= 2 ** (0.05 * (routers.indexOf(row.router) - (routers.length - 1) / 2));
   draw(figure, "scaling", {
-    sets: { points: rows, dense: all.filter((row) => row.router === "dense") },
+    sets: { points: rows, dense: all.filter((row) => row.router === "dense" && (!note || settings.has(row.setting))), published },
+    note: note && note.replace(",", " lines,"),
     replace: { ...tokens("x", x), ...tokens("y", y), "@x.values": JSON.stringify(values) },
     description: `${y.title} over ${x.title.toLowerCase()}, a line for each of: ${routers.join(", ")}.`,
     table: { rows: all, columns: [labelColumn(), shownColumn(x.title, "x"), shownColumn(y.title, "y")] },
@@ -197,18 +235,20 @@ function drawCurves(figure) {
   const quantity = { loss: { title: "Training loss (nats)", kind: "number" }, accuracy: { title: "Training accuracy", kind: "share" } }[measure];
   const shown = new Set(visible().map((cell) => cell.index));
   const most = Math.log2(1 + Math.max(...cells.map((cell) => cell.experts || 1)));
-  const rows = rowsOf(data.curves).filter((row) => shown.has(row.cell) && !missing(row[measure])).map((row) => {
+  const all = rowsOf(data.curves).filter((row) => shown.has(row.cell) && !missing(row[measure])).map((row) => {
     const cell = cells[row.cell];
     const strength = 0.3 + (0.7 * Math.log2(1 + (cell.experts || 1))) / most;
     return { label: cell.label, router: cell.router, strength: cell.router === "dense" ? 1 : strength, x: row.step, x_text: String(row.step),
-      y: row[measure], y_text: written(row[measure], quantity.kind) };
+      y: row[measure], low: row[measure + "_low"], high: row[measure + "_high"], y_text: written(row[measure], quantity.kind) };
   });
+  const { rows, note } = few(all, MOST_LINES, (row) => row.label);
   draw(figure, "curves", {
     sets: { points: rows },
+    note,
     replace: tokens("y", quantity),
     logarithmic: measure === "loss" ? wide(rows, "y") : {},
     description: `${quantity.title} over training steps for ${shown.size} cells.`,
-    table: { rows, columns: [labelColumn(), shownColumn("Step", "x"), shownColumn(quantity.title, "y")] },
+    table: { rows: all, columns: [labelColumn(), shownColumn("Step", "x"), shownColumn(quantity.title, "y")] },
   });
 }
 
@@ -217,43 +257,49 @@ function drawLoad(figure) {
   const all = rowsOf(data.load).filter((row) => shown.has(row.cell)).map((row) => ({ ...row, line: `${cells[row.cell].label} · ${row.layer}` }));
   const places = {};
   for (const row of all) places[row.line] = Math.max(places[row.line] || 0, row.place);
-  const rows = all.map((row) => ({ ...row, label: cells[row.cell].label, from: (row.place - 1) / places[row.line], to: row.place / places[row.line],
+  const whole = all.map((row) => ({ ...row, label: cells[row.cell].label, from: (row.place - 1) / places[row.line], to: row.place / places[row.line],
     load_text: written(row.load, "number") }));
+  const { rows, note } = few(whole, MOST_LINES, (row) => row.cell);
   draw(figure, "load", {
     sets: { points: rows },
-    height: 13 * Object.keys(places).length,
+    note,
+    height: 13 * new Set(rows.map((row) => row.line)).size,
     description: `Load of every expert relative to an even share, for ${Object.keys(places).length} blocks of ${shown.size} cells.`,
-    table: { rows, columns: [labelColumn(), { title: "Block", value: (row) => row.layer, show: (row) => String(row.layer) },
+    table: { rows: whole, columns: [labelColumn(), { title: "Block", value: (row) => row.layer, show: (row) => String(row.layer) },
       { title: "Place", value: (row) => row.place, show: (row) => String(row.place) }, shownColumn("Load / even share", "load")] },
   });
 }
 
 function drawParts(figure) {
-  const rows = visible().filter((cell) => !missing(cell.flops_forward_per_image)).flatMap((cell) => {
+  const all = visible().filter((cell) => !missing(cell.flops_forward_per_image)).flatMap((cell) => {
     const [experts, padding, router, moving] = ["flops_experts", "flops_padding", "flops_router", "flops_dispatch_combine"].map((key) => cell[key] || 0);
     const total = cell.flops_forward_per_image;
     return [total - experts - router - moving, experts - padding, padding, router, moving].map((flops, order) => ({
       index: cell.index, label: cell.label, part: data.parts[order], order, flops, flops_text: written(flops, "FLOPs"), share: written(flops / total, "share"),
     })).filter((row) => row.flops > 0);
   });
+  const { rows, note } = few(all, MOST_LINES, (row) => row.index);
   draw(figure, "parts", {
     sets: { points: rows },
+    note,
     height: 18 * new Set(rows.map((row) => row.label)).size,
     replace: tokens("x", { title: "Forward FLOPs per image", kind: "FLOPs" }),
     description: "Forward FLOPs of one image by part, a bar for each cell.",
-    table: { rows, columns: [labelColumn(), textColumn("part", "Part"), shownColumn("FLOPs", "flops"), textColumn("share", "Share")] },
+    table: { rows: all, columns: [labelColumn(), textColumn("part", "Part"), shownColumn("FLOPs", "flops"), textColumn("share", "Share")] },
   });
 }
 
 function drawSpeed(figure) {
   const ratios = data.quantities.timing.filter((quantity) => quantity.kind === "ratio");
   const x = find(ratios, choice["speed-x"]);
-  const rows = x ? pointsOf(visible(), x, x) : [];
+  const all = x ? pointsOf(visible(), x, x) : [];
+  const { rows, note } = few(all, MOST_LINES, (row) => row.cell);
   draw(figure, "speed", {
     sets: { points: rows, one: [{ x: 1 }] },
+    note,
     height: 18 * rows.length,
     replace: x ? tokens("x", x) : {},
-    description: `${x?.title} for ${rows.length} cells; 1 is the dense twin.`,
-    table: { rows, columns: [labelColumn(), shownColumn(x?.title, "x")] },
+    description: `${x?.title} for ${all.length} cells; 1 is the dense twin.`,
+    table: { rows: all, columns: [labelColumn(), shownColumn(x?.title, "x")] },
   });
 }

@@ -113,6 +113,10 @@ document.getElementById("budget").oninput = (event) => {
   remember();
   drawPareto(document.querySelector("[data-chart=pareto]"));
 };
+document.getElementById("published").onchange = (event) => {
+  choice.published = event.target.checked ? "1" : undefined;
+  changed("choice");
+};
 for (const link of document.querySelectorAll("a[href^='#']")) {
   link.onclick = (event) => {
     // The address holds the choices, so going to a section must not touch it.
@@ -131,10 +135,13 @@ function start() {
   show("start");
 }
 
+document.querySelector(".facts").after(...data.notes.map((note) => element("p", { class: "note" }, note)));
 listeners.push(show);
 recall();
 drawFilters(document.querySelector(".groups"));
 if (matchMedia("(max-width: 40rem)").matches) document.getElementById("filters").open = false;
 start();
-// For tests and for the curious: what is drawn, and when all of it is.
-window.moebench = { drawn, visible, writtenInterval, ready: () => Promise.all(Object.values(drawn).map((state) => state.work)) };
+Object.assign(window.moebench, {
+  drawn, visible, writtenInterval, ready: () => Promise.all(Object.values(drawn).map((state) => state.work)),
+});
+begun();

@@ -1,6 +1,21 @@
 // What the page shows: the data out of the page itself, the reader's choices, and the address that keeps them.
 
-const data = JSON.parse(document.getElementById("data").textContent);
+let begun;
+const beginning = new Promise((resolve) => { begun = resolve; });
+// For tests and for the curious: what is drawn, and when all of it is.
+window.moebench = { ready: () => beginning.then(() => window.moebench.ready()) };
+
+// The data are compressed, because ten thousand cells have to fit into a mail.
+async function unpacked(id) {
+  const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (letter) => letter.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
+}
+
+if (!window.DecompressionStream) {
+  document.querySelector(".answer").after("The charts and tables need a browser of 2023 or later.");
+  return;
+}
+const data = await unpacked("data");
 const cells = rowsOf(data.cells);
 const FILTERS = [
   ["suite", "Suite"], ["router", "Router"], ["experts", "Experts"], ["model", "Model"], ["data", "Data"], ["device_kind", "Device"],

@@ -1,10 +1,16 @@
 // Tables that can be sorted by every column, and the rows as CSV.
 
+const MOST_ROWS = 200;
+// Tables of which the reader wants every row.
+const unfolded = new Set();
+
 // `columns`: { title, value(row) for sorting, show(row) text, extra(row) text beside it, head, text }.
 function table(host, caption, columns, rows, name, rowClass, usual = "") {
   const sort = (choice["sort-" + name] || usual).split(" ");
   const by = columns[Number(sort[0])];
-  const ordered = sort[0] !== "" && by ? sorted(rows, by.value, sort[1] === "down") : rows;
+  const all = sort[0] !== "" && by ? sorted(rows, by.value, sort[1] === "down") : rows;
+  // Thousands of rows make a browser slow, and nobody reads them all.
+  const ordered = unfolded.has(name) ? all : all.slice(0, MOST_ROWS);
   const focused = host.contains(document.activeElement) ? document.activeElement.dataset.column : undefined;
   const heads = columns.map((column, i) => {
     const direction = i === Number(sort[0]) && sort[0] !== "" ? { down: "descending", up: "ascending" }[sort[1]] : "none";
@@ -30,6 +36,12 @@ function table(host, caption, columns, rows, name, rowClass, usual = "") {
   host.replaceChildren(element("table", {},
     element("caption", {}, `${caption}: ${rows.length} ${rows.length === 1 ? "row" : "rows"}`),
     element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...body)));
+  if (ordered.length < all.length) {
+    host.append(element("p", { class: "rest" }, `The first ${ordered.length} rows. `, element("button", { type: "button", onclick: () => {
+      unfolded.add(name);
+      changed("sort");
+    } }, `Show all ${all.length}`)));
+  }
   host.tabIndex = 0;
   host.setAttribute("role", "region");
   host.setAttribute("aria-label", caption);
