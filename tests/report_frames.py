@@ -40,6 +40,24 @@ def suite_frame(
     return pd.DataFrame(rows).reindex(columns=[column.name for column in COLUMNS])
 
 
+def large_frame(cells: int) -> pd.DataFrame:
+    """At least so many cells, three rows each: settings of 12 models, 10 data sets and as many devices as it takes."""
+    rng = np.random.default_rng(1)
+    measured = ("accuracy", "eval_loss", "train_loss", "train_wall_s", "compile_s")
+    timed = ("train_step_s", "infer_s_per_image", "train_step_vs_dense", "infer_vs_dense")
+    one, parts = suite_frame(), []
+    for n in range(-(-cells // 17)):
+        part = one.assign(
+            model=f"m{n % 12}", data=f"d{n // 12 % 10}", device_kind=f"gpu{n // 120}", cell_id=one["cell_id"] + f"-{n}"
+        )
+        for name in (*measured, *timed):
+            noise = 1 + rng.normal(0, 0.01, len(part))
+            for column in (name, f"{name}_ci_low", f"{name}_ci_high") if name in timed else (name,):
+                part[column] = part[column] * noise
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
 def _grid() -> Iterator[tuple[str, int]]:
     yield "dense", 1
     yield from ((router, experts) for router in ROUTERS for experts in EXPERTS)

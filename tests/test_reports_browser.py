@@ -7,12 +7,13 @@ import csv
 import io
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from report_frames import suite_frame
+from report_frames import large_frame, suite_frame
 
 from moebench.reports import dashboard, frames
 from moebench.reports.cells import Results
@@ -248,6 +249,88 @@ def test_every_control_has_a_name_and_can_be_reached_by_keyboard(browser: Any, p
     click(browser, "a[href='#scaling']")
     assert browser.execute_script("return document.activeElement.id") == "scaling"
     assert "scaling" not in browser.execute_script("return location.hash")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing(browser: Any, page: Path, theme: str) -> None:
+    axe = pytest.importorskip("axe_core_python.selenium", reason="the check needs the package axe-core-python")
+    opened(browser, page, f"#_theme={theme}&_published=1")
+    browser.execute_script("document.querySelectorAll('figure details').forEach(d => { d.open = true; })")
+    drawn(browser)
+    found = axe.Axe().run(browser)["violations"]
+    assert [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found] == []
+
+
+def test_a_description_follows_the_filters(browser: Any, page: Path) -> None:
+    opened(browser, page)
+    click(browser, "[data-filter=router][data-value=soft]")
+    script = "return document.querySelector('[data-chart=pareto] [role=graphics-document]').ariaLabel"
+    assert "for 4 cells" in browser.execute_script(script)
+
+
+def test_what_papers_printed_is_laid_over_only_when_asked_for_and_is_called_so(browser: Any, page: Path) -> None:
+    opened(browser, page)
+    over = "return moebench.drawn[arguments[0]].view.data('published')"
+    assert browser.execute_script(over, "pareto") == []
+    click(browser, "#published")
+    labels = {row["label"]: row for row in browser.execute_script(over, "pareto")}
+    # Table 8: Soft MoE S/16 with 128 experts, 10 M steps, 8.6 GFLOPs and 79.8 % at 10 shots.
+    soft = labels["Soft MoE S/16 128E, 10 M steps"]
+    assert (soft["x"], soft["y"], soft["router"]) == (8.6e9, 0.798, "soft")
+    assert "not measured here" in browser.execute_script("return document.getElementById('publications').value")
+    assert len(browser.execute_script(over, "scaling1")) == 117
+    assert browser.execute_script(over, "scaling2") == []  # no paper printed that quantity
+    assert "_published=1" in browser.execute_script("return location.hash")
+    click(browser, "[data-filter=router][data-value=soft]")
+    assert {row["router"] for row in browser.execute_script(over, "pareto")} == {"soft"}
+
+
+def test_bands_reach_from_the_lowest_to_the_highest_seed(browser: Any, page: Path) -> None:
+    opened(browser, page)
+    curves = frames.curves(Results.of(suite_frame())).set_index(["label", "step"])
+    for row in charts_of(browser)["curvesloss"]:
+        low, high = curves.loc[(row["label"], row["x"]), ["loss_low", "loss_high"]]
+        assert (row["low"], row["high"]) == pytest.approx((low, high), rel=1e-3)
+
+
+def test_of_many_cells_some_are_drawn_and_all_can_be_had(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "many.html"
+    path.write_text(dashboard.build(large_frame(1_500), "many"), encoding="utf-8")
+    browser.get_log("browser")
+    opened(browser, path)
+    assert browser.get_log("browser") == []
+    count = browser.execute_script("return moebench.visible().length")
+    assert count == 89 * 17
+    charts = charts_of(browser)
+    assert len(charts["pareto"]) == 600
+    front = {row["label"] for row in browser.execute_script("return moebench.drawn.pareto.view.data('front')")}
+    assert front <= {row["label"] for row in charts["pareto"]}
+    assert len(charts["speed"]) == len({row["label"] for row in charts["parts"]}) == 60
+    notes = browser.execute_script("return [...document.querySelectorAll('.note')].map(note => note.textContent)")
+    assert any("leaves out training curves" in note for note in notes)
+    assert any(note.startswith("Drawn: 60 of 1424") for note in notes)
+    assert len(rows_of(browser, "results")) == 200
+    click(browser, "[data-table=results] .rest button")
+    assert len(rows_of(browser, "results")) == count
+    click(browser, "[data-filter=model][data-value=m3]")
+    click(browser, "[data-filter=data][data-value=d1]")
+    assert len(charts_of(browser)["pareto"]) == 16
+    drawn_notes = "return [...document.querySelectorAll('figure .note')].map(note => note.textContent).join('')"
+    assert browser.execute_script(drawn_notes) == ""
+
+
+@pytest.mark.slow
+def test_ten_thousand_cells_are_built_mailed_and_opened_in_time(browser: Any, tmp_path: Path) -> None:
+    frame = large_frame(10_000)
+    begun = time.perf_counter()
+    content = dashboard.build(frame, "many")
+    assert time.perf_counter() - begun <= 10
+    assert len(content.encode()) <= 1_500_000
+    path = tmp_path / "many.html"
+    path.write_text(content, encoding="utf-8")
+    opened(browser, path)
+    # Milliseconds since the navigation began.
+    assert browser.execute_script("return performance.now()") <= 2_000
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

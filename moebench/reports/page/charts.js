@@ -26,7 +26,8 @@ function makeLogarithmic(specification, axis, values) {
 function draw(figure, name, part) {
   const slot = name + (figure.dataset.slot || "");
   const state = (drawn[slot] ||= { work: Promise.resolve() });
-  Object.assign(state, { rows: part.table.rows, columns: part.table.columns });
+  // The first sentence names the chart, so that a screen reader can tell its table from others.
+  Object.assign(state, { rows: part.table.rows, columns: part.table.columns, name: (part.description || "").split(". ")[0] });
   state.work = state.work.then(() => drawNow(figure, name, slot, state, part)).catch((error) => {
     console.error(error);
     figure.replaceChildren(element("p", { class: "empty" }, "This chart could not be drawn; its table is complete."));
@@ -63,8 +64,18 @@ async function drawNow(figure, name, slot, state, part) {
     Object.assign(state, { view, key });
     if (specification.params) part.listen?.(view);
   }
+  hideUnnamed(figure);
+  figure.querySelector("[role=graphics-document]")?.setAttribute("aria-label", description);
   figure.querySelector(".note").textContent = part.note || "";
   if (figure.querySelector("details[open]")) showRows(figure, slot);
+}
+
+// Vega announces every group of marks; an empty or purely drawn one has no name and nothing to say.
+function hideUnnamed(figure) {
+  for (const mark of figure.querySelectorAll("[role=graphics-symbol]:not([aria-label])")) {
+    mark.toggleAttribute("aria-hidden", false);
+    if (!mark.querySelector("[aria-label]")) mark.setAttribute("aria-hidden", "true");
+  }
 }
 
 function tools(figure, name, slot) {
@@ -79,8 +90,8 @@ function tools(figure, name, slot) {
 }
 
 function showRows(figure, slot) {
-  const { rows, columns } = drawn[slot];
-  table(figure.querySelector(".table"), "Numbers of this chart", columns, rows, slot);
+  const { rows, columns, name } = drawn[slot];
+  table(figure.querySelector(".table"), `Numbers of this chart: ${name}`, columns, rows, slot);
 }
 
 // As many as a browser draws at once without making its reader wait.
