@@ -75,9 +75,10 @@ class SlurmExecutor:
                     if job.name not in started and (job.log.exists() or placed.done()):
                         started[job.name] = time.monotonic()
                         yield Started(job)
-                    if not placed.done():
+                    lost = _state(placed) in _LOST  # submitit takes some of these for states that jobs come back from
+                    if not (lost or placed.done()):
                         left.append((job, placed, again))
-                    elif not again and placed.state in _LOST and not job.out.exists():
+                    elif lost and not again and not job.out.exists():
                         left += [(job, other, True) for _, other, _ in self._submit([job], job.limits)]
                     else:
                         self._alive.remove(placed)
@@ -119,7 +120,9 @@ class SlurmExecutor:
         if limits.memory_limit_gib is not None:
             resources["mem_gb"] = math.ceil(limits.memory_limit_gib) + 1  # ours is to be reached first, with a reason
         minutes = math.ceil((limits.time_limit_s + _GRACE_S) / 60)
-        executor.update_parameters(name="moebench", nodes=1, tasks_per_node=1, timeout_min=minutes, **resources)
+        # Without srun, whose step would be sent submitit's warning signal: the cell has limits of its own.
+        resources |= {"nodes": 1, "tasks_per_node": 1, "slurm_use_srun": False}
+        executor.update_parameters(name="moebench", timeout_min=minutes, **resources)
         if self._jobs is not None:
             executor.update_parameters(slurm_array_parallelism=self._jobs)
         return executor
@@ -143,8 +146,8 @@ class SlurmExecutor:
             status, reason = "crashed", str(error).strip().splitlines()[-1]
         except errors.UncompletedJobError as error:
             statuses = {"OUT_OF_MEMORY": "oom", "TIMEOUT": "timeout"}
-            status = statuses.get(placed.state, "crashed")
-            reason = f"Slurm job {placed.job_id} ended as {placed.state}: {first_line(error)}"
+            status = statuses.get(_state(placed), "crashed")
+            reason = f"Slurm job {placed.job_id} ended as {_state(placed)}: {first_line(error)}"
         if job.out.exists():
             return Ended(job, seconds)
         return Ended(job, seconds, status, reason)
@@ -153,6 +156,11 @@ class SlurmExecutor:
         for job in self._alive:
             job.cancel(check=False)
         self._alive.clear()
+
+
+def _state(placed: Any) -> str:
+    """Slurm's word for how a job is, without who cancelled it."""
+    return str(placed.state).partition(" ")[0].rstrip("+")
 
 
 def _resource_class(job: Job) -> tuple[float, float]:
