@@ -8,9 +8,7 @@ import json
 import math
 import os
 import sys
-import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,40 +16,18 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from moebench import data, results
 from moebench.checkpoints import Checkpoints
 from moebench.errors import BadInput
-from moebench.measuring import (
-    Comparison,
-    Interval,
-    compare,
-    compiler_flops,
-    count_parameters,
-    environment,
-    operations,
-    peak_bytes,
-)
-from moebench.models import VitConfig
+from moebench.executables import Executables, program_for
+from moebench.measuring import compiler_flops, count_parameters, environment, operations, peak_bytes
+from moebench.measuring.accounts import Accounts
 from moebench.resolving import ResolvedCell, dataset, resolve, resolve_cell
 from moebench.routers import RoutingCounts
 from moebench.specification import CellSpec
-from moebench.training import (
-    Program,
-    Progress,
-    Schedule,
-    Training,
-    TrainState,
-    WideProgram,
-    compiled,
-    compiled_in_haste,
-    evaluate,
-    evaluation_batch,
-    join_processes,
-    mesh,
-    train,
-)
+from moebench.timings import timings
+from moebench.training import Progress, Training, compiled, evaluate, evaluation_batch, join_processes, train
 
 __all__ = ["environment", "main", "resolve", "run"]
 
@@ -60,57 +36,29 @@ Row = dict[str, Any]
 BY_EXPERT = ("expert_load", "expert_demand")
 
 
-@dataclass(frozen=True)
-class Executables:
-    """The compiled programs of a model, and the state and batch they start from."""
-
-    init: jax.stages.Compiled
-    train_step: jax.stages.Compiled
-    infer: jax.stages.Compiled
-    program: Program
-
-    @classmethod
-    def of(cls, program: Program) -> "Executables":
-        """Compile for the shapes of the training batch."""
-        state, (images, labels) = program.abstract_state, program.abstract_batch(program.batch)
-        return cls(
-            init=compiled_in_haste(program.init, jax.eval_shape(lambda: jnp.zeros((), jnp.int32))),
-            train_step=compiled(program.train_step, state, images, labels, donate=(0,)),
-            infer=compiled(program.infer, state, images),
-            program=program,
-        )
-
-    def fresh(self, seed: int) -> TrainState:
-        """The state before the first step."""
-        state: TrainState = self.init(np.asarray(seed, np.int32))
-        return state
-
-
 def run(spec: CellSpec, checkpoints: Checkpoints) -> Iterator[Row]:
     """Run a cell, or what its checkpoints leave of it; one row for each seed, without the driver's identity columns.
 
     Raises:
         BadInput: the specification cannot be built.
     """
-    began, started_at = time.perf_counter(), datetime.now(UTC)
+    accounts, started_at = Accounts(), datetime.now(UTC)
     cell = resolve_cell(spec)
     images = dataset(spec.data)
     say(f"{cell.label} on {spec.model}, {spec.data}: compiling")
-    compiling = time.perf_counter()
-    executables = Executables.of(program_for(cell.model, spec))
-    program = executables.program
-    batch = evaluation_batch(len(images.test), spec.batch, cell.model.group_images * program.shards)
-    some_images, labels = program.abstract_batch(batch)
-    weights = jax.ShapeDtypeStruct(labels.shape, jnp.float32, sharding=labels.sharding)
-    evaluating = compiled(program.evaluate, program.abstract_state, some_images, labels, weights)
-    compile_s = time.perf_counter() - compiling
+    with accounts.spending("compile_s"):
+        executables = Executables.of(program_for(cell.model, spec))
+        program = executables.program
+        batch = evaluation_batch(len(images.test), spec.batch, cell.model.group_images * program.shards)
+        some_images, labels = program.abstract_batch(batch)
+        weights = jax.ShapeDtypeStruct(labels.shape, jnp.float32, sharding=labels.sharding)
+        evaluating = compiled(program.evaluate, program.abstract_state, some_images, labels, weights)
     shared: Row = {
         "started_at": started_at,
         **cell.inputs,
         **environment(),
         "device_count": math.prod(spec.mesh_shape),
         **costs(cell, executables),
-        "compile_s": compile_s,
         "train_peak_bytes": peak_bytes(executables.train_step),
         "infer_peak_bytes": peak_bytes(executables.infer),
     }
@@ -118,7 +66,7 @@ def run(spec: CellSpec, checkpoints: Checkpoints) -> Iterator[Row]:
         say("not timed: each of several processes would end its timing by its own clock, and wait for the others")
     elif spec.timing_budget_s:
         say("timing beside the dense twin")
-        shared |= timings(cell, executables, images.train)
+        shared |= timings(cell, executables, images.train, accounts)
     for seed in spec.seeds:
         if seed in checkpoints.rows:
             say(f"seed {seed}: kept from before")
@@ -126,37 +74,21 @@ def run(spec: CellSpec, checkpoints: Checkpoints) -> Iterator[Row]:
         start = checkpoints.progress(seed, program.abstract_state) or Progress(executables.fresh(seed))
         say(f"seed {seed}: training {spec.steps} steps")
         order = data.batches(images.train, spec.batch, spec.steps, seed, done=len(start.losses))
-        training = train(program.fed(executables.train_step), start, order, partial(checkpoints.offer, seed))
+        with accounts.spending("training_s"):
+            training = train(program.fed(executables.train_step), start, order, partial(checkpoints.offer, seed))
         row = quality(training)
         if training.diverged_step is None:
-            evaluation = evaluate(program.fed(evaluating), training.state, images.test, batch)
+            with accounts.spending("evaluation_s"):
+                evaluation = evaluate(program.fed(evaluating), training.state, images.test, batch)
             row |= {"accuracy": evaluation.accuracy, "eval_loss": evaluation.loss, "eval_wall_s": evaluation.wall_s}
             row |= health(evaluation.routing)
             if shared["flops_experts"] is not None:
                 row["flops_padding"] = shared["flops_experts"] * (1 - row["slot_utilisation"])
             say(f"seed {seed}: accuracy {evaluation.accuracy:.4f} after {training.wall_s:.1f} s")
         checkpoints.finish(seed, row)
+    shared |= accounts.columns()
     for seed in spec.seeds:
-        yield shared | checkpoints.rows[seed] | {"seed": seed, "cell_wall_s": time.perf_counter() - began}
-
-
-def program_for(model: VitConfig, spec: CellSpec) -> Program:
-    """The programs of a model as the specification trains it, on the devices that it asks for."""
-    devices = mesh(spec.mesh_shape)
-    if devices is None:
-        return Program(model, schedule(spec), spec.batch)
-    return WideProgram(model, schedule(spec), spec.batch, devices)
-
-
-def schedule(spec: CellSpec) -> Schedule:
-    """The part of a specification that the optimiser follows."""
-    return Schedule(
-        steps=spec.steps,
-        learning_rate=spec.learning_rate,
-        weight_decay=spec.weight_decay,
-        warmup=spec.warmup,
-        clip_norm=spec.clip_norm,
-    )
+        yield shared | checkpoints.rows[seed] | {"seed": seed}
 
 
 def costs(cell: ResolvedCell, executables: Executables) -> Row:
@@ -184,66 +116,6 @@ def costs(cell: ResolvedCell, executables: Executables) -> Row:
         "params_active": parameters.active,
         **{column: None if math.isnan(count) else count for column, count in flops.items()},
     }
-
-
-def timings(cell: ResolvedCell, executables: Executables, images: data.Split) -> Row:
-    """The time columns: training step and inference, each beside those of the dense twin."""
-    began = time.perf_counter()
-    batch = cell.spec.batch
-    twin_model = replace(cell.model, router="dense", router_options={}, group_images=1)
-    twin = Executables.of(program_for(twin_model, cell.spec))
-    first = next(data.batches(images, batch, 1, 0))
-    training = compare(
-        {name: stepping(each, first) for name, each in (("cell", executables), ("dense", twin))},
-        cell.spec.timing_budget_s,
-        seed=0,
-    )
-    inference = compare(
-        {name: inferring(each, first) for name, each in (("cell", executables), ("dense", twin))},
-        cell.spec.timing_budget_s,
-        seed=1,
-    )
-    return {
-        **columns("train_step_s", training.seconds["cell"]),
-        **columns("train_step_vs_dense", training.ratio("cell", "dense")),
-        **columns("infer_s_per_image", inference.seconds["cell"], 1 / batch),
-        **columns("infer_vs_dense", inference.ratio("cell", "dense")),
-        "timing_flags": flags(training=training, inference=inference),
-        "timing_wall_s": time.perf_counter() - began,
-    }
-
-
-def stepping(executables: Executables, batch: data.Split) -> Any:
-    """A call that takes one more training step with the same batch."""
-    state, on_device = executables.fresh(0), executables.program.placed(batch.images, batch.labels)
-
-    def step() -> Any:
-        nonlocal state
-        state, report = executables.train_step(state, *on_device)
-        return report, state.step
-
-    return step
-
-
-def inferring(executables: Executables, batch: data.Split) -> Any:
-    """A call that infers the batch."""
-    state, on_device = executables.fresh(0), executables.program.placed(batch.images)
-    return lambda: executables.infer(state, *on_device)
-
-
-def columns(name: str, measured: Interval, factor: float = 1.0) -> Row:
-    """A measured value's columns: median, interval, samples."""
-    return {
-        name: measured.value * factor,
-        f"{name}_ci_low": measured.low * factor,
-        f"{name}_ci_high": measured.high * factor,
-        f"{name}_samples": [sample * factor for sample in measured.samples],
-    }
-
-
-def flags(**comparisons: Comparison) -> list[str]:
-    """Flags of all comparisons, each with the comparison's name before it."""
-    return [f"{name}:{flag}" for name, comparison in comparisons.items() for flag in comparison.flags]
 
 
 def quality(training: Training) -> Row:

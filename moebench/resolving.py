@@ -21,7 +21,10 @@ from moebench.measuring import environment, shapes
 from moebench.models import VitConfig
 from moebench.specification import CellSpec, Scalar
 
-SHARED_CODE = ("models", "data", "training", "measuring", "cell.py", "checkpoints.py", "resolving.py")
+SHARED_CODE = (
+    *("models", "data", "training", "measuring"),
+    *("cell.py", "checkpoints.py", "executables.py", "resolving.py", "timings.py"),
+)
 VERSIONS = ("jax_version", "jaxlib_version", "flax_version")
 
 dataset = cache(data.load)

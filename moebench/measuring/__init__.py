@@ -14,7 +14,8 @@ from moebench.measuring.flops import (
 )
 from moebench.measuring.memory import peak_bytes
 from moebench.measuring.operations import Operations, operations
-from moebench.measuring.timing import Comparison, Interval, compare
+from moebench.measuring.samples import Interval
+from moebench.measuring.timing import Comparison, compare
 
 __all__ = [
     "PARTS",

@@ -1,50 +1,29 @@
 """Wall-clock of compiled programs, side by side, so that what disturbs one disturbs the other.
 
-The programs of a comparison take turns in a seeded random order, in one process; a sample is several calls long enough
-for the host's clock, and ends when the device is done.
+The programs of a comparison take turns in a seeded random order, in one process, after a warm-up that ends when each
+has settled. Rounds go on until the intervals are narrow or the budget is spent, and every sample is kept.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from moebench.statistics import median_interval
+from moebench.measuring import circumstances
+from moebench.measuring.circumstances import Circumstances
+from moebench.measuring.flags import drift, flags
+from moebench.measuring.samples import Call, Interval, Sampler, anchor
+from moebench.measuring.warmup import warm_up
 
-SHORTEST_SAMPLE_S = 0.01
-WINDOW = 5
-MAX_WINDOWS = 8
 MIN_ROUNDS = 9
 PRECISION = 0.02
 """Half width of an interval, relative to its median, at which timing ends before its budget."""
-NOISY = 0.1
+WARM_UP = 0.25
+"""Share of the budget after which the warm-up ends, steady or not; it comes on top."""
 
-Call = Callable[[], object]
-"""Runs a program once and returns its outputs, which may still be under way."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A median with its 95 % order-statistic interval, and every sample behind it."""
-
-    value: float
-    low: float
-    high: float
-    samples: tuple[float, ...]
-
-    @classmethod
-    def of(cls, samples: np.ndarray) -> "Interval":
-        """Of samples in the order taken."""
-        value, low, high = median_interval(samples)
-        return cls(value, low, high, tuple(float(s) for s in samples))
-
-    @property
-    def relative_width(self) -> float:
-        """Half the interval's width over its median."""
-        return (self.high - self.low) / 2 / self.value
+Samples = dict[str, list[float]]
+_ANCHOR = "(anchor)"
 
 
 @dataclass(frozen=True)
@@ -52,86 +31,79 @@ class Comparison:
     """Seconds for one call of each program, ratios of paired samples, and what to know before trusting them."""
 
     seconds: dict[str, Interval]
+    ratios: dict[str, Interval]
+    """Of each program that has a baseline: its samples over those that the baseline took in the same rounds."""
+    cpu_ratios: dict[str, Interval]
+    """The same of the processors' time."""
+    anchor: Interval
+    """Seconds of the fixed kernel that ran in each round."""
     flags: tuple[str, ...]
+    circumstances: Circumstances
+    warmup_s: float
+    timed_s: float
 
-    def ratio(self, program: str, baseline: str) -> Interval:
-        """Samples of a program over those of the baseline taken in the same round."""
-        return Interval.of(np.divide(self.seconds[program].samples, self.seconds[baseline].samples))
+    @property
+    def drift(self) -> float:
+        """By which share the anchor became slower from the first half of the rounds to the second."""
+        return drift(self.anchor)
 
-
-class _Sampler:
-    def __init__(self, call: Call) -> None:
-        self.call = call
-        self.repeats = 1
-
-    def sample(self) -> float:
-        """Seconds of one call, the mean over as many as make a long enough sample."""
-        began = time.perf_counter()
-        for _ in range(self.repeats):
-            outputs = self.call()
-        jax.block_until_ready(outputs)
-        return (time.perf_counter() - began) / self.repeats
-
-    def warm_up(self) -> bool:
-        """Run until two successive windows agree in their quartiles within 5 %; whether they ever did."""
-        self.sample()
-        self.repeats = max(1, int(np.ceil(SHORTEST_SAMPLE_S / self.sample())))
-        before = self._window()
-        for _ in range(MAX_WINDOWS):
-            now = self._window()
-            if np.allclose(now, before, rtol=0.05):
-                return True
-            before = now
-        return False
-
-    def _window(self) -> np.ndarray:
-        return np.quantile([self.sample() for _ in range(WINDOW)], [0.25, 0.5, 0.75])
+    @property
+    def outliers(self) -> int:
+        """How many samples, of all programs together, lie far outside their quartiles."""
+        return sum(interval.outliers for interval in self.seconds.values())
 
 
-def anchor() -> Call:
-    """A fixed kernel, whose drift over a timing is the machine's and not the program's."""
-    matrix = jax.random.normal(jax.random.key(0), (256, 256))
-    multiply = jax.jit(lambda x: jnp.tanh(x @ x)).lower(matrix).compile()
-    return lambda: multiply(matrix)
-
-
-def compare(calls: Mapping[str, Call], budget_s: float, seed: int) -> Comparison:
+def compare(calls: Mapping[str, Call], baselines: Mapping[str, str], budget_s: float, seed: int) -> Comparison:
     """Time programs against each other.
 
     Args:
-        calls: programs by name; the first is the one of interest, the second its baseline.
+        calls: programs by name.
+        baselines: for programs of interest the name of the one they are set against.
         budget_s: seconds for the timed rounds; warm-up comes on top. At least nine rounds are taken.
         seed: of the order within each round.
     """
-    samplers = {name: _Sampler(call) for name, call in {**calls, "anchor": anchor()}.items()}
-    steady = {name: sampler.warm_up() for name, sampler in samplers.items()}
-    generator = np.random.default_rng(seed)
-    samples: dict[str, list[float]] = {name: [] for name in samplers}
-    names, (first, second, *_) = list(samplers), calls
-    began, precise, spent = time.perf_counter(), False, False
-    while not (precise or spent):
+    began = time.perf_counter()
+    samplers = {name: Sampler(call) for name, call in calls.items()}
+    fixed = anchor()
+    settled = warm_up(samplers, WARM_UP * budget_s)
+    before, started = circumstances.read(), time.perf_counter()
+    wall, cpu = _rounds({**samplers, _ANCHOR: fixed}, baselines, budget_s, np.random.default_rng(seed))
+    ended, after = time.perf_counter(), circumstances.read()
+    seconds = {name: Interval.of(wall[name]) for name in calls}
+    ratios = {name: _ratio(wall, name, baseline) for name, baseline in baselines.items()}
+    cpu_ratios = {name: _ratio(cpu, name, baseline) for name, baseline in baselines.items()}
+    measured = [interval for name in baselines for interval in (seconds[name], ratios[name])]
+    around, kernel = Circumstances(before, after), Interval.of(wall[_ANCHOR])
+    raised = flags(measured, kernel, around, steady=settled == calls.keys(), precise=_precise(wall, baselines))
+    return Comparison(seconds, ratios, cpu_ratios, kernel, raised, around, started - began, ended - started)
+
+
+def _rounds(
+    samplers: Mapping[str, Sampler], baselines: Mapping[str, str], budget_s: float, generator: np.random.Generator
+) -> tuple[Samples, Samples]:
+    """Wall-clock and processor time of each program, one sample a round."""
+    wall: Samples = {name: [] for name in samplers}
+    cpu: Samples = {name: [] for name in samplers}
+    names = list(samplers)
+    began, rounds = time.perf_counter(), 0
+    while True:
         for place in generator.permutation(len(names)):
-            samples[names[place]].append(samplers[names[place]].sample())
-        rounds = len(samples[first])
-        if rounds >= MIN_ROUNDS:
-            spent = time.perf_counter() - began > budget_s
-            if spent or rounds % MIN_ROUNDS == 0:
-                measured = Interval.of(np.divide(samples[first], samples[second]))
-                precise = (
-                    measured.relative_width < PRECISION
-                    and Interval.of(np.array(samples[first])).relative_width < PRECISION
-                )
-    seconds = {name: Interval.of(np.array(taken)) for name, taken in samples.items()}
-    return Comparison(seconds, _flags(seconds, steady, precise))
+            sample = samplers[names[place]].sample()
+            wall[names[place]].append(sample.wall_s)
+            cpu[names[place]].append(sample.cpu_s)
+        rounds += 1
+        spent = time.perf_counter() - began > budget_s
+        if rounds >= MIN_ROUNDS and (spent or (rounds % MIN_ROUNDS == 0 and _precise(wall, baselines))):
+            return wall, cpu
 
 
-def _flags(seconds: Mapping[str, Interval], steady: Mapping[str, bool], precise: bool) -> tuple[str, ...]:
-    flags = [] if all(steady.values()) else ["not_steady"]
-    if any(interval.relative_width > NOISY for interval in seconds.values()):
-        flags.append("noisy")
-    drift = np.array_split(np.array(seconds["anchor"].samples), 2)
-    if abs(np.median(drift[0]) / np.median(drift[1]) - 1) > 0.05:
-        flags.append("drift")
-    if not precise:
-        flags.append("budget")
-    return tuple(flags)
+def _precise(samples: Samples, baselines: Mapping[str, str]) -> bool:
+    return all(
+        interval.relative_width < PRECISION
+        for name, baseline in baselines.items()
+        for interval in (_ratio(samples, name, baseline), Interval.of(samples[name]))
+    )
+
+
+def _ratio(samples: Samples, program: str, baseline: str) -> Interval:
+    return Interval.of(np.divide(samples[program], samples[baseline]))

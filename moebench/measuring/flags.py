@@ -1,0 +1,53 @@
+"""What to know before trusting a time."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from moebench.measuring.circumstances import Circumstances
+from moebench.measuring.samples import Interval
+
+NOISY = 0.1
+"""Half width of an interval, relative to its median."""
+DRIFT = 0.05
+FOREIGN_SHARE = 0.1
+CLOCKS = 0.05
+
+MEANINGS = {
+    "not_steady": "a program never settled in its warm-up",
+    "noisy": f"an interval is wider than ± {NOISY:.0%} of its median",
+    "contaminated": f"other processes had more than {FOREIGN_SHARE:.0%} of the processors, or the same accelerator",
+    "budget": "the budget was spent before the intervals were narrow",
+    "drift": f"a fixed kernel changed by more than {DRIFT:.0%} from the first half to the second",
+    "clocks": f"the clock moved by more than {CLOCKS:.0%}",
+}
+
+
+def drift(anchor: Interval) -> float:
+    """The anchor's median in the second half of the rounds over that in the first, less 1."""
+    first, second = np.array_split(np.array(anchor.samples), 2)
+    return float(np.median(second) / np.median(first) - 1)
+
+
+def flags(
+    measured: Iterable[Interval], anchor: Interval, circumstances: Circumstances, *, steady: bool, precise: bool
+) -> tuple[str, ...]:
+    """Names of what is the matter, from `MEANINGS` and in its order; none is good.
+
+    Args:
+        measured: the intervals that are reported.
+        anchor: samples of the fixed kernel.
+        circumstances: of the rounds.
+        steady: whether each program settled in the warm-up.
+        precise: whether the intervals became narrow within the budget.
+    """
+    foreign = circumstances.foreign_share or 0.0
+    raised = {
+        "not_steady": not steady,
+        "noisy": any(interval.relative_width > NOISY for interval in measured),
+        "contaminated": foreign > FOREIGN_SHARE or circumstances.device_shared,
+        "budget": not precise,
+        "drift": abs(drift(anchor)) > DRIFT,
+        "clocks": circumstances.clock_moved > CLOCKS,
+    }
+    return tuple(name for name in MEANINGS if raised[name])

@@ -1,0 +1,91 @@
+"""Samples of the time that a program takes: each is several calls, long against the clock, ended by the device.
+
+Beside the wall-clock stands the processors' time that the sample took, all threads together. Wall-clock is what counts;
+but on a processor that others use as well it is mostly theirs, and then processor time still tells two programs apart.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from moebench.statistics import median_interval
+
+SHORTEST_SAMPLE_S = 0.01
+"""Long against the host's clock and against what a call costs before the device begins."""
+SHORTEST_ANCHOR_S = 0.002
+_CALIBRATING = 3
+
+Call = Callable[[], object]
+"""Runs a program once and returns its outputs, which may still be under way."""
+
+
+class Sample(NamedTuple):
+    """Of one call."""
+
+    wall_s: float
+    cpu_s: float
+    """Of this process's threads together, in Python and in the program; on accelerators it says nothing."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A median with its 95 % order-statistic interval, and every sample behind it."""
+
+    value: float
+    low: float
+    high: float
+    samples: tuple[float, ...]
+
+    @classmethod
+    def of(cls, samples: Iterable[float]) -> "Interval":
+        """Of samples in the order taken."""
+        taken = np.array(list(samples), dtype=np.float64)
+        return cls(*median_interval(taken), tuple(taken.tolist()))
+
+    @property
+    def relative_width(self) -> float:
+        """Half the interval's width over its median."""
+        return (self.high - self.low) / 2 / self.value
+
+    @property
+    def outliers(self) -> int:
+        """Samples further than 1.5 interquartile ranges outside the quartiles; they count like all others."""
+        low, high = np.quantile(self.samples, [0.25, 0.75])
+        reach = 1.5 * (high - low)
+        return int(sum(not low - reach <= sample <= high + reach for sample in self.samples))
+
+
+class Sampler:
+    """Takes samples of one program, each the mean over as many calls as last `shortest_s`."""
+
+    def __init__(self, call: Call, shortest_s: float = SHORTEST_SAMPLE_S) -> None:
+        self._call = call
+        self.repeats = 1
+        self.sample()  # a first call loads and allocates
+        quickest = min(self.sample().wall_s for _ in range(_CALIBRATING))
+        self.repeats = max(1, int(np.ceil(shortest_s / quickest)))
+
+    def sample(self) -> Sample:
+        """One more sample."""
+        began, worked = time.perf_counter(), time.process_time()
+        for _ in range(self.repeats):
+            outputs = self._call()
+        jax.block_until_ready(outputs)
+        wall, cpu = time.perf_counter() - began, time.process_time() - worked
+        return Sample(wall / self.repeats, cpu / self.repeats)
+
+
+def anchor() -> Sampler:
+    """Of a fixed kernel, whose drift over a timing is the machine's and not the program's.
+
+    Its samples are short: they take time from those that are asked about, and it is their median that is looked at.
+    """
+    side = 256 if jax.default_backend() == "cpu" else 4096
+    matrix = jax.random.normal(jax.random.key(0), (side, side))
+    multiply = jax.jit(lambda x: jnp.tanh(x @ x)).lower(matrix).compile()
+    return Sampler(lambda: multiply(matrix), SHORTEST_ANCHOR_S)
