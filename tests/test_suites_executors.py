@@ -84,6 +84,20 @@ def test_without_a_limit_cells_share_what_the_machine_has() -> None:
     assert memory.limit_bytes(Limits(memory_limit_gib=1.5), side_by_side=2) == 3 << 29
 
 
+def test_a_job_or_container_within_the_machine_sets_the_limit(tmp_path: Path) -> None:
+    for path, text in [
+        ("memory.max", "max"),
+        ("slurm/memory.max", "8000"),
+        ("slurm/job/memory.max", "9000"),
+        ("memory/docker/memory.limit_in_bytes", "7000"),
+    ]:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    assert sorted(memory.cgroup_limits("0::/slurm/job\n", tmp_path)) == [8000, 9000]
+    assert list(memory.cgroup_limits("3:cpuset:/docker\n4:memory:/docker\n", tmp_path)) == [7000]
+    assert list(memory.cgroup_limits("0::/\n", tmp_path)) == []
+
+
 def test_a_failed_cell_does_not_stop_the_others(executor: LocalExecutor, tmp_path: Path) -> None:
     jobs = [job(tmp_path, "crash", name="one"), job(tmp_path, name="two")]
     ends = [event for event in executor.run(jobs) if isinstance(event, Ended)]

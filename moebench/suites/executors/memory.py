@@ -6,6 +6,7 @@ driver reserves hundreds of gigabytes that it never touches.
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -14,7 +15,6 @@ from moebench.suites.limits import Limits
 
 _SHARE = 0.9
 """Of the machine's memory, for all cells together; the rest is the system's and the driver's."""
-_CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _GIB = 1 << 30
 
 
@@ -26,12 +26,27 @@ def limit_bytes(limits: Limits, side_by_side: int = 1) -> int:
 
 
 def usable_bytes() -> int:
-    """The machine's memory, or what its container may use of it."""
+    """The machine's memory, or what this process may use of it in its container or its Slurm job."""
     limits = [int(psutil.virtual_memory().total)]
-    for path in _CGROUP_LIMITS:
-        with contextlib.suppress(OSError, ValueError):  # no such file, or the word "max"
-            limits.append(int(Path(path).read_text(encoding="ascii")))
+    with contextlib.suppress(OSError):  # not on Linux
+        limits += cgroup_limits(Path("/proc/self/cgroup").read_text(encoding="utf-8"), Path("/sys/fs/cgroup"))
     return min(limits)
+
+
+def cgroup_limits(membership: str, root: Path) -> Iterator[int]:
+    """The memory limits, in bytes, of a process's control groups and of those around them.
+
+    `membership` is the text of its /proc/PID/cgroup, in version 1 or 2 of control groups; `root` where they are mounted.
+    """
+    for line in membership.splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers not in ("", "memory"):
+            continue
+        top, name = (root / "memory", "memory.limit_in_bytes") if controllers else (root, "memory.max")
+        group = top / path.lstrip("/")
+        for folder in (group, *group.parents):
+            with contextlib.suppress(OSError, ValueError):  # no such file, or the word "max"
+                yield int((folder / name).read_text(encoding="ascii"))
 
 
 def resident_bytes(session: int) -> int:
