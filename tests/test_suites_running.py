@@ -1,5 +1,6 @@
 """Planning and running: what runs and why, and that every cell and seed becomes a row."""
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,6 +123,19 @@ def test_a_failed_cell_is_a_row_with_its_reason_and_runs_again_when_asked(
     assert left.why == "failed before (crashed); --retry-failed runs it again"
     (again, _) = plan_cells(grid, executor, store, retry_failed=True)
     assert (again.seeds, again.why, again.attempt) == ((0, 1), "again after crashed", 2)
+
+
+def test_a_disk_that_is_full_from_the_start_is_said(
+    executor: LocalExecutor, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = plan_cells([cell("dense")], executor, store)
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(BadInput, match=r"cannot write .*\.json: No space left on device"):
+        run(planned, store, executor)
 
 
 def test_an_interrupted_run_keeps_what_is_finished(executor: LocalExecutor, store: Store, tmp_path: Path) -> None:

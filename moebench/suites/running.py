@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from moebench.results import SCHEMA, Store, write_rows
+from moebench.results import SCHEMA, Store, publishing, write_rows
 from moebench.suites.announcing import announcing
 from moebench.suites.executors import Ended, Executor, Job, Started
 from moebench.suites.limits import Limits
@@ -86,7 +86,8 @@ def _job(planned: PlannedCell, suite: str, store: Store, run_id: str, limits: Li
         "identity": _identity(planned, suite, run_id),
         "checkpoints": str(store.checkpoint_folder(planned.cell_id).absolute()),
     }
-    spec.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    with publishing(spec) as temporary:
+        temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
     return Job(planned.cell_id, spec, store.cell_file(run_id, planned.cell_id, planned.attempt), log, limits)
 
 

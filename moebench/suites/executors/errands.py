@@ -49,7 +49,10 @@ def ask(workers: Workers, cell_program: str, specs: Sequence[Mapping[str, Any]] 
     with tempfile.TemporaryDirectory(prefix="moebench-") as folder:
         request, answer, log = (Path(folder, name) for name in ("request.json", "answer.json", "log"))
         asked = {"cell_program": cell_program, "specs": specs}
-        request.write_text(json.dumps(asked), encoding="utf-8")
+        try:
+            request.write_text(json.dumps(asked), encoding="utf-8")
+        except OSError as error:
+            raise ExecutorError(f"cannot write into the temporary folder {folder}: {error.strerror}") from error
         argv = [str(request), str(answer)]
         workers.start(Task("survey", SURVEY, argv, log, SURVEY_LIMIT_S, usable_bytes()))
         for _ in workers.ends():

@@ -36,7 +36,7 @@ def usable_bytes() -> int:
 def cgroup_limits(membership: str, root: Path) -> Iterator[int]:
     """The memory limits, in bytes, of a process's control groups and of those around them.
 
-    `membership` is the text of its /proc/PID/cgroup, in version 1 or 2 of control groups; `root` where they are mounted.
+    `membership` is the text of its /proc/PID/cgroup, in version 1 or 2 of control groups; `root`, where they lie.
     """
     for line in membership.splitlines():
         _, controllers, path = line.split(":", 2)
