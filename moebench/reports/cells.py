@@ -37,7 +37,8 @@ def prepared(frame: pd.DataFrame) -> pd.DataFrame:
     if frame.empty:
         raise BadInput("there are no results to report: the table has no rows.")
     table = frame.reindex(columns=[column.name for column in COLUMNS]).reset_index(drop=True)
-    return table.astype(dict.fromkeys(_NUMBERS, float))
+    # The copy puts columns of a type together, which pandas would otherwise ask for at every column that follows.
+    return table.astype(dict.fromkeys(_NUMBERS, float)).copy()
 
 
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
@@ -117,7 +118,7 @@ def _one_row_each(table: pd.DataFrame, codes: np.ndarray) -> pd.DataFrame:
     np.maximum.at(last, codes[shown], shown)
     cells = table.iloc[last][[name for name in _SCALARS if name not in _NUMBERS]].reset_index(drop=True)
     numbers = [name for name in _NUMBERS if name != "seed"]
-    cells = pd.concat([cells, table.iloc[shown][numbers].groupby(codes[shown]).mean()], axis=1)
+    cells = pd.concat([cells, table.iloc[shown][numbers].groupby(codes[shown]).mean()], axis=1).copy()
     for name in _OVER_SEEDS:
         bounds = _means(table.loc[good, name].to_numpy(float), codes[good], count)
         for end, values in zip(("", "_ci_low", "_ci_high"), bounds, strict=True):
@@ -132,7 +133,7 @@ def _one_row_each(table: pd.DataFrame, codes: np.ndarray) -> pd.DataFrame:
     for code, found in zip(codes, table["timing_flags"], strict=True):
         flags[code].update(map(str, listed(found)))
     cells["timing_flags"] = [sorted(found) for found in flags]
-    return cells.copy()  # one block for each type, after so many single columns
+    return cells
 
 
 def listed(value: object) -> list[object]:

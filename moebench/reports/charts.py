@@ -180,7 +180,9 @@ def _published(looks: _Looks, x: Any, y: Any) -> list[Any]:
             ("y_text", "@y.title"),
         ),
     )
-    return [lines, marks]
+    # In words inside the picture, because the picture may be saved and shown without the page.
+    words = base.mark_text(align="right", dx=-8, fontSize=10).encode(text="name:N")
+    return [lines, marks, words]
 
 
 def _curves(looks: _Looks) -> Spec:

@@ -110,7 +110,8 @@ function few(rows, most, key) {
 function publishedOf(x, y) {
   if (choice.published !== "1") return [];
   const known = rowsOf(data.published).filter((row) => !missing(row[x.column]) && !missing(row[y.column]) && row.router in data.routers && lets("router", row));
-  return known.map((row) => ({ label: row.label, router: row.router, source: row.source, path: row.path ?? row.label, x: row[x.column], y: row[y.column],
+  const lowest = known.reduce((a, b) => (a && a[y.column] <= b[y.column] ? a : b), null);
+  return known.map((row) => ({ name: row === lowest ? "published, not measured here" : "", label: row.label, router: row.router, source: row.source, path: row.path ?? row.label, x: row[x.column], y: row[y.column],
     x_text: written(row[x.column], x.kind), y_text: written(row[y.column], y.kind) }));
 }
 
@@ -161,6 +162,8 @@ function drawPareto(figure) {
   }
   const limit = showBudget(rows, x, y);
   const others = few(rows.filter((row) => !row.front), Math.max(MOST_POINTS - front.length, 0), (row) => row.cell);
+  // Where cells are left out, lines would join strangers and numbers cover marks.
+  if (others.note) for (const row of rows) Object.assign(row, { path: String(row.cell), name: "" });
   const published = publishedOf(x, y);
   showPublished(published, x, y);
   draw(figure, "pareto", {
@@ -232,8 +235,11 @@ function drawScaling(figure) {
   const values = [...new Set([...rows, ...published].map((row) => row.x))].sort((a, b) => a - b);
   // Side by side, so that one interval does not hide another.
   for (const row of rows) row.x *= 2 ** (0.05 * (routers.indexOf(row.router) - (routers.length - 1) / 2));
+  const dense = all.filter((row) => row.router === "dense" && (!note || settings.has(row.setting)));
+  // Bands of many dense cells would cover everything.
+  if (note) for (const row of dense) row.y_low = row.y_high = null;
   draw(figure, "scaling", {
-    sets: { points: rows, dense: all.filter((row) => row.router === "dense" && (!note || settings.has(row.setting))), published },
+    sets: { points: rows, dense, published },
     note: note && note.replace(",", " lines,"),
     replace: { ...tokens("x", x), ...tokens("y", y), "@x.values": JSON.stringify(values) },
     description: `${y.title} over ${x.title.toLowerCase()}, a line for each of: ${routers.join(", ")}.`,

@@ -136,6 +136,7 @@ function start() {
 }
 
 document.querySelector(".facts").after(...data.notes.map((note) => element("p", { class: "note" }, note)));
+for (const part of document.querySelectorAll("#curves, a[href='#curves']")) part.hidden = !data.curves.step;
 listeners.push(show);
 recall();
 drawFilters(document.querySelector(".groups"));
