@@ -43,6 +43,7 @@ def test_tables_have_a_row_for_each_cell_with_intervals(report: str) -> None:
     assert re.fullmatch(r"98\.\d % \\\[9[89]\.\d, 9[89]\.\d\\\]", soft["Accuracy"])
     # 0.030 s · 1.3 · (1 + 0.02 · √16), and 0.98 and 1.03 of it
     assert soft["Time of a training step"] == r"42.1 ms \[41.3, 43.4\]"
+    assert dict(zip(heads, rows[8], strict=True))["Accuracy is"] == "none: oom"
     assert len(rows_of(report, "Routing health")) == 2 + 16
     failed = rows_of(report, "Failed cells")[2:]
     assert failed == [

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moebench.errors import BadInput
-from moebench.reports.quantities import Kind, quantity, written, written_interval
+from moebench.reports.quantities import Kind, quantity, written, written_interval, written_points
 from moebench.results.schema import COLUMNS
 
 
@@ -70,3 +70,13 @@ def test_a_column_that_makes_no_axis_is_refused_with_the_nearest_name() -> None:
         quantity("acuracy")
     with pytest.raises(BadInput, match="does not hold one number"):
         quantity("expert_load")
+
+
+def test_an_interval_of_a_share_ends_at_0_and_100_percent() -> None:
+    assert written_interval(0.988, 0.963, 1.013, "share") == "98.8 % [96.3, 100.0]"
+    assert written_interval(0.004, -0.006, 0.014, "share") == "0.4 % [0.0, 1.4]"
+    assert written_interval(1.02, 0.98, 1.06, "ratio") == "1.02 × [0.98, 1.06]"
+
+
+def test_points_have_a_sign_and_nothing_is_plus_nothing() -> None:
+    assert [written_points(difference) for difference in (0.0271, -0.0004, -0.013)] == ["+2.7", "+0.0", "-1.3"]

@@ -10,7 +10,7 @@ import pandas as pd
 from moebench.reports import contents
 from moebench.reports.cells import Results
 from moebench.reports.labels import shortened
-from moebench.reports.quantities import Quantity, written_interval
+from moebench.reports.quantities import Quantity, written_interval, written_points
 from moebench.reports.summary import answer
 from moebench.reports.trend import trends
 
@@ -100,14 +100,17 @@ def _points(key: str, low: str, high: str) -> Callable[[Row], str]:
     def show(row: Row) -> str:
         if isnan(row[key]):
             return "–"
-        bounds = "" if isnan(row[low]) else f" [{100 * row[low]:+.1f}, {100 * row[high]:+.1f}]"
-        return f"{100 * row[key]:+.1f}{bounds}"
+        bounds = "" if isnan(row[low]) else f" [{written_points(row[low])}, {written_points(row[high])}]"
+        return written_points(row[key]) + bounds
 
     return show
 
 
 _LABEL: Column = ("Cell", lambda row: shortened(str(row["label"]), 100))
-_STANDING: Column = ("Accuracy is", lambda row: _STANDINGS.get(str(row["standing"]), ""))
+_STANDING: Column = (
+    "Accuracy is",
+    lambda row: _STANDINGS.get(str(row["standing"]), "") if row["seeds"] else f"none: {row['status']}",
+)
 _GAIN: Column = (
     "Points from dense",
     _points("accuracy_vs_dense", "accuracy_vs_dense_ci_low", "accuracy_vs_dense_ci_high"),

@@ -89,6 +89,11 @@ def written_interval(value: float, low: float, high: float, kind: Kind) -> str:
     return f"{written(value, kind)} [{low * factor:.{digits}f}, {high * factor:.{digits}f}]"
 
 
+def written_points(difference: float) -> str:
+    """A difference of shares in percentage points with its sign; what rounds to nothing is +0.0."""
+    return f"{round(100 * difference, 1) + 0.0:+.1f}"
+
+
 def possible(bound: float, kind: Kind) -> float:
     """A bound of an interval as far as such a number can go: that of a share stays between 0 and 1.
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from moebench.reports.cells import SETTING, Results, summarise
 from moebench.reports.labels import shortened
-from moebench.reports.quantities import written, written_interval
+from moebench.reports.quantities import written, written_interval, written_points
 from moebench.reports.trend import trends
 
 if TYPE_CHECKING:
@@ -85,10 +85,12 @@ def render_table(cells: pd.DataFrame) -> "Table":
 
 
 def _numbers(cell: Cell) -> tuple[str, ...]:
-    gain, low, high = (100 * cell[f"accuracy_vs_dense{end}"] for end in ("", "_ci_low", "_ci_high"))
+    gain, low, high = (cell[f"accuracy_vs_dense{end}"] for end in ("", "_ci_low", "_ci_high"))
     return (
         _accuracy(cell),
-        "" if isnan(gain) else _points(gain) + ("" if isnan(low) else f" [{_points(low)}, {_points(high)}]"),
+        ""
+        if isnan(gain)
+        else written_points(gain) + ("" if isnan(low) else f" [{written_points(low)}, {written_points(high)}]"),
         written(cell["flops_forward_per_image"], "FLOPs").removesuffix("FLOPs"),
         written(cell["train_step_s"], "s"),
         written(cell["train_step_vs_dense"], "ratio"),
@@ -133,13 +135,13 @@ def _accuracy(cell: Cell) -> str:
 
 
 def _over_dense(best: Cell) -> str:
-    gain, low, high = (100 * best[f"accuracy_vs_dense{end}"] for end in ("", "_ci_low", "_ci_high"))
+    gain, low, high = (best[f"accuracy_vs_dense{end}"] for end in ("", "_ci_low", "_ci_high"))
     if isnan(gain):
         return "with no dense cell to compare"
-    text = f"{abs(gain):.1f} points {'above' if gain >= 0 else 'below'} dense"
+    text = f"{abs(100 * gain):.1f} points {'above' if gain >= 0 else 'below'} dense"
     if isnan(low):
         return f"{text} (no interval)"
-    return f"{text} [{_points(low)}, {_points(high)}]" + (" (no difference shown)" if low <= 0 <= high else "")
+    return text + _between(low, high) + (" (no difference shown)" if low <= 0 <= high else "")
 
 
 def _trend(rows: pd.DataFrame) -> list[str]:
@@ -160,8 +162,8 @@ def _trend(rows: pd.DataFrame) -> list[str]:
 
 
 def _slope(row: Cell) -> str:
-    slope, low, high = (100 * row[key] for key in ("slope", "low", "high"))
-    return f"{row['router']} ({_points(slope)} points [{_points(low)}, {_points(high)}])"
+    slope, low, high = (row[key] for key in ("slope", "low", "high"))
+    return f"{row['router']} ({written_points(slope)} points{_between(low, high)})"
 
 
 def _of_many(settings: list[list[Cell]]) -> str:
@@ -175,9 +177,8 @@ def _of_many(settings: list[list[Cell]]) -> str:
     )
 
 
-def _points(value: float) -> str:
-    """Percentage points with their sign; what rounds to nothing is +0.0."""
-    return f"{round(value, 1) + 0.0:+.1f}"
+def _between(low: float, high: float) -> str:
+    return f" [{written_points(low)}, {written_points(high)}]"
 
 
 def _count(number: int, noun: str) -> str:

@@ -38,6 +38,7 @@ def costs(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
             reached += flops
         _name_lines(panel, points, layout)
         dress(panel.xaxis, quantity("flops_forward_per_image"))
+        panel.set_xlabel(fill(panel.get_xlabel(), 26 if layout.columns > 1 else 18))
         present = [part for part in style.PARTS if part in set(points["part"])]
         parts_legend(
             figure, {part: style.PARTS[part] for part in present}, f"one image; 1 multiply-add is 2 FLOPs{left_out}"
