@@ -68,6 +68,7 @@ class Checkpoints:
             self._save(path, seed, progress)
         except Exception as error:  # a full disk, a lost mount, orbax's own: none of them is worth the training
             self.say(f"no checkpoint was kept in {self.folder}: {_line(error)}")
+        _agreed(0)  # the first process has written the record
         self._last = time.monotonic()
 
     def progress(self, seed: int, like: TrainState) -> Progress | None:
@@ -120,7 +121,8 @@ class Checkpoints:
         best = max(found, key=lambda each: (len(each[1]["rows"]), len(each[1]["losses"])), default=None)
         # Processes that share a cell go on from the same checkpoint, or all of them start over.
         name = _agreed(int(best[0].name, 16) if best else -1)
-        return next((each for each in found if int(each[0].name, 16) == name), None)
+        mine = next((each for each in found if int(each[0].name, 16) == name), None)
+        return mine if _all_agree(mine is not None) else None
 
     def _records(self) -> list[Path]:
         return sorted(path for path in self.folder.glob("*.json") if not path.name.startswith("."))
@@ -145,6 +147,11 @@ def _agreed(mine: int) -> int:
     if jax.process_count() == 1:
         return mine
     return int(multihost_utils.broadcast_one_to_all(np.int32(mine)))
+
+
+def _all_agree(mine: bool) -> bool:
+    """Whether every process says so that works on this cell."""
+    return mine if jax.process_count() == 1 else bool(np.all(multihost_utils.process_allgather(np.int32(mine))))
 
 
 def _checkpointer() -> Any:

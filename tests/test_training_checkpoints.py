@@ -156,6 +156,8 @@ def test_a_killed_cell_gives_what_an_unbroken_one_gives(tmp_path: Path, capsys: 
     asked = CellSpec(
         router="tokens-choice",
         options={"experts": 2},
+        model="mu/4",
+        moe_layers="3",
         steps=200,
         batch=8,
         seeds=(0, 1),

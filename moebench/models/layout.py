@@ -26,4 +26,6 @@ def over_experts(rows: Float[Array, "expert row dim"]) -> Float[Array, "expert r
     if jax.sharding.get_abstract_mesh().empty:
         return rows
     experts = rows.shape[0]
-    return jax.lax.with_sharding_constraint(rows, PartitionSpec(expert_axes(experts), image_axes(experts)))
+    spec = PartitionSpec(expert_axes(experts), image_axes(experts))
+    laid_out: Array = jax.lax.with_sharding_constraint(rows, spec)
+    return laid_out

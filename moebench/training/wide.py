@@ -97,7 +97,8 @@ class WideProgram(Program):
     @cached_property
     def abstract_state(self) -> TrainState:
         state = super().abstract_state
-        return jax.tree.map(_lying, state, self._shardings(state))
+        lying: TrainState = jax.tree.map(_lying, state, self._shardings(state))
+        return lying
 
     def abstract_batch(self, count: int) -> tuple[Any, ...]:
         return tuple(_lying(shape, self._images) for shape in super().abstract_batch(count))
