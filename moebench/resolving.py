@@ -79,8 +79,11 @@ class ResolvedCell:
     def config(self) -> dict[str, Any]:
         """Everything that was asked for, with defaults filled in, without what changes no result."""
         asked = self.spec.as_json()
-        del asked["seeds"], asked["total_slots"], asked["checkpoint_every_s"]
-        return asked | {"options": self.router.options, "group_images": self.model.group_images}
+        # A plugin counts by what is in it, which is part of the fingerprint, and not by where it lies.
+        del asked["seeds"], asked["total_slots"], asked["checkpoint_every_s"], asked["plugins"]
+        # A router that is a plain module tells no defaults.
+        options = {**self.model.router_options, **self.router.options}
+        return asked | {"options": options, "group_images": self.model.group_images}
 
     def identity(self, device: Mapping[str, Any]) -> dict[str, str]:
         """`cell_id`, of what was asked for and where; and `fingerprint`, of the code and versions that answer it."""
@@ -97,6 +100,8 @@ def resolve_cell(spec: CellSpec) -> ResolvedCell:
     Raises:
         BadInput: unknown names, options that do not fit each other, slots that cannot be had.
     """
+    for plugin in spec.plugins:
+        routers.load_plugin(Path(plugin))
     images = dataset(spec.data)
     preset = models.preset(spec.model)
     routers.check_options(spec.router, spec.options)

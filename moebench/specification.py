@@ -13,8 +13,8 @@ Precision = Literal["float32", "bfloat16"]
 class CellSpec(BaseModel):
     """One point of the grid: a router with its options on a model, a data set and a schedule, for some seeds.
 
-    Every field but `router`, `options` and `seeds` may stand in a suite's profile or cell entry; any other key of
-    an entry is an option of the router.
+    Every field but `router`, `options`, `seeds` and `plugins` may stand in a suite's profile or cell entry; any other
+    key of an entry is an option of the router.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -47,10 +47,13 @@ class CellSpec(BaseModel):
     """A mesh of devices, written DATAxEXPERT: each batch is split over the first number of them, the experts with their
     slots over the second."""
 
+    plugins: tuple[str, ...] = ()
+    """Files that register routers. A suite cannot name them: it is data, and running it runs nobody's code."""
+
     @classmethod
     def keys(cls) -> tuple[str, ...]:
         """The keys that a suite may set besides the router's own options."""
-        return tuple(name for name in cls.model_fields if name not in ("options", "seeds"))
+        return tuple(name for name in cls.model_fields if name not in ("options", "seeds", "plugins"))
 
     @property
     def mesh_shape(self) -> tuple[int, int]:

@@ -5,29 +5,40 @@ from typing import Annotated
 
 import typer
 
+from moebench.cli import options
+
 KINDS = ("routers", "suites", "models", "datasets", "columns")
 
 
 def list_names(
     kind: Annotated[str, typer.Argument(metavar="|".join(KINDS), help="What to list.")],
+    plugins: options.Plugins = None,
 ) -> None:
     """List what there is, with a line about each."""
     from moebench.errors import unknown
 
     if kind not in KINDS:
         raise unknown("kind of list", kind, KINDS)
+    options.load_plugins(plugins)
     rows = list(_LISTS[kind]())
     width = max((len(name) for name, _ in rows), default=0)
     for name, line in rows:
-        typer.echo(f"{name:<{width}}  {line}")
+        typer.echo(f"{name:<{width}}  {line}".rstrip())
+    if kind == "routers":
+        from moebench import routers
+
+        for broken in routers.broken_packages():
+            typer.echo(f"moebench: left out: {broken}", err=True)
 
 
 def show(
     name: Annotated[str, typer.Argument(help="A router, suite, model, data set or column.")],
+    plugins: options.Plugins = None,
 ) -> None:
     """Show everything about one name."""
     from moebench.errors import unknown
 
+    options.load_plugins(plugins)
     known: list[str] = []
     for kind, describe in _DESCRIPTIONS.items():
         names = [found for found, _ in _LISTS[kind]()]

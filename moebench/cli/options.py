@@ -13,6 +13,10 @@ Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder 
 Seeds = Annotated[str | None, typer.Option("--seeds", metavar="0,1,2", help="Seeds, in place of the suite's.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Run everything again; old rows are kept.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run again what failed before.")]
+Plugins = Annotated[
+    list[Path] | None,
+    typer.Option("--plugin", metavar="FILE.py", help="A file with routers of your own, which is run; repeatable."),
+]
 SuiteAmongResults = Annotated[
     str | None, typer.Option("--suite", metavar="NAME", help="Whose results; may be left out if there is one.")
 ]
@@ -28,3 +32,30 @@ def console() -> "Console":
     if found.is_terminal or "COLUMNS" in os.environ:
         return found
     return Console(highlight=False, width=_PIPE_WIDTH)
+
+
+def plugin_files(plugins: list[Path] | None) -> tuple[str, ...]:
+    """The plugins' paths, as they mean the same in any process.
+
+    Raises:
+        BadInput: a file that is not there.
+    """
+    from moebench.errors import BadInput
+
+    for plugin in plugins or []:
+        if not plugin.is_file():
+            raise BadInput(f"there is no plugin {plugin}.", key="plugins")
+    return tuple(str(plugin.absolute()) for plugin in plugins or [])
+
+
+def load_plugins(plugins: list[Path] | None) -> None:
+    """Run the plugins in this process.
+
+    Raises:
+        BadInput: a file that is not there, that raises, or that registers no router.
+    """
+    if plugins:
+        from moebench import routers
+
+        for plugin in plugin_files(plugins):
+            routers.load_plugin(Path(plugin))

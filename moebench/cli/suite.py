@@ -30,6 +30,7 @@ def suite(
     seeds: options.Seeds = None,
     executor: Annotated[str, typer.Option(metavar="NAME", help="What places the cells on devices.")] = "local",
     jobs: Annotated[int | None, typer.Option(metavar="N", help="Cells side by side, each on its own device.")] = None,
+    plugins: options.Plugins = None,
     results: options.Results = Path("results"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cells, which would run, and why.")] = False,
     fresh: options.Fresh = False,
@@ -49,6 +50,7 @@ def suite(
     size = chosen.profile(profile) if profile else None
     wanted = [grid.Filter.parse(text) for text in filters or []]
     new_seeds = grid.parse_seeds(seeds) if seeds is not None else None
+    files = options.plugin_files(plugins)
     store = Store(results, chosen.name)
     console = options.console()
     with executors.create(executor, jobs) as placer:
@@ -56,7 +58,8 @@ def suite(
             _import_reports()
         environment = placer.environment()
         size = size or chosen.profile_for(environment["platform"])
-        cells = [cell.with_seeds(new_seeds) if new_seeds is not None else cell for cell in size.cells]
+        cells = [cell.with_plugins(files) for cell in size.cells]
+        cells = [cell.with_seeds(new_seeds) if new_seeds is not None else cell for cell in cells]
         kept = grid.choose([cell.spec for cell in cells], wanted)
         planned = plan_cells(cells, placer, store, fresh=fresh, retry_failed=retry_failed)
         asked = [planned[index] for index in kept]
@@ -85,6 +88,7 @@ def run(
     memory_limit_gib: Annotated[
         float | None, typer.Option("--memory-limit-gib", metavar="GIB", help="Memory it may take.")
     ] = None,
+    plugins: options.Plugins = None,
     results: options.Results = Path("results"),
     fresh: options.Fresh = False,
     retry_failed: options.RetryFailed = False,
@@ -105,7 +109,7 @@ def run(
     limits = Limits.of({"time_limit_s": time_limit_s, "memory_limit_gib": memory_limit_gib})
     given = {"model": model, "data": data, "steps": steps, "batch": batch}
     values = {**grid.parse_cell(cell), **{key: value for key, value in given.items() if value is not None}}
-    asked = grid.Cell(grid.build_spec(values))
+    asked = grid.Cell(grid.build_spec(values)).with_plugins(options.plugin_files(plugins))
     asked = asked.with_seeds(grid.parse_seeds(seeds)) if seeds is not None else asked
     store = Store(results, SINGLE_CELLS)
     console = options.console()

@@ -2,18 +2,21 @@
 
 import inspect
 from collections.abc import Callable
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, TypeVar
 
-import jax
-import jax.numpy as jnp
 from flax import nnx
 from fvcore.common.registry import Registry
-from jaxtyping import Array, Float
 
 from moebench.errors import BadInput, unknown
 from moebench.routers.router import Router
 
 R = TypeVar("R", bound=type[nnx.Module])
+
+ENTRY_POINTS = "moebench.routers"
+"""Group of the entry points by which an installed package brings routers; each names a module that registers them."""
 
 _REGISTRY = Registry("moebench.routers")
 _GIVEN_BY_THE_LAYER = ("self", "dim", "rngs")
@@ -33,7 +36,10 @@ def register(name: str) -> Callable[[R], R]:
         raise BadInput(f"router name '{name}' is taken: choose another.")
 
     def add(router: R) -> R:
-        known: type[Router] = router if issubclass(router, Router) else type(router.__name__, (router, Router), {})
+        own_module = {"__module__": router.__module__}
+        known: type[Router] = (
+            router if issubclass(router, Router) else type(router.__name__, (router, Router), own_module)
+        )
         known.name = name
         _REGISTRY._do_register(name, known)
         return router
@@ -41,21 +47,68 @@ def register(name: str) -> Callable[[R], R]:
     return add
 
 
-def names() -> list[str]:
-    """Every registered name, in the order of registration."""
+def registered() -> list[str]:
+    """The names that are registered now, in the order of registration."""
     return [name for name, _ in _REGISTRY]
 
 
+def names() -> list[str]:
+    """Every name, those of installed packages included, in the order of registration."""
+    broken_packages()
+    return registered()
+
+
 def find(name: str) -> type[Router]:
-    """The class registered as `name`.
+    """The class registered as `name`; other packages are imported only for a name that moebench does not have.
 
     Raises:
         BadInput: no router has that name.
     """
     if name not in _REGISTRY:
-        raise unknown("router", name, names(), key="router")
+        broken = broken_packages()
+        if name not in _REGISTRY:
+            mistake = unknown("router", name, registered(), key="router")
+            raise BadInput("; ".join((str(mistake).rstrip("."), *broken)), key="router") if broken else mistake
     found: type[Router] = _REGISTRY.get(name)
     return found
+
+
+@cache
+def broken_packages() -> tuple[str, ...]:
+    """Import the routers of installed packages, once in a process; of those that fail, a sentence each."""
+    broken = []
+    for entry in entry_points(group=ENTRY_POINTS):
+        try:
+            entry.load()
+        except (Exception, SystemExit) as error:
+            broken.append(f"{_package(entry)} cannot be imported: {type(error).__name__}: {error}")
+            continue
+        if not any(_root(cls.__module__) == _root(entry.module) for _, cls in _REGISTRY):
+            broken.append(f"{_package(entry)} registers no router")
+    return tuple(broken)
+
+
+def _package(entry: EntryPoint) -> str:
+    package = entry.dist.name if entry.dist else "?"
+    return f"the entry point '{entry.name} = {entry.value}' of the package '{package}'"
+
+
+def _root(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def source_file(name: str) -> Path | None:
+    """The file of a router that moebench does not ship; None for its own."""
+    router = find(name)
+    if _root(router.__module__) == _root(__name__):
+        return None
+    return Path(inspect.getsourcefile(router) or "?")
+
+
+def described(name: str) -> str:
+    """A router as messages name it: with its file where moebench does not ship it."""
+    file = source_file(name)
+    return f"router '{name}' of {file}" if file else f"router '{name}'"
 
 
 def summary(name: str) -> str:
@@ -65,7 +118,9 @@ def summary(name: str) -> str:
 
 def options(name: str) -> dict[str, Any]:
     """The router's options with their defaults; `inspect.Parameter.empty` marks one that must be given."""
-    parameters = inspect.signature(find(name)).parameters.values()
+    router = find(name)
+    declared = router.__init__ is Router.__init__
+    parameters = inspect.signature(router if declared else router.__init__).parameters.values()
     return {
         p.name: p.default
         for p in parameters
@@ -98,18 +153,3 @@ def create(name: str, *, dim: int, rngs: nnx.Rngs, **given: Any) -> Router:
     """
     check_options(name, given)
     return find(name)(dim=dim, rngs=rngs, **given)
-
-
-def slots_per_expert(name: str, group_tokens: int, **given: Any) -> int:
-    """Slots of each expert in training for a group of so many tokens, read off the shapes of an abstract call.
-
-    Raises:
-        BadInput: as `create`, or options that do not fit that many tokens.
-    """
-
-    def inputs() -> Float[Array, "expert group slot dim"]:
-        tokens = jnp.zeros((1, group_tokens, 1))
-        router = create(name, dim=1, rngs=nnx.Rngs(0), **given)
-        return router(tokens, noise_key=jax.random.key(0)).dispatch(tokens)
-
-    return int(jax.eval_shape(inputs).shape[2])

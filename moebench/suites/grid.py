@@ -33,9 +33,13 @@ class Cell:
         """The same cell for other seeds."""
         return replace(self, spec=self.spec.model_copy(update={"seeds": seeds}))
 
+    def with_plugins(self, plugins: tuple[str, ...]) -> "Cell":
+        """The same cell with these files to take routers from."""
+        return replace(self, spec=self.spec.model_copy(update={"plugins": plugins}))
+
     def error(self, message: str, key: str | None = None) -> BadInput:
         """A mistake in this cell, with file and line where there is a file."""
-        if self.source is None:
+        if self.source is None or key == "plugins":
             return BadInput(message, key=key)
         return self.source.error(place(self.source, key, self.entry, self.profile), message)
 

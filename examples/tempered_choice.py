@@ -1,0 +1,28 @@
+"""A router of one's own: a token chooses its k best experts by gates of a chosen temperature.
+
+moebench check examples/tempered_choice.py
+moebench run 'tempered-choice[experts=4,temperature=0.5]' --plugin examples/tempered_choice.py
+"""
+
+import jax
+import jax.numpy as jnp
+
+from moebench import routers
+
+
+@routers.register("tempered-choice")
+class TemperedChoice(routers.SparseRouter):
+    """Tokens Choice by softmax(x·kernel / temperature); the surest tokens take slots first."""
+
+    temperature: float = 1.0  # an annotated attribute is an option
+
+    def check(self):
+        super().check()
+        self.require(self.temperature > 0, "temperature", "must be above 0")
+
+    def __call__(self, tokens, *, noise_key=None):  # tokens[group, token, dim]; a key means training
+        training = noise_key is not None
+        gates = jax.nn.softmax(self.logits(tokens) / self.temperature)
+        weight, expert = jax.lax.top_k(gates, self.choices(training))
+        order = jnp.argsort(-weight[..., 0], axis=-1)
+        return self.seat(gates, expert, order, weights=gates, slots=self.slots(tokens.shape[1], training))

@@ -1,0 +1,70 @@
+"""A router called on shapes alone: how many slots it gives, and whether it keeps to the interface."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from moebench.errors import BadInput
+from moebench.routers import registry
+from moebench.routers.plugins import in_words
+from moebench.routers.router import Router
+from moebench.routers.routing import Routing
+
+GROUPS, DIM = 2, 8
+
+
+def slots_per_expert(name: str, group_tokens: int, **given: Any) -> int:
+    """Slots of each expert in training for a group of so many tokens, read off the shapes of an abstract call.
+
+    Raises:
+        BadInput: as `registry.create`; options that do not fit that many tokens; a router not shipped with moebench
+            that raises, or returns something of another shape than the interface has.
+    """
+    tokens = jax.ShapeDtypeStruct((GROUPS, group_tokens, DIM), jnp.float32)
+    try:
+        slots: int = jax.eval_shape(lambda array: _trial(name, array, given), tokens).shape[2]
+    except BadInput:
+        raise
+    except Exception as error:
+        if registry.source_file(name) is None:
+            raise  # a mistake of moebench's own, not of its user's
+        raise BadInput(f"{registry.described(name)} raises {in_words(error)}.", key="router") from error
+    return slots
+
+
+def _trial(name: str, tokens: jax.Array, given: dict[str, Any]) -> jax.Array:
+    router = registry.create(name, dim=DIM, rngs=nnx.Rngs(0), **given)
+    routing = router(tokens, noise_key=jax.random.key(0))
+    if not isinstance(routing, Routing):
+        raise _mistake(router, f"returns {type(routing).__name__}, and not a moebench.routers.Routing")
+    groups, count, dim = tokens.shape
+    _expect(router, tokens, "gates", routing.gates, (groups, count, "experts"))
+    inputs = routing.dispatch(tokens)
+    # A routing with an `apply` of its own may show experts otherwise than the layer has them.
+    experts = router.experts if type(routing).apply is Routing.apply else "experts"
+    _expect(router, tokens, "dispatched tokens", inputs, (experts, groups, "slots", dim))
+    _expect(router, tokens, "combined outputs", routing.combine(inputs), tokens.shape)
+    for loss, weight in router.loss_weights.items():
+        if weight and loss not in routing.losses:
+            raise _mistake(router, f"has a weight for the loss '{loss}', and its routing no such loss")
+    for loss, value in routing.losses.items():
+        _expect(router, tokens, f"a loss '{loss}'", value, ())
+    return inputs
+
+
+def _expect(router: Router, tokens: jax.Array, what: str, got: jax.Array, shape: tuple[int | str, ...]) -> None:
+    """Compare a shape; a word in place of a number stands for any."""
+    if got.ndim != len(shape) or any(
+        want != size for want, size in zip(shape, got.shape, strict=True) if isinstance(want, int)
+    ):
+        raise _mistake(
+            router,
+            f"with experts={router.experts} answers tokens of shape {list(tokens.shape)} by {what} of shape "
+            f"{list(got.shape)}, which should be [{', '.join(map(str, shape))}]",
+        )
+
+
+def _mistake(router: Router, what: str) -> BadInput:
+    return BadInput(f"{registry.described(router.name)} {what}.", key="router")
