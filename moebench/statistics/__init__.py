@@ -6,6 +6,7 @@
     geometric_mean(ratios)                         one number for many cells
     probability_of_improvement(ours, theirs)       how often a seed of ours beats one of theirs
     compare({"soft": (ours, theirs), ...})         verdicts on times, corrected for their number
+    signed_rank(ratios)                            the same question, of samples taken in pairs
     pareto_probability(frame, x, y)                which cells lie on the front, and how surely
     scaling_fit(frame, "experts", "accuracy")      a slope with its interval, or a refusal
 
@@ -13,7 +14,7 @@ Nothing here reads or writes a file, what is random has a fixed seed, and tests 
 simulation to what it promises.
 """
 
-from moebench.statistics.comparison import FEW_SAMPLES, MannWhitney, compare, holm, mann_whitney
+from moebench.statistics.comparison import FEW_SAMPLES, MannWhitney, RatioTest, compare, holm, mann_whitney
 from moebench.statistics.improvement import probability_of_improvement
 from moebench.statistics.intervals import (
     Interval,
@@ -23,6 +24,7 @@ from moebench.statistics.intervals import (
     median_coverage,
     median_interval,
 )
+from moebench.statistics.paired import SignedRank, signed_rank
 from moebench.statistics.pareto import pareto_front, pareto_probability
 from moebench.statistics.scaling import FEWEST_LEVELS, ScalingFit, scaling_fit
 
@@ -31,7 +33,9 @@ __all__ = [
     "FEW_SAMPLES",
     "Interval",
     "MannWhitney",
+    "RatioTest",
     "ScalingFit",
+    "SignedRank",
     "compare",
     "difference_interval",
     "geometric_mean",
@@ -44,4 +48,5 @@ __all__ = [
     "pareto_probability",
     "probability_of_improvement",
     "scaling_fit",
+    "signed_rank",
 ]

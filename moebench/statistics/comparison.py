@@ -21,16 +21,13 @@ _EXACT = 25
 
 
 @dataclass(frozen=True)
-class MannWhitney:
-    """The test of two samples, and how far apart they lie."""
+class RatioTest:
+    """How A stands to B, and whether that can be chance."""
 
     ratio: Interval
-    """A over B: Hodges' and Lehmann's median of all ratios of a sample of A to one of B, with the test's interval."""
-    u: float
-    """Pairs in which the sample of A is the larger, ties counting half."""
+    """A over B: Hodges' and Lehmann's estimate, with the interval that belongs to the test."""
     p_value: float
     """Two-sided; exact for small samples without ties."""
-    samples: tuple[int, int]
 
     def verdict(self, p_value: float, smallest_effect: float, level: float = 0.95) -> str:
         """What may be said of A: `higher`, `lower`, `no difference shown`, or `no difference that matters`.
@@ -44,6 +41,15 @@ class MannWhitney:
         if not p_value < 1 - level:
             return "no difference shown"
         return "higher" if self.ratio.value > 1 else "lower"
+
+
+@dataclass(frozen=True)
+class MannWhitney(RatioTest):
+    """The test of two independent samples; the estimate is the median of all ratios of a sample of A to one of B."""
+
+    u: float
+    """Pairs in which the sample of A is the larger, ties counting half."""
+    samples: tuple[int, int]
 
 
 def mann_whitney(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> MannWhitney:
@@ -67,7 +73,7 @@ def mann_whitney(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> MannWhit
     depth = _depth(len(x), len(y), level)
     low, high = (ratios[depth - 1], ratios[-depth]) if depth > 0 else (np.nan, np.nan)
     ratio = Interval(float(np.median(ratios)), float(low), float(high))
-    return MannWhitney(ratio, float(test.statistic), float(test.pvalue), (len(x), len(y)))
+    return MannWhitney(ratio, float(test.pvalue), float(test.statistic), (len(x), len(y)))
 
 
 def _sorted_ratios(x: Floats, y: Floats) -> Floats:

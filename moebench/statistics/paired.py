@@ -1,0 +1,68 @@
+"""Is the difference real, of samples that were taken in pairs: what disturbed one of a pair disturbed the other."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from moebench.errors import BadInput
+from moebench.statistics.comparison import RatioTest
+from moebench.statistics.intervals import Floats, Interval, check_level, floats
+
+_EXACT = 25
+"""Pairs up to which the null distribution of the signed-rank statistic is counted out."""
+
+
+@dataclass(frozen=True)
+class SignedRank(RatioTest):
+    """Wilcoxon's signed-rank test; the estimate is the median of all geometric means of two ratios."""
+
+    w: float
+    """Sum of the ranks of |log ratio| where A is the larger, ties counting half."""
+    samples: int
+
+
+def signed_rank(ratios: ArrayLike, *, level: float = 0.95) -> SignedRank:
+    """Whether A differs from B, given the ratios of samples taken in pairs, float[n] above 0.
+
+    The interval holds those ratios by which B could be multiplied without the test at 1 - `level` finding a
+    difference; fewer than six pairs find none at 95 %, and its bounds are NaN. Against `mann_whitney`, what disturbs
+    both samples of a pair cancels. No pair, or a ratio that is no finite number above 0, raises `BadInput`.
+    """
+    from scipy.stats import wilcoxon  # takes longer to import than all the rest
+
+    check_level(level)
+    pairs = floats(ratios)
+    if len(pairs) == 0:
+        raise BadInput("nothing to compare: there is no pair of samples")
+    good = np.isfinite(pairs) & (pairs > 0)
+    if not good.all():
+        raise BadInput(f"ratios of paired samples must be finite numbers above 0, and one is {pairs[~good][0]:g}")
+    logs = np.log(pairs)
+    walsh = np.sort((logs[:, None] + logs[None, :])[np.triu_indices(len(logs))] / 2)
+    depth = _depth(len(logs), level)
+    low, high = (walsh[depth - 1], walsh[-depth]) if depth > 0 else (np.nan, np.nan)
+    # Pairs without a difference say nothing about its sign; nothing but such pairs is no difference at all.
+    p_value = float(wilcoxon(logs, zero_method="zsplit").pvalue) if logs.any() else 1.0
+    above = float((walsh > 0).sum() + (walsh == 0).sum() / 2)
+    return SignedRank(Interval(*(float(np.exp(x)) for x in (np.median(walsh), low, high))), p_value, above, len(logs))
+
+
+def _depth(n: int, level: float) -> int:
+    """The largest d for which the d-th smallest and largest Walsh average bound an interval of that level, or 0."""
+    tail = (1 - level) / 2 + 1e-12
+    if n <= _EXACT:
+        below = np.cumsum(_null_counts(n)) / 2.0**n
+        return int(np.searchsorted(below, tail, side="right"))
+    spread = np.sqrt(n * (n + 1) * (2 * n + 1) / 24)
+    return max(0, int(n * (n + 1) / 4 - 0.5 + special.ndtri(tail) * spread))
+
+
+def _null_counts(n: int) -> Floats:
+    """float[n(n + 1)/2 + 1]: for how many of the 2ⁿ choices of signs the statistic is 0, 1, 2, …"""
+    counts = np.zeros(n * (n + 1) // 2 + 1)
+    counts[0] = 1
+    for rank in range(1, n + 1):
+        counts[rank:] = counts[rank:] + counts[: len(counts) - rank]
+    return counts
