@@ -12,8 +12,8 @@ PUBLIC = {
     },
     "moebench.plot": {"costs", "curves", "health", "pareto", "scaling", "speed"},
     "moebench.training": {
-        "Evaluation", "Program", "Schedule", "TrainState", "Training", "compiled", "compiled_in_haste", "evaluate",
-        "evaluation_batch", "train",
+        "Evaluation", "Program", "Progress", "Schedule", "TrainState", "Training", "WideProgram", "compiled",
+        "compiled_in_haste", "evaluate", "evaluation_batch", "join_processes", "mesh", "train",
     },
 }  # fmt: skip
 
