@@ -21,7 +21,7 @@ from moebench import data, results
 from moebench.checkpoints import Checkpoints
 from moebench.errors import BadInput
 from moebench.executables import Executables, program_for
-from moebench.measuring import compiler_flops, count_parameters, environment, operations, peak_bytes
+from moebench.measuring import compiler_flops, count_parameters, environment, operations, peak_bytes, traced
 from moebench.measuring.accounts import Accounts
 from moebench.resolving import ResolvedCell, dataset, resolve, resolve_cell
 from moebench.routers import RoutingCounts
@@ -96,10 +96,10 @@ def costs(cell: ResolvedCell, executables: Executables) -> Row:
     program, batch = executables.program, cell.spec.batch
     parameters = count_parameters(cell.model, cell.router)
     state, (images, labels) = program.abstract_state, program.abstract_batch(batch)
-    forward = operations(program.infer, state, images)
+    forward = operations(traced(program.infer, state, images))
     # Not three times the forward pass: no gradient is computed for the images, or for one-hot dispatch weights. The
     # optimiser has no products.
-    step = operations(program.gradient, state, images, labels).total
+    step = operations(traced(program.gradient, state, images, labels)).total
     compiler = compiler_flops(executables.infer)
     flops = {
         "flops_forward_per_image": forward.total / batch,

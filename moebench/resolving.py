@@ -10,16 +10,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flax import nnx
 
 import moebench
-from moebench import data, models, routers
+from moebench import models, routers
 from moebench.errors import BadInput
 from moebench.measuring import environment, shapes
 from moebench.models import VitConfig
 from moebench.specification import CellSpec, Scalar
+
+if TYPE_CHECKING:
+    import moebench.data
 
 SHARED_CODE = (
     *("models", "data", "training", "measuring"),
@@ -27,7 +30,13 @@ SHARED_CODE = (
 )
 VERSIONS = ("jax_version", "jaxlib_version", "flax_version")
 
-dataset = cache(data.load)
+
+@cache
+def dataset(name: str) -> "moebench.data.Dataset":
+    """The data set of that name, read once."""
+    from moebench import data  # whoever only counts need not wait for the libraries that images come from
+
+    return data.load(name)
 
 
 @dataclass(frozen=True)
@@ -81,9 +90,12 @@ class ResolvedCell:
         asked = self.spec.as_json()
         # A plugin counts by what is in it, which is part of the fingerprint, and not by where it lies.
         del asked["seeds"], asked["total_slots"], asked["checkpoint_every_s"], asked["plugins"]
-        # A router that is a plain module tells no defaults.
-        options = {**self.model.router_options, **self.router.options}
-        return asked | {"options": options, "group_images": self.model.group_images}
+        return asked | {
+            # A router that is a plain module tells no defaults.
+            "options": {**self.model.router_options, **self.router.options},
+            "group_images": self.model.group_images,
+            "moe_layers": self.spec.moe_layers or self.model.preset.moe_layers,
+        }
 
     def identity(self, device: Mapping[str, Any]) -> dict[str, str]:
         """`cell_id`, of what was asked for and where; and `fingerprint`, of the code and versions that answer it."""
@@ -103,8 +115,19 @@ def resolve_cell(spec: CellSpec) -> ResolvedCell:
     for plugin in spec.plugins:
         routers.load_plugin(Path(plugin))
     images = dataset(spec.data)
+    return resolve_for(spec, images.image_size, images.channels, images.classes)
+
+
+def resolve_for(spec: CellSpec, image_size: int, channels: int, classes: int) -> ResolvedCell:
+    """What a specification comes to on such images, whatever its data set; options left out are the model's own.
+
+    Raises:
+        BadInput: as `resolve_cell`.
+    """
     preset = models.preset(spec.model)
-    routers.check_options(spec.router, spec.options)
+    known = routers.options(spec.router)
+    options = {key: value for key, value in preset.options.items() if key in known} | spec.options
+    routers.check_options(spec.router, options)
     group_images = spec.group_images or routers.find(spec.router).group_images
     if spec.batch % group_images:
         raise BadInput(
@@ -114,18 +137,18 @@ def resolve_cell(spec: CellSpec) -> ResolvedCell:
         )
     model = VitConfig(
         preset=preset,
-        image_size=images.image_size,
-        channels=images.channels,
-        classes=images.classes,
+        image_size=image_size,
+        channels=channels,
+        classes=classes,
         router=spec.router,
-        router_options=dict(spec.options),
+        router_options=options,
         group_images=group_images,
-        moe_blocks=models.moe_blocks(spec.moe_layers, preset.size.layers),
+        moe_blocks=models.moe_blocks(spec.moe_layers or preset.moe_layers, preset.size.layers),
         precision=spec.precision,
     )
     if spec.total_slots is not None:
         slots = model.tokens if spec.total_slots == "tokens" else spec.total_slots
-        model = replace(model, router_options={**spec.options, **_slot_options(spec, model, slots)})
+        model = replace(model, router_options={**options, **_slot_options(spec, model, slots)})
     router = nnx.eval_shape(lambda: routers.create(spec.router, dim=1, rngs=nnx.Rngs(0), **model.router_options))
     layer = shapes(model, router)
     if spec.total_slots is not None and layer.total_slots != slots * group_images:
@@ -175,9 +198,9 @@ def _slot_options(spec: CellSpec, model: VitConfig, slots: int) -> dict[str, Sca
             f"router '{spec.router}': {option} and total_slots both set the slots; leave one out.", key=option
         )
     if option == "slots_per_expert":
-        experts = int(spec.options.get("experts") or 1)
+        experts = int(model.router_options.get("experts") or 1)
         return {option: max(1, slots * model.group_images // experts)}
-    top_k = spec.options.get("top_k", known["top_k"])
+    top_k = model.router_options.get("top_k", known["top_k"])
     return {option: slots / (model.tokens * int(top_k or 1))}
 
 

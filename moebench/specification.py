@@ -31,8 +31,9 @@ class CellSpec(BaseModel):
     the slots to the router's own options."""
     group_images: int | None = Field(None, ge=1)
     """Images routed together; None takes the router's own habit (1 for Soft MoE, 8 for sparse routers)."""
-    moe_layers: str = "last-half"
-    """Which blocks hold experts: last-half, every-2, last-n:K, or block numbers such as 2,3."""
+    moe_layers: str | None = None
+    """Which blocks hold experts: last-half, every-2, last-n:K, or block numbers such as 2,3. None takes the model's
+    habit: last-half, unless it was published otherwise."""
     precision: Precision = "float32"
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.05, ge=0)

@@ -6,7 +6,7 @@ import pytest
 from flax import nnx
 
 from moebench import routers
-from moebench.measuring import PARTS, forward_flops, operations, train_flops
+from moebench.measuring import PARTS, forward_flops, operations, traced, train_flops
 from moebench.models import VitConfig
 from moebench.models.presets import Preset, Size
 from moebench.training import Program, Schedule
@@ -33,7 +33,10 @@ def test_closed_form_is_what_the_program_does(router: str, options: dict[str, An
     config = VitConfig(TINY, 16, 3, 10, router, options, group_images=2, moe_blocks=(1,))
     program = Program(config, Schedule(10, 1e-3, 0.1, 0.1, 1.0), batch=2)
     state, (images, labels) = program.abstract_state, program.abstract_batch(2)
-    forward, step = operations(program.infer, state, images), operations(program.gradient, state, images, labels)
+    forward, step = (
+        operations(traced(program.infer, state, images)),
+        operations(traced(program.gradient, state, images, labels)),
+    )
     for counted, closed in ((forward.parts, forward_flops(config, made)), (step.parts, train_flops(config, made))):
         for part in PARTS:
             # Small parts may round off more, as long as the whole does not.

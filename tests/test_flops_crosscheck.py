@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 from moebench import routers
-from moebench.measuring import PARTS, forward_flops, operations, shapes, train_flops
+from moebench.measuring import PARTS, forward_flops, operations, shapes, traced, train_flops
 from moebench.models import VitConfig
 from moebench.models.presets import Preset, Size
 from moebench.training import Program, Schedule
@@ -71,7 +71,7 @@ def counted_by_fvcore(model: Any, images: Any) -> tuple[dict[str, float], set[st
 
 def test_forward_counts_agree_part_by_part(config: VitConfig) -> None:
     program, batch = programs(config), config.group_images
-    counted = operations(program.infer, program.abstract_state, program.abstract_batch(batch)[0])
+    counted = operations(traced(program.infer, program.abstract_state, program.abstract_batch(batch)[0]))
     closed = forward_flops(config, routed(config)[0])
     twin, left_out = counted_by_fvcore(twin_of(config), torch.zeros(batch, 3, 16, 16))
     if config.router == "dense":  # of the three MLPs two are ours' only expert
@@ -92,7 +92,7 @@ def test_forward_counts_agree_part_by_part(config: VitConfig) -> None:
 def test_gathered_rows_are_weighted_and_summed_by_name() -> None:
     config = VitConfig(Preset(WIDE, patch=4), 16, 3, 10, "bpr", {"experts": 4}, group_images=2, moe_blocks=(1,))
     program = programs(config)
-    counted = operations(program.infer, program.abstract_state, program.abstract_batch(2)[0])
+    counted = operations(traced(program.infer, program.abstract_state, program.abstract_batch(2)[0]))
     moving = {name: flops for (part, name), flops in counted.elementwise.items() if part == "dispatch_combine"}
     # 2 images of 16 tokens make 32 slots of width 64: each row is multiplied by its weight and added to its token.
     assert moving == {"mul": 32 * 64, "scatter-add": 32 * 64}
@@ -104,7 +104,7 @@ def test_training_counts_agree(config: VitConfig) -> None:
 
     program, batch = programs(config), config.group_images
     state, (images, labels) = program.abstract_state, program.abstract_batch(batch)
-    counted = operations(program.gradient, state, images, labels)
+    counted = operations(traced(program.gradient, state, images, labels))
     closed = train_flops(config, routed(config)[0])
     with FlopCounterMode(display=False) as counter:
         logits = twin_of(config)(torch.zeros(batch, 3, 16, 16))
@@ -117,7 +117,7 @@ def test_training_counts_agree(config: VitConfig) -> None:
 def test_the_whole_step_has_no_more_products_than_the_gradient(config: VitConfig) -> None:
     program = programs(config)
     state, (images, labels) = program.abstract_state, program.abstract_batch(config.group_images)
-    step = operations(program.train_step, state, images, labels)
-    assert step.parts == operations(program.gradient, state, images, labels).parts
+    step = operations(traced(program.train_step, state, images, labels))
+    assert step.parts == operations(traced(program.gradient, state, images, labels)).parts
     assert not any(part == "other" for part, _ in step.products)
     assert jax.tree.leaves(step.left_out)

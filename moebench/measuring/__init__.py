@@ -9,11 +9,13 @@ from moebench.measuring.flops import (
     compiler_flops,
     count_parameters,
     forward_flops,
+    padding,
+    printed_train_flops,
     shapes,
     train_flops,
 )
-from moebench.measuring.memory import peak_bytes
-from moebench.measuring.operations import Operations, operations
+from moebench.measuring.memory import TrainMemory, estimate, peak_bytes
+from moebench.measuring.operations import Operations, operations, traced
 from moebench.measuring.samples import Interval
 from moebench.measuring.timing import Comparison, compare
 
@@ -25,13 +27,18 @@ __all__ = [
     "Parameters",
     "Parts",
     "Shapes",
+    "TrainMemory",
     "compare",
     "compiler_flops",
     "count_parameters",
     "environment",
+    "estimate",
     "forward_flops",
     "operations",
+    "padding",
     "peak_bytes",
+    "printed_train_flops",
     "shapes",
+    "traced",
     "train_flops",
 ]

@@ -7,11 +7,12 @@ is not, as in published counts.
 from dataclasses import astuple, dataclass, fields
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from moebench.models import Experts, Vit, VitConfig
 from moebench.models.keys import rngs
-from moebench.routers import Router, slots_per_expert
+from moebench.routers import Router, create, slots_per_expert
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,22 @@ def shapes(config: VitConfig, router: Router) -> Shapes:
     return Shapes(group_tokens=tokens, slots_per_expert=slots, total_slots=slots * router.experts)
 
 
+def padding(config: VitConfig, router: Router) -> float:
+    """Share of the slots that stay empty however the tokens choose, even if all their choices are served."""
+    layer, choices = shapes(config, router), 0
+
+    def route() -> jax.Array:
+        nonlocal choices
+        tokens = jnp.zeros((1, layer.group_tokens, 1))
+        made = create(config.router, dim=1, rngs=nnx.Rngs(0), **config.router_options)
+        routing = made(tokens, noise_key=jax.random.key(0))
+        choices = getattr(routing, "choices", 0)  # routings of other kinds fill every slot
+        return routing.gates
+
+    jax.eval_shape(route)
+    return max(0.0, 1 - layer.group_tokens * choices / layer.total_slots) if choices else 0.0
+
+
 def forward_flops(config: VitConfig, router: Router) -> Parts:
     """Closed form of the forward pass for one image."""
     size, tokens, class_token = config.preset.size, config.tokens, config.preset.class_token
@@ -89,6 +106,14 @@ def train_flops(config: VitConfig, router: Router) -> Parts:
     routing = router.flops(shapes(config, router).group_tokens, config.preset.size.width)
     times = {"embed": 2.0, MOVING: 1 + (routing.backward if routing else 2.0)}
     return Parts(**{part: times.get(part, 3.0) * getattr(forward, part) for part in PARTS})
+
+
+def printed_train_flops(forward: Parts, train: Parts) -> float:
+    """A training cost as the Soft MoE paper prints it (2308.00951).
+
+    There a multiply-add of training is one FLOP, one of inference two, and a gradient for the images is counted in.
+    """
+    return (train.total + forward.embed) / 2
 
 
 def compiler_flops(program: jax.stages.Compiled) -> float | None:

@@ -78,13 +78,19 @@ class Operations:
         return dict(sorted(names.items(), key=lambda item: -item[1]))
 
 
-def operations(function: Callable[..., Any], *arguments: Any) -> Operations:
-    """Count what a call with arguments of these shapes computes.
+def traced(function: Callable[..., Any], *arguments: Any) -> ClosedJaxpr:
+    """The program that a call with arguments of these shapes runs."""
+    program: ClosedJaxpr = jax.make_jaxpr(function)(*arguments)
+    return program
+
+
+def operations(program: ClosedJaxpr) -> Operations:
+    """Count what a program computes.
 
     Work that no output depends on is not counted, since no compiler keeps it. Of a choice between branches the
     largest counts. Element-wise work in a loop whose end depends on data counts once.
     """
-    return _count(jax.jit(function).trace(*arguments).jaxpr.jaxpr, "", 1)
+    return _count(program.jaxpr, "", 1)
 
 
 def _count(jaxpr: Jaxpr, path: str, times: float) -> Operations:

@@ -1,0 +1,140 @@
+"""The command that counts: `flops`."""
+
+import gc
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from moebench.cli import options
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_PART_NAMES = {
+    "embed": "patch embedding",
+    "attention": "attention",
+    "mlp": "dense MLPs",
+    "router": "router",
+    "dispatch_combine": "dispatch and combine",
+    "experts": "experts",
+    "head": "head",
+}
+
+
+def flops(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A backbone such as s/16, or a published vmoe-l/16.")],
+    router: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="ROUTER[KEY=VALUE,…]", help="By default the model's own, which is dense if it has none."
+        ),
+    ] = None,
+    image_size: Annotated[int | None, typer.Option(min=1, metavar="PIXELS", help="By default the model's own.")] = None,
+    classes: Annotated[int | None, typer.Option(min=1, metavar="N", help="By default the model's own.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, metavar="N", help="Images; by default one group.")] = None,
+    group_images: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Images routed together; by default the router's habit.")
+    ] = None,
+    moe_layers: Annotated[
+        str | None, typer.Option(metavar="RULE", help="last-half, every-2, last-n:K, or block numbers such as 2,3.")
+    ] = None,
+    dispatch: Annotated[
+        str | None, typer.Option(metavar="gather|einsum|ragged", help="How tokens reach the slots of a sparse router.")
+    ] = None,
+    plugins: options.Plugins = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Count parameters, FLOPs and memory of a model from shapes alone, at any size.
+
+    A multiply-add is 2 FLOPs. Counted are matrix products, and the weighting of rows where tokens are gathered.
+    """
+    from moebench.suites import grid
+
+    asked = {"batch": batch, "group_images": group_images, "moe_layers": moe_layers, "dispatch": dispatch}
+    entry: dict[str, Any] = {} if router is None else {**grid.parse_cell(router)}
+    entry |= {"model": model, **{key: value for key, value in asked.items() if value is not None}}
+    with _no_garbage_collection():
+        from moebench.counting import count
+
+        options.load_plugins(plugins)
+        record = count(entry, image_size, classes).record()
+    if as_json:
+        typer.echo(json.dumps(_without_nan(record), indent=1))
+        return
+    console = options.console()
+    console.print(_title(record), markup=False, soft_wrap=True)
+    console.print()
+    console.print(_parts(record))
+    console.print()
+    for line in _lines(record):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """A trace makes objects by the hundred thousand and drops none: looking for garbage would take a third of it."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _without_nan(value: Any) -> Any:
+    """The value with null for what has no number, which JSON has no other word for."""
+    if isinstance(value, dict):
+        return {key: _without_nan(inner) for key, inner in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _title(record: dict[str, Any]) -> str:
+    side = record["image_size"]
+    return f"{record['model']} {record['router']}, {side} × {side} pixels, {record['classes']:,} classes"
+
+
+def _parts(record: dict[str, Any]) -> "Table":
+    from rich.table import Table
+
+    from moebench.reports.quantities import written
+
+    table = Table("part", box=None, pad_edge=False)
+    for name in ("forward, FLOPs per image", "share"):
+        table.add_column(name, justify="right")
+    total = record["flops_forward_per_image"]
+    for part, flops in record["parts"].items():
+        if flops:
+            table.add_row(_PART_NAMES[part], written(flops, "FLOPs"), written(flops / total, "share"))
+    table.add_section()
+    table.add_row("all", written(total, "FLOPs"), "")
+    return table
+
+
+def _lines(record: dict[str, Any]) -> Iterator[str]:
+    """What the table has no room for, each with its name."""
+    from moebench.reports.quantities import written
+
+    train, elementwise = record["flops_train_per_image"], sum(record["elementwise"].values())
+    rows = [
+        ("parameters", f"{record['params']:,}"),
+        ("active parameters", f"{record['params_active']:,}"),
+        ("training step", f"{written(train, 'FLOPs')} per image, forward and backward"),
+        ("element-wise", f"{written(elementwise, 'FLOPs')} per image forward, not counted above"),
+    ]
+    if record["experts"]:
+        factor = record["effective_capacity_factor"]
+        group = "image" if record["group_images"] == 1 else f"group of {record['group_images']} images"
+        slots = f"{record['slots']} for each of {record['experts']} experts and each {group}"
+        rows.append(("slots", f"{slots}, effective capacity factor {factor:.3f}"))
+        rows.append(("blocks with experts", record["moe_layers"]))
+    if record["flops_padding"]:
+        rows.append(("padding", f"{written(record['flops_padding'], 'FLOPs')} of the experts', in slots never filled"))
+    memory = ("parameter_bytes", "gradient_bytes", "optimizer_bytes", "activation_bytes")
+    parts = ", ".join(f"{key.removesuffix('_bytes')} {written(record[key], 'bytes')}" for key in memory)
+    total = written(record["train_bytes_estimate"], "bytes")
+    rows.append(("training memory", f"{total}, estimated for a batch of {record['batch']}: {parts}"))
+    width = max(len(name) for name, _ in rows)
+    return (f"{name:<{width}}  {value}" for name, value in rows)
