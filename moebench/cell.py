@@ -19,11 +19,12 @@ import jax.numpy as jnp
 
 from moebench import data, results
 from moebench.checkpoints import Checkpoints
+from moebench.costs import costs, efficiency
 from moebench.errors import BadInput
 from moebench.executables import Executables, program_for
-from moebench.measuring import compiler_flops, count_parameters, environment, operations, peak_bytes, traced
+from moebench.measuring import environment
 from moebench.measuring.accounts import Accounts
-from moebench.resolving import ResolvedCell, dataset, resolve, resolve_cell
+from moebench.resolving import dataset, resolve, resolve_cell
 from moebench.routers import RoutingCounts
 from moebench.specification import CellSpec
 from moebench.timings import timings
@@ -59,14 +60,13 @@ def run(spec: CellSpec, checkpoints: Checkpoints) -> Iterator[Row]:
         **environment(),
         "device_count": math.prod(spec.mesh_shape),
         **costs(cell, executables),
-        "train_peak_bytes": peak_bytes(executables.train_step),
-        "infer_peak_bytes": peak_bytes(executables.infer),
     }
     if spec.timing_budget_s and jax.process_count() > 1:
         say("not timed: each of several processes would end its timing by its own clock, and wait for the others")
     elif spec.timing_budget_s:
         say("timing beside the dense twin")
         shared |= timings(cell, executables, images.train, accounts)
+        shared |= efficiency(cell, shared)
     for seed in spec.seeds:
         if seed in checkpoints.rows:
             say(f"seed {seed}: kept from before")
@@ -89,33 +89,6 @@ def run(spec: CellSpec, checkpoints: Checkpoints) -> Iterator[Row]:
     shared |= accounts.columns()
     for seed in spec.seeds:
         yield shared | checkpoints.rows[seed] | {"seed": seed}
-
-
-def costs(cell: ResolvedCell, executables: Executables) -> Row:
-    """The cost columns, apart from padding, which only an evaluation knows."""
-    program, batch = executables.program, cell.spec.batch
-    parameters = count_parameters(cell.model, cell.router)
-    state, (images, labels) = program.abstract_state, program.abstract_batch(batch)
-    forward = operations(traced(program.infer, state, images))
-    # Not three times the forward pass: no gradient is computed for the images, or for one-hot dispatch weights. The
-    # optimiser has no products.
-    step = operations(traced(program.gradient, state, images, labels)).total
-    compiler = compiler_flops(executables.infer)
-    flops = {
-        "flops_forward_per_image": forward.total / batch,
-        "flops_train_step": step,
-        "flops_train_total": step * cell.spec.steps,
-        "flops_router": forward.parts.router / batch,
-        "flops_dispatch_combine": forward.parts.dispatch_combine / batch,
-        "flops_experts": forward.parts.experts / batch,
-        # The compiler counts what one device does.
-        "flops_forward_hlo": math.nan if compiler is None else compiler * math.prod(cell.spec.mesh_shape) / batch,
-    }
-    return {
-        "params": parameters.total,
-        "params_active": parameters.active,
-        **{column: None if math.isnan(count) else count for column, count in flops.items()},
-    }
 
 
 def quality(training: Training) -> Row:

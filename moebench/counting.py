@@ -21,10 +21,9 @@ from moebench.measuring import (
     padding,
     printed_train_flops,
     traced,
-    train_flops,
 )
 from moebench.resolving import ResolvedCell, resolve_for
-from moebench.suites.grid import build_spec
+from moebench.specification import CellSpec
 from moebench.training import Program, Schedule
 
 CHANNELS = 3
@@ -37,7 +36,8 @@ class Count:
     """The costs of one model with one router."""
 
     cell: ResolvedCell
-    """What is counted; the dense model has MLPs in all blocks, none of them taken for an expert."""
+    program: Program
+    """Of the same model, for the cell's batch."""
 
     @property
     def batch(self) -> int:
@@ -55,15 +55,10 @@ class Count:
         return forward_flops(self.cell.model, self.cell.router)
 
     @cached_property
-    def closed_form_of_training(self) -> Parts:
-        """The same of a training step."""
-        return train_flops(self.cell.model, self.cell.router)
-
-    @cached_property
     def forward(self) -> Operations:
         """The operations of inference on a batch."""
-        images, _ = self._program.abstract_batch(self.batch)
-        return operations(traced(self._program.infer, self._program.abstract_state, images))
+        images, _ = self.program.abstract_batch(self.batch)
+        return operations(traced(self.program.infer, self.program.abstract_state, images))
 
     @cached_property
     def step(self) -> Operations:
@@ -73,16 +68,12 @@ class Count:
     @cached_property
     def memory(self) -> TrainMemory:
         """An estimate for a training step on a batch."""
-        state = self._program.abstract_state
+        state = self.program.abstract_state
         return estimate(state.parameters, state.optimizer, self._gradient)
 
     @cached_property
-    def _program(self) -> Program:
-        return Program(self.cell.model, _SCHEDULE, self.batch)
-
-    @cached_property
     def _gradient(self) -> Any:
-        return traced(self._program.gradient, self._program.abstract_state, *self._program.abstract_batch(self.batch))
+        return traced(self.program.gradient, self.program.abstract_state, *self.program.abstract_batch(self.batch))
 
     def record(self) -> dict[str, Any]:
         """Everything as plain values, by name.
@@ -127,22 +118,38 @@ class Count:
         }
 
 
-def count(entry: Mapping[str, Any], image_size: int | None = None, classes: int | None = None) -> Count:
-    """Count what an entry of a suite would build, whatever its data set.
+def completed(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry of a suite with the model's own router and the smallest batch, one group, where it has none.
 
     Args:
-        entry: one value for each key, `model` among them; without a router the model's own, without a batch one group.
+        entry: one value for each key, `model` among them.
+
+    Raises:
+        BadInput: an unknown model or router.
+    """
+    values = {"router": models.preset(entry["model"]).router, **entry}
+    group = values.get("group_images") or routers.find(values["router"]).group_images
+    return {"batch": group, **values}
+
+
+def resolved(spec: CellSpec, image_size: int | None = None, classes: int | None = None) -> ResolvedCell:
+    """What a specification would build, whatever its data set; a dense model has MLPs alone, none taken for an expert.
+
+    Args:
+        spec: its data set and schedule are of no account.
         image_size: pixels of a side; None takes what the model was published for.
         classes: likewise.
 
     Raises:
-        BadInput: an entry that cannot be built.
+        BadInput: as `resolve_for`.
     """
-    preset = models.preset(entry["model"])
-    values = {"router": preset.router, **entry}
-    group = values.get("group_images") or routers.find(values["router"]).group_images
-    spec = build_spec({"batch": group, **values})
+    preset = models.preset(spec.model)
     cell = resolve_for(spec, image_size or preset.image_size, CHANNELS, classes or preset.classes)
-    if spec.router == "dense":
-        cell = replace(cell, model=replace(cell.model, moe_blocks=()))
-    return Count(cell)
+    if spec.router != "dense":
+        return cell
+    return replace(cell, model=replace(cell.model, moe_blocks=()))
+
+
+def count(cell: ResolvedCell) -> Count:
+    """Count a cell's model."""
+    return Count(cell, Program(cell.model, _SCHEDULE, cell.spec.batch))

@@ -54,12 +54,22 @@ def show(
     raise unknown("name", name, known)
 
 
-def env() -> None:
+def env(
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Also what the device does at its best: a matrix product, a copy.")
+    ] = False,
+) -> None:
     """Print what is installed, which device is found, and what a suite would use by default."""
     from moebench.suites import executors
 
     with executors.create("local") as placer:
         environment = placer.environment()
+    if measure:
+        from moebench.measuring import measure_peak
+
+        peaks = {precision: measure_peak(precision) for precision in ("float32", "bfloat16")}
+        environment |= {f"{name}_flops_per_s": f"{peak.flops_per_s:.3g}" for name, peak in peaks.items()}
+        environment["bytes_per_s"] = f"{max(peak.bytes_per_s for peak in peaks.values()):.3g}"
     width = max(map(len, environment))
     for key, value in environment.items():
         typer.echo(f"{key:<{width}}  {'–' if value is None else value}")

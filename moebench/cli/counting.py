@@ -58,10 +58,11 @@ def flops(
     entry: dict[str, Any] = {} if router is None else {**grid.parse_cell(router)}
     entry |= {"model": model, **{key: value for key, value in asked.items() if value is not None}}
     with _no_garbage_collection():
-        from moebench.counting import count
+        from moebench import counting
 
         options.load_plugins(plugins)
-        record = count(entry, image_size, classes).record()
+        spec = grid.build_spec(counting.completed(entry))
+        record = counting.count(counting.resolved(spec, image_size, classes)).record()
     if as_json:
         typer.echo(json.dumps(_without_nan(record), indent=1))
         return

@@ -16,6 +16,7 @@ from moebench.measuring.flops import (
 )
 from moebench.measuring.memory import TrainMemory, estimate, peak_bytes
 from moebench.measuring.operations import Operations, operations, traced
+from moebench.measuring.roofline import Peak, measure_peak, moved_bytes
 from moebench.measuring.samples import Interval
 from moebench.measuring.timing import Comparison, compare
 
@@ -26,6 +27,7 @@ __all__ = [
     "Operations",
     "Parameters",
     "Parts",
+    "Peak",
     "Shapes",
     "TrainMemory",
     "compare",
@@ -34,6 +36,8 @@ __all__ = [
     "environment",
     "estimate",
     "forward_flops",
+    "measure_peak",
+    "moved_bytes",
     "operations",
     "padding",
     "peak_bytes",

@@ -149,6 +149,29 @@ COLUMNS: tuple[Column, ...] = (
         "memory",
         ("train_peak_bytes", _COUNT, "bytes", "training program: arguments + outputs + temporaries − aliases"),
         ("infer_peak_bytes", _COUNT, "bytes", "inference program: the same"),
+        (
+            "train_bytes_estimate",
+            _COUNT,
+            "bytes",
+            "training, estimated from shapes: parameters, gradients, optimiser state, activations",
+        ),
+    ),
+    *_group(
+        "efficiency",
+        ("train_intensity", _NUMBER, "FLOPs/byte", "flops_train_step / the bytes a step moves as its compiler counts"),
+        ("infer_intensity", _NUMBER, "FLOPs/byte", "the same of inference"),
+        ("peak_flops_per_s", _NUMBER, "FLOPs/s", "a large matrix product on the device, measured beside the cell"),
+        ("peak_bytes_per_s", _NUMBER, "bytes/s", "a large copy on the device, bytes read and written"),
+        ("train_mfu", _NUMBER, "share", "FLOPs a second of a training step / peak_flops_per_s"),
+        ("infer_mfu", _NUMBER, "share", "the same of inference"),
+        (
+            "train_roofline",
+            _NUMBER,
+            "share",
+            "FLOPs a second of a training step / the least of peak_flops_per_s and train_intensity × peak_bytes_per_s; "
+            "above 1 where caches spare memory",
+        ),
+        ("infer_roofline", _NUMBER, "share", "the same of inference"),
     ),
     *_group(
         "routing",
