@@ -1,6 +1,7 @@
 """One cell, really run at a tiny size: every column of the record, and what is refused."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import pandas as pd
 import pytest
 
-from moebench import cell
+from moebench import cell, timings
 from moebench.cell import health, main, resolve
 from moebench.errors import BadInput
 from moebench.resolving import resolve_cell
@@ -57,6 +58,36 @@ def test_a_cell_fills_every_column(tmp_path: Path) -> None:
     # Other processes cannot have had all of the time, and a small model is not slower than its twin a hundred times.
     assert 0 <= row.foreign_cpu_share < 1
     assert 0.01 < row.train_step_cpu_vs_dense < 100
+
+
+def test_the_accounts_of_a_cell_add_up_to_its_wall_time(tmp_path: Path) -> None:
+    began = time.perf_counter()
+    frame = written(tmp_path, spec(router="soft", timing_budget_s=0.05))
+    around = time.perf_counter() - began
+    row = frame.iloc[0]
+    named = ("compile_s", "twin_compile_s", "warmup_s", "timed_s", "training_s", "evaluation_s")
+    assert row.cell_wall_s == pytest.approx(sum(row[account] for account in named) + row.rest_s)
+    assert row.timing_wall_s == pytest.approx(row.warmup_s + row.timed_s)
+    assert min(row[account] for account in named) > 0
+    # The rest is no place to hide in, the whole is what a clock outside shows, and seeds are in the account of all.
+    assert 0 < row.rest_s < 0.5 * row.cell_wall_s
+    assert 0.5 * around < row.cell_wall_s < around
+    assert frame.train_wall_s.sum() == pytest.approx(row.training_s, rel=0.1)
+    # One image is a group of its own to this router: it was timed beside the twin, and takes longer than in a batch.
+    assert row.infer_latency_s > row.infer_s_per_image
+    assert row.infer_latency_vs_dense_ci_low <= row.infer_latency_vs_dense <= row.infer_latency_vs_dense_ci_high
+
+
+def test_the_largest_batch_is_doubled_while_it_should_fit() -> None:
+    # A state of 100 bytes, and 50 for each batch: 100 + 50 · 2, · 4, · 8, · 16 against 0.9 of what is free.
+    def largest(free: int) -> int:
+        return timings.largest_batch(8, state_bytes=100, infer_bytes=150, free_bytes=free)
+
+    assert largest(100) == 8
+    assert largest(223) == 16
+    assert largest(560) == 64
+    assert largest(10**9) == 8 * 2**timings.MOST_DOUBLINGS
+    assert timings.largest_batch(8, 100, None, 10**9) == 8
 
 
 def test_a_loss_that_is_not_finite_ends_the_seed_as_diverged(tmp_path: Path) -> None:

@@ -29,6 +29,11 @@ def drift(anchor: Interval) -> float:
     return float(np.median(second) / np.median(first) - 1)
 
 
+def contaminated(circumstances: Circumstances) -> bool:
+    """Whether others had a good part of the processors, or work on the accelerator."""
+    return (circumstances.foreign_share or 0.0) > FOREIGN_SHARE or circumstances.device_shared
+
+
 def flags(
     measured: Iterable[Interval], anchor: Interval, circumstances: Circumstances, *, steady: bool, precise: bool
 ) -> tuple[str, ...]:
@@ -41,11 +46,10 @@ def flags(
         steady: whether each program settled in the warm-up.
         precise: whether the intervals became narrow within the budget.
     """
-    foreign = circumstances.foreign_share or 0.0
     raised = {
         "not_steady": not steady,
         "noisy": any(interval.relative_width > NOISY for interval in measured),
-        "contaminated": foreign > FOREIGN_SHARE or circumstances.device_shared,
+        "contaminated": contaminated(circumstances),
         "budget": not precise,
         "drift": abs(drift(anchor)) > DRIFT,
         "clocks": circumstances.clock_moved > CLOCKS,

@@ -4,23 +4,31 @@ The programs of a comparison take turns in a seeded random order, in one process
 has settled. Rounds go on until the intervals are narrow or the budget is spent, and every sample is kept.
 """
 
+import gc
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
+import jax
 import numpy as np
 
 from moebench.measuring import circumstances
 from moebench.measuring.circumstances import Circumstances
-from moebench.measuring.flags import drift, flags
+from moebench.measuring.flags import contaminated, drift, flags
 from moebench.measuring.samples import Call, Interval, Sampler, anchor
 from moebench.measuring.warmup import warm_up
 
 MIN_ROUNDS = 9
+LOOK_EVERY = 9
+FIRST_LOOK = 18
+"""Rounds before the first look at how narrow the intervals are; of fewer samples some look narrow by luck."""
 PRECISION = 0.02
 """Half width of an interval, relative to its median, at which timing ends before its budget."""
 WARM_UP = 0.25
 """Share of the budget after which the warm-up ends, steady or not; it comes on top."""
+PATIENCE = 3.0
+"""How many times the budget a timing may last by the clock on the wall where others have the processors."""
 
 Samples = dict[str, list[float]]
 _ANCHOR = "(anchor)"
@@ -42,6 +50,14 @@ class Comparison:
     warmup_s: float
     timed_s: float
 
+    def judged(self, program: str) -> Interval:
+        """The ratios by which to judge whether a program differs from its baseline.
+
+        Of wall-clock; but of processor time where the program runs on processors of which others had a good part. Then
+        wall-clock is mostly theirs, and its interval, though right, so wide that it shows nothing.
+        """
+        return (self.cpu_ratios if _by_processor_time(self.circumstances) else self.ratios)[program]
+
     @property
     def drift(self) -> float:
         """By which share the anchor became slower from the first half of the rounds to the second."""
@@ -59,51 +75,86 @@ def compare(calls: Mapping[str, Call], baselines: Mapping[str, str], budget_s: f
     Args:
         calls: programs by name.
         baselines: for programs of interest the name of the one they are set against.
-        budget_s: seconds for the timed rounds; warm-up comes on top. At least nine rounds are taken.
+        budget_s: seconds for the timed rounds; warm-up comes on top. On processors that others use as well, seconds
+            that this process has had of them, so that it takes as many samples as it would alone. At least nine
+            rounds are taken.
         seed: of the order within each round.
     """
     began = time.perf_counter()
     samplers = {name: Sampler(call) for name, call in calls.items()}
     fixed = anchor()
     settled = warm_up(samplers, WARM_UP * budget_s)
-    before, started = circumstances.read(), time.perf_counter()
-    wall, cpu = _rounds({**samplers, _ANCHOR: fixed}, baselines, budget_s, np.random.default_rng(seed))
-    ended, after = time.perf_counter(), circumstances.read()
-    seconds = {name: Interval.of(wall[name]) for name in calls}
-    ratios = {name: _ratio(wall, name, baseline) for name, baseline in baselines.items()}
-    cpu_ratios = {name: _ratio(cpu, name, baseline) for name, baseline in baselines.items()}
-    measured = [interval for name in baselines for interval in (seconds[name], ratios[name])]
-    around, kernel = Circumstances(before, after), Interval.of(wall[_ANCHOR])
-    raised = flags(measured, kernel, around, steady=settled == calls.keys(), precise=_precise(wall, baselines))
+    started = time.perf_counter()
+    with _without_collector():
+        rounds, around, precise = _rounds({**samplers, _ANCHOR: fixed}, baselines, budget_s, seed)
+    ended = time.perf_counter()
+    seconds = {name: Interval.of(rounds.wall[name]) for name in samplers}
+    ratios, cpu_ratios = (_ratios(samples, baselines) for samples in (rounds.wall, rounds.cpu))
+    kernel = Interval.of(rounds.wall[_ANCHOR])
+    reported = [interval for name in baselines for interval in (seconds[name], ratios[name])]
+    raised = flags(reported, kernel, around, steady=settled == calls.keys(), precise=precise)
     return Comparison(seconds, ratios, cpu_ratios, kernel, raised, around, started - began, ended - started)
 
 
-def _rounds(
-    samplers: Mapping[str, Sampler], baselines: Mapping[str, str], budget_s: float, generator: np.random.Generator
-) -> tuple[Samples, Samples]:
-    """Wall-clock and processor time of each program, one sample a round."""
-    wall: Samples = {name: [] for name in samplers}
-    cpu: Samples = {name: [] for name in samplers}
-    names = list(samplers)
-    began, rounds = time.perf_counter(), 0
-    while True:
+@dataclass
+class _Rounds:
+    """Samples of each program, one a round."""
+
+    wall: Samples = field(default_factory=dict)
+    cpu: Samples = field(default_factory=dict)
+    count: int = 0
+
+    def take(self, samplers: Mapping[str, Sampler], generator: np.random.Generator) -> None:
+        """One more round."""
+        names = list(samplers)
         for place in generator.permutation(len(names)):
             sample = samplers[names[place]].sample()
-            wall[names[place]].append(sample.wall_s)
-            cpu[names[place]].append(sample.cpu_s)
-        rounds += 1
-        spent = time.perf_counter() - began > budget_s
-        if rounds >= MIN_ROUNDS and (spent or (rounds % MIN_ROUNDS == 0 and _precise(wall, baselines))):
-            return wall, cpu
+            self.wall.setdefault(names[place], []).append(sample.wall_s)
+            self.cpu.setdefault(names[place], []).append(sample.cpu_s)
+        self.count += 1
+
+    def precise(self, baselines: Mapping[str, str], by_processor_time: bool) -> bool:
+        """Whether what will be judged by is narrow; on one's own machine the seconds have to be, too."""
+        if by_processor_time:
+            intervals = list(_ratios(self.cpu, baselines).values())
+        else:
+            intervals = [*_ratios(self.wall, baselines).values(), *(Interval.of(self.wall[name]) for name in baselines)]
+        return all(interval.relative_width < PRECISION for interval in intervals)
 
 
-def _precise(samples: Samples, baselines: Mapping[str, str]) -> bool:
-    return all(
-        interval.relative_width < PRECISION
-        for name, baseline in baselines.items()
-        for interval in (_ratio(samples, name, baseline), Interval.of(samples[name]))
-    )
+def _rounds(
+    samplers: Mapping[str, Sampler], baselines: Mapping[str, str], budget_s: float, seed: int
+) -> tuple[_Rounds, Circumstances, bool]:
+    """Rounds, what went on around them, and whether they ended because the intervals were narrow."""
+    rounds, generator, before = _Rounds(), np.random.default_rng(seed), circumstances.read()
+    while True:
+        rounds.take(samplers, generator)
+        wall = time.perf_counter() - before.at
+        had = min(wall, time.process_time() - before.own_s) if jax.default_backend() == "cpu" else wall
+        spent = had > budget_s or wall > PATIENCE * budget_s
+        looking = rounds.count >= FIRST_LOOK and rounds.count % LOOK_EVERY == 0
+        if looking or (spent and rounds.count >= MIN_ROUNDS):
+            around = Circumstances(before, circumstances.read())
+            precise = rounds.precise(baselines, _by_processor_time(around))
+            if precise or spent:
+                return rounds, around, precise
 
 
-def _ratio(samples: Samples, program: str, baseline: str) -> Interval:
-    return Interval.of(np.divide(samples[program], samples[baseline]))
+def _by_processor_time(around: Circumstances) -> bool:
+    return jax.default_backend() == "cpu" and contaminated(around)
+
+
+def _ratios(samples: Samples, baselines: Mapping[str, str]) -> dict[str, Interval]:
+    return {name: Interval.of(np.divide(samples[name], samples[baseline])) for name, baseline in baselines.items()}
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Python's garbage collector would put its pauses into whichever sample it happens to meet."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
