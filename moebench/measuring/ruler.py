@@ -85,7 +85,7 @@ def readings(
 
 def read(effect: float, comparison: Comparison) -> Reading:
     """What a comparison of A with B comes to."""
-    test = signed_rank(comparison.judged("A").samples)
+    test = signed_rank(list(comparison.judged("A").samples))
     verdict = test.verdict(test.p_value, SMALLEST_EFFECT)
     return Reading(effect, verdict, test, comparison.warmup_s + comparison.timed_s, comparison.flags)
 
