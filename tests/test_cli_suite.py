@@ -273,7 +273,7 @@ def test_ctrl_c_keeps_what_is_finished(here: Here) -> None:
     _, out, _ = here.call("results", "ls")  # from a second terminal
     assert re.match(
         r"small \S+: 5 of 6 cells ended \(5 ok\); running soft\[experts=8,behave=hang\] for [\d.]+ s; "
-        rf"about \d+ s left; process {driver.pid} on ",
+        rf"about [\d.]+ s left; process {driver.pid} on ",
         out,
     )
     driver.send_signal(signal.SIGINT)

@@ -139,7 +139,7 @@ COLUMNS: tuple[Column, ...] = (
         ("timing_outliers", _COUNT, "samples", "timed samples far outside the quartiles, of all programs; they count"),
         ("foreign_cpu_share", _NUMBER, "share", "processors' time that other processes had while the cell was timed"),
         ("anchor_s", _NUMBER, "s", "a fixed kernel that ran beside the training steps; the median"),
-        ("anchor_drift", _NUMBER, "share", "by how much it was slower in the second half of a timing than in the first"),
+        ("anchor_drift", _NUMBER, "share", "how much slower it was in the second half of a timing than in the first"),
         ("clock_mhz_before", _NUMBER, "MHz", "clock of the accelerator, else of the processors, before the timing"),
         ("clock_mhz_after", _NUMBER, "MHz", "the same after it"),
         ("temperature_c_before", _NUMBER, "°C", "temperature of the same before the timing, null where it is not told"),
