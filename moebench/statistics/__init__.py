@@ -7,6 +7,7 @@
     probability_of_improvement(ours, theirs)       how often a seed of ours beats one of theirs
     compare({"soft": (ours, theirs), ...})         verdicts on times, corrected for their number
     signed_rank(ratios)                            the same question, of samples taken in pairs
+    geometric_mean_test(tests)                     their verdicts as one
     pareto_probability(frame, x, y)                which cells lie on the front, and how surely
     scaling_fit(frame, "experts", "accuracy")      a slope with its interval, or a refusal
 
@@ -14,10 +15,20 @@ Nothing here reads or writes a file, what is random has a fixed seed, and tests 
 simulation to what it promises.
 """
 
-from moebench.statistics.comparison import FEW_SAMPLES, MannWhitney, RatioTest, compare, holm, mann_whitney
+from moebench.statistics.comparison import (
+    FEW_SAMPLES,
+    MannWhitney,
+    RatioTest,
+    compare,
+    geometric_mean_test,
+    holm,
+    mann_whitney,
+)
 from moebench.statistics.improvement import probability_of_improvement
 from moebench.statistics.intervals import (
     Interval,
+    contrast_interval,
+    contrast_p_value,
     difference_interval,
     geometric_mean,
     mean_interval,
@@ -37,8 +48,11 @@ __all__ = [
     "ScalingFit",
     "SignedRank",
     "compare",
+    "contrast_interval",
+    "contrast_p_value",
     "difference_interval",
     "geometric_mean",
+    "geometric_mean_test",
     "holm",
     "mann_whitney",
     "mean_interval",

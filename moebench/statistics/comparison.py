@@ -1,6 +1,6 @@
 """Is the difference real, and does it matter: verdicts on measured times, or other positive samples, of A and B."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,37 @@ class RatioTest:
         if not p_value < 1 - level:
             return "no difference shown"
         return "higher" if self.ratio.value > 1 else "lower"
+
+    def scattered(self, scatter: float, level: float = 0.95) -> "RatioTest":
+        """The same where A and B as wholes scatter as well, by this standard deviation of their log ratio.
+
+        Samples taken in one go know nothing of what differs between one go and the next. Their own scatter is read
+        off the interval, and the sum of both taken for normal.
+        """
+        z = float(special.ndtri((1 + level) / 2))
+        spread = np.hypot((np.log(self.ratio.high) - np.log(self.ratio.low)) / (2 * z), scatter)
+        return log_normal_test(float(np.log(self.ratio.value)), float(spread), level)
+
+
+def log_normal_test(log_ratio: float, spread: float, level: float = 0.95) -> RatioTest:
+    """The test of a log ratio that is normal with this standard deviation; no spread at all makes it certain."""
+    bounds = log_ratio + spread * special.ndtri([(1 - level) / 2, (1 + level) / 2])
+    p_value = float(log_ratio == 0) if spread == 0 else 2 * float(special.ndtr(-abs(log_ratio) / spread))
+    return RatioTest(Interval(*(float(np.exp(x)) for x in (log_ratio, *bounds))), p_value)
+
+
+def geometric_mean_test(tests: Sequence[RatioTest], *, independent: bool, level: float = 0.95) -> RatioTest:
+    """One ratio for several cells: the geometric mean of theirs.
+
+    Not `independent` are tests that share a side, such as many routers against one dense cell: what is wrong with that
+    side is wrong with all of them, and does not average out. No test at all raises `BadInput`.
+    """
+    if not tests:
+        raise BadInput("there is no ratio to take the geometric mean of")
+    logs = np.log([test.ratio for test in tests])
+    spreads = (logs[:, 2] - logs[:, 1]) / (2 * float(special.ndtri((1 + level) / 2)))
+    spread = np.sqrt((spreads**2).sum()) / len(tests) if independent else spreads.mean()
+    return log_normal_test(float(logs[:, 0].mean()), float(spread), level)
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,31 @@ def contrast_interval(
     return Interval(value, value + float(low), value + float(high))
 
 
+def contrast_p_value(strata: Sequence[Floats], weights: Floats) -> float:
+    """Whether the sum of `weights` times the means of `strata` may be 0: the two-sided p-value of Welch's t-test.
+
+    The freedoms are those by which `contrast_interval` is corrected. NaN where a stratum has one sample; equal samples
+    throughout make any difference certain.
+    """
+    if min(map(len, strata)) < 2:
+        return float("nan")
+    value = float(sum(weight * part.mean() for weight, part in zip(weights, strata, strict=True)))
+    total, freedom = _welch(strata, weights)
+    if total == 0:
+        return float(value == 0)
+    return 2 * float(special.stdtr(freedom, -abs(value) / np.sqrt(total)))
+
+
+def _welch(strata: Sequence[Floats], weights: Floats) -> tuple[float, float]:
+    """The variance of a weighted sum of means, and Welch's and Satterthwaite's degrees of freedom of its estimate."""
+    variances = [weight**2 * part.var(ddof=1) / len(part) for weight, part in zip(weights, strata, strict=True)]
+    total = float(sum(variances))
+    if total == 0:
+        return 0.0, float("nan")
+    shares = sum((v / total) ** 2 / (len(part) - 1) for v, part in zip(variances, strata, strict=True))
+    return total, 1 / float(shares)
+
+
 def corrected_moves(
     strata: Sequence[Floats], weights: Floats, *, level: float, resamples: int, rng: np.random.Generator
 ) -> Floats:
@@ -151,17 +176,13 @@ def corrected_moves(
     Both corrections of `mean_interval` are in them.
     """
     moves = np.zeros(resamples)
-    variances, freedoms = [], []
     for weight, part in zip(weights, strata, strict=True):
         n = len(part)
         residuals = (part - part.mean()) * np.sqrt(n / (n - 1))
         moves += weight * residuals[rng.integers(0, n, (resamples, n))].mean(axis=1)
-        variances.append(weight**2 * part.var(ddof=1) / n)
-        freedoms.append(n - 1)
-    total = sum(variances)
+    total, freedom = _welch(strata, weights)
     if total == 0:
         return moves
-    freedom = 1 / sum((v / total) ** 2 / f for v, f in zip(variances, freedoms, strict=True))
     return moves * float(special.stdtrit(freedom, (1 + level) / 2) / special.ndtri((1 + level) / 2))
 
 
