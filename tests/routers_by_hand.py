@@ -1,6 +1,7 @@
 """Routers whose logits are the tokens themselves, so that a test can write down the gates it means."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -10,6 +11,11 @@ from flax import nnx
 
 from moebench import routers
 from moebench.routers import Router, Routing, SlotRouting
+
+# What tests compile runs a few times on a few numbers: optimising it costs more than it saves.
+quickly = partial(
+    jax.jit, compiler_options={"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+)
 
 Gates = Sequence[Sequence[float]]
 

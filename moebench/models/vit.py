@@ -6,7 +6,7 @@ dimensions takes about twice as long as with two.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -110,6 +110,35 @@ class Block(nnx.Module):
         return x + y.reshape(x.shape), routing
 
 
+class RoutedBlock(nnx.Module):
+    """A block for the tokens that its router takes, which meet each other alone in it; the others go past it."""
+
+    def __init__(self, config: VitConfig, *, dtype: jnp.dtype, rngs: nnx.Rngs) -> None:
+        if config.group_images != 1:
+            raise BadInput(
+                f"router '{config.router}' takes tokens into a block, whose attention is within one image: "
+                f"group_images must be 1, got {config.group_images}.",
+                key="group_images",
+            )
+        width = config.preset.size.width
+        self.router = routers.create(config.router, dim=width, rngs=rngs, **config.router_options)
+        self.block = Block(replace(config, moe_blocks=()), 0, dtype=dtype, rngs=rngs)
+
+    def __call__(
+        self, x: Float[Array, "row dim"], tokens: int, noise_key: PRNGKeyArray | None
+    ) -> tuple[Float[Array, "row dim"], routers.Routing | None]:
+        images = x.reshape(-1, tokens, x.shape[-1])
+        with jax.named_scope("router"):
+            routing = self.router(images, noise_key=noise_key)
+        with jax.named_scope("dispatch_combine"):
+            inside = routing.dispatch(images)
+        rows = inside.reshape(-1, x.shape[-1])
+        added = self.block(rows, inside.shape[2], None)[0] - rows
+        with jax.named_scope("dispatch_combine"):
+            combined = routing.combine(added.reshape(inside.shape))
+        return x + combined.reshape(x.shape), routing
+
+
 class Vit(nnx.Module):
     """Images to logits, with the routing of every MoE layer beside them."""
 
@@ -122,8 +151,15 @@ class Vit(nnx.Module):
         # As large as the embedded patches: from the usual 0.02 it takes a model hundreds of steps, which is all that
         # a run on a CPU has, to tell its patches apart.
         self.positions = nnx.Param(jax.random.normal(rngs.params(), (config.tokens, width)))
-        blocks = range(config.preset.size.layers)
-        self.blocks = nnx.List([Block(config, number, dtype=dtype, rngs=rngs) for number in blocks])
+        whole = config.moe_blocks if routers.find(config.router).takes == "block" else ()
+        self.blocks: nnx.List[Block | RoutedBlock] = nnx.List(
+            [
+                RoutedBlock(config, dtype=dtype, rngs=rngs)
+                if number in whole
+                else Block(config, number, dtype=dtype, rngs=rngs)
+                for number in range(config.preset.size.layers)
+            ]
+        )
         self.norm = nnx.LayerNorm(width, rngs=rngs)
         if config.preset.class_token:
             self.class_token = nnx.Param(jnp.zeros(width))

@@ -8,7 +8,7 @@ ROUNDINGS: dict[str, Callable[[float], int]] = {"round": round, "ceil": math.cei
 OWN_RULE = "rounding"
 """The rule that leaves rounding and multiple to the options of those names."""
 
-RULES: dict[str, Callable[[int, int, float, float], int]] = {
+RULES: dict[str, Callable[[int, int, int | float, float], int]] = {
     "vmoe": lambda tokens, k, experts, factor: _up_to_multiple(math.ceil(tokens * k * factor / experts), 4),
     "tutel": lambda tokens, k, experts, factor: k * int(factor * math.ceil(tokens / experts)),
     "maxtext": lambda tokens, k, experts, factor: int(math.ceil(tokens * k / experts) * factor),
@@ -22,7 +22,7 @@ RULES: dict[str, Callable[[int, int, float, float], int]] = {
 def capacity(
     tokens: int,
     choices: int,
-    experts: float,
+    experts: int | float,
     factor: float | None,
     *,
     rule: str = OWN_RULE,

@@ -66,6 +66,8 @@ def gate_entropy(gates: Float[Array, "group token gate"]) -> Float[Array, ""]:
 
     Gates that do not add up to 1 are taken as shares of their sum. Where there is one gate alone it is NaN.
     """
+    if gates.shape[-1] == 1:
+        return jnp.asarray(jnp.nan)
     total = gates.sum(-1, keepdims=True)
     shares = gates / jnp.where(total > 0, total, 1)
     return jax.scipy.special.entr(shares).sum() / jnp.log(gates.shape[-1])

@@ -1,7 +1,8 @@
 """Auxiliary losses that keep experts in use. Each is computed for every group and averaged over the groups."""
 
 import jax
-from jaxtyping import Array, Float, Int
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
 
 
 def squared_cv(amounts: Float[Array, "group expert"]) -> Float[Array, ""]:
@@ -43,3 +44,20 @@ def gshard_loss(gates: Float[Array, "group token expert"], first_choice: Int[Arr
 def z_loss(logits: Float[Array, "group token expert"]) -> Float[Array, ""]:
     """Mean over tokens of logsumexp(logits)² (2202.08906, eq. 5)."""
     return (jax.nn.logsumexp(logits, axis=-1) ** 2).mean()
+
+
+def similarity_loss(
+    gates: Float[Array, "group token expert"], taken: Bool[Array, "group token expert"]
+) -> Float[Array, ""]:
+    """Σ_ij W_ij · (PᵀP)_ij over the number of tokens, all groups together (2503.16057, section 5).
+
+    P are the gates. W weighs each pair of experts by how often both were taken by a token, (MᵀM)_ij with M the tokens'
+    choices, over the mean of that: on the diagonal the mean of the diagonal, elsewhere of all others.
+    """
+    gates, chosen = gates.reshape(-1, gates.shape[-1]), taken.reshape(gates.shape[0] * gates.shape[1], -1)
+    together = chosen.T.astype(gates.dtype) @ chosen.astype(gates.dtype)
+    own = jnp.eye(gates.shape[-1], dtype=bool)
+    alike, pairs = (
+        together / jnp.maximum(jnp.where(part, together, 0).sum() / part.sum(), 1e-9) for part in (own, ~own)
+    )
+    return (jnp.where(own, alike, pairs) * (gates.T @ gates)).sum() / gates.shape[0]

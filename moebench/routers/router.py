@@ -3,7 +3,7 @@
 import inspect
 from dataclasses import dataclass
 from types import NoneType
-from typing import TYPE_CHECKING, Any, ClassVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import jax.numpy as jnp
 from flax import nnx
@@ -47,6 +47,8 @@ class Router(nnx.Module):
     name: ClassVar[str] = "unnamed"
     group_images: ClassVar[int] = 8
     """Images that the strategy's authors route together; a layer may decide otherwise."""
+    takes: ClassVar[Literal["mlp", "block"]] = "mlp"
+    """What a token that is routed goes through: the experts in place of a block's MLP, or the block itself."""
 
     if TYPE_CHECKING:
         experts: int  # Each strategy declares it as an option, or fixes it.

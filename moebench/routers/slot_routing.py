@@ -22,7 +22,7 @@ class SlotRouting(Routing):
     demand: Float[Array, "expert"]
     """Tokens that wanted each expert, summed over groups, before capacity."""
     choices: int = field(metadata={"static": True})
-    """Experts that each token chose; 0 where tokens do not choose."""
+    """Most experts that a token can choose; 0 where tokens do not choose."""
 
     def _rows(self) -> Int[Array, "group expert slot"]:
         """Row of each slot's token among all groups' tokens laid end to end; past the end where it is empty."""
@@ -66,12 +66,12 @@ class SlotRouting(Routing):
         filled = self._filled()
         load = filled.sum((0, 2)).astype(jnp.float32)
         everything = jnp.asarray(groups * tokens, jnp.float32)
-        choices = everything * self.choices
+        choices = self.demand.sum() if self.choices else jnp.zeros(())
         return RoutingCounts(
             tokens=everything,
             unprocessed=everything - self.processed.sum(),
             choices=choices,
-            refused=choices - load.sum() if self.choices else jnp.zeros(()),
+            refused=choices - load.sum() if self.choices else choices,
             load=load,
             demand=self.demand.astype(jnp.float32),
             entropy=gate_entropy(self.gates),

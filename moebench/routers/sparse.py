@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from moebench.errors import unknown
 from moebench.routers.capacity import OWN_RULE, ROUNDINGS, RULES, capacity
@@ -71,13 +71,18 @@ class SparseRouter(Router):
         """Experts of each token."""
         return self.top_k if training or self.eval_top_k is None else self.eval_top_k
 
+    @property
+    def sharers(self) -> int | float:
+        """Experts among which the choices of all tokens are shared out."""
+        return self.experts
+
     def slots(self, group_tokens: int, training: bool) -> int:
         """Slots of each expert for a group of so many tokens."""
         evaluated = not training and self.eval_capacity_factor is not None
         return capacity(
             group_tokens,
             self.choices(training),
-            self.experts,
+            self.sharers,
             self.eval_capacity_factor if evaluated else self.capacity_factor,
             rule=self.capacity_rule,
             rounding=self.capacity_rounding,
@@ -102,6 +107,29 @@ class SparseRouter(Router):
             weights=weights,
             demand=jnp.zeros(experts).at[expert.reshape(-1)].add(1, mode="drop"),
             choices=expert.shape[-1],
+            losses=losses,
+        )
+
+    def admit(
+        self,
+        gates: Float[Array, "group token expert"],
+        taken: Bool[Array, "group token expert"],
+        scores: Float[Array, "group token expert"],
+        *,
+        weights: Float[Array, "group token expert"],
+        training: bool,
+        losses: dict[str, Float[Array, ""]] | None = None,
+    ) -> SlotRouting:
+        """Give every expert the tokens that take it, of highest score first, as many as it has slots for."""
+        tokens, experts = taken.shape[1:]
+        ranked = jnp.where(taken, jax.lax.stop_gradient(scores), -jnp.inf).swapaxes(1, 2)
+        score, token = jax.lax.top_k(ranked, min(tokens, self.slots(tokens, training)))
+        return self.fill(
+            gates,
+            jnp.where(score > -jnp.inf, token, tokens),
+            weights=weights,
+            demand=taken.sum((0, 1)).astype(jnp.float32),
+            choices=experts,
             losses=losses,
         )
 

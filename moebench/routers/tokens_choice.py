@@ -36,12 +36,10 @@ class TokensChoice(SparseRouter):
     def check(self) -> None:
         super().check()
         self.require(self.noise_std >= 0, "noise_std", "must be 0 or above")
-        noiseless = not self.noise_std and self.load_weight
-        self.require(
-            not noiseless, "load_weight", "must be 0 where noise_std is, since the noise makes the load smooth"
-        )
-        alone = self.renormalise and 1 in (self.top_k, self.eval_top_k)
-        self.require(not alone, "renormalise", "needs two choices and more, since the gate of one would always be 1")
+        noisy = self.noise_std > 0 or not self.load_weight
+        self.require(noisy, "load_weight", "must be 0 where noise_std is, since it is the load that noise would give")
+        several = 1 not in (self.top_k, self.eval_top_k)
+        self.require(several or not self.renormalise, "renormalise", "needs top_k above 1: a gate alone would be 1")
 
     @property
     def loss_weights(self) -> dict[str, float]:
@@ -57,24 +55,25 @@ class TokensChoice(SparseRouter):
         if noise_key is None:
             return self.route(logits, logits)
         noise = jax.random.normal(noise_key, logits.shape, logits.dtype)
-        return self.route(logits, logits + noise * self.noise_std / self.experts, training=True)
+        return self.route(logits, logits + noise * self.noise_std / self.experts, noise_key=noise_key)
 
     def route(
         self,
         logits: Float[Array, "group token expert"],
         noisy_logits: Float[Array, "group token expert"],
         *,
-        training: bool = False,
+        noise_key: PRNGKeyArray | None = None,
     ) -> Routing:
-        """Choose by the noisy logits; giving the same array twice means no noise."""
+        """Choose by the noisy logits; giving the same array twice means no noise. A key says that it is training."""
         gates, noisy_gates = softmax(logits), softmax(noisy_logits)
-        chosen, expert = jax.lax.top_k(noisy_gates, self.choices(training))
+        chosen, expert = jax.lax.top_k(noisy_gates, self.choices(noise_key is not None))
+        weights = noisy_gates / chosen.sum(-1, keepdims=True) if self.renormalise else noisy_gates
         return self.seat(
             gates,
-            expert,
+            self.kept(expert, weights, noise_key),
             self.order(chosen),
-            weights=noisy_gates / chosen.sum(-1, keepdims=True) if self.renormalise else noisy_gates,
-            slots=self.slots(logits.shape[1], training),
+            weights=weights,
+            slots=self.slots(logits.shape[1], noise_key is not None),
             losses={
                 "importance": losses.importance_loss(gates),
                 "gshard": losses.gshard_loss(noisy_gates, expert[..., 0]),
@@ -82,6 +81,15 @@ class TokensChoice(SparseRouter):
                 **self._load_loss(logits, noisy_logits),
             },
         )
+
+    def kept(
+        self,
+        expert: Int[Array, "group token choice"],
+        weights: Float[Array, "group token expert"],
+        noise_key: PRNGKeyArray | None,
+    ) -> Int[Array, "group token choice"]:
+        """The choices that ask for a slot: all of them."""
+        return expert
 
     def _load_loss(self, logits: Array, noisy_logits: Array) -> dict[str, Array]:
         """Where there is noise: without any, an expert's load has no gradient and the loss no meaning."""

@@ -89,7 +89,8 @@ class Program:
         """Of a step's objective by the parameters; beside it the step's report and the model's other state."""
 
         def objective(parameters: Any) -> tuple[Array, tuple[StepReport, Any]]:
-            model = nnx.merge(self.graph, parameters, state.variables)
+            # Copied, because routers store in them, and an array of the trace outside cannot be stored in here.
+            model = nnx.merge(self.graph, parameters, state.variables, copy=True)
             logits, routings = model(images, noise_key=jax.random.fold_in(state.key, state.step))
             loss = cross_entropy(logits, labels).mean()
             report = StepReport(loss, (logits.argmax(-1) == labels).mean())

@@ -1,0 +1,81 @@
+"""Sinkhorn routing (2202.01169) and BASE layers (2103.16716): tokens assigned in training, choosing in evaluation."""
+
+import jax
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from moebench.errors import BadInput
+from moebench.routers.assignment import auction, sinkhorn
+from moebench.routers.registry import register
+from moebench.routers.routing import Routing
+from moebench.routers.sparse import SparseRouter, array_order, softmax
+
+
+class AssignedRouter(SparseRouter):
+    """Base of the routers whose tokens are assigned in training so that the experts get equally many.
+
+    In evaluation each token takes its best experts. The weight of a choice is never the assignment's, but sigmoid of
+    the logit, or, with several choices, its softmax: so the router learns although the assignment has no gradient.
+    """
+
+    def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
+        training = noise_key is not None
+        logits, choices = self.logits(tokens), self.choices(training)
+        slots = self.slots(tokens.shape[1], training)
+        scores = jax.lax.stop_gradient(logits)
+        gates = softmax(logits)
+        return self.seat(
+            gates,
+            self.assigned(scores, slots) if training else jax.lax.top_k(scores, choices)[1],
+            array_order(gates),
+            weights=jax.nn.sigmoid(logits) if choices == 1 else gates,
+            slots=slots,
+        )
+
+    def assigned(self, scores: Float[Array, "group token expert"], slots: int) -> Int[Array, "group token choice"]:
+        """The experts of each token in training, best first."""
+        raise NotImplementedError
+
+
+@register("sinkhorn")
+class Sinkhorn(AssignedRouter):
+    """Sinkhorn routing (S-BASE): in training each token takes the top k of a balanced plan of the logits (2202.01169).
+
+    plan = Sinkhorn(exp(x·kernel)), rows adding up to 1 and columns to S / E. The plan is balanced, its top k nearly
+    so: what is over the capacity is dropped. No auxiliary loss.
+    """
+
+    def assigned(self, scores: Float[Array, "group token expert"], slots: int) -> Int[Array, "group token choice"]:
+        return jax.lax.top_k(sinkhorn(scores), self.top_k)[1]
+
+
+@register("base")
+class Base(AssignedRouter):
+    """BASE: in training a balanced linear assignment, one expert for each token, as many for each expert (2103.16716).
+
+    maximise Σ_t x_t·kernel_{a(t)} with no more than ceil(S·C/E) tokens for an expert, by an auction: for each token its
+    total is less than the optimum by `tolerance` · (largest − smallest score) at most. Nothing is dropped: in
+    evaluation, where each token takes its best expert, there is a slot for every token unless `eval_capacity_factor`
+    says otherwise.
+    """
+
+    capacity_rounding = "ceil"
+    tolerance: float = 0.02
+
+    def check(self) -> None:
+        super().check()
+        self.require(self.top_k == 1 and self.eval_top_k in (None, 1), "top_k", "must be 1: tokens get one expert each")
+        self.require(self.tolerance > 0, "tolerance", "must be above 0")
+
+    def slots(self, group_tokens: int, training: bool) -> int:
+        if not training and self.eval_capacity_factor is None:
+            return group_tokens
+        return min(group_tokens, super().slots(group_tokens, training))
+
+    def assigned(self, scores: Float[Array, "group token expert"], slots: int) -> Int[Array, "group token choice"]:
+        if slots * self.experts < scores.shape[1]:
+            raise BadInput(
+                f"router '{self.name}': experts={self.experts} with {slots} slots each cannot take all of the "
+                f"{scores.shape[1]} tokens of a group: raise capacity_factor={self.capacity_factor}.",
+                key="capacity_factor",
+            )
+        return auction(scores, slots, self.tolerance)[..., None]

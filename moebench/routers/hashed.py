@@ -1,0 +1,66 @@
+"""Hash layers (2106.04426): the expert of a token is fixed, nothing about the routing is learned."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from moebench.errors import unknown
+from moebench.routers.registry import register
+from moebench.routers.router import RoutingFlops, at_least_float32
+from moebench.routers.routing import Routing
+from moebench.routers.sparse import SparseRouter, array_order
+
+BITS = 12
+"""Directions by whose signs a token's content is quantised."""
+
+
+@register("hash")
+class Hash(SparseRouter):
+    """Hash layers: the expert comes from a fixed, balanced hash of what the token is, at weight 1 (2106.04426).
+
+    Text has token numbers to hash. An image has positions (`hash_of="position"`, a random table that gives each expert
+    equally many places of a group), or contents ("content": the signs of the token on 12 random directions, as a
+    number looked up in such a table). `hash_seed` draws table and directions. There are no parameters.
+    """
+
+    group_images = 1
+
+    hash_of: str = "position"
+    hash_seed: int = 0
+
+    def check(self) -> None:
+        super().check()
+        self.require(self.top_k == 1 and self.eval_top_k in (None, 1), "top_k", "must be 1: a hash names one expert")
+        if self.hash_of not in ("position", "content"):
+            raise unknown(f"hash_of of router '{self.name}'", self.hash_of, ("position", "content"), key="hash_of")
+
+    def setup(self, dim: int, rngs: nnx.Rngs) -> None:
+        """Nothing to learn."""
+
+    def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
+        groups, count, _ = tokens.shape
+        if self.hash_of == "position":
+            expert = jnp.broadcast_to(self.table(count), (groups, count))
+        else:
+            expert = self.table(2**BITS)[self.contents(tokens)]
+        gates = jax.nn.one_hot(expert, self.experts, dtype=at_least_float32(tokens).dtype)
+        slots = self.slots(count, noise_key is not None)
+        return self.seat(gates, expert[..., None], array_order(gates), weights=gates, slots=slots)
+
+    def table(self, places: int) -> Int[Array, "place"]:
+        """An expert for each place: equally many for each, in random order."""
+        shuffled = np.random.default_rng(self.hash_seed).permutation(places)
+        return jnp.asarray(shuffled % self.experts)
+
+    def contents(self, tokens: Float[Array, "group token dim"]) -> Int[Array, "group token"]:
+        """The signs of the tokens on fixed random directions, read as a binary number."""
+        directions = jax.random.normal(jax.random.key(self.hash_seed), (tokens.shape[-1], BITS))
+        return ((tokens @ directions.astype(tokens.dtype)) > 0) @ (2 ** jnp.arange(BITS))
+
+    def flops(self, group_tokens: int, dim: int) -> RoutingFlops:
+        hashing = 2 * group_tokens * dim * BITS if self.hash_of == "content" else 0
+        return replace(super().flops(group_tokens, dim), router=hashing)

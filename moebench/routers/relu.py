@@ -1,0 +1,49 @@
+"""ReMoE (2412.14711): the gate is a ReLU, and a loss whose strength adapts makes it sparse."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from moebench.routers.registry import register
+from moebench.routers.router import RouterState
+from moebench.routers.routing import Routing
+from moebench.routers.sparse import SparseRouter
+
+
+@register("relu")
+class Relu(SparseRouter):
+    """ReMoE: a token takes every expert whose gate ReLU(x·kernel) is above 0; the gate is the weight (2412.14711).
+
+    Loss "l1" = λ · mean over tokens of Σ_e f_e · gate_e, with f_e = E/k · the share of tokens that take expert e; it
+    comes with its weight λ, starting at 1e-8. After each training step λ is multiplied by growth^sign(1 − k/E − share
+    of gates at 0), so that in the end tokens take k experts on average. The paper has one λ for all layers, this one
+    is each layer's own. There is a slot for every token unless `capacity_factor` sets a limit, under which an expert
+    keeps its highest gates.
+    """
+
+    capacity_factor = None
+    growth: float = 1.2
+
+    def check(self) -> None:
+        super().check()
+        self.require(self.growth > 1, "growth", "must be above 1")
+
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        return {"l1": 1.0}
+
+    def setup(self, dim: int, rngs: nnx.Rngs) -> None:
+        super().setup(dim, rngs)
+        self.strength = RouterState(jnp.full((), 1e-8))
+
+    def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
+        training = noise_key is not None
+        gates = jax.nn.relu(self.logits(tokens))
+        taken = gates > 0
+        share, strength = taken.mean((0, 1)), self.strength[...]
+        loss = strength * (share * gates).sum(-1).mean() * self.experts / self.top_k
+        if training:
+            excess = jnp.sign(share.mean() - self.top_k / self.experts)
+            self.strength[...] = strength * self.growth**excess
+        return self.admit(gates, taken, gates, weights=gates, training=training, losses={"l1": loss})

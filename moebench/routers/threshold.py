@@ -1,0 +1,99 @@
+"""Tokens take as many experts as their scores deserve: thresholds that are tracked from batch to batch."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from moebench.routers import losses
+from moebench.routers.registry import register
+from moebench.routers.router import RouterState
+from moebench.routers.routing import Routing
+from moebench.routers.sparse import SparseRouter, softmax
+
+
+class TrackingRouter(SparseRouter):
+    """Base of the routers that compare scores with a threshold which they track in training.
+
+    A threshold is the exponential moving average, with `decay`, of what would have been right for each batch; the
+    first batches count alike. Before the first it is the batch's own. There is a slot for every token unless
+    `capacity_factor` sets a limit, under which an expert keeps its highest scores.
+    """
+
+    capacity_factor = None
+    decay: float = 0.99
+
+    def check(self) -> None:
+        super().check()
+        self.require(0 <= self.decay < 1, "decay", "must be from 0 to below 1")
+
+    def setup(self, dim: int, rngs: nnx.Rngs) -> None:
+        super().setup(dim, rngs)
+        self.threshold = RouterState(jnp.zeros(self.thresholds()))
+        self.batches = RouterState(jnp.zeros(()))
+
+    def thresholds(self) -> tuple[int, ...]:
+        """Shape of the thresholds: one for each expert."""
+        return (self.experts,)
+
+    def tracked(self, cut: Float[Array, "*threshold"], training: bool) -> Float[Array, "*threshold"]:
+        """The threshold of the batches so far; in training `cut`, that of this batch, enters it for the next."""
+        threshold, batches = self.threshold[...], self.batches[...]
+        before = jnp.where(batches == 0, cut, threshold.astype(cut.dtype))
+        if training:
+            share = jnp.maximum(1 - self.decay, 1 / (batches + 1))
+            self.threshold[...] = (before + share * (cut - before)).astype(threshold.dtype)
+            self.batches[...] = batches + 1
+        return before
+
+
+@register("threshold")
+class Threshold(TrackingRouter):
+    """Expert threshold: a token takes every expert whose threshold its score passes, k on average (2603.11535).
+
+    scores = sigmoid(x·kernel), which are the weights too. An expert's threshold tracks the score that a share k/E of
+    all tokens of a batch reaches at that expert, so that a token's experts do not depend on the tokens beside it (see
+    also 2608.30567). No auxiliary loss.
+    """
+
+    def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
+        training = noise_key is not None
+        scores = jax.nn.sigmoid(self.logits(tokens))
+        flat = jax.lax.stop_gradient(scores).reshape(-1, self.experts)
+        passing = math.ceil(flat.shape[0] * self.choices(training) / self.experts)
+        cut = jax.lax.top_k(flat.T, passing)[0][:, -1]
+        taken = scores >= self.tracked(cut, training)
+        return self.admit(scores, taken, scores, weights=scores, training=training)
+
+
+@register("expert-race")
+class ExpertRace(TrackingRouter):
+    """Expert race: the K = tokens · k best of all (token, expert) pairs of the batch are taken (2503.16057).
+
+    scores = x·kernel, which are the weights too (the paper's identity gating). In training the pairs of all groups race
+    against each other; in evaluation a pair is taken whose score passes the tracked K-th largest. Loss: the
+    similarity of the router's gates at experts that are chosen together (section 5), of weight 1e-4.
+    """
+
+    similarity_weight: float = 1e-4
+
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        return {"similarity": self.similarity_weight}
+
+    def thresholds(self) -> tuple[int, ...]:
+        return ()
+
+    def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
+        training = noise_key is not None
+        scores = self.logits(tokens)
+        flat = jax.lax.stop_gradient(scores).reshape(-1)
+        best, winner = jax.lax.top_k(flat, tokens.shape[0] * tokens.shape[1] * self.choices(training))
+        threshold = self.tracked(best[-1], training)
+        won = jnp.zeros(flat.shape, bool).at[winner].set(True).reshape(scores.shape)
+        taken = won if training else scores >= threshold
+        gates = softmax(scores)
+        similarity = losses.similarity_loss(gates, taken)
+        return self.admit(gates, taken, scores, weights=scores, training=training, losses={"similarity": similarity})
