@@ -1,10 +1,11 @@
-"""The command that counts: `flops`."""
+"""What counts and runs nothing: the command `flops`, and suites that set counts beside the print."""
 
 import gc
 import json
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +14,8 @@ from moebench.cli import options
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from moebench.suites.counting_file import CountingSuite
 
 _PART_NAMES = {
     "embed": "patch embedding",
@@ -73,6 +76,44 @@ def flops(
     console.print()
     for line in _lines(record):
         console.print(line, markup=False, soft_wrap=True)
+
+
+def run(suite: "CountingSuite", results: Path, has_options: bool) -> None:
+    """Count every printed model, print the table, write it and its figure; exit code 1 if something lies outside.
+
+    Raises:
+        BadInput: options that mean nothing where no cell runs.
+    """
+    from moebench.cli import output
+    from moebench.errors import BadInput
+    from moebench.suites.reporting import write_agreement
+
+    if has_options:
+        raise BadInput(f"suite '{suite.name}' runs no cells: of the options it takes --results alone.")
+    console = options.console()
+    output.print_question(console, suite)
+    with _no_garbage_collection(), console.status("counting") if console.is_terminal else nullcontext():
+        from moebench.published_costs import counts
+        from moebench.reports import agreement
+
+        frame = agreement.compare(suite.models, counts(suite.models), suite.tolerances, suite.known)
+    for table in agreement.render_tables(frame):
+        console.print()
+        console.print(table)
+    console.print()
+    console.print("counted, in brackets the print and how far the count is from it; ~ known to differ; ✗ outside")
+    console.print()
+    console.print(agreement.sentence(frame), markup=False, style="bold", soft_wrap=not console.is_terminal)
+    for place, (_, why) in suite.known.items():
+        console.print(f"  ~ {' '.join(place)}: {why}", markup=False, soft_wrap=True)
+    console.print()
+    for path in write_agreement(frame, results / suite.name / "_report"):
+        console.print(str(path), markup=False, soft_wrap=True)
+    outside = agreement.outside(frame)
+    for line in outside:
+        typer.echo(f"moebench: outside the tolerance: {line}", err=True)
+    if outside:
+        raise typer.Exit(1)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from moebench.results import Store
+from moebench.suites.counting_file import CountingSuite
 from moebench.suites.planning import PlannedCell
 from moebench.suites.suite_file import Suite
 
@@ -28,7 +29,7 @@ def device(environment: Mapping[str, Any]) -> str:
     return f"{kind} ({processor})" if environment["platform"] == "cpu" and processor else str(kind)
 
 
-def print_question(console: Console, suite: Suite) -> None:
+def print_question(console: Console, suite: Suite | CountingSuite) -> None:
     """The suite's name and what it asks."""
     console.print(
         Text(suite.name, style="bold").append(f"  {suite.question}", style="not bold"),

@@ -40,13 +40,18 @@ def suite(
 
     What is done already is not done again. Ctrl-C keeps what is finished; the same command goes on.
     """
-    from moebench.cli import output
+    from moebench.cli import counting, output
     from moebench.results import Store
     from moebench.suites import catalogue, executors, grid
+    from moebench.suites.counting_file import CountingSuite
     from moebench.suites.planning import plan_cells
     from moebench.suites.reporting import rows_of, write_report
 
     chosen = catalogue.find(name)
+    if isinstance(chosen, CountingSuite):
+        given = (profile, filters, seeds, jobs, plugins, dry_run, fresh, retry_failed)
+        counting.run(chosen, results, has_options=executor != "local" or any(given))
+        return
     size = chosen.profile(profile) if profile else None
     wanted = [grid.Filter.parse(text) for text in filters or []]
     new_seeds = grid.parse_seeds(seeds) if seeds is not None else None

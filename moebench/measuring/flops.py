@@ -4,7 +4,7 @@ Matrix products are counted and the weighting of gathered rows; element-wise wor
 is not, as in published counts.
 """
 
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 
 import jax
 import jax.numpy as jnp
@@ -132,16 +132,20 @@ class Parameters:
 
 
 def count_parameters(config: VitConfig, router: Router) -> Parameters:
-    """From shapes alone.
+    """From shapes alone, of one block of each kind: all of a kind are alike.
 
     A token meets its top k experts; where tokens do not choose, as many experts as there are slots for a token.
     """
-    model = nnx.eval_shape(lambda: Vit(config, rngs=rngs(0)))
+    size, with_experts = config.preset.size, len(config.moe_blocks)
+    two_blocks = replace(config.preset, size=replace(size, layers=2))
+    small = replace(config, preset=two_blocks, moe_blocks=(1,) if with_experts else ())
+    model = nnx.eval_shape(lambda: Vit(small, rngs=rngs(0)))
+    dense, routed = map(_size, model.blocks)
+    total = _size(model) - dense - routed + (size.layers - with_experts) * dense + with_experts * routed
     layer = shapes(config, router)
     met = router.options.get("top_k") or layer.total_slots / layer.group_tokens
-    expert = sum(_size(module) for _, module in nnx.iter_graph(model) if isinstance(module, Experts)) / router.experts
-    total = _size(model)
-    return Parameters(total=total, active=round(total - expert * (router.experts - min(met, router.experts))))
+    experts = with_experts * sum(_size(module) for _, module in nnx.iter_graph(model) if isinstance(module, Experts))
+    return Parameters(total=total, active=round(total - experts * (1 - min(met / router.experts, 1))))
 
 
 def _size(module: nnx.Module) -> int:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import moebench
 from moebench.errors import BadInput, unknown
-from moebench.suites import suite_file
+from moebench.suites import counting_file, suite_file, yaml_source
+from moebench.suites.counting_file import CountingSuite
 from moebench.suites.suite_file import Suite
 
 
@@ -19,7 +20,7 @@ def shipped() -> dict[str, Path]:
     return {file.stem: file for file in files}
 
 
-def find(name: str) -> Suite:
+def find(name: str) -> Suite | CountingSuite:
     """The suite of that name, or in the file of that path.
 
     Raises BadInput for an unknown name (with the nearest), a missing file, and a file that is no valid suite.
@@ -28,8 +29,13 @@ def find(name: str) -> Suite:
         path = Path(name)
         if not path.is_file():
             raise BadInput(f"there is no suite file {path}.")
-        return suite_file.load(path)
+        return _load(path)
     known = shipped()
     if name not in known:
         raise unknown("suite", name, known)
-    return suite_file.load(known[name])
+    return _load(known[name])
+
+
+def _load(path: Path) -> Suite | CountingSuite:
+    source = yaml_source.read(path)
+    return counting_file.validate(source) if counting_file.is_counting(source) else suite_file.validate(source)

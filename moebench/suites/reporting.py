@@ -76,6 +76,16 @@ def write_markdown(frame: "pd.DataFrame", page: Path, *, title: str, question: s
     return [page, *drawn]
 
 
+def write_agreement(frame: "pd.DataFrame", folder: Path) -> list[Path]:
+    """Publish counts beside the print as a figure, and as a table of comma-separated values; the paths of all."""
+    from moebench.reports import figures
+
+    table = folder / "agreement.csv"
+    with publishing(table) as temporary:
+        frame.to_csv(temporary, index=False)
+    return [table, *figures.save(figures.agreement(frame), folder / "agreement", _FORMATS)]
+
+
 def question_of(suite: str) -> str:
     """The question of a shipped suite; of one that is not shipped, its name."""
     return catalogue.find(suite).question if suite in catalogue.shipped() else suite

@@ -5,8 +5,9 @@ A router looks the same in all of them, and the frame behind a figure is its att
 
 from moebench.reports.canvas import save
 from moebench.reports.drawing import Layout
+from moebench.reports.figures.agreement import agreement
 from moebench.reports.figures.cost import costs, speed
 from moebench.reports.figures.inside import curves, health
 from moebench.reports.figures.quality import pareto, scaling
 
-__all__ = ["Layout", "costs", "curves", "health", "pareto", "save", "scaling", "speed"]
+__all__ = ["Layout", "agreement", "costs", "curves", "health", "pareto", "save", "scaling", "speed"]
