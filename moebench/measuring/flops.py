@@ -79,20 +79,26 @@ def padding(config: VitConfig, router: Router) -> float:
 
 
 def forward_flops(config: VitConfig, router: Router) -> Parts:
-    """Closed form of the forward pass for one image."""
+    """Closed form of the forward pass for one image, with the slots that the router has in training."""
     size, tokens, class_token = config.preset.size, config.tokens, config.preset.class_token
-    layer, experts_layers = shapes(config, router), len(config.moe_blocks)
+    layer, routed = shapes(config, router), len(config.moe_blocks)
     routing = router.flops(layer.group_tokens, size.width)
-    per_image = experts_layers / config.group_images
+    per_image = routed / config.group_images
     mlp_row = 2 * 2 * size.width * size.mlp
     rows = layer.total_slots if routing is None or routing.expert_rows is None else routing.expert_rows
+    whole = router.takes == "block"  # only what is in the slots meets the block's attention and MLP
+    inside = layer.total_slots if whole else tokens
+
+    def attention(tokens: int) -> int:
+        return 2 * (4 * tokens * size.width**2 + 2 * tokens**2 * size.width)
+
     return Parts(
         embed=2 * (tokens - class_token) * config.channels * config.preset.patch**2 * size.width,
-        attention=size.layers * 2 * (4 * tokens * size.width**2 + 2 * tokens**2 * size.width),
-        mlp=(size.layers - experts_layers) * tokens * mlp_row,
+        attention=(size.layers - routed) * attention(tokens) + routed * attention(inside),
+        mlp=((size.layers - routed) * tokens + routed * inside * whole) * mlp_row,
         router=per_image * routing.router if routing else float("nan"),
         dispatch_combine=per_image * routing.dispatch_combine if routing else float("nan"),
-        experts=per_image * rows * mlp_row,
+        experts=0 if whole else per_image * rows * mlp_row,
         head=2 * size.width * (config.classes + class_token * size.width),
     )
 
