@@ -50,3 +50,9 @@ def slots_of(routing: Routing, group: int = 0) -> list[list[int | None]]:
 def weights_of(routing: Routing, group: int = 0) -> np.ndarray:
     """Combine weight by token and expert, summed over the expert's slots."""
     return np.array(routing.combine_weights[group].sum(-1))
+
+
+def health(routing: Routing) -> dict[str, np.ndarray]:
+    """The routing's metrics."""
+    metrics = quickly(lambda: routing.metrics())()
+    return {name: np.array(value) for name, value in metrics.items()}

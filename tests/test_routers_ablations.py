@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from routers_by_hand import health
 
 from moebench import routers
 from moebench.errors import BadInput
@@ -44,8 +45,8 @@ def test_uniform_gives_all_tokens_the_mean() -> None:
     # Six slots answer 0 to 5, whose mean is 2.5.
     outputs = jnp.arange(6.0).reshape(2, 1, 3, 1)
     np.testing.assert_allclose(routing.combine(outputs)[0, :, 0], [2.5, 2.5], rtol=1e-6)
-    assert routing.metrics()["load_cv"] == pytest.approx(0, abs=1e-6)
-    assert routing.metrics()["router_entropy"] == pytest.approx(1)
+    assert health(routing)["load_cv"] == pytest.approx(0, abs=1e-6)
+    assert health(routing)["router_entropy"] == pytest.approx(1)
 
 
 def test_identity_gives_each_expert_its_part_of_the_image() -> None:
@@ -55,7 +56,7 @@ def test_identity_gives_each_expert_its_part_of_the_image() -> None:
     np.testing.assert_array_equal(routing.dispatch(tokens)[:, 0, :, 0], [[0, 1, 2], [3, 4, 5]])
     np.testing.assert_array_equal(routing.combine(10 * routing.dispatch(tokens)), 10 * tokens)
     np.testing.assert_array_equal(routing.dispatch_weights.sum((0, 3)), [[1, 0]] * 3 + [[0, 1]] * 3)
-    np.testing.assert_allclose(routing.metrics()["expert_load"], [0.5, 0.5])
+    np.testing.assert_allclose(health(routing)["expert_load"], [0.5, 0.5])
 
 
 def test_without_normalisation_the_logits_are_the_plain_products() -> None:

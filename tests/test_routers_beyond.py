@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from routers_by_hand import FOUR_TOKENS, quickly, slots_of, tokens_of, transparent, weights_of
+from routers_by_hand import FOUR_TOKENS, health, quickly, slots_of, tokens_of, transparent, weights_of
 from test_models import tiny
 
 from moebench.errors import BadInput
@@ -31,7 +31,7 @@ def test_smear_runs_one_mlp_of_mean_parameters_for_each_group() -> None:
 
 
 def test_the_health_of_a_merger() -> None:
-    metrics = transparent("smear", 2)(tokens_of(FOUR_TOKENS)).metrics()
+    metrics = health(transparent("smear", 2)(tokens_of(FOUR_TOKENS)))
     np.testing.assert_allclose(metrics["expert_load"], [0.65, 0.35], rtol=1e-5)
     # Half the difference over the mean: 0.15 / 0.5.
     assert metrics["load_cv"] == pytest.approx(0.3, rel=1e-5)
@@ -46,7 +46,7 @@ def test_depths_take_the_tokens_of_largest_weight() -> None:
     routing = router(jnp.asarray([[[1.0], [-2.0], [3.0], [2.0]]]))
     assert slots_of(routing) == [[2, 3]]
     np.testing.assert_allclose(weights_of(routing)[:, 0], [0, 0, 3, 2])
-    assert routing.metrics()["dropped_tokens"] == 0.5
+    assert health(routing)["dropped_tokens"] == 0.5
     assert transparent("mixture-of-depths", 1).slots(64, training=True) == 8
 
 

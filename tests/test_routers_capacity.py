@@ -5,7 +5,7 @@ import pytest
 from flax import nnx
 from hypothesis import given
 from hypothesis import strategies as st
-from routers_by_hand import FOUR_TOKENS, route, slots_of, transparent
+from routers_by_hand import FOUR_TOKENS, health, route, slots_of, transparent
 
 from moebench import routers
 from moebench.errors import BadInput
@@ -47,7 +47,7 @@ def test_without_a_factor_no_token_can_be_refused() -> None:
     assert capacity(7, 2, 4, None) == 7
     routing = route("tokens-choice", [[0.9, 0.1]] * 4, capacity_factor=None)
     assert slots_of(routing) == [[0, 1, 2, 3], [None] * 4]
-    assert routing.metrics()["dropped_tokens"] == 0
+    assert health(routing)["dropped_tokens"] == 0
 
 
 @given(
@@ -107,7 +107,7 @@ def test_evaluation_may_have_another_number_of_choices() -> None:
     assert slots_of(route("tokens-choice", FOUR_TOKENS, key=jax.random.key(0), **options)) == [[0, 1], [3, None]]
     routing = route("tokens-choice", FOUR_TOKENS, **options)
     assert slots_of(routing) == [[0, 1, 2, 3], [3, 0, 1, 2]]
-    assert routing.metrics()["dropped_assignments"] == 0
+    assert health(routing)["dropped_assignments"] == 0
 
 
 def test_experts_choose_fewer_tokens_in_evaluation() -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from routers_by_hand import FOUR_TOKENS, route, slots_of, weights_of
+from routers_by_hand import FOUR_TOKENS, health, route, slots_of, weights_of
 
 from moebench.errors import BadInput
 
@@ -18,9 +18,9 @@ def test_a_token_may_be_taken_by_several_experts_or_by_none() -> None:
     # 3 tokens · C 1 / 3 experts = 1 slot. The largest gates of the three experts are 0.45, 0.45 and 0.6.
     routing = route("experts-choice", [[0.45, 0.45, 0.1], [0.35, 0.35, 0.3], [0.2, 0.2, 0.6]])
     assert slots_of(routing) == [[0], [0], [2]]
-    assert routing.metrics()["dropped_tokens"] == pytest.approx(1 / 3)
+    assert health(routing)["dropped_tokens"] == pytest.approx(1 / 3)
     # Experts choose here, so no token's choice can be refused.
-    assert np.isnan(routing.metrics()["dropped_assignments"])
+    assert np.isnan(health(routing)["dropped_assignments"])
     assert routing.losses == {}
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from routers_by_hand import slots_of, weights_of
+from routers_by_hand import health, slots_of, weights_of
 
 from moebench import routers
 from moebench.errors import BadInput
@@ -25,7 +25,7 @@ def test_each_expert_has_its_places_in_every_image() -> None:
     assert slots_of(routing, 0) == slots_of(routing, 1) == [[0, 1, 3, 5], [2, 4, 6, 7]]
     assert set(weights_of(routing).ravel()) == {0, 1}
     assert slots_of(hashing(hash_seed=1)(TOKENS)) != slots_of(routing)
-    assert routing.metrics()["load_cv"] == 0
+    assert health(routing)["load_cv"] == 0
 
 
 def test_contents_go_where_their_like_goes() -> None:

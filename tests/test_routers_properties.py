@@ -57,7 +57,7 @@ EQUIVARIANT = (
 
 seeds = st.integers(0, 2**31 - 1)
 # The first example of each test waits for a compiler.
-few = settings(max_examples=15, deadline=None)
+few = settings(max_examples=10, deadline=None)
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ def by_queue(expert: np.ndarray, order: np.ndarray, experts: int, slots: int) ->
     return [tokens + [len(expert)] * (slots - len(tokens)) for tokens in seated]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=seeds, slots=st.sampled_from([1, 3, 9]), experts=st.sampled_from([2, 5]))
 def test_slots_are_given_as_in_a_queue(seed: int, slots: int, experts: int) -> None:
     draw = np.random.default_rng(seed)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from routers_by_hand import health
 
 from moebench import routers
 from moebench.errors import BadInput
@@ -55,7 +56,7 @@ def test_the_scale_sharpens_the_weights() -> None:
 def test_nothing_is_dropped_but_tokens_can_be_left_with_little_mass() -> None:
     # Third token opposite to both slots: logits (10, 0), (0, 10) and 10 · (−0.7071, −0.7071), so its share of either
     # slot is e^−17.07, while the others have a share of almost 1 in one slot.
-    metrics = soft([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]], [[1.0, 0.0], [0.0, 1.0]], scale=10.0).metrics()
+    metrics = health(soft([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]], [[1.0, 0.0], [0.0, 1.0]], scale=10.0))
     assert metrics["dropped_tokens"] == 0
     assert metrics["dispatch_mass_low"] == pytest.approx(1 / 3)
     # One token carries 90 % of either slot.
@@ -64,7 +65,7 @@ def test_nothing_is_dropped_but_tokens_can_be_left_with_little_mass() -> None:
 
 
 def test_load_is_the_combine_weight_of_each_expert() -> None:
-    metrics = soft(TOKENS, PHI).metrics()
+    metrics = health(soft(TOKENS, PHI))
     # 0.450166 + 0.268941 = 0.719107 and 1.280893 of 2 tokens; half their difference over their mean 1.
     np.testing.assert_allclose(metrics["expert_load"], [0.359554, 0.640446], rtol=1e-5)
     assert metrics["load_cv"] == pytest.approx(0.280893, rel=1e-5)

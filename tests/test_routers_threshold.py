@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from routers_by_hand import slots_of, transparent, weights_of
+from routers_by_hand import health, slots_of, transparent, weights_of
 
 from moebench.errors import BadInput
 from moebench.routers.losses import similarity_loss
@@ -29,7 +29,7 @@ def test_the_first_batch_sets_the_thresholds() -> None:
     np.testing.assert_allclose(router.threshold[...], [0.8, 0.6], rtol=1e-5)
     assert slots_of(routing) == [[0, 1, None, None], [1, 0, None, None]]
     np.testing.assert_allclose(weights_of(routing), [[0.9, 0.6], [0.8, 0.7], [0, 0], [0, 0]], rtol=1e-5)
-    assert routing.metrics()["dropped_tokens"] == 0.5
+    assert health(routing)["dropped_tokens"] == 0.5
 
 
 def test_later_batches_meet_the_thresholds_of_those_before() -> None:
@@ -59,7 +59,7 @@ def test_a_limit_keeps_the_highest_scores() -> None:
     routing = transparent("threshold", 2, capacity_factor=0.5)(logits_of(SCORES))
     assert slots_of(routing) == [[0], [1]]
     # Four pairs passed, two of them were refused.
-    assert routing.metrics()["dropped_assignments"] == 0.5
+    assert health(routing)["dropped_assignments"] == 0.5
 
 
 def test_all_pairs_of_the_batch_race() -> None:
@@ -94,9 +94,9 @@ def test_a_positive_logit_is_a_gate_and_a_weight() -> None:
     routing = transparent("relu", 2)(RELU_LOGITS)
     assert slots_of(routing) == [[0, 1, 3, None], [1, None, None, None]]
     np.testing.assert_allclose(weights_of(routing), [[2, 0], [1, 1], [0, 0], [0.5, 0]])
-    assert routing.metrics()["dropped_tokens"] == 0.25
+    assert health(routing)["dropped_tokens"] == 0.25
     # Entropy is that of the gates' shares: log 2 for token 1, 0 for the others.
-    assert routing.metrics()["router_entropy"] == pytest.approx(0.25)
+    assert health(routing)["router_entropy"] == pytest.approx(0.25)
 
 
 def test_the_l1_loss_weighs_gates_by_their_expert_s_load() -> None:

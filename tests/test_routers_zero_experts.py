@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from routers_by_hand import tokens_of, transparent
+from routers_by_hand import health, tokens_of, transparent
 
 from moebench import routers
 from moebench.errors import BadInput
@@ -40,7 +40,7 @@ def test_what_the_experts_beside_the_mlps_give() -> None:
 
 
 def test_what_is_processed() -> None:
-    metrics = moe_plus_plus()(tokens_of(GATES)).metrics()
+    metrics = health(moe_plus_plus()(tokens_of(GATES)))
     # Every token has an expert; one of four choices went to an MLP.
     assert metrics["dropped_tokens"] == metrics["dropped_assignments"] == 0
     np.testing.assert_allclose(metrics["expert_load"], [0.25, 0])
@@ -64,7 +64,7 @@ def test_mlps_have_fewer_slots_the_more_others_there_are() -> None:
 
 def test_an_mlp_that_is_full_refuses() -> None:
     # Four tokens for the first MLP, which has round(0.75 · 4 / 4.5) = 1 slot.
-    metrics = moe_plus_plus()(tokens_of([GATES[0]] * 4)).metrics()
+    metrics = health(moe_plus_plus()(tokens_of([GATES[0]] * 4)))
     assert metrics["dropped_tokens"] == metrics["dropped_assignments"] == 0.75
 
 
