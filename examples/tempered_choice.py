@@ -1,6 +1,5 @@
 """A router of one's own: a token chooses its k best experts by gates of a chosen temperature.
 
-moebench check examples/tempered_choice.py
 moebench run 'tempered-choice[experts=4,temperature=0.5]' --plugin examples/tempered_choice.py
 """
 
