@@ -82,11 +82,15 @@ class Checkpoints:
             return None
         path, content = self._found
         shapes, tree = jax.tree.flatten(_plain(like))
+        fault = _misfit(content["arrays"], _arrays(_plain(like)))
+        if fault is not None:
+            self.say(f"seed {seed}: the checkpoint {path} does not fit the model and is not used: {fault}")
+            return None
         try:
             with _checkpointer() as checkpointer:
                 leaves = checkpointer.restore(path, [_placed(shape) for shape in shapes])
-        except Exception as error:  # orbax has no one error for what is not the tree that it was asked for
-            self.say(f"seed {seed}: the checkpoint {path} does not fit the model and is not used: {_line(error)}")
+        except Exception as error:  # orbax has no one error for what it cannot read
+            self.say(f"seed {seed}: the checkpoint {path} cannot be read and is not used: {_line(error)}")
             return None
         state: TrainState = jax.tree.unflatten(tree, leaves)
         self.say(f"seed {seed}: going on from the checkpoint after step {len(content['losses'])}")
@@ -104,9 +108,11 @@ class Checkpoints:
     def _save(self, path: Path, seed: int | None, progress: Progress | None) -> None:
         content: dict[str, Any] = {"owner": self.owner, "rows": self.rows, "seed": seed, "losses": []}
         if progress is not None:
+            state = _plain(progress.state)
             with _checkpointer() as checkpointer:
-                checkpointer.save(path, jax.tree.leaves(_plain(progress.state)))
+                checkpointer.save(path, jax.tree.leaves(state))
             content |= {"losses": progress.losses, "accuracies": progress.accuracies, "wall_s": progress.wall_s}
+            content["arrays"] = _arrays(state)
         if jax.process_index():
             return
         record = path.with_suffix(".json")
@@ -156,9 +162,11 @@ def _all_agree(mine: bool) -> bool:
 
 def _checkpointer() -> Any:
     # Imported here: it takes half a second, and most cells end before their first checkpoint.
-    from orbax.checkpoint import StandardCheckpointer
+    from orbax.checkpoint import Checkpointer, StandardCheckpointHandler
 
-    return StandardCheckpointer()
+    # One that saves while the caller waits: where a folder cannot be made, those that save in threads of their own
+    # leave these waiting for it for five minutes, and the cell cannot end before them.
+    return Checkpointer(StandardCheckpointHandler())
 
 
 def _plain(state: TrainState) -> TrainState:
@@ -167,6 +175,23 @@ def _plain(state: TrainState) -> TrainState:
         return replace(state, key=jax.random.key_data(state.key))
     numbers = jax.eval_shape(jax.random.key_data, state.key)
     return replace(state, key=jax.ShapeDtypeStruct(numbers.shape, numbers.dtype, sharding=state.key.sharding))
+
+
+def _arrays(state: TrainState) -> dict[str, str]:
+    """Each array of the state by its path, such as float32[8,64]."""
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value"): f"{leaf.dtype}{list(leaf.shape)}"
+        for path, leaf in leaves
+    }
+
+
+def _misfit(kept: Mapping[str, str], wanted: Mapping[str, str]) -> str | None:
+    """The first array that is not the one wanted; orbax tells it too, but leaves threads behind that fail later."""
+    for path in [*wanted, *kept]:
+        if kept.get(path) != wanted.get(path):
+            return f"its {path} is {kept.get(path, 'missing')}, and the model's {wanted.get(path, 'is not there')}"
+    return None
 
 
 def _placed(shape: Any) -> Any:

@@ -129,7 +129,8 @@ def test_a_foreign_checkpoint_is_not_used(
     other = Program(tiny("tokens-choice", experts=3), Schedule(1, 1.0, 0.0, 0.0, 1.0), batch=8)
     assert opened(tmp_path, log).progress(3, other.abstract_state) is None
     assert len(log) == 2
-    assert "does not fit the model and is not used" in log[1]
+    assert "does not fit the model and is not used: its parameters." in log[1]
+    assert log[1].endswith("experts.bias_in is float32[2, 12], and the model's float32[3, 12]")
 
 
 def test_a_checkpoint_that_cannot_be_written_stops_nothing(
@@ -169,7 +170,7 @@ def test_a_killed_cell_gives_what_an_unbroken_one_gives(tmp_path: Path, capsys: 
     kept = tmp_path / "_broken"
     with (tmp_path / "log").open("w") as log:
         killed = subprocess.Popen([sys.executable, "-m", "moebench.cell", str(source), str(broken)], stdout=log)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     # In the middle of the second seed, when the first one's row is there already.
     while not any('"rows": {"0"' in path.read_text() for path in kept.glob("[!.]*.json") if path.exists()):
         assert killed.poll() is None, "the cell ended before it was killed"
