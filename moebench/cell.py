@@ -24,17 +24,15 @@ from moebench.errors import BadInput
 from moebench.executables import Executables, program_for
 from moebench.measuring import environment
 from moebench.measuring.accounts import Accounts
+from moebench.outcome import evaluated, trained
 from moebench.resolving import dataset, resolve, resolve_cell
-from moebench.routers import RoutingCounts
 from moebench.specification import CellSpec
 from moebench.timings import timings
-from moebench.training import Progress, Training, compiled, evaluate, evaluation_batch, join_processes, train
+from moebench.training import Progress, compiled, evaluate, evaluation_batch, join_processes, train
 
 __all__ = ["environment", "main", "resolve", "run"]
 
 Row = dict[str, Any]
-
-BY_EXPERT = ("expert_load", "expert_demand")
 
 
 def run(spec: CellSpec, checkpoints: Checkpoints) -> Iterator[Row]:
@@ -76,45 +74,16 @@ def run(spec: CellSpec, checkpoints: Checkpoints) -> Iterator[Row]:
         order = data.batches(images.train, spec.batch, spec.steps, seed, done=len(start.losses))
         with accounts.spending("training_s"):
             training = train(program.fed(executables.train_step), start, order, partial(checkpoints.offer, seed))
-        row = quality(training)
+        row = trained(training)
         if training.diverged_step is None:
             with accounts.spending("evaluation_s"):
                 evaluation = evaluate(program.fed(evaluating), training.state, images.test, batch)
-            row |= {"accuracy": evaluation.accuracy, "eval_loss": evaluation.loss, "eval_wall_s": evaluation.wall_s}
-            row |= health(evaluation.routing)
-            if shared["flops_experts"] is not None:
-                row["flops_padding"] = shared["flops_experts"] * (1 - row["slot_utilisation"])
+            row |= evaluated(evaluation, shared["flops_experts"])
             say(f"seed {seed}: accuracy {evaluation.accuracy:.4f} after {training.wall_s:.1f} s")
         checkpoints.finish(seed, row)
     shared |= accounts.columns()
     for seed in spec.seeds:
         yield shared | checkpoints.rows[seed] | {"seed": seed}
-
-
-def quality(training: Training) -> Row:
-    """The columns that training alone gives."""
-    steps, losses, accuracies = training.curve()
-    diverged = training.diverged_step is not None
-    return {
-        "status": "diverged" if diverged else "ok",
-        "status_reason": f"the loss was not finite at step {training.diverged_step}" if diverged else None,
-        "diverged_step": training.diverged_step,
-        "train_loss": training.final_loss,
-        "train_wall_s": training.wall_s,
-        "curve_step": steps,
-        "curve_loss": losses,
-        "curve_accuracy": accuracies,
-    }
-
-
-def health(layers: list[RoutingCounts]) -> Row:
-    """The routing columns: means over MoE layers, the worst layer's drops, and loads by layer and expert."""
-    by_layer: list[Row] = [{name: value.tolist() for name, value in layer.metrics().items()} for layer in layers]
-    lists = ("expert_load", "expert_demand")
-    row: Row = {name: [layer[name] for layer in by_layer] for name in lists}
-    row |= {name: sum(layer[name] for layer in by_layer) / len(by_layer) for name in by_layer[0] if name not in lists}
-    row["dropped_tokens_max_layer"] = max(layer["dropped_tokens"] for layer in by_layer)
-    return row
 
 
 def say(what: str) -> None:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 SHARED_CODE = (
     *("models", "data", "training", "measuring"),
-    *("cell.py", "checkpoints.py", "costs.py", "counting.py", "executables.py", "resolving.py", "timings.py"),
+    *("cell.py", "checkpoints.py", "costs.py", "counting.py", "executables.py", "outcome.py", "resolving.py"),
+    "timings.py",
 )
 VERSIONS = ("jax_version", "jaxlib_version", "flax_version")
 

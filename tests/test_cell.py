@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from moebench import cell, timings
-from moebench.cell import health, main, resolve
+from moebench.cell import main, resolve
 from moebench.errors import BadInput
+from moebench.outcome import health
 from moebench.resolving import resolve_cell
 from moebench.results.schema import COLUMNS
 from moebench.routers import RoutingCounts
