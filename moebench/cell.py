@@ -24,7 +24,7 @@ from moebench.errors import BadInput
 from moebench.executables import Executables, program_for
 from moebench.measuring import environment
 from moebench.measuring.accounts import Accounts
-from moebench.outcome import evaluated, trained
+from moebench.outcome import evaluated, fed, trained
 from moebench.resolving import dataset, resolve, resolve_cell
 from moebench.specification import CellSpec
 from moebench.timings import timings
@@ -43,7 +43,7 @@ def run(spec: CellSpec, checkpoints: Checkpoints) -> Iterator[Row]:
     """
     accounts, started_at = Accounts(), datetime.now(UTC)
     cell = resolve_cell(spec)
-    images = dataset(spec.data)
+    images = dataset(cell.spec.data, cell.spec.image_size)
     say(f"{cell.label} on {spec.model}, {spec.data}: compiling")
     with accounts.spending("compile_s"):
         executables = Executables.of(program_for(cell.model, spec))
@@ -71,10 +71,11 @@ def run(spec: CellSpec, checkpoints: Checkpoints) -> Iterator[Row]:
             continue
         start = checkpoints.progress(seed, program.abstract_state) or Progress(executables.fresh(seed))
         say(f"seed {seed}: training {spec.steps} steps")
-        order = data.batches(images.train, spec.batch, spec.steps, seed, done=len(start.losses))
+        done, augment = len(start.losses), cell.spec.augment or "none"
+        feed = data.Feed(data.batches(images.train, spec.batch, spec.steps, seed, done=done, augment=augment))
         with accounts.spending("training_s"):
-            training = train(program.fed(executables.train_step), start, order, partial(checkpoints.offer, seed))
-        row = trained(training)
+            training = train(program.fed(executables.train_step), start, feed, partial(checkpoints.offer, seed))
+        row = trained(training) | fed(feed, training.wall_s - start.wall_s)
         if training.diverged_step is None:
             with accounts.spending("evaluation_s"):
                 evaluation = evaluate(program.fed(evaluating), training.state, images.test, batch)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from moebench.data import Feed
 from moebench.routers import RoutingCounts
 from moebench.training import Evaluation, Training
 
@@ -21,6 +22,14 @@ def trained(training: Training) -> Row:
         "curve_step": steps,
         "curve_loss": losses,
         "curve_accuracy": accuracies,
+    }
+
+
+def fed(feed: Feed, wall_s: float) -> Row:
+    """The columns of what the batches cost that this process made, of a training that took it `wall_s`."""
+    return {
+        "input_s_per_step": feed.made_s / feed.count if feed.count else None,
+        "input_share": feed.waited_s / wall_s if feed.count else None,
     }
 
 

@@ -8,7 +8,7 @@ import inspect
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,11 +33,17 @@ VERSIONS = ("jax_version", "jaxlib_version", "flax_version")
 
 
 @cache
-def dataset(name: str) -> "moebench.data.Dataset":
-    """The data set of that name, read once."""
+def dataset(name: str, image_size: int | None = None) -> "moebench.data.Dataset":
+    """The data set of that name at that size, read once."""
+    return source(name).load(image_size, partial(print, flush=True))
+
+
+@cache
+def source(name: str) -> "moebench.data.Source":
+    """Where the images of that name come from."""
     from moebench import data  # whoever only counts need not wait for the libraries that images come from
 
-    return data.load(name)
+    return data.find(name)
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ class ResolvedCell:
     """A cell that can be built."""
 
     spec: CellSpec
+    """As asked for; what it says of the data is filled in if it comes from `resolve_cell`."""
     model: VitConfig
     router: routers.Router
     """A router of this cell for tokens of width 1: its options are filled in, its parameters of no account."""
@@ -99,11 +106,17 @@ class ResolvedCell:
         }
 
     def identity(self, device: Mapping[str, Any]) -> dict[str, str]:
-        """`cell_id`, of what was asked for and where; and `fingerprint`, of the code and versions that answer it."""
+        """`cell_id`, of what was asked for and where; and `fingerprint`, of the code, versions and images behind it."""
         return {
             # JAX calls every processor "cpu"; their times are not each other's.
             "cell_id": _hash([json.dumps(self.config, sort_keys=True), device["device_kind"], device["cpu"]]),
-            "fingerprint": _hash([*_code(self.spec.router), *(str(device[version]) for version in VERSIONS)]),
+            "fingerprint": _hash(
+                [
+                    *_code(self.spec.router),
+                    *(str(device[version]) for version in VERSIONS),
+                    source(self.spec.data).identity(),
+                ]
+            ),
         }
 
 
@@ -115,8 +128,10 @@ def resolve_cell(spec: CellSpec) -> ResolvedCell:
     """
     for plugin in spec.plugins:
         routers.load_plugin(Path(plugin))
-    images = dataset(spec.data)
-    return resolve_for(spec, images.image_size, images.channels, images.classes)
+    images = source(spec.data)
+    found = images.format(spec.image_size)
+    given = {"data": images.name, "image_size": found.image_size, "augment": spec.augment or images.augment}
+    return resolve_for(spec.model_copy(update=given), found.image_size, found.channels, found.classes)
 
 
 def resolve_for(spec: CellSpec, image_size: int, channels: int, classes: int) -> ResolvedCell:
@@ -227,7 +242,7 @@ def _code(router: str) -> list[str]:
     """Text of all code that decides what a cell with this router gives."""
     package = Path(moebench.__file__).parent
     shared = [package / name for name in SHARED_CODE]
-    files = [file for path in shared for file in (sorted(path.glob("*.py")) if path.is_dir() else [path])]
+    files = [file for path in shared for file in (sorted(path.rglob("*.py")) if path.is_dir() else [path])]
     classes: list[type] = [
         cls for cls in routers.find(router).__mro__ if issubclass(cls, nnx.Module) and cls is not nnx.Module
     ]

@@ -8,6 +8,7 @@ from moebench.errors import BadInput
 
 Scalar = str | int | float | bool | None
 Precision = Literal["float32", "bfloat16"]
+Augment = Literal["none", "crop", "crop-flip"]
 
 
 class CellSpec(BaseModel):
@@ -23,6 +24,11 @@ class CellSpec(BaseModel):
     options: dict[str, Scalar] = Field(default_factory=dict)
     model: str = "mu/2"
     data: str = "digits"
+    image_size: int | None = Field(None, ge=1)
+    """Side in pixels to which images are rendered or resized; None takes the data set's own."""
+    augment: Augment | None = None
+    """How training images are changed at random: shifted ("crop"), or shifted and mirrored ("crop-flip"). None takes
+    the data set's habit."""
     steps: int = Field(250, ge=1)
     batch: int = Field(64, ge=1)
     seeds: tuple[int, ...] = Field((0,), min_length=1)

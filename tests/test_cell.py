@@ -56,6 +56,8 @@ def test_a_cell_fills_every_column(tmp_path: Path) -> None:
     processed = sum(sum(layer) for layer in row.expert_load) / 2
     assert processed == pytest.approx(1 - row.dropped_tokens)
     assert row.train_step_s_ci_low <= row.train_step_s <= row.train_step_s_ci_high
+    assert 0 < row.input_s_per_step < row.train_step_s
+    assert 0 < row.input_share < 1
     # Other processes cannot have had all of the time, and a small model is not slower than its twin a hundred times.
     assert 0 <= row.foreign_cpu_share < 1
     assert 0.01 < row.train_step_cpu_vs_dense < 100
@@ -125,6 +127,7 @@ def test_total_slots_sets_the_slots_of_every_kind_of_router() -> None:
         ({"router": "softt"}, "router", "did you mean 'soft'"),
         ({"model": "nu/2"}, "model", "did you mean 'mu/2'"),
         ({"data": "digit"}, "data", "did you mean 'digits'"),
+        ({"image_size": 16}, "image_size", "leave image_size=16 out"),
         ({"options": {}}, "router", "needs the option 'experts'"),
         ({"options": {"experts": 2, "top_k": 3}}, "top_k", "must be from 1 to experts=2, got 3"),
         ({"options": {"experts": 3}, "total_slots": "tokens"}, "total_slots", "128 slots for a group of 8"),
@@ -145,7 +148,7 @@ def test_what_cannot_be_built_names_the_key(changes: dict[str, Any], key: str, s
 def test_identity_is_of_what_was_asked_and_not_of_how_it_was_written() -> None:
     written_out, by_default, other, seeds = resolve(
         [
-            spec(options={"experts": 2, "top_k": 1}).as_json(),
+            spec(options={"experts": 2, "top_k": 1}, image_size=8, augment="none").as_json(),
             spec().as_json(),
             spec(options={"experts": 4}).as_json(),
             spec(seeds=(5,)).as_json(),

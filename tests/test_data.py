@@ -1,5 +1,7 @@
 """Data sets: the digits' split, and batches that see every image before any again."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,8 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from moebench import data
-from moebench.data import Split, batches
+from moebench.data import Feed, Split, batches
+from moebench.data.feeding import augmented
 from moebench.errors import BadInput
 
 
@@ -59,3 +62,79 @@ def test_the_seed_decides_the_order() -> None:
     )
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
+
+
+def test_bytes_come_out_scaled_by_their_mean_and_deviation() -> None:
+    # Means 10 and 100, deviations 5 and 20: (20 − 10) / 5 = 2 and (80 − 100) / 20 = −1.
+    stored = np.tile(np.array([20, 80], np.uint8), (3, 2, 2, 1))
+    taken = data.Pixels(stored, mean=(10.0, 100.0), std=(5.0, 20.0))[np.array([2, 0])]
+    assert taken.shape == (2, 2, 2, 2)
+    assert taken.dtype == np.float32
+    np.testing.assert_allclose(taken[..., 0], 2.0)
+    np.testing.assert_allclose(taken[..., 1], -1.0)
+
+
+def test_images_of_one_colour_are_scaled_to_nothing_and_not_to_infinity() -> None:
+    flat = data.Pixels(np.full((1, 2, 2, 1), 7, np.uint8), mean=(7.0,), std=(0.0,))
+    np.testing.assert_array_equal(flat[:], 0.0)
+
+
+class Fixed(np.random.Generator):
+    """Stands in for a random generator: the shifts and mirrors that a test wants."""
+
+    def __init__(self, *answers: list[int] | list[list[int]]) -> None:
+        super().__init__(np.random.PCG64(0))
+        self.answers = iter(answers)
+
+    def integers(self, low: int, high: int, shape: tuple[int, ...]) -> np.ndarray:  # type: ignore[override]
+        answer = np.array(next(self.answers))
+        assert answer.shape == shape
+        assert (low <= answer).all()
+        assert (answer < high).all()
+        return answer
+
+
+def test_a_shift_moves_the_image_and_mirrors_its_edge_in() -> None:
+    # A side of 8 is shifted by at most 1. Columns are numbered 0 to 7; the second image moves right by 1, so that its
+    # column 0 appears twice, and is then mirrored.
+    image = np.broadcast_to(np.arange(8, dtype=np.uint8)[None, :, None], (8, 8, 1))
+    generator = Fixed([[1, 1], [1, 0]], [0, 1])
+    still, moved = augmented(np.stack([image, image]), "crop-flip", generator)
+    np.testing.assert_array_equal(still, image)
+    np.testing.assert_array_equal(moved[3, :, 0], [6, 5, 4, 3, 2, 1, 0, 0])
+    unmirrored = augmented(np.stack([image, image]), "crop", Fixed([[1, 1], [1, 0]], [0, 1]))[1]
+    np.testing.assert_array_equal(unmirrored[3, :, 0], [0, 0, 1, 2, 3, 4, 5, 6])
+
+
+def test_a_training_that_goes_on_sees_the_same_changed_images() -> None:
+    images = np.random.default_rng(0).normal(size=(20, 8, 8, 1)).astype(np.float32)
+    whole = list(batches(Split(images, np.arange(20, dtype=np.int32)), 8, 6, seed=3, augment="crop-flip"))
+    rest = list(batches(Split(images, np.arange(20, dtype=np.int32)), 8, 6, seed=3, augment="crop-flip", done=4))
+    assert len(rest) == 2
+    for after, before in zip(rest, whole[4:], strict=True):
+        np.testing.assert_array_equal(after.images, before.images)
+        np.testing.assert_array_equal(after.labels, before.labels)
+
+
+def test_a_feed_hands_over_every_batch_in_order_and_keeps_account() -> None:
+    feed = Feed(batches(split(50), 10, 5, seed=0))
+    expected = [part.labels for part in batches(split(50), 10, 5, seed=0)]
+    np.testing.assert_array_equal([part.labels for part in feed], expected)
+    assert feed.count == 5
+    assert feed.made_s > 0
+    assert feed.waited_s > 0
+
+
+def test_a_feed_passes_on_what_went_wrong() -> None:
+    def broken() -> Iterator[Split]:
+        yield split(2)
+        raise BadInput("the image is broken")
+
+    with pytest.raises(BadInput, match="the image is broken"):
+        list(Feed(broken()))
+
+
+def test_digits_refuse_another_size() -> None:
+    with pytest.raises(BadInput, match="digits has images of 8 × 8 pixels and of no other size"):
+        data.load("digits", 16)
+    assert data.load("digits", 8).image_size == 8

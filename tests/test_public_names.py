@@ -6,7 +6,10 @@ import pytest
 
 PUBLIC = {
     "moebench": {"__version__", "load", "plot", "routers"},
-    "moebench.data": {"Dataset", "Split", "batches", "describe", "digits", "load", "names", "register"},
+    "moebench.data": {
+        "Dataset", "Feed", "Format", "Pixels", "Source", "Split", "batches", "describe", "digits", "find", "load",
+        "names", "register",
+    },
     "moebench.models": {
         "SIZES", "Experts", "MoE", "Preset", "Size", "Vit", "VitConfig", "describe", "moe_blocks", "names", "preset",
     },

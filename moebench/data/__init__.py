@@ -1,7 +1,23 @@
 """Where images come from. Nothing is ever downloaded by default."""
 
-from moebench.data.dataset import Dataset, Split, batches
+from moebench.data.dataset import Dataset, Format, Pixels, Split
 from moebench.data.digits import digits
-from moebench.data.registry import describe, load, names, register
+from moebench.data.feeding import Feed, batches
+from moebench.data.registry import describe, find, load, names, register
+from moebench.data.sources import Source
 
-__all__ = ["Dataset", "Split", "batches", "describe", "digits", "load", "names", "register"]
+__all__ = [
+    "Dataset",
+    "Feed",
+    "Format",
+    "Pixels",
+    "Source",
+    "Split",
+    "batches",
+    "describe",
+    "digits",
+    "find",
+    "load",
+    "names",
+    "register",
+]

@@ -1,21 +1,71 @@
-"""What a data set is: two splits of images in memory, and batches drawn from one of them."""
+"""What a data set is: two splits of images, in memory or on disk, that come out ready for a model."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32, Int32, UInt8
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Images as bytes, often a file mapped into memory, that are scaled when they are taken.
+
+    Indexed like an array of images, it gives what is chosen near mean 0 and standard deviation 1 in each channel.
+    """
+
+    stored: UInt8[np.ndarray, "image height width channel"]
+    mean: tuple[float, ...]
+    """Of each channel of the training split, in bytes' units."""
+    std: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Images, height, width, channels."""
+        return self.stored.shape
+
+    def __getitem__(self, chosen: Any) -> Float32[np.ndarray, "chosen height width channel"]:
+        return self.scale(self.stored[chosen])
+
+    def scale(
+        self, images: UInt8[np.ndarray, "chosen height width channel"]
+    ) -> Float32[np.ndarray, "chosen height width channel"]:
+        """Bytes as the numbers that a model sees."""
+        factor, shift = self._scaling
+        scaled = images.astype(np.float32)
+        scaled *= factor
+        scaled += shift
+        return scaled
+
+    @cached_property
+    def _scaling(self) -> tuple[Float32[np.ndarray, "channel"], Float32[np.ndarray, "channel"]]:
+        std = np.array([max(value, 1.0) for value in self.std])  # images of one colour have none
+        return (1 / std).astype(np.float32), (-np.array(self.mean) / std).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images with their labels; pixel values are near mean 0 and standard deviation 1."""
+    """Images with their labels; pixel values come out near mean 0 and standard deviation 1."""
 
-    images: Float32[np.ndarray, "image height width channel"]
+    images: Float32[np.ndarray, "image height width channel"] | Pixels
     labels: Int32[np.ndarray, "image"]
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Format:
+    """What a model has to know of a data set's images."""
+
+    image_size: int
+    """Side of the square images in pixels."""
+    channels: int
+    classes: int
 
 
 @dataclass(frozen=True)
@@ -28,6 +78,11 @@ class Dataset:
     test: Split
 
     @property
+    def format(self) -> Format:
+        """Of both splits."""
+        return Format(self.image_size, self.channels, self.classes)
+
+    @property
     def image_size(self) -> int:
         """Side of the square images in pixels."""
         return int(self.train.images.shape[1])
@@ -36,18 +91,3 @@ class Dataset:
     def channels(self) -> int:
         """Channels of the images."""
         return int(self.train.images.shape[3])
-
-
-def batches(split: Split, batch: int, steps: int, seed: int, *, done: int = 0) -> Iterator[Split]:
-    """So many batches, in an order drawn from the seed; every image is seen once before any is seen again.
-
-    The first `done` of them are left out: a training that goes on sees what it would have seen unbroken.
-    """
-    generator = np.random.default_rng(seed)
-    waiting = np.empty(0, np.int64)
-    for number in range(steps):
-        while len(waiting) < batch:
-            waiting = np.concatenate([waiting, generator.permutation(len(split))])
-        chosen, waiting = waiting[:batch], waiting[batch:]
-        if number >= done:
-            yield Split(split.images[chosen], split.labels[chosen])

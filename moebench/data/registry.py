@@ -1,4 +1,4 @@
-"""The register of data sets: a name, and a function that loads the images when they are needed."""
+"""The register of data sets: a name, and a source that has the images when they are needed."""
 
 import inspect
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from typing import TypeVar
 from fvcore.common.registry import Registry
 
 from moebench.data.dataset import Dataset
+from moebench.data.sources import Loader, Say, Source
 from moebench.errors import unknown
 
 L = TypeVar("L", bound=Callable[[], Dataset])
@@ -18,7 +19,7 @@ def register(name: str) -> Callable[[L], L]:
     """Decorator that makes a loader known as `name`; the first line of its docstring describes the data."""
 
     def add(loader: L) -> L:
-        _REGISTRY._do_register(name, loader)
+        _REGISTRY._do_register(name, Loader(name, loader))
         return loader
 
     return add
@@ -29,22 +30,28 @@ def names() -> list[str]:
     return sorted(name for name, _ in _REGISTRY)
 
 
-def _loader(name: str) -> Callable[[], Dataset]:
-    if name not in _REGISTRY:
-        raise unknown("data set", name, names(), key="data")
-    found: Callable[[], Dataset] = _REGISTRY.get(name)
-    return found
-
-
-def load(name: str) -> Dataset:
-    """The data set of that name.
+def find(name: str) -> Source:
+    """The source of that name.
 
     Raises:
         BadInput: no data set has that name.
     """
-    return _loader(name)()
+    if name not in _REGISTRY:
+        raise unknown("data set", name, names(), key="data")
+    found: Source = _REGISTRY.get(name)
+    return found
+
+
+def load(name: str, image_size: int | None = None, say: Say = print) -> Dataset:
+    """The data set of that name, at its own image size or at another that it can be had at.
+
+    Raises:
+        BadInput: no data set has that name, or not at that size.
+    """
+    return find(name).load(image_size, say)
 
 
 def describe(name: str) -> str:
     """The data set in one line."""
-    return (inspect.getdoc(_loader(name)) or "").partition("\n")[0]
+    source = find(name)
+    return (inspect.getdoc(source.make if isinstance(source, Loader) else source) or "").partition("\n")[0]

@@ -126,6 +126,13 @@ COLUMNS: tuple[Column, ...] = (
             "training batch doubled while it fits the accelerator, at most 4 times; null where it does not, or on CPUs",
         ),
         ("train_wall_s", _NUMBER, "s", "training this seed, data and curve included"),
+        (
+            "input_s_per_step",
+            _NUMBER,
+            "s",
+            "making a batch (taking its images, shifting, scaling) while the step before runs, mean",
+        ),
+        ("input_share", _NUMBER, "share", "of train_wall_s: steps that waited for their batch"),
         ("eval_wall_s", _NUMBER, "s", "evaluating this seed on the test split"),
         ("timing_wall_s", _NUMBER, "s", "warm-up and timed samples, shared by the cell's seeds: warmup_s + timed_s"),
         ("cell_wall_s", _NUMBER, "s", "the whole cell, all seeds, from its process's first line to its last"),
