@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from moebench.cli import main
+from moebench.cli.progress import last_line
 
 HEAVY = ("jax", "flax", "optax", "pandas", "seaborn", "matplotlib", "altair", "pyarrow", "scipy", "sklearn")
 COMMANDS = ("suite", "run", "list", "show", "plot", "dashboard", "report", "env")
@@ -57,3 +59,19 @@ def test_a_wrong_command_line_ends_with_2(arguments: list[str], message: str) ->
     assert ended.returncode == 2
     assert message in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_what_a_cell_does_is_the_last_line_of_its_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert last_line(log) == ""
+    log.write_text("x" * 5000 + "\nseed 0: training 250 steps\n\n")
+    assert last_line(log) == "seed 0: training 250 steps"
+
+
+def test_data_sets_of_any_number_of_classes_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["show", "fractals-2000"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert "data set fractals-2k" in shown
+    assert "2,000 classes, 400,000 images for training and 40,000 for testing" in shown

@@ -51,6 +51,10 @@ def show(
         for line in _describe_model(name):
             typer.echo(line)
         return
+    if name.startswith("fractals-"):  # any number of classes, of which few are listed
+        for line in _describe_dataset(name):
+            typer.echo(line)
+        return
     raise unknown("name", name, known)
 
 
@@ -154,8 +158,9 @@ def _describe_model(name: str) -> Iterator[str]:
 def _describe_dataset(name: str) -> Iterator[str]:
     from moebench import data
 
-    yield f"data set {name}\n"
-    yield data.describe(name)
+    source = data.find(name)
+    yield f"data set {source.name}\n"
+    yield source.describe()
 
 
 _LISTS: dict[str, Callable[[], Iterable[tuple[str, str]]]] = {

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moebench.suites.pace import Pace
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+
+_LAST_BYTES = 1000
 
 Watch = Callable[[CellStarted | CellEnded], None]
 """Shows one event of a run."""
@@ -51,6 +54,17 @@ def time_left(seconds: float | None) -> str:
     return f"about {text} left"
 
 
+def last_line(log: Path) -> str:
+    """What a cell printed last; empty where nothing of it is here."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - _LAST_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
 def outcome(event: CellEnded) -> str:
     """How a cell ended, in a few words: its accuracy, or its status and reason."""
     from moebench.reports.quantities import written
@@ -81,7 +95,7 @@ def _bar(console: "Console", pace: Pace, width: int) -> Iterator[Watch]:
     from rich.table import Column
     from rich.text import Text
 
-    running: list[str] = []
+    running: dict[str, Path] = {}
     failed: list[str] = []
 
     class Times(ProgressColumn):
@@ -92,10 +106,11 @@ def _bar(console: "Console", pace: Pace, width: int) -> Iterator[Watch]:
             return Text(f"{len(failed)} failed, " if failed else "", style="red").append(times, style="dim default")
 
     class Running(ProgressColumn):
-        """The cells that are running, cut where the terminal ends."""
+        """The cells that are running, cut where the terminal ends; of a lone one also what it does."""
 
         def render(self, _: Task) -> "Text":
-            return Text(", ".join(running), no_wrap=True, overflow="ellipsis")
+            doing = [last_line(log) for log in running.values()] if len(running) == 1 else []
+            return Text(": ".join([", ".join(running), *filter(None, doing)]), no_wrap=True, overflow="ellipsis")
 
     columns = (BarColumn(bar_width=16), MofNCompleteColumn(), Times(table_column=Column(no_wrap=True)), Running())
     with Progress(*columns, console=console, transient=True, refresh_per_second=4) as progress:
@@ -104,9 +119,9 @@ def _bar(console: "Console", pace: Pace, width: int) -> Iterator[Watch]:
         def watch(event: CellStarted | CellEnded) -> None:
             label = event.planned.label
             if isinstance(event, CellStarted):
-                running.append(label)
+                running[label] = event.log
             else:
-                running.remove(label)
+                del running[label]
                 pace.end_one()
                 if event.status in FAILED:
                     failed.append(label)

@@ -86,6 +86,9 @@ def run(
     cell: Annotated[str, typer.Argument(metavar="ROUTER[KEY=VALUE,…]", help="A router with its options.")],
     model: Annotated[str | None, typer.Option(metavar="SIZE/PATCH", help="The backbone.")] = None,
     data: Annotated[str | None, typer.Option(metavar="NAME", help="The data set.")] = None,
+    image_size: Annotated[
+        int | None, typer.Option(metavar="PIXELS", help="Side of the images; by default the data set's own.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(metavar="N", help="Training steps.")] = None,
     batch: Annotated[int | None, typer.Option(metavar="N", help="Images of a step.")] = None,
     seeds: options.Seeds = None,
@@ -112,7 +115,7 @@ def run(
     from moebench.suites.suite_file import SINGLE_CELLS
 
     limits = Limits.of({"time_limit_s": time_limit_s, "memory_limit_gib": memory_limit_gib})
-    given = {"model": model, "data": data, "steps": steps, "batch": batch}
+    given = {"model": model, "data": data, "image_size": image_size, "steps": steps, "batch": batch}
     values = {**grid.parse_cell(cell), **{key: value for key, value in given.items() if value is not None}}
     asked = grid.Cell(grid.build_spec(values)).with_plugins(options.plugin_files(plugins))
     asked = asked.with_seeds(grid.parse_seeds(seeds)) if seeds is not None else asked

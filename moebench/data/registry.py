@@ -1,12 +1,12 @@
 """The register of data sets: a name, and a source that has the images when they are needed."""
 
-import inspect
 from collections.abc import Callable
 from typing import TypeVar
 
 from fvcore.common.registry import Registry
 
 from moebench.data.dataset import Dataset
+from moebench.data.fractals.source import Fractals
 from moebench.data.sources import Loader, Say, Source
 from moebench.errors import unknown
 
@@ -26,8 +26,8 @@ def register(name: str) -> Callable[[L], L]:
 
 
 def names() -> list[str]:
-    """Every registered name."""
-    return sorted(name for name, _ in _REGISTRY)
+    """Every registered name, and some of those that stand for any number of classes."""
+    return [*sorted(name for name, _ in _REGISTRY), *(Fractals(classes).name for classes in (10, 100, 1000, 10_000))]
 
 
 def find(name: str) -> Source:
@@ -36,6 +36,9 @@ def find(name: str) -> Source:
     Raises:
         BadInput: no data set has that name.
     """
+    fractals = Fractals.named(name)
+    if fractals is not None:
+        return fractals
     if name not in _REGISTRY:
         raise unknown("data set", name, names(), key="data")
     found: Source = _REGISTRY.get(name)
@@ -53,5 +56,4 @@ def load(name: str, image_size: int | None = None, say: Say = print) -> Dataset:
 
 def describe(name: str) -> str:
     """The data set in one line."""
-    source = find(name)
-    return (inspect.getdoc(source.make if isinstance(source, Loader) else source) or "").partition("\n")[0]
+    return find(name).describe()

@@ -1,5 +1,6 @@
 """Where images come from: a name, or a place of the user's own, that can be asked what it holds before it is read."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +26,9 @@ class Source(Protocol):
     def augment(self) -> Augment:
         """How its training images are changed at random unless the cell says otherwise."""
 
+    def describe(self) -> str:
+        """In one line."""
+
     def format(self, image_size: int | None) -> Format:
         """What a model has to know, told without making or reading the images.
 
@@ -49,6 +53,10 @@ class Loader:
     name: str
     make: Callable[[], Dataset]
     augment: Augment = "none"
+
+    def describe(self) -> str:
+        """As its maker says it."""
+        return (inspect.getdoc(self.make) or "").partition("\n")[0]
 
     def format(self, image_size: int | None) -> Format:
         """The one there is.

@@ -20,6 +20,8 @@ class CellStarted:
     """A cell began."""
 
     planned: PlannedCell
+    log: Path
+    """Where what it prints will stand; it may be on another machine, and come when the cell has ended."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def run_cells(
                 if isinstance(event, Started):
                     began[planned.cell_id] = datetime.now(UTC)
                     announcement.started(planned.label)
-                    yield CellStarted(planned)
+                    yield CellStarted(planned, event.job.log)
                     continue
                 if event.status is not None:
                     identity = _identity(planned, suite, run_id) | {"started_at": began[planned.cell_id]}

@@ -50,10 +50,15 @@ def cgroup_limits(membership: str, root: Path) -> Iterator[int]:
 
 
 def resident_bytes(session: int) -> int:
-    """Resident memory of all processes of a session; pages that they share count once for each."""
+    """Resident memory of all processes of a session; pages that they share count once for each.
+
+    Where the system tells, pages of mapped files are left out: images lie in such, one copy for all cells, and the
+    system takes the pages back whenever it needs them.
+    """
     total = 0
     for pid in psutil.pids():
         with contextlib.suppress(OSError, psutil.Error):  # it ended meanwhile, or is not ours to look at
             if os.getsid(pid) == session:
-                total += psutil.Process(pid).memory_info().rss
+                memory = psutil.Process(pid).memory_info()
+                total += memory.rss - getattr(memory, "shared", 0)
     return total
