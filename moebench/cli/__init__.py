@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import moebench
-from moebench.cli import catalogue, counting, drawing, results, suite
+from moebench.cli import catalogue, checking, counting, drawing, results, suite
 from moebench.errors import BadInput
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.command(epilog="Example: moebench suite scaling-experts --filter router=soft
 app.command(epilog="Example: moebench run 'soft[experts=16]' --model mu/2 --data digits --steps 50")(suite.run)
 app.command("list", epilog="Example: moebench list routers")(catalogue.list_names)
 app.command(epilog="Example: moebench show scaling-experts")(catalogue.show)
+app.command(epilog="Example: moebench check my_router.py")(checking.check)
 app.command(epilog="Example: moebench plot pareto --x train_step_s --out pareto.pdf")(drawing.plot)
 app.command(epilog="Example: moebench dashboard --out page.html --open")(drawing.dashboard)
 app.command(epilog="Example: moebench report --out report.md")(drawing.report)

@@ -48,14 +48,14 @@ def plugin_files(plugins: list[Path] | None) -> tuple[str, ...]:
     return tuple(str(plugin.absolute()) for plugin in plugins or [])
 
 
-def load_plugins(plugins: list[Path] | None) -> None:
-    """Run the plugins in this process.
+def load_plugins(plugins: list[Path] | None) -> list[str]:
+    """Run the plugins in this process; the names of their routers.
 
     Raises:
         BadInput: a file that is not there, that raises, or that registers no router.
     """
-    if plugins:
-        from moebench import routers
+    if not plugins:
+        return []
+    from moebench import routers
 
-        for plugin in plugin_files(plugins):
-            routers.load_plugin(Path(plugin))
+    return [name for file in plugin_files(plugins) for name in routers.load_plugin(Path(file))]

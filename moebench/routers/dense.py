@@ -44,6 +44,7 @@ def identity_routing(tokens: Float[Array, "group token dim"], experts: int) -> I
 class Dense(Router):
     """One MLP for every token: what each routing strategy is measured against."""
 
+    order_free = True
     group_images = 1
     experts = 1
 

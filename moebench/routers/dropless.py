@@ -13,6 +13,8 @@ class Dropless(Switch):
     on CPUs, whose ragged product computes every row for every expert, that is the faster one for top_k above 1.
     """
 
+    order_free = True
+
     capacity_factor = None
     dispatch = "ragged"
 

@@ -18,6 +18,8 @@ class ExpertsChoice(SparseRouter):
     or by none. Equal gates: the earlier token. There is no auxiliary loss.
     """
 
+    order_free = True
+
     def __call__(
         self,
         tokens: Float[Array, "group token dim"],

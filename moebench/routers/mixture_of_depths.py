@@ -18,6 +18,7 @@ class MixtureOfDepths(SparseRouter):
     evaluation chooses as training does. The paper has C = 0.125 in every other block.
     """
 
+    order_free = True
     group_images = 1
     takes = "block"
 

@@ -22,6 +22,8 @@ class Relu(SparseRouter):
     keeps its highest gates.
     """
 
+    order_free = True
+
     capacity_factor = None
     growth: float = 1.2
 

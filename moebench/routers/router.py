@@ -41,10 +41,13 @@ class Router(nnx.Module):
 
     Its options are its annotated class attributes, inherited ones included; one without a value must be given.
     `check` refuses values, `setup` makes the parameters; both find the options set. What a router keeps from one
-    training step to the next, it keeps in `RouterState` variables.
+    training step to the next, it keeps in `RouterState` variables, so that in training it is called under nnx.jit, or
+    merged inside the function that JAX transforms.
     """
 
     name: ClassVar[str] = "unnamed"
+    order_free: ClassVar[bool] = False
+    """Whether tokens of a group in another order get the same outputs in that order, as long as no two are equal."""
     group_images: ClassVar[int] = 8
     """Images that the strategy's authors route together; a layer may decide otherwise."""
     takes: ClassVar[Literal["mlp", "block"]] = "mlp"

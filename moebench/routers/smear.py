@@ -68,6 +68,7 @@ class Smear(Router):
     Every group has an MLP of its own, so that groups of many images need less memory.
     """
 
+    order_free = True
     group_images = 1
 
     experts: int

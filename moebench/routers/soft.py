@@ -22,6 +22,7 @@ class Soft(Router):
     `normalise`, logits = x·phi and there is no scale.
     """
 
+    order_free = True
     group_images = 1
     learned: ClassVar[tuple[str, ...]] = ("dispatch", "combine")
     """Which weights come from the logits; others are uniform."""

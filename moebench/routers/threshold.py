@@ -58,6 +58,8 @@ class Threshold(TrackingRouter):
     also 2608.30567). No auxiliary loss.
     """
 
+    order_free = True
+
     def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
         training = noise_key is not None
         scores = jax.nn.sigmoid(self.logits(tokens))
@@ -76,6 +78,8 @@ class ExpertRace(TrackingRouter):
     against each other; in evaluation a pair is taken whose score passes the tracked K-th largest. Loss: the
     similarity of the router's gates at experts that are chosen together (section 5), of weight 1e-4.
     """
+
+    order_free = True
 
     similarity_weight: float = 1e-4
 

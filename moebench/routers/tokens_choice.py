@@ -109,6 +109,8 @@ class BatchPrioritized(TokensChoice):
     the array. It shows at small capacity factors, where many tokens are refused.
     """
 
+    order_free = True
+
     priority: str = "max"
 
     def check(self) -> None:

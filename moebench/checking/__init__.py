@@ -1,0 +1,7 @@
+"""Trying routers and suites at toy size, and saying in words what does not hold."""
+
+from moebench.checking.failure import Failure
+from moebench.checking.router import check_router, check_routers
+from moebench.checking.suite import SuiteChecks
+
+__all__ = ["Failure", "SuiteChecks", "check_router", "check_routers"]

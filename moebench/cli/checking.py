@@ -1,0 +1,87 @@
+"""The command that tries routers and suites at toy size: `check`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from moebench.cli import options
+
+if TYPE_CHECKING:
+    from moebench.checking import Failure
+
+    Checked = tuple[str, str, list[Failure]]
+    """What was tried: router or suite, its name, and what does not hold."""
+
+
+def check(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="A .py file with routers, or a .yaml file with a suite; by default all."),
+    ] = None,
+    plugins: options.Plugins = None,
+) -> None:
+    """Try every known router and shipped suite at toy size, or those of a file, and say in words what does not hold.
+
+    A router goes through shapes, compilation, determinism, empty slots, groups, order of the tokens, bfloat16,
+    gradients and ten training steps. Of a suite every cell is resolved, and one of each router really run.
+    """
+    failed, count = [], 0
+    for kind, name, failures in _checked(file, plugins):
+        count += 1
+        typer.echo(f"{kind:<7} {name:<20} {'failed' if failures else 'ok'}")
+        for failure in failures:
+            typer.echo(f"  {failure.check}: {failure.what}")
+        if failures:
+            failed.append(f"{kind} {name}")
+    if failed:
+        typer.echo(f"moebench: {len(failed)} of {count} failed: {', '.join(failed)}", err=True)
+        raise typer.Exit(1)
+
+
+def _checked(file: Path | None, plugins: list[Path] | None) -> "Iterator[Checked]":
+    """Each as it has been tried.
+
+    Raises:
+        BadInput: a file that is neither kind, cannot be read, or holds nothing to try.
+    """
+    from moebench.errors import BadInput
+
+    suffix = None if file is None else file.suffix
+    if suffix not in (None, ".py", ".yaml", ".yml"):
+        raise BadInput(f"'{file}' is neither a .py file with routers nor a .yaml file with a suite.")
+    options.load_plugins(plugins)
+    if file is None:
+        yield from _packages()
+    if file is None or suffix == ".py":
+        yield from _routers(file)
+    if suffix != ".py":
+        yield from _suites(file, plugins)
+
+
+def _packages() -> "Iterator[Checked]":
+    from moebench import routers
+    from moebench.checking import Failure
+
+    if broken := routers.broken_packages():
+        yield "package", "entry points", [Failure("import", package) for package in broken]
+
+
+def _routers(file: Path | None) -> "Iterator[Checked]":
+    from moebench import routers
+    from moebench.checking import check_routers
+
+    names = routers.names() if file is None else options.load_plugins([file])
+    for name, failures in check_routers(names):
+        yield "router", name, failures
+
+
+def _suites(file: Path | None, plugins: list[Path] | None) -> "Iterator[Checked]":
+    from moebench.checking import SuiteChecks
+    from moebench.suites import catalogue
+
+    checks = SuiteChecks(options.plugin_files(plugins))
+    for name in catalogue.shipped() if file is None else [str(file)]:
+        suite = catalogue.find(name)
+        yield "suite", suite.name, checks.check(suite)
