@@ -21,7 +21,7 @@ app = typer.Typer(
 app.command(epilog="Example: moebench suite scaling-experts --filter router=soft,dense --seeds 0,1")(suite.suite)
 app.command(epilog="Example: moebench run 'soft[experts=16]' --model mu/2 --data digits --steps 50")(suite.run)
 app.command("list", epilog="Example: moebench list routers")(catalogue.list_names)
-app.command(epilog="Example: moebench show scaling-experts")(catalogue.show)
+app.command(epilog="Example: moebench show 'bpr[experts=8,top_k=2]' --model s/16")(catalogue.show)
 app.command(epilog="Example: moebench check my_router.py")(checking.check)
 app.command(epilog="Example: moebench plot pareto --x train_step_s --out pareto.pdf")(drawing.plot)
 app.command(epilog="Example: moebench dashboard --out page.html --open")(drawing.dashboard)

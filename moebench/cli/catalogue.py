@@ -32,13 +32,27 @@ def list_names(
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="A router, suite, model, data set or column.")],
+    name: Annotated[str, typer.Argument(help="A router, suite, model, data set or column; or router[key=value,…].")],
+    model: Annotated[str | None, typer.Option(metavar="SIZE/PATCH", help="Of a router's slots: the backbone.")] = None,
+    image_size: Annotated[
+        int | None, typer.Option(min=1, metavar="PIXELS", help="Likewise; by default the model's own.")
+    ] = None,
+    group_images: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Likewise: images routed together; by default its habit.")
+    ] = None,
     plugins: options.Plugins = None,
 ) -> None:
-    """Show everything about one name."""
+    """Show everything about one name; of a router with its options, what slots it has.
+
+    Slots depend on the tokens that are routed together, and so on the model, the images, and how many are a group.
+    """
     from moebench.errors import unknown
 
     options.load_plugins(plugins)
+    if "[" in name or model or image_size or group_images:
+        for line in _describe_slots(name, image_size, model=model, group_images=group_images):
+            typer.echo(line)
+        return
     known: list[str] = []
     for kind, describe in _DESCRIPTIONS.items():
         names = [found for found, _ in _LISTS[kind]()]
@@ -145,6 +159,37 @@ def _describe_router(name: str) -> Iterator[str]:
         for option, default in options.items():
             shown = "must be given" if default is inspect.Parameter.empty else repr(default)
             yield f"  {option:<22} {shown}"
+
+
+def _describe_slots(cell: str, image_size: int | None, **given: str | int | None) -> Iterator[str]:
+    """The capacity of a router with its options, by the names that it has in the result table.
+
+    Args:
+        cell: as a cell is written, `router[key=value,…]`.
+        image_size: pixels of a side; None takes the model's own.
+        given: keys of a cell, in place of those in the brackets where they are not None.
+    """
+    from moebench import counting
+    from moebench.measuring import padding
+    from moebench.reports.quantities import written
+    from moebench.specification import CellSpec
+    from moebench.suites import grid
+
+    entry = {"model": CellSpec.model_fields["model"].default, **grid.parse_cell(cell)}
+    entry |= {key: value for key, value in given.items() if value is not None}
+    found = counting.resolved(grid.build_spec(counting.completed(entry)), image_size)
+    model, inputs = found.model, found.inputs
+    images = "1 image" if model.group_images == 1 else f"{model.group_images} images"
+    yield f"router {found.label} in {inputs['model']}, {model.image_size} × {model.image_size} pixels"
+    yield f"each group: {images}, {model.group_images * model.tokens} tokens\n"
+    rows = {
+        "slots_per_expert": str(inputs["slots_per_expert"]),
+        "total_slots": str(inputs["total_slots"]),
+        "effective_capacity_factor": f"{inputs['effective_capacity_factor']:.3f}",
+        "padding": f"{written(padding(model, found.router), 'share')} of the slots stay empty at least",
+    }
+    for name, value in rows.items():
+        yield f"{name:<26} {value}"
 
 
 def _describe_model(name: str) -> Iterator[str]:

@@ -1,0 +1,48 @@
+"""`moebench show ROUTER[…]`: the slots that a router has, by numbers worked by hand."""
+
+import pytest
+
+from moebench.cli import main
+
+
+def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, list[str], str]:
+    with pytest.raises(SystemExit) as ended:
+        main(["show", *arguments])
+    printed = capsys.readouterr()
+    return int(ended.value.code or 0), printed.out.splitlines(), printed.err
+
+
+def test_slots_of_a_group_on_the_smallest_model(capsys: pytest.CaptureFixture[str]) -> None:
+    # 8 × 8 pixels in patches of 2 × 2 are 16 tokens, 8 images 128. 128 · 2 choices / 8 experts = 32 slots each: 256 for
+    # 256 choices, so none has to stay empty.
+    code, lines, err = shown(capsys, "bpr[experts=8,top_k=2]")
+    assert (code, err) == (0, "")
+    assert lines == [
+        "router bpr[experts=8,top_k=2] in mu/2, 8 × 8 pixels",
+        "each group: 8 images, 128 tokens",
+        "",
+        "slots_per_expert           32",
+        "total_slots                256",
+        "effective_capacity_factor  1.000",
+        "padding                    0.0 % of the slots stay empty at least",
+    ]
+
+
+def test_padding_that_a_public_system_s_rounding_makes(capsys: pytest.CaptureFixture[str]) -> None:
+    # 224 / 16 = 14 patches a side, 196 tokens. ceil(196 · 1.05 / 32) = 7, up to a multiple of 4: 8 slots, 256 in all;
+    # 256 / 196 = 1.306, and 60 of 256 slots = 23.4 % find no token. In groups of 2 images ceil(12.86) = 13, so 16.
+    cell = "tokens-choice[experts=32,capacity_factor=1.05,capacity_rule=vmoe]"
+    _, lines, _ = shown(capsys, cell, "--model", "s/16", "--group-images", "1")
+    assert [line.split()[1] for line in lines[3:]] == ["8", "256", "1.306", "23.4"]
+    assert lines[1] == "each group: 1 image, 196 tokens"
+    _, lines, _ = shown(capsys, cell, "--model", "s/16", "--group-images", "2")
+    assert [line.split()[1] for line in lines[3:5]] == ["16", "512"]
+
+
+def test_a_name_without_options_is_taken_as_a_cell_where_a_model_is_given(capsys: pytest.CaptureFixture[str]) -> None:
+    # C · S = 0.125 · 16 tokens = 2 slots of the one expert.
+    _, lines, _ = shown(capsys, "mixture-of-depths", "--image-size", "8")
+    assert lines[4] == "total_slots                2"
+    code, lines, err = shown(capsys, "bpr", "--model", "s/16")
+    assert (code, lines) == (2, [])
+    assert err == "moebench: router 'bpr' needs the option 'experts', such as bpr[experts=8].\n"
