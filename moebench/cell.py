@@ -27,6 +27,7 @@ from moebench.measuring.accounts import Accounts
 from moebench.outcome import evaluated, fed, trained
 from moebench.resolving import dataset, resolve, resolve_cell
 from moebench.specification import CellSpec
+from moebench.sweeping import Sweep
 from moebench.timings import timings
 from moebench.training import Progress, compiled, evaluate, evaluation_batch, join_processes, train
 
@@ -65,6 +66,7 @@ def run(spec: CellSpec, checkpoints: Checkpoints) -> Iterator[Row]:
         say("timing beside the dense twin")
         shared |= timings(cell, executables, images.train, accounts)
         shared |= efficiency(cell, shared)
+    sweep: Sweep | None = None
     for seed in spec.seeds:
         if seed in checkpoints.rows:
             say(f"seed {seed}: kept from before")
@@ -79,8 +81,12 @@ def run(spec: CellSpec, checkpoints: Checkpoints) -> Iterator[Row]:
         if training.diverged_step is None:
             with accounts.spending("evaluation_s"):
                 evaluation = evaluate(program.fed(evaluating), training.state, images.test, batch)
-            row |= evaluated(evaluation, shared["flops_experts"])
+            row |= evaluated(evaluation, cell.model, shared["flops_experts"])
             say(f"seed {seed}: accuracy {evaluation.accuracy:.4f} after {training.wall_s:.1f} s")
+            if cell.settings:
+                with accounts.spending("test_time_s"):
+                    sweep = sweep or Sweep(cell, program, batch)
+                    row["test_time"] = sweep.of(training.state, images.test, shared["flops_forward_per_image"])
         checkpoints.finish(seed, row)
     shared |= accounts.columns()
     for seed in spec.seeds:

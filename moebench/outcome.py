@@ -2,7 +2,11 @@
 
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float64
+
 from moebench.data import Feed
+from moebench.models import VitConfig
 from moebench.routers import RoutingCounts
 from moebench.training import Evaluation, Training
 
@@ -33,18 +37,41 @@ def fed(feed: Feed, wall_s: float) -> Row:
     }
 
 
-def evaluated(evaluation: Evaluation, flops_experts: float | None) -> Row:
+def evaluated(evaluation: Evaluation, model: VitConfig, flops_experts: float | None) -> Row:
     """The columns that a pass over the test split gives.
 
     Args:
         evaluation: the pass.
+        model: the model that was evaluated.
         flops_experts: the cell's column of that name, null where it is not known.
     """
     row = {"accuracy": evaluation.accuracy, "eval_loss": evaluation.loss, "eval_wall_s": evaluation.wall_s}
-    row |= health(evaluation.routing)
+    row |= health(evaluation.routing) | calls(evaluation.calls)
     if flops_experts is not None:
-        row["flops_padding"] = flops_experts * (1 - row["slot_utilisation"])
+        row["flops_padding"] = padding(model, flops_experts, evaluation.calls)
     return row
+
+
+def padding(model: VitConfig, flops_experts: float, by_image: Float64[np.ndarray, "image"] | None) -> float:
+    """FLOPs of `flops_experts`, both for one image, that are spent on slots without a token.
+
+    Args:
+        model: the model that was evaluated.
+        flops_experts: of a forward pass.
+        by_image: expert calls for a token of each image; None where slots are never empty.
+    """
+    if by_image is None or not flops_experts:
+        return 0.0
+    size = model.preset.size
+    row = 2 * 2 * size.width * size.mlp
+    return max(0.0, flops_experts - float(by_image.mean()) * model.tokens * len(model.moe_blocks) * row)
+
+
+def calls(by_image: Float64[np.ndarray, "image"] | None) -> Row:
+    """The columns of how often experts are called, of each image's calls for a token."""
+    if by_image is None:
+        return {}
+    return {"expert_calls_per_token": float(by_image.mean()), "expert_calls_per_token_std": float(by_image.std())}
 
 
 def health(layers: list[RoutingCounts]) -> Row:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from moebench.reports.drawing import Drawing
 
-__all__ = ["costs", "curves", "health", "pareto", "scaling", "speed"]
+__all__ = ["at_test_time", "costs", "curves", "health", "pareto", "scaling", "speed"]
 
 
 def pareto(
@@ -64,6 +64,18 @@ def costs(frame: "pd.DataFrame", *, style: str = "notebook", columns: int = 2) -
 def speed(frame: "pd.DataFrame", *, style: str = "notebook", columns: int = 2) -> "Drawing":
     """Times of training and inference over those of the dense twin."""
     return _drawn("speed", frame, style, columns)
+
+
+def at_test_time(
+    frame: "pd.DataFrame",
+    x: str = "flops_forward_per_image",
+    y: str = "accuracy",
+    *,
+    style: str = "notebook",
+    columns: int = 2,
+) -> "Drawing":
+    """Quality `y` of trained models over a cost `x` that is chosen after training: other k, C, slots."""
+    return _drawn("at_test_time", frame, style, columns, x=x, y=y)
 
 
 def _drawn(name: str, frame: "pd.DataFrame", style: str, columns: int, **axes: Any) -> "Drawing":

@@ -19,6 +19,7 @@ from moebench import models, routers
 from moebench.errors import BadInput
 from moebench.measuring import environment, shapes
 from moebench.models import VitConfig
+from moebench.settings import Setting, resolve_settings
 from moebench.specification import CellSpec, Scalar
 
 if TYPE_CHECKING:
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
 SHARED_CODE = (
     *("models", "data", "training", "measuring"),
     *("cell.py", "checkpoints.py", "costs.py", "counting.py", "executables.py", "outcome.py", "resolving.py"),
-    "timings.py",
+    *("settings.py", "sweeping.py", "timings.py"),
 )
+ABSENT: dict[str, Any] = {"test_time": []}
+"""Keys that a cell's identity leaves out at these values, so that cells keep it which never heard of them."""
 VERSIONS = ("jax_version", "jaxlib_version", "flax_version")
 
 
@@ -55,6 +58,8 @@ class ResolvedCell:
     model: VitConfig
     router: routers.Router
     """A router of this cell for tokens of width 1: its options are filled in, its parameters of no account."""
+    settings: tuple[Setting, ...] = ()
+    """Those in which the trained model is evaluated, the trained one first."""
 
     @property
     def label(self) -> str:
@@ -98,6 +103,9 @@ class ResolvedCell:
         asked = self.spec.as_json()
         # A plugin counts by what is in it, which is part of the fingerprint, and not by where it lies.
         del asked["seeds"], asked["total_slots"], asked["checkpoint_every_s"], asked["plugins"]
+        for key, nothing in ABSENT.items():
+            if asked[key] == nothing:
+                del asked[key]
         return asked | {
             # A router that is a plain module tells no defaults.
             "options": {**self.model.router_options, **self.router.options},
@@ -175,7 +183,7 @@ def resolve_for(spec: CellSpec, image_size: int, channels: int, classes: int) ->
             key="total_slots",
         )
     _check_mesh(spec, router.experts, group_images)
-    return ResolvedCell(spec, model, router)
+    return ResolvedCell(spec, model, router, resolve_settings(spec.test_time, model))
 
 
 def _check_mesh(spec: CellSpec, experts: int, group_images: int) -> None:
@@ -201,6 +209,8 @@ def _check_mesh(spec: CellSpec, experts: int, group_images: int) -> None:
             f"{data_shards * group_images}.",
             key="devices",
         )
+    if count > 1 and spec.test_time:
+        raise BadInput(f"test_time is tried on one device, and devices={spec.devices} are {count}.", key="test_time")
 
 
 def _slot_options(spec: CellSpec, model: VitConfig, slots: int) -> dict[str, Scalar]:

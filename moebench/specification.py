@@ -54,6 +54,11 @@ class CellSpec(BaseModel):
     """A mesh of devices, written DATAxEXPERT: each batch is split over the first number of them, the experts with their
     slots over the second."""
 
+    test_time: tuple[dict[str, Scalar], ...] = ()
+    """Settings in which the trained model is evaluated as well, without training again: options of the router by name,
+    and `router` for another one with the same parameters. A suite writes them as it writes cells: mappings whose lists
+    are multiplied out."""
+
     plugins: tuple[str, ...] = ()
     """Files that register routers. A suite cannot name them: it is data, and running it runs nobody's code."""
 

@@ -24,7 +24,7 @@ IDENTITY = {"suite": "s", "run_id": "r", "cell_id": "c", "attempt": 1, "fingerpr
 EMPTY = {"status_reason", "diverged_step", "dispatch_mass_low", "tokens_per_slot_90", "git_commit"}
 # what groups of one image or accelerators have, and what not every machine tells.
 EMPTY |= {f"infer_l{name}{end}" for name in ("atency_s", "atency_vs_dense", "argest_s_per_image") for end in INTERVAL}
-EMPTY |= {"infer_largest_batch", "foreign_cpu_share"}
+EMPTY |= {"infer_largest_batch", "foreign_cpu_share", "test_time"}
 EMPTY |= {f"{name}_{when}" for name in ("clock_mhz", "temperature_c") for when in ("before", "after")}
 
 
@@ -70,6 +70,7 @@ def test_the_accounts_of_a_cell_add_up_to_its_wall_time(tmp_path: Path) -> None:
     row = frame.iloc[0]
     named = ("compile_s", "twin_compile_s", "warmup_s", "timed_s", "training_s", "evaluation_s")
     assert row.cell_wall_s == pytest.approx(sum(row[account] for account in named) + row.rest_s)
+    assert row.test_time_s == 0.0  # nothing is asked of the trained model
     assert row.timing_wall_s == pytest.approx(row.warmup_s + row.timed_s)
     assert min(row[account] for account in named) > 0
     # The rest is no place to hide in, the whole is what a clock outside shows, and seeds are in the account of all.
@@ -143,6 +144,13 @@ def test_what_cannot_be_built_names_the_key(changes: dict[str, Any], key: str, s
         resolve_cell(spec(**changes))
     assert mistake.value.key == key
     assert resolve([spec(**changes).as_json()]) == [{"error": str(mistake.value), "key": key}]
+
+
+def test_a_key_that_is_not_used_has_no_part_in_the_identity() -> None:
+    assert "test_time" not in resolve_cell(spec()).config
+    tried = spec(test_time=({"top_k": 2},))
+    assert resolve_cell(tried).config["test_time"] == [{"top_k": 2}]
+    assert resolve([tried.as_json()])[0]["cell_id"] != resolve([spec().as_json()])[0]["cell_id"]
 
 
 def test_identity_is_of_what_was_asked_and_not_of_how_it_was_written() -> None:

@@ -11,12 +11,14 @@ PUBLIC = {
         "names", "register",
     },
     "moebench.models": {
-        "SIZES", "Experts", "MoE", "Preset", "Size", "Vit", "VitConfig", "describe", "moe_blocks", "names", "preset",
+        "SIZES", "Block", "Experts", "MoE", "Preset", "RoutedBlock", "Size", "Vit", "VitConfig", "describe",
+        "make_block", "moe_blocks", "names", "preset",
     },
-    "moebench.plot": {"costs", "curves", "health", "pareto", "scaling", "speed"},
+    "moebench.plot": {"at_test_time", "costs", "curves", "health", "pareto", "scaling", "speed"},
     "moebench.training": {
-        "Evaluation", "Program", "Progress", "Schedule", "TrainState", "Training", "WideProgram", "compiled",
-        "compiled_in_haste", "evaluate", "evaluation_batch", "join_processes", "mesh", "train",
+        "Evaluation", "Program", "Progress", "Schedule", "TrainState", "Training", "WideProgram", "calls_by_image",
+        "compiled", "compiled_in_haste", "cross_entropy", "evaluate", "evaluation_batch", "filled_batches",
+        "join_processes", "mesh", "train",
     },
 }  # fmt: skip
 

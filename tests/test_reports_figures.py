@@ -1,5 +1,6 @@
 """Figures, tested by the frames behind them and by what reaches the file."""
 
+import json
 from itertools import pairwise
 from pathlib import Path
 
@@ -54,6 +55,27 @@ def test_scaling_is_tidy() -> None:
     assert points["quantity"].value_counts().to_dict() == {"accuracy": 16, "train_step_s": 16}
     soft = points[(points["router"] == "soft") & (points["quantity"] == "accuracy")]
     assert soft["x"].tolist() == [2, 4, 8, 16]
+
+
+def test_settings_at_test_time_are_means_over_seeds_in_lines_of_their_k() -> None:
+    figure = figures.at_test_time(suite_frame())
+    points = figure.frame
+    # 8 sparse cells, one out of memory, in 4 settings each; a panel for each cell.
+    assert (len(points), len(figure.axes)) == (28, 7)
+    first = points[points["label"] == "tokens-choice[experts=2]"].set_index("setting")
+    trained = first.loc["{}"]
+    assert (trained["test_router"], trained["test_top_k"]) == ("tokens-choice", 2)
+    assert trained["y_low"] < trained["y"] < trained["y_high"]
+    # Half the capacity costs a point, one choice in place of two half a point, give or take the noise.
+    half = first.loc[json.dumps({"top_k": 2, "capacity_factor": 0.5})]
+    assert trained["y"] - half["y"] == pytest.approx(0.01, abs=0.002)
+    assert half["x"] == pytest.approx(trained["x"] * 0.75)
+    by_capacity = figures.at_test_time(suite_frame(), x="capacity_factor").frame
+    assert set(by_capacity["x"]) == {0.5, 1.0}
+    with pytest.raises(BadInput, match="did you mean 'accuracy'"):
+        figures.at_test_time(suite_frame(), y="accurcy")
+    with pytest.raises(BadInput, match="ask for no test_time"):
+        figures.at_test_time(suite_frame().drop(columns="test_time"))
 
 
 def test_curves_are_means_between_the_lowest_and_the_highest_seed() -> None:

@@ -178,6 +178,32 @@ def test_a_product_has_every_combination_once(entry: dict[str, list[int]]) -> No
     assert all(cell[key] in entry[key] for cell in cells for key in entry)
 
 
+def test_settings_are_multiplied_out_like_cells_and_make_none() -> None:
+    entry = "  - {router: bpr, experts: [2, 4], test_time: [{top_k: [1, 2], capacity_factor: 0.5}, {top_k: 2}]}\n"
+    cells = suite(HEAD + CPU + "cells:\n" + entry).profile("cpu").cells
+    tried = ({"top_k": 1, "capacity_factor": 0.5}, {"top_k": 2, "capacity_factor": 0.5}, {"top_k": 2})
+    assert [(cell.spec.options, cell.spec.test_time) for cell in cells] == [
+        ({"experts": 2}, tried),
+        ({"experts": 4}, tried),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("test_time", "message"),
+    [
+        ("{top_k: 1}", "s.yaml:6: 'test_time' should be a list of mappings such as [{top_k: [1, 2]}], not a mapping"),
+        ("[1]", "s.yaml:6: 'test_time' should be a list of mappings"),
+        ("[{top_k: {a: 1}}]", "s.yaml:6: 'top_k' in 'test_time' should be one value, not a mapping"),
+        ("[{top_k: 1}, {top_k: [1, 2]}]", "s.yaml:6: the setting {'top_k': 1} in 'test_time' stands twice"),
+        ("[{}]", "s.yaml:6: the setting {} in 'test_time' changes nothing"),
+    ],
+)
+def test_a_mistake_in_a_setting_names_its_line(test_time: str, message: str) -> None:
+    with pytest.raises(BadInput) as raised:
+        suite(HEAD + CPU + f"cells:\n  - {{router: bpr, experts: 2, test_time: {test_time}}}\n")
+    assert message in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("text", "values"),
     [

@@ -105,7 +105,8 @@ def _columns() -> Iterator[tuple[str, str]]:
 
     for column in COLUMNS:
         unit = f" [{column.unit}]" if column.unit else ""
-        yield column.name, f"{column.type}{unit}  {column.meaning}".rstrip()
+        kind = "list<struct>" if "struct" in str(column.type) else column.type
+        yield column.name, f"{kind}{unit}  {column.meaning}".rstrip()
 
 
 def _routers() -> Iterator[tuple[str, str]]:
@@ -138,11 +139,16 @@ def _describe_suite(name: str) -> Iterator[str]:
 
 
 def _describe_column(name: str) -> Iterator[str]:
-    from moebench.results.schema import COLUMNS
+    from moebench.results.schema import COLUMNS, TEST_TIME_FIELDS
 
     column = next(column for column in COLUMNS if column.name == name)
     yield f"column {name} of the result table\n"
     yield column.meaning
+    if "struct" in str(column.type):
+        yield "\nfields of each setting:"
+        for field, kind, unit, meaning in TEST_TIME_FIELDS:
+            yield f"  {field:<26} {f'{kind} [{unit}]' if unit else kind}  {meaning}"
+        return
     yield f"type {column.type}, unit {column.unit or 'none'}, group {column.group}"
 
 

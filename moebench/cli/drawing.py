@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 
 def plot(
-    kind: Annotated[str, typer.Argument(metavar="pareto|scaling|health|curves|costs|speed", help="What to draw.")],
+    kind: Annotated[
+        str, typer.Argument(metavar="pareto|scaling|health|curves|costs|speed|test-time", help="What to draw.")
+    ],
     suite: options.SuiteAmongResults = None,
     x: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of the x axis.")] = None,
     y: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of the y axis.")] = None,

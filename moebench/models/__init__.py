@@ -2,17 +2,20 @@
 
 from moebench.models.moe import Experts, MoE
 from moebench.models.presets import SIZES, Preset, Size, describe, moe_blocks, names, preset
-from moebench.models.vit import Vit, VitConfig
+from moebench.models.vit import Block, RoutedBlock, Vit, VitConfig, make_block
 
 __all__ = [
     "SIZES",
+    "Block",
     "Experts",
     "MoE",
     "Preset",
+    "RoutedBlock",
     "Size",
     "Vit",
     "VitConfig",
     "describe",
+    "make_block",
     "moe_blocks",
     "names",
     "preset",

@@ -98,10 +98,19 @@ class Block(nnx.Module):
     def __call__(
         self, x: Float[Array, "row dim"], tokens: int, noise_key: PRNGKeyArray | None
     ) -> tuple[Float[Array, "row dim"], routers.Routing | None]:
+        return self.feed(self.attend(x, tokens), tokens, noise_key)
+
+    def attend(self, x: Float[Array, "row dim"], tokens: int) -> Float[Array, "row dim"]:
+        """The block's first half, which no router has a part in."""
         normed = self.norm_attention(x).astype(self.dtype)
         with jax.named_scope("attention"):
             attended = self.attention(normed, tokens)
-        x = x + attended
+        return x + attended
+
+    def feed(
+        self, x: Float[Array, "row dim"], tokens: int, noise_key: PRNGKeyArray | None
+    ) -> tuple[Float[Array, "row dim"], routers.Routing | None]:
+        """Its second half: the MLP, or the experts with their routing."""
         normed = self.norm_mlp(x).astype(self.dtype)
         if isinstance(self.mlp, Mlp):
             with jax.named_scope("mlp"):
@@ -127,6 +136,16 @@ class RoutedBlock(nnx.Module):
     def __call__(
         self, x: Float[Array, "row dim"], tokens: int, noise_key: PRNGKeyArray | None
     ) -> tuple[Float[Array, "row dim"], routers.Routing | None]:
+        return self.feed(self.attend(x, tokens), tokens, noise_key)
+
+    def attend(self, x: Float[Array, "row dim"], tokens: int) -> Float[Array, "row dim"]:
+        """What comes before the routing: nothing."""
+        return x
+
+    def feed(
+        self, x: Float[Array, "row dim"], tokens: int, noise_key: PRNGKeyArray | None
+    ) -> tuple[Float[Array, "row dim"], routers.Routing | None]:
+        """The whole block, for the tokens that are taken."""
         images = x.reshape(-1, tokens, x.shape[-1])
         with jax.named_scope("router"):
             routing = self.router(images, noise_key=noise_key)
@@ -137,6 +156,14 @@ class RoutedBlock(nnx.Module):
         with jax.named_scope("dispatch_combine"):
             combined = routing.combine(added.reshape(inside.shape))
         return x + combined.reshape(x.shape), routing
+
+
+def make_block(config: VitConfig, number: int, *, rngs: nnx.Rngs) -> Block | RoutedBlock:
+    """The block of that number, from 0."""
+    dtype = jnp.dtype(config.precision)
+    if number in config.moe_blocks and routers.find(config.router).takes == "block":
+        return RoutedBlock(config, dtype=dtype, rngs=rngs)
+    return Block(config, number, dtype=dtype, rngs=rngs)
 
 
 class Vit(nnx.Module):
@@ -151,14 +178,8 @@ class Vit(nnx.Module):
         # As large as the embedded patches: from the usual 0.02 it takes a model hundreds of steps, which is all that
         # a run on a CPU has, to tell its patches apart.
         self.positions = nnx.Param(jax.random.normal(rngs.params(), (config.tokens, width)))
-        whole = config.moe_blocks if routers.find(config.router).takes == "block" else ()
         self.blocks: nnx.List[Block | RoutedBlock] = nnx.List(
-            [
-                RoutedBlock(config, dtype=dtype, rngs=rngs)
-                if number in whole
-                else Block(config, number, dtype=dtype, rngs=rngs)
-                for number in range(config.preset.size.layers)
-            ]
+            [make_block(config, number, rngs=rngs) for number in range(config.preset.size.layers)]
         )
         self.norm = nnx.LayerNorm(width, rngs=rngs)
         if config.preset.class_token:
@@ -180,11 +201,15 @@ class Vit(nnx.Module):
             x, routing = block(x, tokens, key)
             if routing is not None:
                 routings.append(routing)
+        return self.read_out(x), routings
+
+    def read_out(self, x: Float[Array, "row dim"]) -> Float[Array, "image label"]:
+        """Logits from the last block's tokens."""
         with jax.named_scope("head"):
-            by_image = self.norm(x).reshape(-1, tokens, x.shape[-1])
+            by_image = self.norm(x).reshape(-1, self.config.tokens, x.shape[-1])
             if self.config.preset.class_token:
-                return self.head(jnp.tanh(self.pre_logits(by_image[:, 0]))), routings
-            return self.head(by_image.mean(1)), routings
+                return self.head(jnp.tanh(self.pre_logits(by_image[:, 0])))
+            return self.head(by_image.mean(1))
 
     def embedded(self, images: Float[Array, "image height width channel"]) -> Float[Array, "row dim"]:
         """The tokens of all images with their positions, a class token before each image's patches if there is one."""

@@ -21,6 +21,8 @@ CAPTIONS = {
     "health": "How evenly experts are used, from the fullest to the emptiest, and what is dropped.",
     "curves": "Training: means of the seeds, and from the lowest to the highest of them.",
     "costs": "Where the FLOPs of a forward pass go.",
+    "test-time": "Trained models with other k, C, order of the tokens or slots, not trained again. Bars: 95 % "
+    "intervals; ring: the setting of the training; number: k.",
     "speed": "Times over those of the dense twin, timed in turns. Hollow marks: timing with a flag.",
 }
 """What stands under each figure."""

@@ -12,6 +12,7 @@ imported by `load` only.
 
 from moebench.results.export import export
 from moebench.results.files import Problem, publishing, write_rows
+from moebench.results.flattening import at_test_time
 from moebench.results.keeping import Run, merge, runs, verify
 from moebench.results.loading import UnreadableFileWarning, chosen_suites, gather, load
 from moebench.results.schema import COLUMNS, SCHEMA, SCHEMA_VERSION, STATUSES, Column
@@ -30,6 +31,7 @@ __all__ = [
     "RunStatus",
     "Store",
     "UnreadableFileWarning",
+    "at_test_time",
     "chosen_suites",
     "export",
     "gather",

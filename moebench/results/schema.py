@@ -24,6 +24,34 @@ _NUMBERS, _COUNTS, _TEXTS = pa.list_(_NUMBER), pa.list_(_COUNT), pa.list_(_TEXT)
 _PER_LAYER_AND_EXPERT = pa.list_(_NUMBERS)
 
 
+TEST_TIME_FIELDS: tuple[tuple[str, pa.DataType, str, str], ...] = (
+    ("setting", _TEXT, "JSON", "what is changed after training; {} is the setting of the training"),
+    ("router", _TEXT, "", "the router in that setting"),
+    ("top_k", pa.int32(), "", "experts each token chooses in it; null where tokens do not choose"),
+    ("capacity_factor", _NUMBER, "", "capacity factor in it; null where there is none"),
+    ("slots_per_expert", pa.int32(), "slots", "slots of each expert for one group of images in it"),
+    ("total_slots", pa.int32(), "slots", "slots of all experts for one group in it"),
+    ("accuracy", _NUMBER, "share", "top-1 accuracy on the test split"),
+    ("eval_loss", _NUMBER, "nats", "mean cross-entropy on the test split"),
+    ("flops_forward_per_image", _NUMBER, "FLOPs", "forward pass for one image, empty slots included"),
+    ("flops_used_per_image", _NUMBER, "FLOPs", "the same without empty slots: the mean over the test images"),
+    (
+        "infer_s_per_image",
+        _NUMBER,
+        "s",
+        "forward pass with its counting for one image of a test batch, the median over the batches",
+    ),
+    ("infer_vs_trained", _NUMBER, "ratio", "that time over the trained setting's on the same batch, the median"),
+    ("dropped_tokens", _NUMBER, "share", "tokens that no expert processes; mean over MoE layers"),
+    ("dropped_assignments", _NUMBER, "share", "(token, choice) pairs over capacity"),
+    ("slot_utilisation", _NUMBER, "share", "filled slots / all slots"),
+    ("expert_calls_per_token", _NUMBER, "", "(token, expert) pairs processed / tokens; null where slots hold mixtures"),
+    ("expert_calls_per_token_std", _NUMBER, "", "the same of each test image: standard deviation over the images"),
+)
+"""Of one setting of `test_time`: name, type, unit and meaning."""
+TEST_TIME = pa.struct([pa.field(name, kind) for name, kind, _, _ in TEST_TIME_FIELDS])
+
+
 def _group(name: str, *rows: tuple[str, pa.DataType, str, str]) -> tuple[Column, ...]:
     return tuple(Column(column, kind, unit, name, meaning) for column, kind, unit, meaning in rows)
 
@@ -141,6 +169,7 @@ COLUMNS: tuple[Column, ...] = (
         ("timed_s", _NUMBER, "s", "of cell_wall_s: the rounds whose samples are kept"),
         ("training_s", _NUMBER, "s", "of cell_wall_s: training all seeds"),
         ("evaluation_s", _NUMBER, "s", "of cell_wall_s: evaluating all seeds"),
+        ("test_time_s", _NUMBER, "s", "of cell_wall_s: trying trained models in other settings, compiling included"),
         ("rest_s", _NUMBER, "s", "of cell_wall_s: what is in none of these accounts and not in compile_s"),
         ("timing_flags", _TEXTS, "", "what to know before trusting the times; empty is good"),
         ("timing_outliers", _COUNT, "samples", "timed samples far outside the quartiles, of all programs; they count"),
@@ -193,6 +222,13 @@ COLUMNS: tuple[Column, ...] = (
         ("dispatch_mass_low", _NUMBER, "share", "soft routers: tokens whose dispatch weights sum to less than 0.25"),
         ("tokens_per_slot_90", _NUMBER, "tokens", "soft routers: tokens that carry 90 % of a slot's weight, mean"),
         (
+            "expert_calls_per_token",
+            _NUMBER,
+            "",
+            "(token, expert) pairs processed / tokens, mean over MoE layers; null where slots hold mixtures",
+        ),
+        ("expert_calls_per_token_std", _NUMBER, "", "the same of each test image: standard deviation over the images"),
+        (
             "expert_load",
             _PER_LAYER_AND_EXPERT,
             "share",
@@ -209,6 +245,16 @@ COLUMNS: tuple[Column, ...] = (
         ("curve_step", _COUNTS, "steps", "steps of the training curve"),
         ("curve_loss", _NUMBERS, "nats", "training loss at those steps, mean since the step before"),
         ("curve_accuracy", _NUMBERS, "share", "accuracy on the training batches, likewise"),
+    ),
+    *_group(
+        "test time",
+        (
+            "test_time",
+            pa.list_(TEST_TIME),
+            "",
+            "the trained model in other settings, the trained one first, without training again: "
+            "moebench.results.at_test_time gives them flat, and says what the fields mean",
+        ),
     ),
     *_group(
         "environment",

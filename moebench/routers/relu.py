@@ -23,6 +23,7 @@ class Relu(SparseRouter):
     """
 
     order_free = True
+    settled_in_training = ("top_k", "growth")
 
     capacity_factor = None
     growth: float = 1.2

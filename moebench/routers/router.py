@@ -52,6 +52,8 @@ class Router(nnx.Module):
     """Images that the strategy's authors route together; a layer may decide otherwise."""
     takes: ClassVar[Literal["mlp", "block"]] = "mlp"
     """What a token that is routed goes through: the experts in place of a block's MLP, or the block itself."""
+    settled_in_training: ClassVar[tuple[str, ...]] = ()
+    """Options that evaluation does not look at, because what training made of them is kept beside the parameters."""
 
     if TYPE_CHECKING:
         experts: int  # Each strategy declares it as an option, or fixes it.

@@ -72,6 +72,11 @@ class Routing(abc.ABC):
         with jax.named_scope("dispatch_combine"):
             return self.combine(outputs.reshape(inputs.shape))
 
+    @property
+    def calls(self) -> Float[Array, "group token"] | None:
+        """Expert calls that each token gets; None where slots hold mixtures, so that every token's are the same."""
+        return None
+
     @abc.abstractmethod
     def counts(self) -> RoutingCounts:
         """The sums behind `metrics`, which add up over batches."""

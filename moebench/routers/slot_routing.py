@@ -55,11 +55,16 @@ class SlotRouting(Routing):
         return self.dispatch_weights * self.weight[:, None]
 
     @property
+    def calls(self) -> Float[Array, "group token"]:
+        """Slots that hold each token."""
+        groups, tokens, _ = self.gates.shape
+        slots = jnp.zeros(groups * tokens).at[self._rows().reshape(-1)].add(1, mode="drop")
+        return slots.reshape(groups, tokens)
+
+    @property
     def processed(self) -> Bool[Array, "group token"]:
         """Whether any slot holds the token."""
-        groups, tokens, _ = self.gates.shape
-        somewhere = jnp.zeros(groups * tokens, bool).at[self._rows().reshape(-1)].set(True, mode="drop")
-        return somewhere.reshape(groups, tokens)
+        return self.calls > 0
 
     def counts(self) -> RoutingCounts:
         groups, tokens, _ = self.gates.shape

@@ -18,8 +18,9 @@ class Soft(Router):
 
     logits = l2norm(x)·(scale·l2norm(phi)); dispatch = softmax over the tokens, combine = softmax over all slots of
     all experts, from the same logits, in float32. The normalised tokens serve the logits only: the slots mix the
-    tokens as they are. `slots_per_expert` is for one group, which is one image unless a layer says otherwise. Without
-    `normalise`, logits = x·phi and there is no scale.
+    tokens as they are. `slots_per_expert` is for one group, which is one image unless a layer says otherwise; in
+    evaluation the first `eval_slots_per_expert` of each expert alone, where given: they are in no order, so that those
+    are as good as any others. Without `normalise`, logits = x·phi and there is no scale.
     """
 
     order_free = True
@@ -29,11 +30,16 @@ class Soft(Router):
 
     experts: int
     slots_per_expert: int = 1
+    eval_slots_per_expert: int | None = None
     normalise: bool = True
 
     def check(self) -> None:
         self.require(self.experts >= 1, "experts", "must be at least 1")
         self.require(self.slots_per_expert >= 1, "slots_per_expert", "must be at least 1")
+        kept = self.eval_slots_per_expert
+        held = kept is None or 1 <= kept <= self.slots_per_expert
+        rule = f"must be from 1 to slots_per_expert={self.slots_per_expert}, the slots that phi holds"
+        self.require(held, "eval_slots_per_expert", rule)
 
     def setup(self, dim: int, rngs: nnx.Rngs) -> None:
         shape = (dim, self.experts, self.slots_per_expert)
@@ -47,7 +53,7 @@ class Soft(Router):
         *,
         noise_key: PRNGKeyArray | None = None,
     ) -> Routing:
-        logits = self.logits(tokens)
+        logits = self.logits(tokens, None if noise_key is not None else self.eval_slots_per_expert)
         even = jnp.zeros_like(logits)
         combine = jax.nn.softmax(logits if "combine" in self.learned else even, axis=(2, 3))
         return SoftRouting(
@@ -56,10 +62,12 @@ class Soft(Router):
             combine_weights=combine,
         )
 
-    def logits(self, tokens: Float[Array, "group token dim"]) -> Float[Array, "group token expert slot"]:
-        """How well tokens and slots fit each other, in at least float32."""
+    def logits(
+        self, tokens: Float[Array, "group token dim"], slots: int | None = None
+    ) -> Float[Array, "group token expert slot"]:
+        """How well tokens and the first so many slots of each expert fit each other, in at least float32."""
         precise = at_least_float32(tokens)
-        phi = self.phi[...].astype(precise.dtype)
+        phi = self.phi[..., :slots].astype(precise.dtype)
         if not self.normalise:
             return jnp.einsum("gsd,dep->gsep", precise, phi)
         scale = self.scale[...].astype(precise.dtype)

@@ -22,6 +22,8 @@ class TrackingRouter(SparseRouter):
     `capacity_factor` sets a limit, under which an expert keeps its highest scores.
     """
 
+    settled_in_training = ("top_k", "decay")
+
     capacity_factor = None
     decay: float = 0.99
 

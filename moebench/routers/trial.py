@@ -15,8 +15,8 @@ from moebench.routers.routing import Routing
 GROUPS, DIM = 2, 8
 
 
-def slots_per_expert(name: str, group_tokens: int, **given: Any) -> int:
-    """Slots of each expert in training for a group of so many tokens, read off the shapes of an abstract call.
+def slots_per_expert(name: str, group_tokens: int, *, training: bool = True, **given: Any) -> int:
+    """Slots of each expert for a group of so many tokens, read off the shapes of an abstract call.
 
     Raises:
         BadInput: as `registry.create`; options that do not fit that many tokens; a router not shipped with moebench
@@ -24,7 +24,7 @@ def slots_per_expert(name: str, group_tokens: int, **given: Any) -> int:
     """
     tokens = jax.ShapeDtypeStruct((GROUPS, group_tokens, DIM), jnp.float32)
     try:
-        slots: int = jax.eval_shape(lambda array: _trial(name, array, given), tokens).shape[2]
+        slots: int = jax.eval_shape(lambda array: _trial(name, array, given, training), tokens).shape[2]
     except BadInput:
         raise
     except Exception as error:
@@ -34,9 +34,9 @@ def slots_per_expert(name: str, group_tokens: int, **given: Any) -> int:
     return slots
 
 
-def _trial(name: str, tokens: jax.Array, given: dict[str, Any]) -> jax.Array:
+def _trial(name: str, tokens: jax.Array, given: dict[str, Any], training: bool) -> jax.Array:
     router = registry.create(name, dim=DIM, rngs=nnx.Rngs(0), **given)
-    routing = router(tokens, noise_key=jax.random.key(0))
+    routing = router(tokens, noise_key=jax.random.key(0) if training else None)
     if not isinstance(routing, Routing):
         raise _mistake(router, f"returns {type(routing).__name__}, and not a moebench.routers.Routing")
     groups, count, dim = tokens.shape

@@ -44,6 +44,11 @@ class BesideRouting(Routing):
     def combine_weights(self) -> Float[Array, "group token mlp slot"]:
         return self.mlps.combine_weights
 
+    @property
+    def calls(self) -> Float[Array, "group token"]:
+        """Those of the MLPs: the others cost nothing."""
+        return self.mlps.calls
+
     def counts(self) -> RoutingCounts:
         """Load and demand are those of the MLPs; a token that any expert takes is processed."""
         counts = self.mlps.counts()

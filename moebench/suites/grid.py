@@ -17,6 +17,8 @@ from moebench.suites.yaml_source import Location, Source
 
 CELL_KEYS = CellSpec.keys()
 MAX_CELLS = 10_000
+SETTINGS = "test_time"
+"""The key whose list is one value: what is tried on one trained model makes no cells."""
 _MAX_SEED = 2**31 - 1
 
 
@@ -53,7 +55,7 @@ def place(source: Source, key: str | None, *around: Location) -> Location:
 
 def expand(entry: Mapping[str, Any]) -> Iterator[dict[str, Scalar]]:
     """Every product of the entry's lists, the first key varying slowest; a lone value is a list of one."""
-    lists = [value if isinstance(value, list) else [value] for value in entry.values()]
+    lists = [value if isinstance(value, list) and key != SETTINGS else [value] for key, value in entry.items()]
     size = math.prod(len(values) for values in lists)
     if size > MAX_CELLS:
         raise BadInput(f"the entry spans {size:,} cells; a suite may have {MAX_CELLS:,}.")
@@ -74,6 +76,8 @@ def build_spec(values: Mapping[str, Any]) -> CellSpec:
     fields = {key: value for key, value in values.items() if key in known}
     if "router" not in fields:
         raise BadInput("the key 'router' is missing.")
+    if SETTINGS in fields:
+        fields[SETTINGS] = check_settings(fields[SETTINGS])
     if "seeds" in fields:
         fields["seeds"] = check_seeds(fields["seeds"])
     try:
@@ -81,6 +85,23 @@ def build_spec(values: Mapping[str, Any]) -> CellSpec:
     except ValidationError as error:
         place, sentence = first_mistake(error, known)
         raise BadInput(sentence, key=str(place[0])) from error
+
+
+def check_settings(entries: Any) -> tuple[dict[str, Scalar], ...]:
+    """The settings that a list of mappings spans, whose lists are multiplied out; each once."""
+    if not isinstance(entries, list | tuple) or not all(isinstance(entry, dict) for entry in entries):
+        shown = f"a list of mappings such as [{{top_k: [1, 2]}}], not {describe(entries)}"
+        raise BadInput(f"'{SETTINGS}' should be {shown}.", key=SETTINGS)
+    settings: list[dict[str, Scalar]] = []
+    for setting in itertools.chain.from_iterable(expand(entry) for entry in entries):
+        for key, value in setting.items():
+            if isinstance(value, list | dict):
+                raise BadInput(f"'{key}' in '{SETTINGS}' should be one value, not {describe(value)}.", key=SETTINGS)
+        if setting in settings or not setting:
+            why = "stands twice" if setting else "changes nothing: the trained setting is always there"
+            raise BadInput(f"the setting {setting} in '{SETTINGS}' {why}.", key=SETTINGS)
+        settings.append(setting)
+    return tuple(settings)
 
 
 def check_seeds(seeds: Any) -> tuple[int, ...]:
@@ -165,4 +186,4 @@ def choose(specs: Sequence[CellSpec], filters: Iterable[Filter]) -> list[int]:
 
 def _values(spec: CellSpec) -> dict[str, Any]:
     """Everything that a cell was given, options and other keys alike."""
-    return {**{key: getattr(spec, key) for key in CELL_KEYS}, **spec.options}
+    return {**{key: getattr(spec, key) for key in CELL_KEYS if key != SETTINGS}, **spec.options}

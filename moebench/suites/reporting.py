@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FORMATS = ("png", "svg", "pdf")
-_WITH_AXES = ("pareto", "scaling")
+_WITH_AXES = ("pareto", "scaling", "test-time")
+_DRAWN_BY = {"test-time": "at_test_time"}
 _STAMP = ".made-from.json"
 
 
@@ -122,7 +123,7 @@ def draw(
     # Scaling sets several quantities beside each other, and takes a list of them.
     axes = {"x": x, "y": [y] if y and name == "scaling" else y}
     given = {axis: column for axis, column in axes.items() if column}
-    figure = getattr(figures, name)(frame, layout=figures.Layout(style, columns), **given)
+    figure = getattr(figures, _DRAWN_BY.get(name, name))(frame, layout=figures.Layout(style, columns), **given)
     paths = figures.save(figure, stem, formats or _FORMATS)
     if data is not None:
         with publishing(data) as temporary:

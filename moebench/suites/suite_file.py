@@ -16,7 +16,7 @@ from moebench.suites.limits import UNITS, Limits
 from moebench.suites.validation import describe, first_mistake
 from moebench.suites.yaml_source import Location, Source
 
-Figure = Literal["pareto", "scaling", "health", "curves", "costs", "speed"]
+Figure = Literal["pareto", "scaling", "health", "curves", "costs", "speed", "test-time"]
 
 SINGLE_CELLS = "run"
 """The name under which the results of cells without a suite are kept."""

@@ -1,8 +1,23 @@
 """Training steps, the optimiser, and evaluation."""
 
-from moebench.training.loop import Evaluation, Progress, Training, evaluate, evaluation_batch, train
+from moebench.training.loop import (
+    Evaluation,
+    Progress,
+    Training,
+    evaluate,
+    evaluation_batch,
+    filled_batches,
+    train,
+)
 from moebench.training.optimizer import Schedule
-from moebench.training.program import Program, TrainState, compiled, compiled_in_haste
+from moebench.training.program import (
+    Program,
+    TrainState,
+    calls_by_image,
+    compiled,
+    compiled_in_haste,
+    cross_entropy,
+)
 from moebench.training.wide import WideProgram, join_processes, mesh
 
 __all__ = [
@@ -13,10 +28,13 @@ __all__ = [
     "TrainState",
     "Training",
     "WideProgram",
+    "calls_by_image",
     "compiled",
     "compiled_in_haste",
+    "cross_entropy",
     "evaluate",
     "evaluation_batch",
+    "filled_batches",
     "join_processes",
     "mesh",
     "train",

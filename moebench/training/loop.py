@@ -1,13 +1,13 @@
 """Training one seed, and evaluating what came out."""
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
 
 from moebench.data import Split
 from moebench.routers import RoutingCounts
@@ -109,6 +109,8 @@ class Evaluation:
     routing: list[RoutingCounts]
     """Sums over the whole pass, for each MoE layer."""
     wall_s: float
+    calls: Float64[np.ndarray, "image"] | None = None
+    """Expert calls for a token of each image, mean over its tokens and the MoE layers; None where all are the same."""
 
 
 def evaluation_batch(images: int, batch: int, group_images: int) -> int:
@@ -129,18 +131,28 @@ def evaluate(step: Callable[..., EvalReport], state: TrainState, split: Split, b
     """
     began = time.perf_counter()
     count = len(split)
-    padded = -(-count // batch) * batch
-    order = np.arange(padded) % count
-    weights = (np.arange(padded) < count).astype(np.float32)
     total: EvalReport | None = None
-    for start in range(0, padded, batch):
-        part = order[start : start + batch]
-        report = step(state, split.images[part], split.labels[part], weights[start : start + batch])
+    calls = []
+    for part, weights in filled_batches(split, batch):
+        report = step(state, part.images, part.labels, weights)
+        if report.calls is not None:
+            calls.append(report.calls)
+        report = replace(report, calls=None)
         total = report if total is None else jax.tree.map(jnp.add, total, report)
     assert total is not None
     return Evaluation(
         accuracy=float(total.correct) / count,
         loss=float(total.loss) / count,
         routing=total.routing,
+        calls=np.concatenate(jax.device_get(calls))[:count].astype(np.float64) if calls else None,
         wall_s=time.perf_counter() - began,
     )
+
+
+def filled_batches(split: Split, batch: int) -> Iterator[tuple[Split, Float32[np.ndarray, "image"]]]:
+    """The split in order, the last batch filled with images from its beginning, which weigh 0 and all others 1."""
+    count = len(split)
+    for start in range(0, count, batch):
+        places = np.arange(start, start + batch)
+        part = places % count
+        yield Split(split.images[part], split.labels[part]), (places < count).astype(np.float32)

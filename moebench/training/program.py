@@ -49,6 +49,8 @@ class EvalReport:
     loss: Float[Array, ""]
     correct: Float[Array, ""]
     routing: list[RoutingCounts]
+    calls: Float[Array, "image"] | None
+    """Expert calls for a token of each image; None where every image's are the same."""
 
 
 class Program:
@@ -100,11 +102,16 @@ class Program:
         gradient: tuple[Any, tuple[StepReport, Any]] = jax.grad(objective, has_aux=True)(state.parameters)
         return gradient
 
+    def model(self, state: TrainState) -> Vit:
+        """The model in a state."""
+        model: Vit = nnx.merge(self.graph, state.parameters, state.variables)
+        return model
+
     def infer(
         self, state: TrainState, images: Float[Array, "image height width channel"]
     ) -> Float[Array, "image label"]:
         """Logits."""
-        logits: Array = nnx.merge(self.graph, state.parameters, state.variables)(images)[0]
+        logits: Array = self.model(state)(images)[0]
         return logits
 
     def evaluate(
@@ -115,11 +122,12 @@ class Program:
         weights: Float[Array, "image"],
     ) -> EvalReport:
         """Loss and hits summed over the images by weight, and how all of them were routed."""
-        logits, routings = nnx.merge(self.graph, state.parameters, state.variables)(images)
+        logits, routings = self.model(state)(images)
         return EvalReport(
             loss=(weights * cross_entropy(logits, labels)).sum(),
             correct=(weights * (logits.argmax(-1) == labels)).sum(),
             routing=[routing.counts() for routing in routings],
+            calls=calls_by_image(routings, len(images)),
         )
 
     @cached_property
@@ -176,6 +184,13 @@ def cross_entropy(logits: Float[Array, "image label"], labels: Int[Array, "image
     """Of each image, in nats."""
     losses: Array = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
     return losses
+
+
+def calls_by_image(routings: list[Routing], images: int) -> Float[Array, "image"] | None:
+    """Expert calls for a token of each image, mean over its tokens and the MoE layers; None where all are the same."""
+    calls = [routing.calls for routing in routings]
+    layers = [each.reshape(images, -1).mean(1) for each in calls if each is not None]
+    return jnp.stack(layers).mean(0) if layers else None
 
 
 def auxiliary_loss(routers: list[Router], routings: list[Routing]) -> Float[Array, ""]:

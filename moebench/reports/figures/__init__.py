@@ -9,5 +9,6 @@ from moebench.reports.figures.agreement import agreement
 from moebench.reports.figures.cost import costs, speed
 from moebench.reports.figures.inside import curves, health
 from moebench.reports.figures.quality import pareto, scaling
+from moebench.reports.figures.test_time import at_test_time
 
-__all__ = ["Layout", "agreement", "costs", "curves", "health", "pareto", "save", "scaling", "speed"]
+__all__ = ["Layout", "agreement", "at_test_time", "costs", "curves", "health", "pareto", "save", "scaling", "speed"]

@@ -1,0 +1,81 @@
+"""Compute chosen at test time: what a trained model gives with other k, C, order of the tokens or slots."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from moebench.reports import style
+from moebench.reports.canvas import bars, dress, grid, legend, plain
+from moebench.reports.cells import Results
+from moebench.reports.drawing import INK, PAPER, Drawing, Layout, look
+from moebench.reports.labels import shortened
+from moebench.reports.quantities import Quantity, possible, quantity
+from moebench.reports.settings import known, settings
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_ACROSS = 3
+_DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)), (0, (4, 1.5, 1, 1.5)))
+
+
+def at_test_time(
+    frame: pd.DataFrame, x: str = "flops_forward_per_image", y: str = "accuracy", layout: Layout = PAPER
+) -> Drawing:
+    """Quality over the cost chosen after training: a panel for each trained cell, a line for each router and k.
+
+    `x` and `y` are fields of the result table's `test_time`, capacity_factor among them. Bars are 95 % intervals over
+    seeds; a ring is the setting of the training.
+
+    Raises:
+        BadInput: an axis that is no such field, or no cell that was tried in other settings.
+    """
+    results = Results.of(frame)
+    points = known(settings(results, x, y).rename(columns=_axes(x, y)), "x", "y")
+    for axis, column in (("x", x), ("y", y)):
+        for end in ("low", "high"):
+            kind = quantity(column).kind
+            points[f"{axis}_{end}"] = points[f"{axis}_{end}"].map(lambda v, kind=kind: possible(v, kind))
+    cells = list(dict.fromkeys(points["cell"]))
+    across = min(len(cells), _ACROSS if layout.columns > 1 else 1)
+    with look():
+        shape = (-(-len(cells) // across), across)
+        figure, axes = grid(layout, points, *shape, height=2.4, sharex=True, sharey=True)
+        for place, cell in enumerate(cells):
+            panel, here = axes.flat[place], points[points["cell"] == cell]
+            _draw(panel, here, quantity(x), quantity(y))
+            panel.set_title(plain(shortened(str(here["label"].iloc[0]), 34)))
+            panel.label_outer()
+            if place >= len(cells) - across:  # nothing stands below it
+                panel.tick_params(labelbottom=True)
+                panel.set_xlabel(quantity(x).title)
+        for panel in axes.flat[len(cells) :]:
+            panel.remove()
+        note = "bars: 95 % intervals over seeds · ring: the setting of the training · number: k"
+        legend(figure, points["test_router"], note)
+    return figure
+
+
+def _axes(x: str, y: str) -> dict[str, str]:
+    return {f"{column}{end}": f"{axis}{end}" for axis, column in (("x", x), ("y", y)) for end in ("", "_low", "_high")}
+
+
+def _draw(axes: "Axes", points: pd.DataFrame, x: Quantity, y: Quantity) -> None:
+    choices = sorted(points["test_top_k"].dropna().unique(), reverse=True)
+    for (router, k), line in points.groupby(["test_router", "test_top_k"], dropna=False, sort=False):
+        line = line.sort_values("x")
+        look_of = style.of(str(router))
+        dash = _DASHES[choices.index(k) % len(_DASHES)] if k in choices else "-"
+        axes.plot(line["x"], line["y"], color=look_of.color, linewidth=1.2, linestyle=dash, zorder=2)
+        bars(axes, line, look_of.color)
+        axes.scatter(line["x"], line["y"], marker=look_of.marker, s=20, color=look_of.color, linewidths=0, zorder=3)
+        if len(choices) > 1 and k in choices:
+            last = line.iloc[-1]
+            text = f"{k:.0f}"
+            axes.annotate(text, (last["x"], last["y"]), (5, -2), textcoords="offset points", fontsize=6.5)
+    trained = points[points["setting"] == "{}"]
+    axes.scatter(trained["x"], trained["y"], s=90, facecolors="none", edgecolors=INK, linewidths=0.9, zorder=4)
+    if points["x"].min() > 0 and points["x"].max() > 10 * points["x"].min():
+        axes.set_xscale("log")
+    dress(axes.xaxis, x)
+    dress(axes.yaxis, y)

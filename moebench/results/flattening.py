@@ -1,0 +1,43 @@
+"""What a cell holds of several settings as rows of their own, for pandas."""
+
+from typing import TYPE_CHECKING
+
+from moebench.errors import BadInput
+from moebench.results.schema import COLUMNS, TEST_TIME_FIELDS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KEPT = tuple(c.name for c in COLUMNS if c.group in ("identity", "inputs", "environment"))
+
+
+def at_test_time(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """One row for each cell, seed and setting in which its trained model was evaluated.
+
+    Args:
+        frame: the result table, one row for each cell and seed, with its column `test_time`.
+
+    Returns:
+        The columns of identity, inputs and environment that the frame has, which tell of the training, and those of
+        the setting with `test_` before their names: `test_router`, `test_top_k`, `test_accuracy` and so on, as
+        `moebench.results.schema.TEST_TIME_FIELDS` explains them. The trained setting is the first of each cell and
+        seed; its `test_setting` is `{}`.
+
+    Raises:
+        BadInput: no row was evaluated in other settings.
+    """
+    import pandas as pd
+
+    kept = [name for name in KEPT if name in frame]
+    settings = frame["test_time"] if "test_time" in frame else pd.Series([None] * len(frame), index=frame.index)
+    rows = [
+        (*row, *(setting.get(name) for name, *_ in TEST_TIME_FIELDS))
+        for row, tried in zip(frame[kept].itertuples(index=False, name=None), settings, strict=True)
+        if tried is not None and not isinstance(tried, float)
+        for setting in tried
+    ]
+    if not rows:
+        raise BadInput("no row of these results was tried in other settings: their suites ask for no test_time.")
+    flat = pd.DataFrame(rows, columns=[*kept, *(f"test_{name}" for name, *_ in TEST_TIME_FIELDS)])
+    numbers = [f"test_{name}" for name, kind, *_ in TEST_TIME_FIELDS if str(kind) != "string"]
+    return flat.astype(dict.fromkeys(numbers, float))
