@@ -68,4 +68,7 @@ def chosen_suites(root: Path, suite: str | None) -> list[str]:
         raise BadInput(
             f"{root} is the folder of one suite: give its parent '{root.parent}' and the suite '{root.name}'"
         )
-    raise BadInput(f"no results in {root}" + ("" if root.is_dir() else ": there is no such folder"))
+    raise BadInput(
+        f"no results in {root}"
+        + (f"; `moebench suite NAME --results {root}` makes some" if root.is_dir() else ": there is no such folder")
+    )
