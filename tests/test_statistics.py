@@ -181,6 +181,8 @@ def test_mann_whitney_by_hand() -> None:
     # At 90 % the outermost ones do.
     assert mann_whitney([1, 2, 3], [4, 5, 6], level=0.9).ratio == pytest.approx((0.4, 1 / 6, 3 / 4))
     assert mann_whitney([2, 4], [1, 2]).ratio.value == 2  # of 2, 1, 4, 2
+    # Of 4 and 1 their geometric mean, so that B stands to A as 1/2.
+    assert (mann_whitney([4], [1, 4]).ratio.value, mann_whitney([1, 4], [4]).ratio.value) == (2, 0.5)
 
 
 def test_missed_targets_are_larger_than_any_time() -> None:

@@ -103,7 +103,9 @@ def mann_whitney(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> MannWhit
     ratios = _sorted_ratios(x, y)
     depth = _depth(len(x), len(y), level)
     low, high = (ratios[depth - 1], ratios[-depth]) if depth > 0 else (np.nan, np.nan)
-    ratio = Interval(float(np.median(ratios)), float(low), float(high))
+    # Of an even number the geometric mean of the middle two, that of B to A may be the reciprocal.
+    middle = np.sqrt(ratios[(len(ratios) - 1) // 2] * ratios[len(ratios) // 2])
+    ratio = Interval(float(middle), float(low), float(high))
     return MannWhitney(ratio, float(test.pvalue), float(test.statistic), (len(x), len(y)))
 
 
