@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import moebench
-from moebench.cli import catalogue, checking, counting, drawing, results, suite
+from moebench.cli import catalogue, checking, comparing, counting, drawing, results, suite
 from moebench.errors import BadInput
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command(epilog="Example: moebench check my_router.py")(checking.check)
 app.command(epilog="Example: moebench plot pareto --x train_step_s --out pareto.pdf")(drawing.plot)
 app.command(epilog="Example: moebench dashboard --out page.html --open")(drawing.dashboard)
 app.command(epilog="Example: moebench report --out report.md")(drawing.report)
+app.command(epilog="Example: moebench compare router=soft router=bpr --fail-if-slower 5%")(comparing.compare)
 app.command(epilog="Example: moebench flops s/16 'soft[experts=128]'")(counting.flops)
 app.command(epilog="Example: moebench env")(catalogue.env)
 app.add_typer(results.app, name="results")

@@ -52,12 +52,12 @@ def build(
     cells: list[Row] = results.cells.to_dict("records")
     sparse = [cell for cell in cells if cell["router"] != "dense"]
     failed = [cell for cell in cells if cell["seeds_failed"]]
-    facts = "\n".join(f"- {name}: {_text(fact)}" for name, fact in contents.facts(results).items())
+    facts = "\n".join(f"- {name}: {escaped(fact)}" for name, fact in contents.facts(results).items())
     pictures = [f"![{CAPTIONS[name]}](<{path}>)\n\n*{CAPTIONS[name]}*" for name, path in (figures or {}).items()]
     parts = [
-        f"# {_text(question or title)}",
-        _text(answer(results, question)),
-        f"Suite {_text(title)}. Brackets hold 95 % intervals: over seeds for accuracy, over timed samples for times.",
+        f"# {escaped(question or title)}",
+        escaped(answer(results, question)),
+        f"Suite {escaped(title)}. Brackets hold 95 % intervals: over seeds for accuracy, over timed samples for times.",
         facts,
         "## Results",
         _table([_LABEL, _STANDING, *_columns(results, contents.TABLE), _GAIN], cells),
@@ -78,8 +78,8 @@ def _section(title: str, columns: Sequence[Column], rows: Sequence[Row]) -> list
 
 def _table(columns: Sequence[Column], rows: Sequence[Row]) -> str:
     """A table of these rows; the first column is text, and numbers stand right."""
-    lines = [[_text(name) for name, _ in columns], ["---", *["---:"] * (len(columns) - 1)]]
-    lines += [[_text(show(row)) for _, show in columns] for row in rows[:MOST_ROWS]]
+    lines = [[escaped(name) for name, _ in columns], ["---", *["---:"] * (len(columns) - 1)]]
+    lines += [[escaped(show(row)) for _, show in columns] for row in rows[:MOST_ROWS]]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return table if len(rows) <= MOST_ROWS else f"{table}\n\nThe first {MOST_ROWS} of {len(rows):,} rows."
 
@@ -150,7 +150,7 @@ def _known(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _text(text: str) -> str:
+def escaped(text: str) -> str:
     """Text that Markdown shows as it is: no markup, no HTML, no end of a line or of a table's field."""
     line = "".join(c if c.isprintable() else " " for c in text).replace("&", "&amp;").replace("<", "&lt;")
     return re.sub(r"([\\`*_{}\[\]|#>~$])", r"\\\1", line)

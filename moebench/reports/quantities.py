@@ -49,6 +49,7 @@ _NAMED = {
         Quantity("router_entropy", "Entropy of the gates", "number"),
         Quantity("load_cv", "Load, std / mean", "number"),
         Quantity("dead_experts", "Dead experts", "share"),
+        Quantity("slot_utilisation", "Slot utilisation", "share", higher_is_better=True),
         Quantity("experts", "Experts", "count"),
         Quantity("total_slots", "Slots", "count"),
     )
