@@ -6,6 +6,7 @@
     figures.pareto(frame), scaling, health, curves, costs, speed; figures.save(figure, stem)
     dashboard.build(frame, title)        one HTML page that needs no network
     markdown.build(frame, title)         the same as Markdown
+    comparison.compare(ours, theirs)     cells against cells, with verdicts; verdicts.sentence(report, …) in words
 
 Modules are imported one by one, because drawing libraries are slow to import and most commands need none.
 """

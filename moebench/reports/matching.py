@@ -18,9 +18,9 @@ from moebench.results.selecting import config_of
 
 _SETTING = (
     *("model", "data", "steps", "batch", "precision", "learning_rate", "weight_decay", "warmup", "clip_norm"),
-    *("moe_layers", "devices", "experts", "top_k"),
+    *("image_size", "augment", "moe_layers", "devices", "experts", "top_k"),
 )
-_NO_MATTER = ("router", "timing_budget_s", "checkpoint_every_s")
+_NO_MATTER = ("router", "timing_budget_s", "checkpoint_every_s", "test_time")
 """Keys that are looked at elsewhere, or change nothing that is compared."""
 _FOLLOWING = ("slots_per_expert", "capacity_factor")
 """Options that follow from the number of slots when experts or top_k are changed."""
@@ -28,7 +28,7 @@ _SLOTS = "slots of an image"
 _MACHINE = ("suite", "device_kind", "cpu", "hostname")
 _COLUMNS = {"batch": "batch_size"}
 _IN_COLUMNS = (
-    *("router", "model", "data", "steps", "batch", "precision", "learning_rate"),
+    *("router", "model", "data", "image_size", "steps", "batch", "precision", "learning_rate"),
     *("moe_layers", "experts", "top_k"),
 )
 """Of the settings those that have a column, for rows that do not say what was asked for."""
@@ -128,6 +128,7 @@ def _candidates(a: Sequence[Cell], b: Sequence[Cell], named: Collection[str]) ->
 
 def _settings(row: "pd.Series[Any]") -> dict[str, Any]:
     settings = config_of(row["config"]) or {key: row[_COLUMNS.get(key, key)] for key in _IN_COLUMNS}
+    settings["image_size"] = row["image_size"]  # as the data set has it, where none was asked for
     if row["router"] == "dense":
         settings.pop("experts", None)  # the column's 1 is no choice of anyone's
     elif row["group_images"] > 0:
