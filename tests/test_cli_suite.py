@@ -259,7 +259,7 @@ def test_ctrl_c_keeps_what_is_finished(here: Here) -> None:
     )
     driver = subprocess.Popen(
         [sys.executable, "-c", program, "suite", "small.yaml", "--seeds", "0"],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
