@@ -78,9 +78,10 @@ class Count:
     def record(self) -> dict[str, Any]:
         """Everything as plain values, by name.
 
-        `parts`, `closed_form` and `elementwise` are of the forward pass for one image: the program's, those that the
-        shapes give, and those left out. `flops_padding` are those of `experts` for slots that no routing can fill;
-        which others stay empty, an evaluation tells. `slots` are of each expert for one group. Bytes are estimates.
+        `parts`, `closed_form`, `operations` and `elementwise` are of the forward pass for one image: the program's by
+        part, those that the shapes give, the program's by operation, and those left out of all of these.
+        `flops_padding` are those of `experts` for slots that no routing can fill; which others stay empty, an
+        evaluation tells. `slots` are of each expert for one group. Bytes are estimates.
         """
         model, forward, memory = self.cell.model, self.forward, self.memory
         has_experts = bool(model.moe_blocks)
@@ -109,6 +110,7 @@ class Count:
             "flops_padding": per_image["experts"] * padding(model, self.cell.router),
             "parts": per_image,
             "closed_form": asdict(self.closed_form),
+            "operations": {name: flops / self.batch for name, flops in forward.by_name.items()},
             "elementwise": {name: flops / self.batch for name, flops in forward.left_out.items()},
             "parameter_bytes": memory.parameters,
             "gradient_bytes": memory.gradients,

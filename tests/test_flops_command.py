@@ -54,6 +54,7 @@ def test_json_has_every_number(capsys: pytest.CaptureFixture[str]) -> None:
     assert (counted["slots"], counted["total_slots"], counted["group_images"]) == (1, 64, 1)
     assert counted["effective_capacity_factor"] == pytest.approx(64 / 49)
     assert counted["parameter_bytes"] == 4 * counted["params"]
+    assert counted["operations"] == {"dot_general": counted["flops_forward_per_image"]}
     assert counted["elementwise"]["tanh"] == 6 * (49 + 64) * 1536
 
 

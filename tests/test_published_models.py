@@ -1,5 +1,7 @@
 """Published models by name: their shapes, their routing, and the class token that V-MoE reads out."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +13,8 @@ from moebench.errors import BadInput
 from moebench.models import Vit, VitConfig, preset
 from moebench.models.keys import rngs
 from moebench.models.presets import Preset, Size
+from moebench.resolving import ResolvedCell, resolve_cell
+from moebench.specification import CellSpec
 
 TINY = Size(width=8, layers=2, mlp=12, heads=2)
 
@@ -36,6 +40,32 @@ def test_a_published_model_brings_its_routing() -> None:
     assert vmoe.options == {"experts": 32, "top_k": 2, "capacity_factor": 1.05}
     assert (soft.router, soft.moe_layers, soft.class_token) == ("soft", "last-half", False)
     assert [preset(f"soft-b/{patch}").options["experts"] for patch in (32, 16, 14)] == [64, 128, 256]
+
+
+def test_a_cell_takes_from_its_model_what_it_leaves_out() -> None:
+    def resolved(**values: Any) -> ResolvedCell:
+        return resolve_cell(CellSpec(data="digits", **values))
+
+    # The digits have 8 × 8 pixels and 10 classes, whatever the models were published for.
+    soft = resolved(model="soft-s/2", router="soft")
+    assert soft.label == "soft[experts=128]"
+    assert (soft.model.image_size, soft.model.classes) == (8, 10)
+    vmoe = resolved(model="vmoe-s/2", router="bpr", options={"top_k": 1})
+    assert vmoe.model.router_options == {"experts": 32, "top_k": 1, "capacity_factor": 1.05}
+    assert (vmoe.inputs["moe_layers"], vmoe.config["moe_layers"]) == ("1,3,5,7", "every-2")
+    assert resolved(model="vmoe-s/2", router="bpr", moe_layers="last-n:1").inputs["moe_layers"] == "7"
+    # A router takes only options that it has.
+    assert resolved(model="vmoe-s/2", router="dense").model.router_options == {}
+    assert resolved(model="vmoe-s/2", router="soft").model.router_options == {"experts": 32}
+
+
+def test_slots_for_all_tokens_fit_the_models_own_experts() -> None:
+    cell = resolve_cell(CellSpec(model="soft-s/1", router="soft", options={"experts": 32}, total_slots="tokens"))
+    assert cell.inputs["slots_per_expert"] == 2  # 64 tokens for 32 experts
+    vmoe = resolve_cell(CellSpec(model="vmoe-s/1", router="bpr", options={"experts": 13}, total_slots="tokens"))
+    # 65 tokens with the class token, two choices each: a factor of a half makes 65 slots of 130 choices.
+    assert vmoe.model.router_options["capacity_factor"] == 0.5
+    assert vmoe.inputs["total_slots"] == 8 * 65
 
 
 def test_the_largest_model_needs_no_patch() -> None:

@@ -23,7 +23,7 @@ RATE = 0.1
 """Step size of gradient descent."""
 
 
-def toy_options(name: str) -> dict[str, int]:
+def toy_options(name: str) -> dict[str, Any]:
     """A value for each option that must be given: 4 experts, and 2 of whatever else is counted."""
     needed = (key for key, default in routers.options(name).items() if default is inspect.Parameter.empty)
     return {key: 4 if key == "experts" else 2 for key in needed}

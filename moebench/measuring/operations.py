@@ -69,13 +69,14 @@ class Operations:
         return math.fsum(self.counted.values())
 
     @property
+    def by_name(self) -> dict[str, float]:
+        """`counted` by the name of the operation, largest first."""
+        return _by_name(self.counted)
+
+    @property
     def left_out(self) -> dict[str, float]:
-        """Element-wise FLOPs that are not in the total, by name, largest first."""
-        names: defaultdict[str, float] = defaultdict(float)
-        for (part, name), flops in self.elementwise.items():
-            if part != MOVING:
-                names[name] += flops
-        return dict(sorted(names.items(), key=lambda item: -item[1]))
+        """Element-wise FLOPs that are not in the total, likewise."""
+        return _by_name({key: flops for key, flops in self.elementwise.items() if key[0] != MOVING})
 
 
 def traced(function: Callable[..., Any], *arguments: Any) -> ClosedJaxpr:
@@ -91,6 +92,13 @@ def operations(program: ClosedJaxpr) -> Operations:
     largest counts. Element-wise work in a loop whose end depends on data counts once.
     """
     return _count(program.jaxpr, "", 1)
+
+
+def _by_name(tally: Tally) -> dict[str, float]:
+    names: defaultdict[str, float] = defaultdict(float)
+    for (_, name), flops in tally.items():
+        names[name] += flops
+    return dict(sorted(names.items(), key=lambda item: -item[1]))
 
 
 def _count(jaxpr: Jaxpr, path: str, times: float) -> Operations:
