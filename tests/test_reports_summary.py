@@ -75,9 +75,10 @@ def test_who_can_be_told_from_the_best() -> None:
     cells = summarise(
         with_accuracies(
             {
-                "dense/1": [0.90, 0.91, 0.92],  # 0.05 below the best for every seed
+                # Squares about the means 2e-4, 2e-4 and 2.667e-4 give a pooled variance of 6.667e-4 / 6 = 1.111e-4.
+                "dense/1": [0.90, 0.91, 0.92],  # t = 0.05 / sqrt(2 · 1.111e-4 / 3) = 5.81: 3 · 0.0011 = 0.0034
                 "soft/4": [0.95, 0.96, 0.97],  # the best
-                "bpr/4": [0.96, 0.94, 0.96],  # now above, now below it
+                "bpr/4": [0.96, 0.94, 0.96],  # 0.0067 below it, less than one standard error
             }
         )
     )
@@ -105,8 +106,32 @@ def test_the_headline_names_the_best_its_interval_and_its_doubt() -> None:
     )
     assert text.startswith("On digits (cpu, 3 seeds), soft[experts=4] has the highest accuracy, 96.0 % [")
     assert "5.0 points above dense [+5.0, +5.0]" in text
-    assert "no difference is shown from 1 of 2 other cells (the nearest: bpr[experts=4], 95.3 %)." in text
+    assert "no difference is shown from 1 of 2 other cells (the nearest: bpr[experts=4], 95.3 %; " in text
+    assert text.endswith("; corrected for all 3 pairs of cells).")
     assert "\n" not in text
+
+
+def test_who_wins_is_corrected_for_the_number_of_cells() -> None:
+    # t = 0.03 / sqrt(2 · 1e-4 / 3) = 3.67 of 4 freedoms, p = 0.021, of two cells; of 17 it is nothing.
+    two = {"dense/1": [0.93, 0.94, 0.95], "soft/4": [0.96, 0.97, 0.98]}
+    others = {f"{router}/{experts}": [0.93, 0.94, 0.95] for router in ("bpr", "experts-choice") for experts in (2, 4)}
+    text = headline(with_accuracies(two))
+    assert text.endswith("3.0 points above dense [+3.0, +3.0], and a difference is shown from 1 other cell.")
+    # Six cells, 15 pairs: all variances are 1e-4, with 12 freedoms p is 0.0032, 15 times that 0.048.
+    assert "a difference is shown from each of 5 other cells (corrected for all 15 pairs of cells)" in headline(
+        with_accuracies(two | others)
+    )
+    # Seven cells, 21 pairs: with 14 freedoms p is 0.0025, and 21 times that 0.053.
+    text = headline(with_accuracies(two | others | {"tokens-choice/2": [0.93, 0.94, 0.95]}))
+    assert "(no difference shown)" in text
+    assert "no difference is shown from 6 of 6 other cells" in text
+    assert "corrected for all 21 pairs of cells" in text
+
+
+def test_a_trend_is_corrected_for_the_number_of_routers() -> None:
+    # Slopes of all routers of the frame; BPR has too few numbers of experts for one.
+    text = headline(suite_frame(), "Do more experts help?")
+    assert "(corrected for 3 routers)" in text
 
 
 def test_the_headline_says_when_dense_cannot_be_told_apart() -> None:

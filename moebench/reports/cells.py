@@ -10,6 +10,7 @@ from moebench.errors import BadInput
 from moebench.reports import style
 from moebench.reports.labels import cell_labels
 from moebench.results import COLUMNS
+from moebench.statistics import p_below_best
 from moebench.statistics.batches import mean_intervals
 
 SETTING = ("suite", "model", "data", "device_kind")
@@ -53,7 +54,8 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
         `NAME_ci_low` and `NAME_ci_high` of 95 % intervals, over seeds (accuracy, losses, training time) or
         over timed samples (steps, inference); `accuracy_vs_dense` with bounds, the mean difference seed by
         seed from the dense cell of the same setting; `standing` within its setting: best, near (no
-        difference from the best is shown), below, or null where nothing can be said.
+        difference from the best is shown), below, or null where nothing can be said; corrected for
+        `compared_pairs`.
 
     Raises:
         BadInput: the frame has no rows, or lacks a column that every report needs.
@@ -170,15 +172,32 @@ def _differences(seeds: pd.DataFrame, others: np.ndarray) -> tuple[np.ndarray, n
 
 
 def _standings(cells: pd.DataFrame, seeds: pd.DataFrame, settings: list[tuple[str, ...]]) -> list[str | None]:
-    """Each cell beside the best of its setting: does the interval of their difference hold zero?"""
+    """Each cell beside the best of its setting, at the 5 % level, corrected for all pairs of cells in all settings."""
+    comparisons = compared_pairs(cells)
+    standings: list[str | None] = [None] * len(cells)
     accuracy = cells["accuracy"].tolist()
-    best: dict[tuple[str, ...], int] = {}
+    places: dict[tuple[str, ...], list[int]] = {}
     for i, setting in enumerate(settings):
-        if not np.isnan(accuracy[i]) and (setting not in best or accuracy[i] > accuracy[best[setting]]):
-            best[setting] = i
-    _, low, high = _differences(seeds, np.array([best.get(setting, -1) for setting in settings]))
-    between = [None if np.isnan(a) else "near" if a <= 0 <= b else "below" for a, b in zip(low, high, strict=True)]
-    return ["best" if best.get(setting) == i else between[i] for i, setting in enumerate(settings)]
+        if not np.isnan(accuracy[i]):
+            places.setdefault(setting, []).append(i)
+    own = seeds.sort_values("cell")
+    values = np.split(own["accuracy"].to_numpy(float), np.searchsorted(own["cell"], np.arange(1, len(cells))))
+    for members in places.values():
+        codes = np.repeat(np.arange(len(members)), [len(values[i]) for i in members])
+        p_values = p_below_best(np.concatenate([values[i] for i in members]), codes, len(members))
+        for i, p in zip(members, p_values.tolist(), strict=True):
+            standings[i] = None if np.isnan(p) else "below" if p * comparisons < 0.05 else "near"
+        standings[max(members, key=lambda i: accuracy[i])] = "best"
+    return standings
+
+
+def compared_pairs(cells: pd.DataFrame) -> int:
+    """How many pairs of cells of one setting there are: for so many comparisons their standing is corrected.
+
+    The best is compared with each other cell, but it was chosen by looking at all.
+    """
+    sizes = cells[cells["accuracy"].notna()].groupby(list(SETTING), dropna=False).size()
+    return int((sizes * (sizes - 1) // 2).sum())
 
 
 def _keys(cells: pd.DataFrame, columns: tuple[str, ...]) -> list[tuple[str, ...]]:

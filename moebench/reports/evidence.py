@@ -21,6 +21,8 @@ from moebench.statistics import (
     mann_whitney,
     probability_of_improvement,
     signed_rank,
+    smallest_step,
+    within_step,
 )
 
 OVER_SEEDS = "Welch's t over seeds"
@@ -105,23 +107,7 @@ def overall(metric: str, found: Found, step: float) -> Evidence:
 
 def step_of(metric: str, pairs: Sequence[Pair]) -> float:
     """The smallest step between any two values of a metric, such as one test image of accuracy; 0 without steps."""
-    values = np.unique(np.concatenate([_seeds(metric, cell) for pair in pairs for cell in (pair.a, pair.b)]))
-    steps = np.diff(values)
-    # What is rounding and no step.
-    steps = steps[steps > 1e-9 * max(abs(values).max(initial=0.0), 1e-300)]
-    return float(steps.min(initial=np.inf)) if len(steps) else 0.0
-
-
-def within_step(values: Samples, step: float) -> Samples:
-    """Equal values spread as if each lay anywhere within a step; others as they are.
-
-    Of two seeds that happen to classify as many images right the accuracies are equal, but not without doubt.
-    """
-    if len(values) < FEWEST_SEEDS or np.ptp(values) > 0:
-        return values
-    offsets = np.linspace(-1, 1, len(values))
-    offsets *= step / (sqrt(12) * offsets.std(ddof=1))
-    return values + offsets
+    return smallest_step(np.concatenate([_seeds(metric, cell) for pair in pairs for cell in (pair.a, pair.b)]))
 
 
 def _of_times(metric: str, pair: Pair) -> Evidence | Missing:

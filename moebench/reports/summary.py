@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from moebench.reports.cells import SETTING, Results, summarise
+from moebench.reports.cells import SETTING, Results, compared_pairs, summarise
 from moebench.reports.labels import shortened
 from moebench.reports.quantities import written, written_interval, written_points
 from moebench.reports.trend import trends
@@ -45,11 +45,12 @@ def answer(results: Results, question: str | None = None) -> str:
     good = [cell for cell in cells if not isnan(cell["accuracy"])]
     if not good:
         return f"No answer: none of {_count(len(cells), 'cell')} ended well ({_states(cells)})."
+    pairs = compared_pairs(results.cells)
     settings = [list(group) for _, group in groupby(good, key=lambda cell: [str(cell[key]) for key in SETTING])]
     if len(settings) > 1:
-        answer = _of_many(settings)
+        answer = _of_many(settings, pairs)
     else:
-        parts = [_best(good), *_trend(results.rows)]
+        parts = [_best(good, pairs), *_trend(results.rows)]
         if question and "expert" in question.lower():
             parts.reverse()
         answer = "; ".join(parts)
@@ -68,7 +69,7 @@ def render_table(cells: pd.DataFrame) -> "Table":
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.caption = "● highest accuracy  ○ no difference from it shown  \\[ ] 95 % interval"
+    table.caption = "● highest accuracy  ○ no difference from it shown, corrected for all pairs  \\[ ] 95 % interval"
     for heading in ("cell", "accuracy", "from dense", "FLOPs", "train step", "of dense"):
         table.add_column(heading, justify="left" if heading == "cell" else "right", no_wrap=heading != "cell")
     for cell in cells.to_dict("records"):
@@ -106,23 +107,30 @@ def _ground(good: list[Cell]) -> str:
     return f"On {data} ({devices}, {seeds})"
 
 
-def _best(good: list[Cell]) -> str:
-    """Who is best, by how much over dense, and who cannot be told from it."""
+def _best(good: list[Cell], pairs: int) -> str:
+    """Who is best, by how much over dense, and who cannot be told from it, corrected for so many pairs."""
     best = max(good, key=_by_accuracy)
     text = f"{best['label']} has the highest accuracy, {_accuracy(best)}"
     if best["seeds_failed"]:
         text += f" although {_count(best['seeds_failed'], 'seed')} of it failed"
     if best["router"] != "dense":
-        text += f", {_over_dense(best)}"
+        text += f", {_over_dense(best, [cell for cell in good if cell['router'] == 'dense'])}"
     near = [cell for cell in good if cell["standing"] == "near"]
     below = [cell for cell in good if cell["standing"] == "below"]
     if near:
         runner_up = max(near, key=_by_accuracy)
         text += f", and no difference is shown from {len(near)} of {_count(len(good) - 1, 'other cell')}"
-        return f"{text} (the nearest: {runner_up['label']}, {written(runner_up['accuracy'], 'share')})"
+        nearest = f"the nearest: {runner_up['label']}, {written(runner_up['accuracy'], 'share')}"
+        return f"{text} ({nearest}{_corrected('; ', pairs)})"
     if below:
-        return f"{text}, and a difference is shown from each of {_count(len(below), 'other cell')}"
+        text += f", and a difference is shown from {'each of ' * (len(below) > 1)}{_count(len(below), 'other cell')}"
+        return text + (f" ({_corrected('', pairs)})" if pairs > 1 else "")
     return f"{text}, and one seed cannot show a difference" if len(good) > 1 else text
+
+
+def _corrected(before: str, pairs: int) -> str:
+    """Which cell is the best was found by looking at all of them, so all pairs count."""
+    return f"{before}corrected for all {pairs} pairs of cells" if pairs > 1 else ""
 
 
 def _by_accuracy(cell: Cell) -> float:
@@ -134,19 +142,26 @@ def _accuracy(cell: Cell) -> str:
     return written_interval(cell["accuracy"], low, high, "share")
 
 
-def _over_dense(best: Cell) -> str:
+def _over_dense(best: Cell, dense: list[Cell]) -> str:
     gain, low, high = (best[f"accuracy_vs_dense{end}"] for end in ("", "_ci_low", "_ci_high"))
     if isnan(gain):
         return "with no dense cell to compare"
     text = f"{abs(100 * gain):.1f} points {'above' if gain >= 0 else 'below'} dense"
     if isnan(low):
         return f"{text} (no interval)"
-    return text + _between(low, high) + (" (no difference shown)" if low <= 0 <= high else "")
+    shown = all(cell["standing"] == "below" for cell in dense)
+    return text + _between(low, high) + ("" if shown else " (no difference shown)")
 
 
 def _trend(rows: pd.DataFrame) -> list[str]:
-    """Of one setting: whose accuracy rises or falls with the experts, for whom neither is shown; empty if nobody's."""
-    slopes: list[Cell] = trends(rows).to_dict("records")
+    """Of one setting: whose accuracy rises or falls with the experts, for whom neither is shown; empty if nobody's.
+
+    The intervals are so wide that all of them hold at once in 95 %.
+    """
+    fitted = int(trends(rows)["slope"].notna().sum())
+    if not fitted:
+        return []
+    slopes: list[Cell] = trends(rows, level=1 - 0.05 / fitted).to_dict("records")
     slopes = [row for row in slopes if not isnan(row["slope"])]
     rising = [row for row in slopes if row["low"] > 0]
     falling = [row for row in slopes if row["high"] < 0]
@@ -158,7 +173,7 @@ def _trend(rows: pd.DataFrame) -> list[str]:
     ]
     if rest:
         texts.append(f"no trend over the number of experts is shown for {_listed(rest)}")
-    return [", while ".join(texts)] if texts else []
+    return [", while ".join(texts) + (f" (corrected for {fitted} routers)" if fitted > 1 else "")]
 
 
 def _slope(row: Cell) -> str:
@@ -166,7 +181,7 @@ def _slope(row: Cell) -> str:
     return f"{row['router']} ({written_points(slope)} points{_between(low, high)})"
 
 
-def _of_many(settings: list[list[Cell]]) -> str:
+def _of_many(settings: list[list[Cell]], pairs: int) -> str:
     """Who leads how often, where models, data or devices differ."""
     leaders = Counter(str(max(group, key=_by_accuracy)["router"]) for group in settings)
     each = [f"{router} in {count}" for router, count in leaders.most_common()]
@@ -174,6 +189,7 @@ def _of_many(settings: list[list[Cell]]) -> str:
     return (
         f"in {len(settings)} settings of model, data and device the highest accuracy is that of "
         f"{_listed(each)}, with a difference shown from every other cell in {alone} of them"
+        + (f" ({_corrected('', pairs)})" if pairs > 1 else "")
     )
 
 

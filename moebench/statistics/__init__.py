@@ -8,6 +8,7 @@
     compare({"soft": (ours, theirs), ...})         verdicts on times, corrected for their number
     signed_rank(ratios)                            the same question, of samples taken in pairs
     geometric_mean_test(tests)                     their verdicts as one
+    p_below_best(samples, cells, count)            which cells are told from the best of them
     pareto_probability(frame, x, y)                which cells lie on the front, and how surely
     scaling_fit(frame, "experts", "accuracy")      a slope with its interval, or a refusal
 
@@ -15,6 +16,7 @@ Nothing here reads or writes a file, what is random has a fixed seed, and tests 
 simulation to what it promises.
 """
 
+from moebench.statistics.best import p_below_best
 from moebench.statistics.comparison import (
     FEW_SAMPLES,
     MannWhitney,
@@ -38,6 +40,7 @@ from moebench.statistics.intervals import (
 from moebench.statistics.paired import SignedRank, signed_rank
 from moebench.statistics.pareto import pareto_front, pareto_probability
 from moebench.statistics.scaling import FEWEST_LEVELS, ScalingFit, scaling_fit
+from moebench.statistics.steps import smallest_step, within_step
 
 __all__ = [
     "FEWEST_LEVELS",
@@ -58,9 +61,12 @@ __all__ = [
     "mean_interval",
     "median_coverage",
     "median_interval",
+    "p_below_best",
     "pareto_front",
     "pareto_probability",
     "probability_of_improvement",
     "scaling_fit",
     "signed_rank",
+    "smallest_step",
+    "within_step",
 ]
