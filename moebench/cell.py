@@ -77,7 +77,7 @@ def run(spec: CellSpec, checkpoints: Checkpoints) -> Iterator[Row]:
         feed = data.Feed(data.batches(images.train, spec.batch, spec.steps, seed, done=done, augment=augment))
         with accounts.spending("training_s"):
             training = train(program.fed(executables.train_step), start, feed, partial(checkpoints.offer, seed))
-        row = trained(training) | fed(feed, training.wall_s - start.wall_s)
+        row = trained(training, spec.clip_norm) | fed(feed, training.wall_s - start.wall_s)
         if training.diverged_step is None:
             with accounts.spending("evaluation_s"):
                 evaluation = evaluate(program.fed(evaluating), training.state, images.test, batch)

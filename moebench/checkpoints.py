@@ -98,6 +98,7 @@ class Checkpoints:
             state=replace(state, key=jax.random.wrap_key_data(state.key)),
             losses=tuple(content["losses"]),
             accuracies=tuple(content["accuracies"]),
+            gradient_norms=tuple(content["gradient_norms"]),
             wall_s=content["wall_s"],
         )
 
@@ -112,6 +113,7 @@ class Checkpoints:
             with _checkpointer() as checkpointer:
                 checkpointer.save(path, jax.tree.leaves(state))
             content |= {"losses": progress.losses, "accuracies": progress.accuracies, "wall_s": progress.wall_s}
+            content["gradient_norms"] = progress.gradient_norms
             content["arrays"] = _arrays(state)
         if jax.process_index():
             return

@@ -55,7 +55,7 @@ def efficiency(cell: ResolvedCell, row: Mapping[str, Any]) -> Row:
         cell: the cell.
         row: its cost and time columns.
     """
-    peak, devices = measure_peak(cell.spec.precision), math.prod(cell.spec.mesh_shape)
+    peak, devices = measure_peak(str(cell.model.dtype)), math.prod(cell.spec.mesh_shape)
     found: Row = {"peak_flops_per_s": peak.flops_per_s, "peak_bytes_per_s": peak.bytes_per_s}
     for name, flops, seconds in (
         ("train", row["flops_train_step"], row["train_step_s"]),

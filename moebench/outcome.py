@@ -8,14 +8,15 @@ from jaxtyping import Float64
 from moebench.data import Feed
 from moebench.models import VitConfig
 from moebench.routers import RoutingCounts
-from moebench.training import Evaluation, Training
+from moebench.training import Evaluation, Training, loss_spikes
 
 Row = dict[str, Any]
 
 
-def trained(training: Training) -> Row:
-    """The columns that training alone gives."""
+def trained(training: Training, clip_norm: float) -> Row:
+    """The columns that training alone gives; gradients were clipped to the norm `clip_norm`."""
     steps, losses, accuracies = training.curve()
+    medians, maxima = training.gradient_norm_curve()
     diverged = training.diverged_step is not None
     return {
         "status": "diverged" if diverged else "ok",
@@ -26,6 +27,12 @@ def trained(training: Training) -> Row:
         "curve_step": steps,
         "curve_loss": losses,
         "curve_accuracy": accuracies,
+        "loss_spike_steps": loss_spikes(training.losses),
+        "gradient_norm": float(np.median(training.gradient_norms)),
+        "gradient_norm_max": float(training.gradient_norms.max()),
+        "clipped_steps": float((training.gradient_norms > clip_norm).mean()),
+        "curve_gradient_norm": medians,
+        "curve_gradient_norm_max": maxima,
     }
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from moebench.errors import BadInput
 
 Scalar = str | int | float | bool | None
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "mixed", "bfloat16"]
 Augment = Literal["none", "crop", "crop-flip"]
 
 
@@ -41,6 +41,8 @@ class CellSpec(BaseModel):
     """Which blocks hold experts: last-half, every-2, last-n:K, or block numbers such as 2,3. None takes the model's
     habit: last-half, unless it was published otherwise."""
     precision: Precision = "float32"
+    """"mixed" computes in bfloat16 and keeps parameters, gradients and the optimiser's moments in float32; "bfloat16"
+    keeps those in bfloat16 as well. Logits, softmaxes and norms are float32 in all three."""
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.05, ge=0)
     warmup: float = Field(0.1, ge=0, lt=1)

@@ -63,8 +63,9 @@ def _grid() -> Iterator[tuple[str, int]]:
     yield from ((router, experts) for router in ROUTERS for experts in EXPERTS)
 
 
-def _settings(rng: np.random.Generator, router: str, forward: float, accuracy: float) -> list[dict[str, Any]]:
+def _settings(router: str, forward: float, accuracy: float) -> list[dict[str, Any]]:
     """Half the capacity costs a point, one choice of two half a point; the trained setting comes first."""
+    rng = np.random.default_rng(int(1e9 * accuracy))
     settings = []
     for k, capacity in ((2, 1.0), (2, 0.5), (1, 1.0), (1, 0.5)):
         asked = {} if (k, capacity) == (2, 1.0) else {"top_k": k, "capacity_factor": capacity}
@@ -164,7 +165,7 @@ def _row(
         "timing_flags": ["noisy"] if router == "soft" and experts == 2 else [],
         "train_peak_bytes": 30_000_000 + 800_000 * experts,
         "infer_peak_bytes": 9_000_000,
-        "test_time": _settings(rng, router, forward, accuracy) if sparse else None,
+        "test_time": _settings(router, forward, accuracy) if sparse else None,
         "dropped_tokens": 0.08 if sparse else 0.0,
         "dropped_tokens_max_layer": 0.12 if sparse else 0.0,
         "dropped_assignments": 0.08 if sparse else 0.0,

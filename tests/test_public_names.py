@@ -18,7 +18,7 @@ PUBLIC = {
     "moebench.training": {
         "Evaluation", "Program", "Progress", "Schedule", "TrainState", "Training", "WideProgram", "calls_by_image",
         "compiled", "compiled_in_haste", "cross_entropy", "evaluate", "evaluation_batch", "filled_batches",
-        "join_processes", "mesh", "train",
+        "join_processes", "loss_spikes", "mesh", "train",
     },
 }  # fmt: skip
 

@@ -31,6 +31,18 @@ def test_a_file_of_version_1_reads_as_ever(tmp_path: Path) -> None:
     assert [loads.tolist() for loads in frame["expert_load"][0]] == [[0.5, 0.5], [0.25, 0.75]]
 
 
+def test_what_version_1_called_bfloat16_is_mixed(tmp_path: Path) -> None:
+    text = '{"model": "bfloat16", "precision": "bfloat16"}'
+    old = pa.table(
+        {"precision": ["bfloat16", "float32"], "config": [text, "{}"]}, metadata={"moebench_schema_version": "1"}
+    )
+    pq.write_table(old, tmp_path / "old.parquet")
+    table = read_file(tmp_path / "old.parquet", ["precision", "config"])
+    assert isinstance(table, pa.Table)
+    assert table["precision"].to_pylist() == ["mixed", "float32"]
+    assert table["config"].to_pylist() == ['{"model": "bfloat16", "precision": "mixed"}', "{}"]
+
+
 def test_upgrades_run_in_order_on_whole_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Version 1 of this story had the accuracy in per cent under another name; version 2 renamed it, version 3 made
     # it a share. Both steps are needed, in this order, and only `accuracy` is asked for.

@@ -270,7 +270,7 @@ def test_a_wrong_value_names_its_key() -> None:
     with pytest.raises(BadInput) as raised:
         build_spec({"router": "soft", "precision": "half"})
     assert raised.value.key == "precision"
-    assert str(raised.value) == "'precision' should be 'float32' or 'bfloat16', not 'half'."
+    assert str(raised.value) == "'precision' should be 'float32', 'mixed' or 'bfloat16', not 'half'."
 
 
 def test_the_shipped_suite_is_the_one_of_its_question() -> None:

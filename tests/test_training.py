@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 from test_models import tiny
 
 from moebench.data import Split, batches
-from moebench.training import Program, Progress, Schedule, compiled, evaluate, evaluation_batch, train
+from moebench.training import (
+    Program,
+    Progress,
+    Schedule,
+    Training,
+    compiled,
+    compiled_in_haste,
+    evaluate,
+    evaluation_batch,
+    loss_spikes,
+    train,
+)
 from moebench.training.optimizer import decayed
 
 SCHEDULE = Schedule(steps=30, learning_rate=1e-2, weight_decay=0.0, warmup=0.1, clip_norm=1.0)
@@ -53,6 +64,63 @@ def test_a_model_learns(soft: tuple[Any, Any, Any]) -> None:
     assert steps[-1] == 30
     assert losses[0] == pytest.approx(training.losses[:2].mean())
     assert accuracies[5] == pytest.approx(training.accuracies[10])
+
+
+def test_gradients_are_told_before_they_are_clipped(soft: tuple[Any, Any, Any]) -> None:
+    init, step, _ = soft
+    program = Program(tiny("soft", experts=2), SCHEDULE, batch=8)
+    start, batch = init(jnp.asarray(0, jnp.int32)), next(batches(stripes(24), 8, 1, seed=0))
+    gradient = compiled_in_haste(program.gradient, program.abstract_state, *program.abstract_batch(8))(
+        start, batch.images, batch.labels
+    )[0]
+    norm = np.sqrt(sum(float((np.asarray(leaf) ** 2).sum()) for leaf in jax.tree.leaves(gradient)))
+    _, report = step(start, batch.images, batch.labels)
+    assert float(report.gradient_norm) == pytest.approx(norm, rel=1e-5)
+
+
+def test_a_curve_of_gradients_has_medians_and_maxima() -> None:
+    norms = np.arange(30.0)
+    state = Program(tiny("soft", experts=2), SCHEDULE, batch=8).abstract_state
+    training = Training(state, np.zeros(30), np.zeros(30), norms, None, 1.0)
+    medians, maxima = training.gradient_norm_curve()
+    # 30 steps in 25 parts: the first five have two steps, 0 and 1 to 8 and 9.
+    assert medians[:6] == [0.5, 2.5, 4.5, 6.5, 8.5, 10.0]
+    assert maxima[:6] == [1.0, 3.0, 5.0, 7.0, 9.0, 10.0]
+
+
+def test_spikes_are_leaps_of_the_loss() -> None:
+    # Around 1 with a deviation of 0.1: seven of them are 0.7.
+    losses = 1 + 0.1 * (-1.0) ** np.arange(200)
+    assert loss_spikes(losses) == []
+    losses[150:152] = 1.75  # one spike of two steps, of which the first counts
+    assert loss_spikes(losses) == [151]
+    losses[150:152] = 1.65
+    assert loss_spikes(losses) == []
+    # Near zero the deviations are nothing: a spike is a tenth of the first loss at the least.
+    losses = np.concatenate([[2.3], np.full(150, 1e-4)])
+    losses[140] = 0.2
+    assert loss_spikes(losses) == []
+    losses[140] = 0.24
+    assert loss_spikes(losses) == [141]
+    # Nothing is said before 20 steps have been seen.
+    assert loss_spikes(np.array([1.0, 1.0, 9.0])) == []
+
+
+def test_precisions_keep_what_they_say() -> None:
+    def types(precision: str) -> tuple[Any, ...]:
+        program = Program(tiny("soft", precision, experts=2), SCHEDULE, batch=8)
+        state = program.abstract_state
+        made = jax.eval_shape(program.init, jax.ShapeDtypeStruct((), jnp.int32))
+        assert jax.tree.map(lambda leaf: leaf.dtype, made) == jax.tree.map(lambda leaf: leaf.dtype, state)
+        gradient = jax.eval_shape(program.gradient, state, *program.abstract_batch(8))[0]
+        logits = jax.eval_shape(program.infer, state, program.abstract_batch(8)[0])
+        moments = [leaf for leaf in jax.tree.leaves(state.optimizer) if leaf.ndim]
+        kept = [{leaf.dtype.name for leaf in jax.tree.leaves(part)} for part in (state.parameters, gradient, moments)]
+        return program.config.dtype.name, *kept, logits.dtype.name
+
+    assert types("float32") == ("float32", {"float32"}, {"float32"}, {"float32"}, "float32")
+    assert types("mixed") == ("bfloat16", {"float32"}, {"float32"}, {"float32"}, "float32")
+    assert types("bfloat16") == ("bfloat16", {"bfloat16"}, {"bfloat16"}, {"bfloat16"}, "float32")
 
 
 def test_the_same_seed_gives_the_same_curve(soft: tuple[Any, Any, Any]) -> None:

@@ -35,6 +35,11 @@ class VitConfig:
     precision: str = "float32"
 
     @property
+    def dtype(self) -> jnp.dtype:
+        """Type of the compute, apart from logits, softmaxes and norms."""
+        return jnp.dtype("float32" if self.precision == "float32" else "bfloat16")
+
+    @property
     def tokens(self) -> int:
         """Tokens of an image: its patches, and the class token where the model has one.
 
@@ -160,7 +165,7 @@ class RoutedBlock(nnx.Module):
 
 def make_block(config: VitConfig, number: int, *, rngs: nnx.Rngs) -> Block | RoutedBlock:
     """The block of that number, from 0."""
-    dtype = jnp.dtype(config.precision)
+    dtype = config.dtype
     if number in config.moe_blocks and routers.find(config.router).takes == "block":
         return RoutedBlock(config, dtype=dtype, rngs=rngs)
     return Block(config, number, dtype=dtype, rngs=rngs)
@@ -171,7 +176,7 @@ class Vit(nnx.Module):
 
     def __init__(self, config: VitConfig, *, rngs: nnx.Rngs) -> None:
         width = config.preset.size.width
-        dtype = jnp.dtype(config.precision)
+        dtype = config.dtype
         self.config, self.dtype = config, dtype
         pixels = config.channels * config.preset.patch**2
         self.embed = nnx.Linear(pixels, width, dtype=dtype, rngs=rngs)

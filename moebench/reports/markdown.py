@@ -7,10 +7,12 @@ from typing import Any
 
 import pandas as pd
 
+from moebench.errors import BadInput
 from moebench.reports import contents
 from moebench.reports.cells import Results
 from moebench.reports.labels import shortened
 from moebench.reports.quantities import Quantity, written_interval, written_points
+from moebench.reports.stability import stability
 from moebench.reports.summary import answer
 from moebench.reports.trend import trends
 
@@ -63,6 +65,7 @@ def build(
         _table([_LABEL, _STANDING, *_columns(results, contents.TABLE), _GAIN], cells),
         *pictures,
         *_section("Accuracy for each doubling of the experts", _SLOPES, trends(results.rows).to_dict("records")),
+        *_section("Divergence over learning rates", _STABILITY, _stability(results.rows)),
         *_section("Routing health", [_LABEL, *_columns(results, contents.HEALTH)], sparse),
         *_section("Time and its quality", [_LABEL, *_columns(results, contents.TIMING), _FLAGS], cells),
         *_section("Failed cells", _FAILED, failed),
@@ -124,12 +127,27 @@ _SLOPES: tuple[Column, ...] = (
     ("Points", _points("slope", "low", "high")),
     ("Numbers of experts", lambda row: str(row["levels"])),
 )
+_STABILITY: tuple[Column, ...] = (
+    _LABEL,
+    ("Learning rates", lambda row: f"{row['rates']} from {row['lowest']:g} to {row['highest']:g}"),
+    ("First divergence", lambda row: _known(row["first"])),
+    ("Seeds", lambda row: "–" if isnan(row["first"]) else f"{row['diverged']} of {row['seeds']}"),
+    ("All seeds from", lambda row: _known(row["all"])),
+    ("Step", lambda row: _known(row["step"])),
+)
 _FAILED: tuple[Column, ...] = (
     _LABEL,
     ("Failed seeds", lambda row: f"{row['seeds_failed']} of {row['seeds'] + row['seeds_failed']}"),
     ("State", lambda row: str(row["status"])),
     ("Reason", lambda row: _known(row["status_reason"])),
 )
+
+
+def _stability(rows: pd.DataFrame) -> list[Row]:
+    try:
+        return stability(rows).to_dict("records")
+    except BadInput:  # one learning rate alone
+        return []
 
 
 def _environment(found: pd.DataFrame) -> str:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from moebench.errors import BadInput
 from moebench.reports.cells import SETTING, Results, compared_pairs, summarise
 from moebench.reports.labels import shortened
 from moebench.reports.quantities import written, written_interval, written_points
+from moebench.reports.stability import stability, verdict
 from moebench.reports.trend import trends
 
 if TYPE_CHECKING:
@@ -47,13 +49,14 @@ def answer(results: Results, question: str | None = None) -> str:
         return f"No answer: none of {_count(len(cells), 'cell')} ended well ({_states(cells)})."
     pairs = compared_pairs(results.cells)
     settings = [list(group) for _, group in groupby(good, key=lambda cell: [str(cell[key]) for key in SETTING])]
-    if len(settings) > 1:
-        answer = _of_many(settings, pairs)
-    else:
-        parts = [_best(good, pairs), *_trend(results.rows)]
-        if question and "expert" in question.lower():
-            parts.reverse()
-        answer = "; ".join(parts)
+    asked = (question or "").lower()
+    parts = [_of_many(settings, pairs)] if len(settings) > 1 else [_best(good, pairs), *_trend(results.rows)]
+    if "expert" in asked:
+        parts.reverse()
+    divergence = _divergence(results.rows)
+    # What the question is about comes first.
+    parts = [*divergence, *parts] if "diverge" in asked else [*parts, *divergence]
+    answer = "; ".join(parts)
     failed = [cell for cell in cells if cell["seeds"] == 0]
     end = f"; {len(failed)} of {_count(len(cells), 'cell')} failed ({_states(failed)})." if failed else "."
     return f"{_ground(good)}, {answer}{end}"
@@ -174,6 +177,14 @@ def _trend(rows: pd.DataFrame) -> list[str]:
     if rest:
         texts.append(f"no trend over the number of experts is shown for {_listed(rest)}")
     return [", while ".join(texts) + (f" (corrected for {fitted} routers)" if fitted > 1 else "")]
+
+
+def _divergence(rows: pd.DataFrame) -> list[str]:
+    """Who diverges first, where learning rates were tried."""
+    try:
+        return [verdict(stability(rows))]
+    except BadInput:
+        return []
 
 
 def _slope(row: Cell) -> str:

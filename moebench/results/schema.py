@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 STATUSES = ("ok", "diverged", "oom", "timeout", "crashed", "skipped")
 
 
@@ -99,7 +99,13 @@ COLUMNS: tuple[Column, ...] = (
         ("moe_layers", _TEXT, "", "blocks that hold experts, numbered from 0"),
         ("steps", _COUNT, "steps", "training steps"),
         ("batch_size", pa.int32(), "images", "images of a training step"),
-        ("precision", _TEXT, "", "type of the compute; logits, softmaxes and norms are always float32"),
+        (
+            "precision",
+            _TEXT,
+            "",
+            "float32; mixed: bfloat16 compute on float32 parameters, gradients and moments; bfloat16: those as well; "
+            "logits, softmaxes and norms are always float32",
+        ),
         ("learning_rate", _NUMBER, "", "peak learning rate"),
         ("config", _TEXT, "JSON", "everything that was asked for, with defaults filled in"),
     ),
@@ -245,6 +251,18 @@ COLUMNS: tuple[Column, ...] = (
         ("curve_step", _COUNTS, "steps", "steps of the training curve"),
         ("curve_loss", _NUMBERS, "nats", "training loss at those steps, mean since the step before"),
         ("curve_accuracy", _NUMBERS, "share", "accuracy on the training batches, likewise"),
+        ("curve_gradient_norm", _NUMBERS, "", "median of gradient_norm since the step before"),
+        ("curve_gradient_norm_max", _NUMBERS, "", "its maximum likewise"),
+        ("gradient_norm", _NUMBER, "", "global norm of the gradient before clipping; the median over the steps"),
+        ("gradient_norm_max", _NUMBER, "", "the same, the maximum over the steps"),
+        ("clipped_steps", _NUMBER, "share", "steps whose gradient was clipped"),
+        (
+            "loss_spike_steps",
+            _COUNTS,
+            "steps",
+            "where spikes begin: losses 7 standard deviations above the mean of the 100 steps before, and by a tenth "
+            "of the first loss; steps in a row are one spike",
+        ),
     ),
     *_group(
         "test time",

@@ -10,12 +10,26 @@ read as null.
 from collections.abc import Callable, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from moebench.results.schema import SCHEMA, SCHEMA_VERSION
 
 VERSION_KEY = b"moebench_schema_version"
 
-UPGRADES: dict[int, Callable[[pa.Table], pa.Table]] = {}
+
+def _mixed(table: pa.Table) -> pa.Table:
+    """What was called bfloat16 kept parameters and moments in float32, and is called mixed now."""
+    for name, before, now in (
+        ("precision", "bfloat16", "mixed"),
+        ("config", '"precision": "bfloat16"', '"precision": "mixed"'),
+    ):
+        if name in table.column_names:
+            column = pc.replace_substring(table[name], before, now)
+            table = table.set_column(table.column_names.index(name), name, column)
+    return table
+
+
+UPGRADES: dict[int, Callable[[pa.Table], pa.Table]] = {1: _mixed}
 """From version n, the key, to version n + 1."""
 
 

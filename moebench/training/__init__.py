@@ -18,6 +18,7 @@ from moebench.training.program import (
     compiled_in_haste,
     cross_entropy,
 )
+from moebench.training.spikes import loss_spikes
 from moebench.training.wide import WideProgram, join_processes, mesh
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "evaluation_batch",
     "filled_batches",
     "join_processes",
+    "loss_spikes",
     "mesh",
     "train",
 ]

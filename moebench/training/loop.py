@@ -25,6 +25,8 @@ class Training:
     state: TrainState
     losses: Float64[np.ndarray, "step"]
     accuracies: Float64[np.ndarray, "step"]
+    gradient_norms: Float64[np.ndarray, "step"]
+    """Global norms of the gradients before clipping."""
     diverged_step: int | None
     """First step, from 1, whose loss was not finite; training ended there."""
     wall_s: float
@@ -36,9 +38,17 @@ class Training:
 
     def curve(self) -> tuple[list[int], list[float], list[float]]:
         """Steps, and mean loss and accuracy since the step before."""
-        parts = np.array_split(np.arange(len(self.losses)), min(CURVE_POINTS, len(self.losses)))
+        parts = self._parts()
         steps = [int(part[-1]) + 1 for part in parts]
         return steps, [float(self.losses[p].mean()) for p in parts], [float(self.accuracies[p].mean()) for p in parts]
+
+    def gradient_norm_curve(self) -> tuple[list[float], list[float]]:
+        """Medians and maxima of the gradients' norms between the same steps."""
+        parts = [self.gradient_norms[part] for part in self._parts()]
+        return [float(np.median(part)) for part in parts], [float(part.max()) for part in parts]
+
+    def _parts(self) -> list[np.ndarray]:
+        return np.array_split(np.arange(len(self.losses)), min(CURVE_POINTS, len(self.losses)))
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,7 @@ class Progress:
     losses: tuple[float, ...] = ()
     """Of each step so far, in nats."""
     accuracies: tuple[float, ...] = ()
+    gradient_norms: tuple[float, ...] = ()
     wall_s: float = 0.0
     """Seconds that it took to come here, those of earlier processes included."""
 
@@ -68,13 +79,13 @@ def train(
         keep: called with a healthy training whenever its losses have been looked at; its time does not count.
     """
     began = time.perf_counter() - start.wall_s
-    state, losses, accuracies = start.state, [*start.losses], [*start.accuracies]
+    state, losses, accuracies, norms = start.state, [*start.losses], [*start.accuracies], [*start.gradient_norms]
     waiting: list[StepReport] = []
 
     def look() -> None:
-        for loss, accuracy in jax.device_get([(report.loss, report.accuracy) for report in waiting]):
-            losses.append(float(loss))
-            accuracies.append(float(accuracy))
+        for report in jax.device_get([(each.loss, each.accuracy, each.gradient_norm) for each in waiting]):
+            for known, value in zip((losses, accuracies, norms), report, strict=True):
+                known.append(float(value))
         waiting.clear()
 
     for batch in batches:
@@ -85,7 +96,7 @@ def train(
             if not np.isfinite(losses[-CHECK_EVERY:]).all():
                 break
             looked = time.perf_counter()
-            keep(Progress(state, tuple(losses), tuple(accuracies), looked - began))
+            keep(Progress(state, tuple(losses), tuple(accuracies), tuple(norms), looked - began))
             began += time.perf_counter() - looked
     look()
     bad = np.flatnonzero(~np.isfinite(losses))
@@ -94,6 +105,7 @@ def train(
         state=state,
         losses=np.array(losses[:diverged]),
         accuracies=np.array(accuracies[:diverged]),
+        gradient_norms=np.array(norms[:diverged]),
         diverged_step=diverged,
         wall_s=time.perf_counter() - began,
     )

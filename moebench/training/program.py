@@ -39,6 +39,8 @@ class StepReport:
 
     loss: Float[Array, ""]
     accuracy: Float[Array, ""]
+    gradient_norm: Float[Array, ""]
+    """Global norm of the gradient, auxiliary losses included, before it is clipped."""
 
 
 @jax.tree_util.register_dataclass
@@ -60,7 +62,8 @@ class Program:
         self.config, self.batch = config, batch
         self.optimizer = schedule.optimizer()
         model = nnx.eval_shape(lambda: Vit(config, rngs=rngs(0)))
-        self.graph, self._parameters, self._variables = split(model)
+        self.graph, parameters, self._variables = split(model)
+        self._parameters = jax.eval_shape(self._kept, parameters)
         self.routers = [module for _, module in nnx.iter_graph(model) if isinstance(module, Router)]
 
     def init(self, seed: Int[Array, ""]) -> TrainState:
@@ -68,6 +71,7 @@ class Program:
         key = jax.random.key(seed)
         model = Vit(self.config, rngs=rngs(jax.random.fold_in(key, 0)))
         _, parameters, variables = split(model)
+        parameters = self._kept(parameters)
         return TrainState(
             parameters=parameters,
             variables=variables,
@@ -80,32 +84,39 @@ class Program:
         self, state: TrainState, images: Float[Array, "image height width channel"], labels: Int[Array, "image"]
     ) -> tuple[TrainState, StepReport]:
         """One step of gradient descent on cross-entropy plus the routers' weighted auxiliary losses."""
-        gradient, (report, variables) = self.gradient(state, images, labels)
+        gradient, (loss, accuracy, variables) = self.gradient(state, images, labels)
+        report = StepReport(loss, accuracy, global_norm(gradient))
         updates, optimizer = self.optimizer.update(gradient, state.optimizer, state.parameters)
         parameters = optax.apply_updates(state.parameters, updates)
         return TrainState(parameters, variables, optimizer, state.step + 1, state.key), report
 
     def gradient(
         self, state: TrainState, images: Float[Array, "image height width channel"], labels: Int[Array, "image"]
-    ) -> tuple[Any, tuple[StepReport, Any]]:
-        """Of a step's objective by the parameters; beside it the step's report and the model's other state."""
+    ) -> tuple[Any, tuple[Array, Array, Any]]:
+        """Of a step's objective by the parameters; beside it loss, accuracy and the model's other state."""
 
-        def objective(parameters: Any) -> tuple[Array, tuple[StepReport, Any]]:
+        def objective(parameters: Any) -> tuple[Array, tuple[Array, Array, Any]]:
             # Copied, because routers store in them, and an array of the trace outside cannot be stored in here.
-            model = nnx.merge(self.graph, parameters, state.variables, copy=True)
+            model = nnx.merge(self.graph, _computed(parameters), state.variables, copy=True)
             logits, routings = model(images, noise_key=jax.random.fold_in(state.key, state.step))
             loss = cross_entropy(logits, labels).mean()
-            report = StepReport(loss, (logits.argmax(-1) == labels).mean())
+            accuracy = (logits.argmax(-1) == labels).mean()
             variables = split(model)[2]
-            return loss + auxiliary_loss(self.routers, routings), (report, variables)
+            return loss + auxiliary_loss(self.routers, routings), (loss, accuracy, variables)
 
-        gradient: tuple[Any, tuple[StepReport, Any]] = jax.grad(objective, has_aux=True)(state.parameters)
+        gradient: tuple[Any, tuple[Array, Array, Any]] = jax.grad(objective, has_aux=True)(state.parameters)
         return gradient
 
     def model(self, state: TrainState) -> Vit:
         """The model in a state."""
-        model: Vit = nnx.merge(self.graph, state.parameters, state.variables)
+        model: Vit = nnx.merge(self.graph, _computed(state.parameters), state.variables)
         return model
+
+    def _kept(self, parameters: Any) -> Any:
+        """Parameters in the type in which they are kept from step to step."""
+        if self.config.precision != "bfloat16":
+            return parameters
+        return jax.tree.map(lambda array: array.astype(jnp.bfloat16), parameters)
 
     def infer(
         self, state: TrainState, images: Float[Array, "image height width channel"]
@@ -172,6 +183,17 @@ def compiled(function: Callable[..., Any], *arguments: Any, donate: tuple[int, .
 def compiled_in_haste(function: Callable[..., Any], *arguments: Any) -> jax.stages.Compiled:
     """The same for what runs once or twice, where optimising takes longer than it saves."""
     return jax.jit(function).lower(*arguments).compile(compiler_options={"xla_backend_optimization_level": "0"})
+
+
+def global_norm(gradient: Any) -> Float[Array, ""]:
+    """Root of the sum of all squares, in float32."""
+    squares = [jnp.square(leaf.astype(jnp.float32)).sum() for leaf in jax.tree.leaves(gradient)]
+    return jnp.sqrt(jnp.stack(squares).sum())
+
+
+def _computed(parameters: Any) -> Any:
+    """Parameters as the model takes them, who casts each to the type in which it computes with it."""
+    return jax.tree.map(lambda array: array.astype(jnp.promote_types(array.dtype, jnp.float32)), parameters)
 
 
 def split(model: nnx.Module) -> tuple[Any, Any, Any]:

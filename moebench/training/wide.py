@@ -81,7 +81,7 @@ class WideProgram(Program):
         state, report = super().train_step(state, images, labels)
         return self._spread(state), self._everywhere(report)
 
-    def gradient(self, state: TrainState, images: Any, labels: Any) -> tuple[Any, tuple[StepReport, Any]]:
+    def gradient(self, state: TrainState, images: Any, labels: Any) -> tuple[Any, tuple[Any, Any, Any]]:
         with use_abstract_mesh(self.mesh.abstract_mesh):
             return super().gradient(state, images, labels)
 
