@@ -59,8 +59,9 @@ def test_a_planted_slow_down_is_work_of_the_share_asked_for() -> None:
 
 
 @pytest.mark.slow
-def test_the_ruler_finds_what_it_should_and_nothing_else() -> None:
-    from moebench.ruler_check import check_ruler
+def test_the_ruler_finds_what_it_should_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    from moebench.cli import main
 
-    curve = detections(list(check_ruler(repeats=20)))
-    assert all(detection.passed for detection in curve), curve
+    with pytest.raises(SystemExit) as ended:
+        main(["check", "--ruler"])
+    assert not ended.value.code, capsys.readouterr().out

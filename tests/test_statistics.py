@@ -18,6 +18,7 @@ from moebench.statistics import (
     median_coverage,
     median_interval,
     probability_of_improvement,
+    proportion_interval,
     scaling_fit,
 )
 from moebench.statistics.comparison import _depth, _null_counts
@@ -321,3 +322,17 @@ def test_a_power_law_is_found_exactly() -> None:
 def test_what_has_no_answer_is_refused_in_one_sentence(call: object, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         call()
+
+
+# Shares of trials
+
+
+def test_a_share_of_trials_by_hand() -> None:
+    # None of 20: the bound solves (1 - p)²⁰ = 0.025, and all of 20 are its mirror.
+    assert proportion_interval(0, 20) == pytest.approx((0, 0, 1 - 0.025 ** (1 / 20)))
+    assert proportion_interval(20, 20) == pytest.approx((1, 0.025 ** (1 / 20), 1))
+    # One of 2: the upper bound solves p² = 0.975.
+    assert proportion_interval(1, 2) == pytest.approx((0.5, 1 - 0.975**0.5, 0.975**0.5))
+    assert proportion_interval(0, 0) == pytest.approx((NAN, NAN, NAN), nan_ok=True)
+    with pytest.raises(BadInput, match="3 of 2 trials"):
+        proportion_interval(3, 2)

@@ -21,12 +21,24 @@ def check(
         typer.Argument(metavar="[FILE]", help="A .py file with routers, or a .yaml file with a suite; by default all."),
     ] = None,
     plugins: options.Plugins = None,
+    ruler: Annotated[
+        bool,
+        typer.Option(
+            "--ruler",
+            help="Hold the timing itself to known lengths instead: a program against itself, as it is and slowed down "
+            "by 2, 5 and 10 %. Takes minutes.",
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --ruler: print every timing as JSON.")] = False,
 ) -> None:
     """Try every known router and shipped suite at toy size, or those of a file, and say in words what does not hold.
 
     A router goes through shapes, compilation, determinism, empty slots, groups, order of the tokens, bfloat16,
     gradients and ten training steps. Of a suite every cell is resolved, and one of each router really run.
     """
+    if ruler or as_json:
+        _ruler(file, plugins, ruler, as_json)
+        return
     failed, count = [], 0
     for kind, name, failures in _checked(file, plugins):
         count += 1
@@ -38,6 +50,17 @@ def check(
     if failed:
         typer.echo(f"moebench: {len(failed)} of {count} failed: {', '.join(failed)}", err=True)
         raise typer.Exit(1)
+
+
+def _ruler(file: Path | None, plugins: list[Path] | None, ruler: bool, as_json: bool) -> None:
+    from moebench.cli import ruler as command
+    from moebench.errors import BadInput
+
+    if not ruler:
+        raise BadInput("--json is for --ruler.")
+    if file or plugins:
+        raise BadInput("--ruler holds the timing itself to known lengths; it takes no file and no plugin.")
+    command.run(as_json)
 
 
 def _checked(file: Path | None, plugins: list[Path] | None) -> "Iterator[Checked]":

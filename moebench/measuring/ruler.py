@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from moebench.measuring.samples import Call
-from moebench.measuring.timing import Comparison, compare
-from moebench.statistics import SignedRank, signed_rank
+from moebench.measuring.timing import PATIENCE, WARM_UP, Comparison, compare
+from moebench.statistics import SignedRank, proportion_interval, signed_rank
 
 EFFECTS = (0.0, 0.02, 0.05, 0.1)
 REPEATS = 20
@@ -28,6 +28,8 @@ class Reading:
     seconds: float
     """What the timing took, warm-up included."""
     flags: tuple[str, ...]
+    foreign_share: float | None = None
+    """Of the processors' time, what other processes had."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,11 @@ class Detection:
     def share(self) -> float:
         """Found, of all repeats."""
         return self.found / self.repeats
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of that share: what so few repeats say of many."""
+        return proportion_interval(self.found, self.repeats)[1:]
 
     @property
     def required(self) -> str:
@@ -83,11 +90,18 @@ def readings(
             yield read(float(effect), compare(calls, {"A": "B"}, budget_s, seed + repeat))
 
 
+def expected_s(budget_s: float, repeats: int = REPEATS, effects: Sequence[float] = EFFECTS) -> tuple[float, float]:
+    """How long `readings` take at most where nobody else uses the processors, and at most anywhere."""
+    timings = repeats * len(effects)
+    return timings * budget_s * (1 + WARM_UP), timings * budget_s * (PATIENCE + WARM_UP)
+
+
 def read(effect: float, comparison: Comparison) -> Reading:
     """What a comparison of A with B comes to."""
     test = signed_rank(list(comparison.judged("A").samples))
     verdict = test.verdict(test.p_value, SMALLEST_EFFECT)
-    return Reading(effect, verdict, test, comparison.warmup_s + comparison.timed_s, comparison.flags)
+    seconds = comparison.warmup_s + comparison.timed_s
+    return Reading(effect, verdict, test, seconds, comparison.flags, comparison.circumstances.foreign_share)
 
 
 def detections(taken: Sequence[Reading]) -> list[Detection]:

@@ -3,6 +3,7 @@
     median_interval(samples)                       a time, from repeated measurements
     mean_interval(accuracies)                      a quality, over seeds
     difference_interval(ours, theirs)              of two qualities
+    proportion_interval(found, of)                 a share of trials
     geometric_mean(ratios)                         one number for many cells
     probability_of_improvement(ours, theirs)       how often a seed of ours beats one of theirs
     compare({"soft": (ours, theirs), ...})         verdicts on times, corrected for their number
@@ -36,6 +37,7 @@ from moebench.statistics.intervals import (
     mean_interval,
     median_coverage,
     median_interval,
+    proportion_interval,
 )
 from moebench.statistics.paired import SignedRank, signed_rank
 from moebench.statistics.pareto import pareto_front, pareto_probability
@@ -65,6 +67,7 @@ __all__ = [
     "pareto_front",
     "pareto_probability",
     "probability_of_improvement",
+    "proportion_interval",
     "scaling_fit",
     "signed_rank",
     "smallest_step",

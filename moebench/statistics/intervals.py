@@ -186,6 +186,22 @@ def corrected_moves(
     return moves * float(special.stdtrit(freedom, (1 + level) / 2) / special.ndtri((1 + level) / 2))
 
 
+def proportion_interval(successes: int, trials: int, level: float = 0.95) -> Interval:
+    """The share of `successes` among `trials`, and its interval by Clopper and Pearson (1934, Biometrika 26:404-413).
+
+    Exact, so that it covers at least `level` for any share and number. No trial has neither share nor interval.
+    """
+    check_level(level)
+    if not 0 <= successes <= trials:
+        raise BadInput(f"{successes} of {trials} trials cannot have succeeded")
+    if trials == 0:
+        return Interval(np.nan, np.nan, np.nan)
+    failures, tail = trials - successes, (1 - level) / 2
+    low = float(special.betaincinv(successes, failures + 1, tail)) if successes else 0.0
+    high = float(special.betaincinv(successes + 1, failures, 1 - tail)) if failures else 1.0
+    return Interval(successes / trials, low, high)
+
+
 def floats(samples: ArrayLike) -> Floats:
     """`samples` as float[n]; anything but a list of numbers raises `BadInput`."""
     try:
