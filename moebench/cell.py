@@ -8,7 +8,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -36,15 +36,22 @@ __all__ = ["environment", "main", "resolve", "run"]
 Row = dict[str, Any]
 
 
-def run(spec: CellSpec, checkpoints: Checkpoints) -> Iterator[Row]:
+def run(
+    spec: CellSpec, checkpoints: Checkpoints, read: Callable[[str, int | None], data.Dataset] = dataset
+) -> Iterator[Row]:
     """Run a cell, or what its checkpoints leave of it; one row for each seed, without the driver's identity columns.
+
+    Args:
+        spec: what was asked for.
+        checkpoints: what is kept of the cell while it runs.
+        read: gives the images of a data set at a size.
 
     Raises:
         BadInput: the specification cannot be built.
     """
     accounts, started_at = Accounts(), datetime.now(UTC)
     cell = resolve_cell(spec)
-    images = dataset(cell.spec.data, cell.spec.image_size)
+    images = read(cell.spec.data, cell.spec.image_size)
     say(f"{cell.label} on {spec.model}, {spec.data}: compiling")
     with accounts.spending("compile_s"):
         executables = Executables.of(program_for(cell.model, spec))

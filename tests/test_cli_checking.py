@@ -23,7 +23,7 @@ SUITE = """\
 name: own
 question: Does it hold?
 profiles:
-  cpu: {steps: 50, seeds: [0, 1]}
+  cpu: {steps: 50, seeds: [0, 1], data: fractals-100, model: s/16}
   gpu: {model: s/2, steps: 5000}
 cells:
   - {router: mine, experts: [2, 4], total_slots: tokens}
@@ -56,11 +56,16 @@ def test_a_router_that_fails_is_said_in_words_and_ends_with_1(here: Path, capsys
     )
 
 
-def test_a_suite_with_a_plugin_is_resolved_and_run_at_toy_size(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_suite_with_a_plugin_is_resolved_and_run_at_toy_size(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOEBENCH_CACHE", str(here / "cache"))
     (here / "mine.py").write_text(ROUTER.format(setup="pass"))
     (here / "own.yaml").write_text(SUITE)
     assert call(capsys, "own.yaml", "--plugin", "mine.py") == (0, "suite   own                  ok\n", "")
+    # Neither were results written, nor the suite's images made.
     assert not (here / "results").exists()
+    assert not (here / "cache").exists()
 
 
 def test_a_suite_whose_cells_cannot_be_built_names_profile_and_line(
