@@ -21,15 +21,15 @@ from moebench import data, results
 from moebench.checkpoints import Checkpoints
 from moebench.costs import costs, efficiency
 from moebench.errors import BadInput
-from moebench.executables import Executables, program_for
+from moebench.executables import Executables, program_for, schedule
 from moebench.measuring import environment
 from moebench.measuring.accounts import Accounts
 from moebench.outcome import evaluated, fed, trained
-from moebench.resolving import dataset, resolve, resolve_cell
+from moebench.resolving import ResolvedCell, dataset, resolve, resolve_cell
 from moebench.specification import CellSpec
 from moebench.sweeping import Sweep
 from moebench.timings import timings
-from moebench.training import Progress, compiled, evaluate, evaluation_batch, join_processes, train
+from moebench.training import LayerProgram, Progress, compiled, evaluate, evaluation_batch, join_processes, train
 
 __all__ = ["environment", "main", "resolve", "run"]
 
@@ -51,6 +51,10 @@ def run(
     """
     accounts, started_at = Accounts(), datetime.now(UTC)
     cell = resolve_cell(spec)
+    if spec.measure == "layer":
+        row = {"started_at": started_at, **_of_layer(cell, accounts), "status": "ok", **accounts.columns()}
+        yield from (row | {"seed": seed} for seed in spec.seeds)
+        return
     images = read(cell.spec.data, cell.spec.image_size)
     say(f"{cell.label} on {spec.model}, {spec.data}: compiling")
     with accounts.spending("compile_s"):
@@ -60,13 +64,7 @@ def run(
         some_images, labels = program.abstract_batch(batch)
         weights = jax.ShapeDtypeStruct(labels.shape, jnp.float32, sharding=labels.sharding)
         evaluating = compiled(program.evaluate, program.abstract_state, some_images, labels, weights)
-    shared: Row = {
-        "started_at": started_at,
-        **cell.inputs,
-        **environment(),
-        "device_count": math.prod(spec.mesh_shape),
-        **costs(cell, executables),
-    }
+    shared: Row = {"started_at": started_at, **known(cell, executables)}
     if spec.timing_budget_s and jax.process_count() > 1:
         say("not timed: each of several processes would end its timing by its own clock, and wait for the others")
     elif spec.timing_budget_s:
@@ -98,6 +96,24 @@ def run(
     shared |= accounts.columns()
     for seed in spec.seeds:
         yield shared | checkpoints.rows[seed] | {"seed": seed}
+
+
+def known(cell: ResolvedCell, executables: Executables) -> Row:
+    """The columns that need no run: inputs, costs and environment."""
+    devices = {"device_count": math.prod(cell.spec.mesh_shape)}
+    return {**cell.inputs, **environment(), **devices, **costs(cell, executables)}
+
+
+def _of_layer(cell: ResolvedCell, accounts: Accounts) -> Row:
+    """The columns of a layer that is timed alone."""
+    say(f"a layer of {cell.spec.model}, {cell.label}: compiling")
+    program = LayerProgram(cell.model, schedule(cell.spec), cell.spec.batch)
+    with accounts.spending("compile_s"):
+        executables = Executables.of(program)
+    row = known(cell, executables)
+    say("timing beside the dense MLP")
+    row |= timings(cell, executables, program.random_tokens(), accounts)
+    return row | efficiency(cell, row)
 
 
 def say(what: str) -> None:

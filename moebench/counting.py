@@ -9,11 +9,13 @@ from functools import cached_property
 from typing import Any
 
 from moebench import models, routers
+from moebench.errors import BadInput
 from moebench.measuring import (
     Operations,
     Parameters,
     Parts,
     TrainMemory,
+    count_layer_parameters,
     count_parameters,
     estimate,
     forward_flops,
@@ -47,7 +49,8 @@ class Count:
     @cached_property
     def parameters(self) -> Parameters:
         """All, and those that one token can meet."""
-        return count_parameters(self.cell.model, self.cell.router)
+        counted = count_layer_parameters if self.cell.spec.measure == "layer" else count_parameters
+        return counted(self.cell.model, self.cell.router)
 
     @cached_property
     def closed_form(self) -> Parts:
@@ -146,7 +149,9 @@ def resolved(spec: CellSpec, image_size: int | None = None, classes: int | None 
         BadInput: as `resolve_for`.
     """
     preset = models.preset(spec.model)
-    cell = resolve_for(spec, image_size or preset.image_size, CHANNELS, classes or preset.classes)
+    if spec.measure == "layer":
+        raise BadInput("whole models are counted here: leave measure=layer out.", key="measure")
+    cell = resolve_for(spec, image_size or spec.image_size or preset.image_size, CHANNELS, classes or preset.classes)
     if spec.router != "dense":
         return cell
     return replace(cell, model=replace(cell.model, moe_blocks=()))

@@ -11,7 +11,16 @@ from moebench import data
 from moebench.measuring.samples import Call
 from moebench.models import VitConfig
 from moebench.specification import CellSpec
-from moebench.training import Program, Schedule, TrainState, WideProgram, compiled, compiled_in_haste, mesh
+from moebench.training import (
+    LayerProgram,
+    Program,
+    Schedule,
+    TrainState,
+    WideProgram,
+    compiled,
+    compiled_in_haste,
+    mesh,
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,9 @@ class Executables:
 
 
 def program_for(model: VitConfig, spec: CellSpec) -> Program:
-    """The programs of a model as the specification trains it, on the devices that it asks for."""
+    """The programs of a model as the specification trains it on the devices that it asks for, or of its layer alone."""
+    if spec.measure == "layer":
+        return LayerProgram(model, schedule(spec), spec.batch)
     devices = mesh(spec.mesh_shape)
     if devices is None:
         return Program(model, schedule(spec), spec.batch)

@@ -30,8 +30,15 @@ SHARED_CODE = (
     *("cell.py", "checkpoints.py", "costs.py", "counting.py", "executables.py", "outcome.py", "resolving.py"),
     *("settings.py", "sweeping.py", "timings.py"),
 )
-ABSENT: dict[str, Any] = {"test_time": []}
+ABSENT: dict[str, Any] = {"measure": "model", "test_time": []}
 """Keys that a cell's identity leaves out at these values, so that cells keep it which never heard of them."""
+OF_TRAINING = (
+    *("data", "augment", "steps", "learning_rate", "weight_decay", "warmup", "clip_norm", "moe_layers", "devices"),
+    "test_time",
+)
+"""Keys that change nothing where a layer is measured alone."""
+LAYER_INPUTS = dict.fromkeys(("classes", "moe_layers", "steps", "learning_rate")) | {"data": "random tokens"}
+"""Columns that differ there from those of a model."""
 VERSIONS = ("jax_version", "jaxlib_version", "flax_version")
 
 
@@ -77,6 +84,7 @@ class ResolvedCell:
         return {
             "router": spec.router,
             "model": spec.model,
+            "measure": spec.measure,
             "data": spec.data,
             "image_size": self.model.image_size,
             "classes": self.model.classes,
@@ -95,6 +103,7 @@ class ResolvedCell:
             "precision": spec.precision,
             "learning_rate": spec.learning_rate,
             "config": json.dumps(self.config, sort_keys=True),
+            **(LAYER_INPUTS if spec.measure == "layer" else {}),
         }
 
     @property
@@ -106,12 +115,15 @@ class ResolvedCell:
         for key, nothing in ABSENT.items():
             if asked[key] == nothing:
                 del asked[key]
-        return asked | {
+        asked |= {
             # A router that is a plain module tells no defaults.
             "options": {**self.model.router_options, **self.router.options},
             "group_images": self.model.group_images,
             "moe_layers": self.spec.moe_layers or self.model.preset.moe_layers,
         }
+        if self.spec.measure == "layer":
+            asked = {key: value for key, value in asked.items() if key not in OF_TRAINING}
+        return asked
 
     def identity(self, device: Mapping[str, Any]) -> dict[str, str]:
         """`cell_id`, of what was asked for and where; and `fingerprint`, of the code, versions and images behind it."""
@@ -136,10 +148,28 @@ def resolve_cell(spec: CellSpec) -> ResolvedCell:
     """
     for plugin in spec.plugins:
         routers.load_plugin(Path(plugin))
+    if spec.measure == "layer":
+        return _resolve_layer(spec)
     images = source(spec.data)
     found = images.format(spec.image_size)
     given = {"data": images.name, "image_size": found.image_size, "augment": spec.augment or images.augment}
     return resolve_for(spec.model_copy(update=given), found.image_size, found.channels, found.classes)
+
+
+def _resolve_layer(spec: CellSpec) -> ResolvedCell:
+    """A layer for as many tokens as images of the size asked for have, or of that which its model was published for."""
+    preset = models.preset(spec.model)
+    if routers.find(spec.router).takes == "block":
+        raise BadInput(
+            f"router '{spec.router}' takes tokens into whole blocks, so that it has no layer to measure alone.",
+            key="router",
+        )
+    if spec.mesh_shape != (1, 1):
+        raise BadInput(f"measure=layer is for one device: leave devices={spec.devices} out.", key="devices")
+    if not spec.timing_budget_s:
+        raise BadInput("measure=layer with timing_budget_s=0 leaves nothing to measure.", key="timing_budget_s")
+    size = spec.image_size or preset.image_size
+    return resolve_for(spec.model_copy(update={"image_size": size}), size, channels=3, classes=preset.classes)
 
 
 def resolve_for(spec: CellSpec, image_size: int, channels: int, classes: int) -> ResolvedCell:

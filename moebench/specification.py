@@ -9,6 +9,7 @@ from moebench.errors import BadInput
 Scalar = str | int | float | bool | None
 Precision = Literal["float32", "mixed", "bfloat16"]
 Augment = Literal["none", "crop", "crop-flip"]
+Measure = Literal["model", "layer"]
 
 
 class CellSpec(BaseModel):
@@ -29,6 +30,10 @@ class CellSpec(BaseModel):
     augment: Augment | None = None
     """How training images are changed at random: shifted ("crop"), or shifted and mirrored ("crop-flip"). None takes
     the data set's habit."""
+    measure: Measure = "model"
+    """What is built and measured: the model, trained on the data set; or one of its MoE layers alone, timed on random
+    tokens, as many as images of `image_size` have, or of the size that the model was published for. Then data set,
+    schedule and `moe_layers` are of no account."""
     steps: int = Field(250, ge=1)
     batch: int = Field(64, ge=1)
     seeds: tuple[int, ...] = Field((0,), min_length=1)

@@ -11,14 +11,14 @@ PUBLIC = {
         "names", "register",
     },
     "moebench.models": {
-        "SIZES", "Block", "Experts", "MoE", "Preset", "RoutedBlock", "Size", "Vit", "VitConfig", "describe",
-        "make_block", "moe_blocks", "names", "preset",
+        "SIZES", "Block", "Experts", "Mlp", "MoE", "Preset", "RoutedBlock", "Size", "Vit", "VitConfig", "describe",
+        "make_block", "mlp_or_experts", "moe_blocks", "names", "preset", "through",
     },
     "moebench.plot": {"at_test_time", "costs", "curves", "health", "pareto", "scaling", "speed"},
     "moebench.training": {
-        "Evaluation", "Program", "Progress", "Schedule", "TrainState", "Training", "WideProgram", "calls_by_image",
-        "compiled", "compiled_in_haste", "cross_entropy", "evaluate", "evaluation_batch", "filled_batches",
-        "join_processes", "loss_spikes", "mesh", "train",
+        "Evaluation", "LayerProgram", "Program", "Progress", "Schedule", "TrainState", "Training", "WideProgram",
+        "calls_by_image", "compiled", "compiled_in_haste", "cross_entropy", "evaluate", "evaluation_batch",
+        "filled_batches", "join_processes", "loss_spikes", "mesh", "train",
     },
 }  # fmt: skip
 

@@ -1,6 +1,7 @@
 """From seeds to cells to one sentence: numbers by hand, doubt where there is doubt."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -238,3 +239,23 @@ def test_labels_put_model_data_and_device_behind_the_options() -> None:
     labels = set(summarise(frame)["label"])
     assert len(labels) == 68
     assert {"dense · mu/2 · cpu", "soft[experts=16] · ti/1 · gpu"} < labels
+
+
+def test_cells_that_were_timed_and_not_trained_are_told_by_their_times() -> None:
+    frame = with_accuracies({"dense/1": [0.9] * 3, "soft/4": [0.9] * 3, "bpr/4": [0.9] * 3})
+    frame = frame[frame["seed"] == 0].assign(accuracy=np.nan, data="random tokens")
+    ratios = {"dense": 1.0, "soft": 1.5, "bpr": 2.5}
+    for end, factor in (("", 1.0), ("_ci_low", 0.9), ("_ci_high", 1.1)):
+        frame[f"train_step_vs_dense{end}"] = frame["router"].map(ratios) * factor
+    frame["timing_flags"] = [["training:noisy"] if router == "bpr" else [] for router in frame["router"]]
+    # Bounds of 1.5 and 2.5, times 0.9 and 1.1; dense is what is compared with and no answer.
+    assert headline(frame) == (
+        "On random tokens (cpu, 1 seed), soft[experts=4] takes 1.50 × [1.35, 1.65] the time of dense for forward and "
+        "backward, the least of 2 cells, and bpr[experts=4] takes most, 2.50 × [2.25, 2.75]; 1 of 3 timings are "
+        "flagged."
+    )
+    console = Console(width=140, record=True)
+    console.print(render_table(summarise(frame)))
+    printed = console.export_text()
+    assert "accuracy" not in printed
+    assert re.search(r"soft\[experts=4\] .* 1\.50 × \[1\.35, 1\.65\]", printed)

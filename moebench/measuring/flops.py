@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from moebench.models import Experts, Vit, VitConfig
+from moebench.models import Experts, Vit, VitConfig, mlp_or_experts
 from moebench.models.keys import rngs
 from moebench.routers import Router, create, slots_per_expert
 
@@ -148,10 +148,22 @@ def count_parameters(config: VitConfig, router: Router) -> Parameters:
     model = nnx.eval_shape(lambda: Vit(small, rngs=rngs(0)))
     dense, routed = map(_size, model.blocks)
     total = _size(model) - dense - routed + (size.layers - with_experts) * dense + with_experts * routed
+    return Parameters(total=total, active=round(total - with_experts * _not_met(model, config, router)))
+
+
+def count_layer_parameters(config: VitConfig, router: Router) -> Parameters:
+    """Likewise, of one MoE layer alone, or of the MLP where the router is `dense`."""
+    layer = nnx.eval_shape(lambda: mlp_or_experts(config, config.router != "dense", rngs=rngs(0)))
+    total = _size(layer)
+    return Parameters(total=total, active=round(total - _not_met(layer, config, router)))
+
+
+def _not_met(module: nnx.Module, config: VitConfig, router: Router) -> float:
+    """Parameters of the experts of a module with one MoE layer that a token does not meet."""
     layer = shapes(config, router)
     met = router.options.get("top_k") or layer.total_slots / layer.group_tokens
-    experts = with_experts * sum(_size(module) for _, module in nnx.iter_graph(model) if isinstance(module, Experts))
-    return Parameters(total=total, active=round(total - experts * (1 - min(met / router.experts, 1))))
+    experts = sum(_size(inner) for _, inner in nnx.iter_graph(module) if isinstance(inner, Experts))
+    return experts * (1 - min(met / router.experts, 1))
 
 
 def _size(module: nnx.Module) -> int:

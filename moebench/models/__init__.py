@@ -2,12 +2,13 @@
 
 from moebench.models.moe import Experts, MoE
 from moebench.models.presets import SIZES, Preset, Size, describe, moe_blocks, names, preset
-from moebench.models.vit import Block, RoutedBlock, Vit, VitConfig, make_block
+from moebench.models.vit import Block, Mlp, RoutedBlock, Vit, VitConfig, make_block, mlp_or_experts, through
 
 __all__ = [
     "SIZES",
     "Block",
     "Experts",
+    "Mlp",
     "MoE",
     "Preset",
     "RoutedBlock",
@@ -16,7 +17,9 @@ __all__ = [
     "VitConfig",
     "describe",
     "make_block",
+    "mlp_or_experts",
     "moe_blocks",
     "names",
     "preset",
+    "through",
 ]

@@ -84,6 +84,26 @@ class Mlp(nnx.Module):
         return self.out(jax.nn.gelu(self.hidden(x), approximate=True))
 
 
+def mlp_or_experts(config: VitConfig, routed: bool, *, rngs: nnx.Rngs) -> Mlp | MoE:
+    """What the tokens of a block go through after the attention."""
+    size, dtype = config.preset.size, config.dtype
+    if not routed:
+        return Mlp(size.width, size.mlp, dtype=dtype, rngs=rngs)
+    router = routers.create(config.router, dim=size.width, rngs=rngs, **config.router_options)
+    return MoE(router, size.width, size.mlp, config.group_images, dtype=dtype, rngs=rngs)
+
+
+def through(
+    layer: Mlp | MoE, rows: Float[Array, "row dim"], tokens: int, noise_key: PRNGKeyArray | None
+) -> tuple[Float[Array, "row dim"], routers.Routing | None]:
+    """The layer's outputs for images of so many tokens each, and how they were routed if they were."""
+    if isinstance(layer, Mlp):
+        with jax.named_scope("mlp"):
+            return layer(rows), None
+    outputs, routing = layer(rows.reshape(-1, tokens, rows.shape[-1]), noise_key=noise_key)
+    return outputs.reshape(rows.shape), routing
+
+
 class Block(nnx.Module):
     """x + attention(norm(x)), then x + mlp(norm(x)) with an MLP or experts; norms are float32."""
 
@@ -92,12 +112,7 @@ class Block(nnx.Module):
         self.norm_attention = nnx.LayerNorm(size.width, rngs=rngs)
         self.attention = Attention(size.width, size.heads, dtype=dtype, rngs=rngs)
         self.norm_mlp = nnx.LayerNorm(size.width, rngs=rngs)
-        self.mlp: Mlp | MoE
-        if number in config.moe_blocks:
-            router = routers.create(config.router, dim=size.width, rngs=rngs, **config.router_options)
-            self.mlp = MoE(router, size.width, size.mlp, config.group_images, dtype=dtype, rngs=rngs)
-        else:
-            self.mlp = Mlp(size.width, size.mlp, dtype=dtype, rngs=rngs)
+        self.mlp = mlp_or_experts(config, number in config.moe_blocks, rngs=rngs)
         self.dtype = dtype
 
     def __call__(
@@ -117,11 +132,8 @@ class Block(nnx.Module):
     ) -> tuple[Float[Array, "row dim"], routers.Routing | None]:
         """Its second half: the MLP, or the experts with their routing."""
         normed = self.norm_mlp(x).astype(self.dtype)
-        if isinstance(self.mlp, Mlp):
-            with jax.named_scope("mlp"):
-                return x + self.mlp(normed), None
-        y, routing = self.mlp(normed.reshape(-1, tokens, x.shape[-1]), noise_key=noise_key)
-        return x + y.reshape(x.shape), routing
+        y, routing = through(self.mlp, normed, tokens, noise_key)
+        return x + y, routing
 
 
 class RoutedBlock(nnx.Module):

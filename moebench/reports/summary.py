@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from moebench.errors import BadInput
+from moebench.reports import times
 from moebench.reports.cells import SETTING, Results, compared_pairs, summarise
 from moebench.reports.labels import shortened
 from moebench.reports.quantities import written, written_interval, written_points
@@ -23,8 +24,14 @@ __all__ = ["answer", "headline", "render_table", "summarise"]
 Cell = dict[Hashable, Any]
 _ANSWERING = (
     *(*SETTING, "label", "router", "status", "seeds", "seeds_failed", "standing"),
-    *(f"{name}{end}" for name in ("accuracy", "accuracy_vs_dense") for end in ("", "_ci_low", "_ci_high")),
+    "timing_flags",
+    *(
+        f"{name}{end}"
+        for name in ("accuracy", "accuracy_vs_dense", "train_step_vs_dense")
+        for end in ("", "_ci_low", "_ci_high")
+    ),
 )
+_HEADINGS = ("accuracy", "from dense", "FLOPs", "train step", "of dense")
 _MARKS = {"best": "●", "near": "○"}
 
 
@@ -45,6 +52,9 @@ def answer(results: Results, question: str | None = None) -> str:
     """The `headline` of results that are summarised already."""
     cells: list[Cell] = results.cells[list(_ANSWERING)].to_dict("records")
     good = [cell for cell in cells if not isnan(cell["accuracy"])]
+    timed = [cell for cell in cells if cell["seeds"] and not isnan(cell["train_step_vs_dense"])]
+    if not good and timed:
+        return f"{_ground(timed)}, {times.sentence(timed)}{_failures(cells)}"
     if not good:
         return f"No answer: none of {_count(len(cells), 'cell')} ended well ({_states(cells)})."
     pairs = compared_pairs(results.cells)
@@ -57,9 +67,7 @@ def answer(results: Results, question: str | None = None) -> str:
     # What the question is about comes first.
     parts = [*divergence, *parts] if "diverge" in asked else [*parts, *divergence]
     answer = "; ".join(parts)
-    failed = [cell for cell in cells if cell["seeds"] == 0]
-    end = f"; {len(failed)} of {_count(len(cells), 'cell')} failed ({_states(failed)})." if failed else "."
-    return f"{_ground(good)}, {answer}{end}"
+    return f"{_ground(good)}, {answer}{_failures(cells)}"
 
 
 def render_table(cells: pd.DataFrame) -> "Table":
@@ -72,8 +80,11 @@ def render_table(cells: pd.DataFrame) -> "Table":
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
+    trained = cells["accuracy"].notna().any() or cells["train_step_vs_dense"].isna().all()
     table.caption = "● highest accuracy  ○ no difference from it shown, corrected for all pairs  \\[ ] 95 % interval"
-    for heading in ("cell", "accuracy", "from dense", "FLOPs", "train step", "of dense"):
+    if not trained:
+        table.caption = "\\[ ] 95 % interval"
+    for heading in ("cell", *(_HEADINGS if trained else times.HEADINGS)):
         table.add_column(heading, justify="left" if heading == "cell" else "right", no_wrap=heading != "cell")
     for cell in cells.to_dict("records"):
         # Text, because rich would read the brackets of a label as markup.
@@ -82,9 +93,9 @@ def render_table(cells: pd.DataFrame) -> "Table":
             asked = cell["seeds"] + cell["seeds_failed"]
             name.append(f" {cell['seeds']} of {_count(asked, 'seed')}", style="red")
         if cell["seeds"]:
-            table.add_row(name, *(Text(text) for text in _numbers(cell)))
+            table.add_row(name, *(Text(text) for text in (_numbers if trained else times.numbers)(cell)))
         else:
-            table.add_row(name, Text(str(cell["status"]), style="red"), "", "", "", "")
+            table.add_row(name, Text(str(cell["status"]), style="red"))
     return table
 
 
@@ -134,6 +145,12 @@ def _best(good: list[Cell], pairs: int) -> str:
 def _corrected(before: str, pairs: int) -> str:
     """Which cell is the best was found by looking at all of them, so all pairs count."""
     return f"{before}corrected for all {pairs} pairs of cells" if pairs > 1 else ""
+
+
+def _failures(cells: list[Cell]) -> str:
+    """The end of a sentence: how many cells failed, if any."""
+    failed = [cell for cell in cells if cell["seeds"] == 0]
+    return f"; {len(failed)} of {_count(len(cells), 'cell')} failed ({_states(failed)})." if failed else "."
 
 
 def _by_accuracy(cell: Cell) -> float:

@@ -1,5 +1,6 @@
 """Training steps, the optimiser, and evaluation."""
 
+from moebench.training.layer import LayerProgram
 from moebench.training.loop import (
     Evaluation,
     Progress,
@@ -23,6 +24,7 @@ from moebench.training.wide import WideProgram, join_processes, mesh
 
 __all__ = [
     "Evaluation",
+    "LayerProgram",
     "Program",
     "Progress",
     "Schedule",

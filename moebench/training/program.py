@@ -61,15 +61,19 @@ class Program:
     def __init__(self, config: VitConfig, schedule: Schedule, batch: int) -> None:
         self.config, self.batch = config, batch
         self.optimizer = schedule.optimizer()
-        model = nnx.eval_shape(lambda: Vit(config, rngs=rngs(0)))
+        model = nnx.eval_shape(lambda: self.build(rngs(0)))
         self.graph, parameters, self._variables = split(model)
         self._parameters = jax.eval_shape(self._kept, parameters)
         self.routers = [module for _, module in nnx.iter_graph(model) if isinstance(module, Router)]
 
+    def build(self, drawn_from: nnx.Rngs) -> nnx.Module:
+        """What the programs are of, with fresh parameters."""
+        return Vit(self.config, rngs=drawn_from)
+
     def init(self, seed: Int[Array, ""]) -> TrainState:
         """Fresh parameters and optimiser state, drawn from the seed."""
         key = jax.random.key(seed)
-        model = Vit(self.config, rngs=rngs(jax.random.fold_in(key, 0)))
+        model = self.build(rngs(jax.random.fold_in(key, 0)))
         _, parameters, variables = split(model)
         parameters = self._kept(parameters)
         return TrainState(
@@ -97,7 +101,7 @@ class Program:
 
         def objective(parameters: Any) -> tuple[Array, tuple[Array, Array, Any]]:
             # Copied, because routers store in them, and an array of the trace outside cannot be stored in here.
-            model = nnx.merge(self.graph, _computed(parameters), state.variables, copy=True)
+            model = nnx.merge(self.graph, computed(parameters), state.variables, copy=True)
             logits, routings = model(images, noise_key=jax.random.fold_in(state.key, state.step))
             loss = cross_entropy(logits, labels).mean()
             accuracy = (logits.argmax(-1) == labels).mean()
@@ -109,7 +113,7 @@ class Program:
 
     def model(self, state: TrainState) -> Vit:
         """The model in a state."""
-        model: Vit = nnx.merge(self.graph, _computed(state.parameters), state.variables)
+        model: Vit = nnx.merge(self.graph, computed(state.parameters), state.variables)
         return model
 
     def _kept(self, parameters: Any) -> Any:
@@ -191,7 +195,7 @@ def global_norm(gradient: Any) -> Float[Array, ""]:
     return jnp.sqrt(jnp.stack(squares).sum())
 
 
-def _computed(parameters: Any) -> Any:
+def computed(parameters: Any) -> Any:
     """Parameters as the model takes them, who casts each to the type in which it computes with it."""
     return jax.tree.map(lambda array: array.astype(jnp.promote_types(array.dtype, jnp.float32)), parameters)
 

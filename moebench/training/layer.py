@@ -1,0 +1,78 @@
+"""One MoE layer alone, forward and backward, in place of a model and its training."""
+
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from moebench.data import Split
+from moebench.models import VitConfig, mlp_or_experts, through
+from moebench.routers import Routing
+from moebench.training.optimizer import Schedule
+from moebench.training.program import Program, TrainState, auxiliary_loss, computed, split
+
+
+class LayerProgram(Program):
+    """The programs of the layer that a model has in place of an MLP, or of that MLP where the router is `dense`.
+
+    Tokens stand in for images: a row of them for each, with the model's width for channels. A step is the forward and
+    the backward pass, by the parameters and by the tokens, as in the midst of a model, without an optimiser. What is
+    differentiated is the outputs' product with the tokens, and the router's auxiliary losses.
+    """
+
+    def __init__(self, config: VitConfig, schedule: Schedule, batch: int) -> None:
+        super().__init__(config, schedule, batch)
+        self.optimizer = optax.identity()
+
+    def build(self, drawn_from: nnx.Rngs) -> nnx.Module:
+        """The layer."""
+        return mlp_or_experts(self.config, self.config.router != "dense", rngs=drawn_from)
+
+    def train_step(self, state: TrainState, images: Any, labels: Any) -> tuple[TrainState, Any]:
+        """The outputs and both gradients, of parameters that stay as they are."""
+        gradient, (outputs, variables) = self.gradient(state, images, labels)
+        return replace(state, variables=variables, step=state.step + 1), (outputs, gradient)
+
+    def gradient(self, state: TrainState, images: Any, labels: Any) -> tuple[Any, Any]:
+        """By the parameters and the tokens; beside it the outputs and the layer's other state."""
+
+        def objective(parameters: Any, rows: Array) -> tuple[Array, tuple[Array, Any]]:
+            # Copied, because routers store in them, and an array of the trace outside cannot be stored in here.
+            layer = nnx.merge(self.graph, computed(parameters), state.variables, copy=True)
+            outputs, routings = self._through(layer, rows, jax.random.fold_in(state.key, state.step))
+            product = jnp.vdot(outputs, jax.lax.stop_gradient(rows))
+            return product + auxiliary_loss(self.routers, routings), (outputs, split(layer)[2])
+
+        slope = jax.grad(objective, argnums=(0, 1), has_aux=True)
+        gradient: tuple[Any, Any] = slope(state.parameters, self._rows(images))
+        return gradient
+
+    def infer(self, state: TrainState, images: Any) -> Any:
+        """The outputs."""
+        layer = nnx.merge(self.graph, computed(state.parameters), state.variables)
+        return self._through(layer, self._rows(images), None)[0]
+
+    def abstract_batch(self, count: int) -> tuple[Any, Any]:
+        """Shapes and types of the tokens of so many images, and of labels, which nothing asks for."""
+        shape = (count, 1, self.config.tokens, self.config.preset.size.width)
+        return jax.ShapeDtypeStruct(shape, jnp.float32), jax.ShapeDtypeStruct((count,), jnp.int32)
+
+    def random_tokens(self) -> Split:
+        """A batch of normal tokens, always the same."""
+        images, labels = self.abstract_batch(self.batch)
+        drawn = np.random.default_rng(0).standard_normal(images.shape, dtype=np.float32)
+        return Split(drawn, np.zeros(labels.shape, np.int32))
+
+    def _rows(self, images: Float[Array, "image 1 token dim"]) -> Float[Array, "row dim"]:
+        return images.reshape(-1, images.shape[-1]).astype(self.config.dtype)
+
+    def _through(
+        self, layer: Any, rows: Float[Array, "row dim"], noise_key: PRNGKeyArray | None
+    ) -> tuple[Float[Array, "row dim"], list[Routing]]:
+        outputs, routing = through(layer, rows, self.config.tokens, noise_key)
+        return outputs, [] if routing is None else [routing]
