@@ -7,6 +7,8 @@ from fvcore.common.registry import Registry
 
 from moebench.data.dataset import Dataset
 from moebench.data.fractals.source import Fractals
+from moebench.data.own.places import is_place
+from moebench.data.own.source import Own
 from moebench.data.sources import Loader, Say, Source
 from moebench.errors import unknown
 
@@ -36,6 +38,8 @@ def find(name: str) -> Source:
     Raises:
         BadInput: no data set has that name.
     """
+    if is_place(name):
+        return Own(name)
     fractals = Fractals.named(name)
     if fractals is not None:
         return fractals

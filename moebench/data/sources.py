@@ -42,8 +42,15 @@ class Source(Protocol):
     def identity(self) -> str:
         """Tells these images from others under the same name; empty where moebench's own code decides them."""
 
+    def is_ready(self, image_size: int | None) -> bool:
+        """Whether loading takes no time worth mentioning."""
+
     def load(self, image_size: int | None, say: Say) -> Dataset:
-        """The images."""
+        """The images.
+
+        Raises:
+            BadInput: they cannot be had.
+        """
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,10 @@ class Loader:
     def identity(self) -> str:
         """Nothing but code and libraries decides what is in it."""
         return ""
+
+    def is_ready(self, image_size: int | None) -> bool:
+        """It is small."""
+        return True
 
     def load(self, image_size: int | None, say: Say) -> Dataset:
         """Read once in a process."""

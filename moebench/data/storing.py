@@ -152,6 +152,11 @@ def kept(name: str, key: str, make: Callable[[Path], None], say: Say) -> Dataset
     return found
 
 
+def is_kept(key: str) -> bool:
+    """Whether images are kept under the key."""
+    return (cache_folder() / key).is_dir()
+
+
 def _make(folder: Path, make: Callable[[Path], None]) -> None:
     for old in (folder, *folder.parent.glob(f".{folder.name}.*.tmp")):  # damaged, or left by a process that died
         shutil.rmtree(old, ignore_errors=True)

@@ -9,7 +9,7 @@ import numpy as np
 from moebench.data.dataset import Dataset, Format
 from moebench.data.parallel import mapped
 from moebench.data.sources import Say
-from moebench.data.storing import Writer, kept
+from moebench.data.storing import Writer, is_kept, kept
 from moebench.errors import BadInput
 from moebench.specification import Augment
 
@@ -95,7 +95,14 @@ class Fractals:
                     writer.add(split, images, labels)
                 writer.finish()
 
-        return kept(self.name, f"{self.name}-{kind.image_size}px-v{RENDERING}", make, say)
+        return kept(self.name, self._key(kind), make, say)
+
+    def is_ready(self, image_size: int | None) -> bool:
+        """Whether they have been rendered."""
+        return is_kept(self._key(self.format(image_size)))
+
+    def _key(self, kind: Format) -> str:
+        return f"{self.name}-{kind.image_size}px-v{RENDERING}"
 
 
 def _rendered(kind: Format) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:

@@ -1,0 +1,72 @@
+"""Which reader a place needs: told from a path or a name, by what lies there."""
+
+from difflib import get_close_matches
+from pathlib import Path
+
+from moebench.data.own import hub, tables
+from moebench.data.own.arrays import ArrayFile
+from moebench.data.own.binaries import Cifar
+from moebench.data.own.collection import Collection
+from moebench.data.own.folders import ImageFolder
+from moebench.errors import BadInput
+
+READABLE = (
+    "a folder with a folder of images for each class, Parquet files, what save_to_disk wrote, CIFAR's binary files, or "
+    "an .npz file"
+)
+_PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
+
+
+def is_place(name: str) -> bool:
+    """Whether this is a path or a name of the hub, and not a data set of moebench's own: it has a slash, or hf:."""
+    return "/" in name or name.startswith((hub.PREFIX, "~"))
+
+
+def named(name: str) -> str:
+    """The place as it means the same in any folder."""
+    return name if name.startswith(hub.PREFIX) else str(Path(name).expanduser().absolute())
+
+
+def collection(name: str) -> Collection:
+    """What lies in a place.
+
+    Raises:
+        BadInput: nothing, or nothing that can be read.
+    """
+    if name.startswith(hub.PREFIX):
+        return hub.table(name)
+    path = Path(name)
+    if path.is_dir():
+        return _in_folder(path)
+    if path.suffix == ".npz" and path.is_file():
+        return ArrayFile(path)
+    if path.suffix == ".parquet" and path.is_file():
+        return tables.parquet(path)
+    if not path.exists():
+        near = get_close_matches(path.name, _names(path.parent), n=1)
+        hint = f"did you mean {path.parent / near[0]}?" if near else "nothing of that name is there."
+        raise BadInput(f"no data at {path}: {hint}", key="data")
+    if path.suffix in _PICKLES:
+        raise BadInput(f"{path} is a pickle, which can run code when it is read: give {READABLE}.", key="data")
+    raise BadInput(f"{path} is no data that moebench reads: give {READABLE}.", key="data")
+
+
+def _in_folder(path: Path) -> Collection:
+    if (path / "dataset_dict.json").exists() or (path / "state.json").exists():
+        return tables.saved(path)
+    if Cifar.is_there(path):
+        return Cifar(path)
+    if (path / "data_batch_1").exists():
+        raise BadInput(
+            f"{path} has CIFAR as pickles, which can run code when they are read: take its binary version.", key="data"
+        )
+    if tables.parquet_files(path):
+        return tables.parquet(path)
+    return ImageFolder(path)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in folder.iterdir()]
+    except OSError:
+        return []
