@@ -25,13 +25,13 @@ from moebench.executables import Executables, program_for, schedule
 from moebench.measuring import environment
 from moebench.measuring.accounts import Accounts
 from moebench.outcome import evaluated, fed, trained
-from moebench.resolving import ResolvedCell, dataset, resolve, resolve_cell
+from moebench.resolving import ResolvedCell, dataset, prepare, resolve, resolve_cell
 from moebench.specification import CellSpec
 from moebench.sweeping import Sweep
 from moebench.timings import timings
 from moebench.training import LayerProgram, Progress, compiled, evaluate, evaluation_batch, join_processes, train
 
-__all__ = ["environment", "main", "resolve", "run"]
+__all__ = ["environment", "main", "prepare", "resolve", "run"]
 
 Row = dict[str, Any]
 

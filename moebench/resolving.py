@@ -263,8 +263,8 @@ def _slot_options(spec: CellSpec, model: VitConfig, slots: int) -> dict[str, Sca
 def resolve(specs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """For each specification what it comes to, or what is wrong with it, as plain values.
 
-    An entry has either `cell_id`, `fingerprint`, `label` and `inputs`, or `error`, one sentence, and `key`, the key
-    at fault or None.
+    An entry has either `cell_id`, `fingerprint`, `label`, `inputs` and `ready`, which is false where images are still
+    to be made; or `error`, one sentence, and `key`, the key at fault or None.
     """
     device = environment()
     return [_answer(spec, device) for spec in specs]
@@ -275,7 +275,21 @@ def _answer(spec: Mapping[str, Any], device: Mapping[str, Any]) -> dict[str, Any
         cell = resolve_cell(CellSpec.model_validate_json(json.dumps(spec)))
     except BadInput as mistake:
         return {"error": str(mistake), "key": mistake.key}
-    return {**cell.identity(device), "label": cell.label, "inputs": cell.inputs}
+    ready = source(cell.spec.data).is_ready(cell.spec.image_size)
+    return {**cell.identity(device), "label": cell.label, "inputs": cell.inputs, "ready": ready}
+
+
+def prepare(specs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Make the images of each specification and keep them for the cells; what is wrong with them, as from `resolve`."""
+    return [_prepared(spec) for spec in specs]
+
+
+def _prepared(spec: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        dataset(spec["data"], spec["image_size"])
+    except BadInput as mistake:
+        return {"error": str(mistake), "key": mistake.key}
+    return {}
 
 
 def _code(router: str) -> list[str]:

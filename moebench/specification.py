@@ -1,5 +1,6 @@
 """What a cell is asked to do: the record that travels from a suite's grid to the program that runs it."""
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +11,22 @@ Scalar = str | int | float | bool | None
 Precision = Literal["float32", "mixed", "bfloat16"]
 Augment = Literal["none", "crop", "crop-flip"]
 Measure = Literal["model", "layer"]
+
+
+HUB = "hf:"
+"""Before the name of a data set of the Hugging Face hub."""
+
+
+def is_place(data: str) -> bool:
+    """Whether this is a path or a name of the hub, and not a data set of moebench's own: it has a slash, or hf:."""
+    return "/" in data or data.startswith((HUB, "~"))
+
+
+def absolute_place(data: str) -> str:
+    """A path as it means the same in any folder; names as they are."""
+    if data.startswith(HUB) or not is_place(data):
+        return data
+    return str(Path(data).expanduser().absolute())
 
 
 class CellSpec(BaseModel):
@@ -25,6 +42,7 @@ class CellSpec(BaseModel):
     options: dict[str, Scalar] = Field(default_factory=dict)
     model: str = "mu/2"
     data: str = "digits"
+    """A name, a path with a slash in it, or hf: and a name of the Hugging Face hub."""
     image_size: int | None = Field(None, ge=1)
     """Side in pixels to which images are rendered or resized; None takes the data set's own."""
     augment: Augment | None = None

@@ -38,7 +38,17 @@ def _resolve(spec: dict[str, Any]) -> dict[str, Any]:
         "fingerprint": os.environ.get("FAKE_FINGERPRINT", "first"),
         "label": f"{spec['router']}[{options}]" if options else spec["router"],
         "inputs": {**inputs, "experts": spec["options"].get("experts", 1), "config": json.dumps(asked)},
+        "ready": "/" not in spec["data"],
     }
+
+
+def prepare(specs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    for spec in specs:
+        print(f"decoding {Path(spec['data']).name} to {spec['image_size']} pixels", flush=True)
+    time.sleep(0.6)
+    return [
+        {"error": f"{spec['data']}/1.png is broken.", "key": "data"} if "torn" in spec["data"] else {} for spec in specs
+    ]
 
 
 def main(argv: list[str]) -> int:

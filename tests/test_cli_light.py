@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from moebench.cli import main
-from moebench.cli.progress import last_line
+from moebench.suites.executors.endings import last_line
 
 HEAVY = ("jax", "flax", "optax", "pandas", "seaborn", "matplotlib", "altair", "pyarrow", "scipy", "sklearn")
 COMMANDS = ("suite", "run", "list", "show", "check", "plot", "dashboard", "report", "compare", "env")

@@ -61,12 +61,11 @@ def show(
                 typer.echo(line)
             return
         known += names
-    if "/" in name:  # a size at a patch that is not listed; what is none says so itself
-        for line in _describe_model(name):
-            typer.echo(line)
-        return
-    if name.startswith("fractals-"):  # any number of classes, of which few are listed
-        for line in _describe_dataset(name):
+    # What stands for more than is listed: places of one's own, a size at any patch, fractals of any number of classes.
+    # What is none of them says so itself.
+    data = name.startswith((".", "/", "~", "hf:", "fractals-"))
+    if data or "/" in name:
+        for line in _describe_dataset(name) if data else _describe_model(name):
             typer.echo(line)
         return
     raise unknown("name", name, known)
@@ -128,6 +127,8 @@ def _datasets() -> Iterator[tuple[str, str]]:
 
     for name in data.names():
         yield name, data.describe(name)
+    yield "./PATH", f"Your own: {data.READABLE}."
+    yield "hf:NAME", "A data set of the Hugging Face hub, or hf:NAME:CONFIGURATION; needs moebench[hf]."
 
 
 def _describe_suite(name: str) -> Iterator[str]:
@@ -210,8 +211,9 @@ def _describe_dataset(name: str) -> Iterator[str]:
     from moebench import data
 
     source = data.find(name)
+    shown = source.describe()  # first, since it refuses what cannot be read
     yield f"data set {source.name}\n"
-    yield source.describe()
+    yield shown
 
 
 _LISTS: dict[str, Callable[[], Iterable[tuple[str, str]]]] = {

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from moebench.suites.executors.endings import last_line
 from moebench.suites.pace import Pace
 from moebench.suites.planning import FAILED
 from moebench.suites.running import CellEnded, CellStarted
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-
-_LAST_BYTES = 1000
 
 Watch = Callable[[CellStarted | CellEnded], None]
 """Shows one event of a run."""
@@ -31,6 +30,27 @@ def watching(console: "Console", labels: Sequence[str]) -> Iterator[Watch]:
             yield watch
     else:
         yield _lines(console, pace)
+
+
+@contextmanager
+def showing(console: "Console") -> Iterator[Callable[[str], None]]:
+    """Show what is being done before cells run: in one changing line on a terminal, line by line in a pipe."""
+
+    from rich.text import Text
+
+    def show(line: str) -> None:
+        if console.is_terminal:
+            status.update(Text(line))
+            status.start()
+        else:
+            console.print(line, markup=False, soft_wrap=True)
+            console.file.flush()
+
+    status = console.status("")
+    try:
+        yield show
+    finally:
+        status.stop()
 
 
 def duration(seconds: float) -> str:
@@ -52,17 +72,6 @@ def time_left(seconds: float | None) -> str:
     coarse = 10.0 * math.ceil(seconds / 10) if seconds < 60 else 60.0 * math.ceil(seconds / 60)
     text = duration(coarse).removesuffix(" 00 s")
     return f"about {text} left"
-
-
-def last_line(log: Path) -> str:
-    """What a cell printed last; empty where nothing of it is here."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - _LAST_BYTES))
-            lines = file.read().decode(errors="replace").splitlines()
-    except OSError:
-        return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def outcome(event: CellEnded) -> str:

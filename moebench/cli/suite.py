@@ -85,7 +85,10 @@ def suite(
 def run(
     cell: Annotated[str, typer.Argument(metavar="ROUTER[KEY=VALUE,…]", help="A router with its options.")],
     model: Annotated[str | None, typer.Option(metavar="SIZE/PATCH", help="The backbone.")] = None,
-    data: Annotated[str | None, typer.Option(metavar="NAME", help="The data set.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|./PATH|hf:NAME", help="The data set: moebench's, your own, or one of the hub."),
+    ] = None,
     image_size: Annotated[
         int | None, typer.Option(metavar="PIXELS", help="Side of the images; by default the data set's own.")
     ] = None,
@@ -150,8 +153,9 @@ def _run_cells(
 
     Raises typer.Exit(130) on Ctrl-C.
     """
-    from moebench.cli.progress import outcome, watching
+    from moebench.cli.progress import outcome, showing, watching
     from moebench.suites.planning import FAILED
+    from moebench.suites.preparing import prepare
     from moebench.suites.running import CellEnded, new_run_id, run_cells
 
     waiting = [cell for cell in cells if cell.seeds]
@@ -163,6 +167,8 @@ def _run_cells(
     events = run_cells(waiting, suite=suite, store=store, run_id=run_id, executor=executor, limits=limits)
     ended = 0
     try:
+        with showing(console) as say:
+            prepare(waiting, executor, say)
         with watching(console, [cell.label for cell in waiting]) as watch, closing(events):
             for event in events:
                 watch(event)

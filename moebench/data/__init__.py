@@ -3,10 +3,12 @@
 from moebench.data.dataset import Dataset, Format, Pixels, Split
 from moebench.data.digits import digits
 from moebench.data.feeding import Feed, batches
+from moebench.data.own.places import READABLE
 from moebench.data.registry import describe, find, load, names, register
 from moebench.data.sources import Source
 
 __all__ = [
+    "READABLE",
     "Dataset",
     "Feed",
     "Format",

@@ -7,10 +7,10 @@ from fvcore.common.registry import Registry
 
 from moebench.data.dataset import Dataset
 from moebench.data.fractals.source import Fractals
-from moebench.data.own.places import is_place
 from moebench.data.own.source import Own
 from moebench.data.sources import Loader, Say, Source
 from moebench.errors import unknown
+from moebench.specification import is_place
 
 L = TypeVar("L", bound=Callable[[], Dataset])
 

@@ -26,6 +26,8 @@ class PlannedCell:
     attempt: int
     failed: str | None = None
     """The status of an earlier failure that is left as it is."""
+    ready: bool = True
+    """Whether its images are made."""
 
 
 def identify(cells: Sequence[Cell], answers: Sequence[Mapping[str, Any]]) -> None:
@@ -80,6 +82,7 @@ def plan(
         why=why,
         attempt=1 + max(earlier, default=0),
         failed=failed,
+        ready=answer.get("ready", True),
     )
 
 

@@ -5,7 +5,7 @@ from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 
@@ -48,6 +48,8 @@ class ArrayFile:
     @cached_property
     def _arrays(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Images and labels, of one part or of two."""
+        if not is_zipfile(self.path):  # of anything else NumPy would say that it is a pickle
+            raise BadInput(f"{self.path} is no file of NumPy arrays.", key="data")
         try:
             with np.load(self.path, allow_pickle=False) as file:
                 names = next((names for names in (*SPLIT, WHOLE) if set(names) <= set(file.files)), None)

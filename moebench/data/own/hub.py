@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from moebench.data.own.tables import Part, Read, Table
 from moebench.errors import BadInput
+from moebench.specification import HUB
 
-PREFIX = "hf:"
 _ROWS = 64
 
 
@@ -24,7 +24,7 @@ def table(name: str) -> Table:
         raise BadInput(
             f"{name} needs the library datasets, which is not installed: pip install 'moebench[hf]'", key="data"
         ) from error
-    path, _, configuration = name.removeprefix(PREFIX).partition(":")
+    path, _, configuration = name.removeprefix(HUB).partition(":")
     try:
         found = datasets.load_dataset(path, configuration or None)
     except Exception as error:  # of the hub, of the network, of the library: there is no one class for them

@@ -9,6 +9,7 @@ from moebench.data.own.binaries import Cifar
 from moebench.data.own.collection import Collection
 from moebench.data.own.folders import ImageFolder
 from moebench.errors import BadInput
+from moebench.specification import HUB
 
 READABLE = (
     "a folder with a folder of images for each class, Parquet files, what save_to_disk wrote, CIFAR's binary files, or "
@@ -17,23 +18,13 @@ READABLE = (
 _PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
 
 
-def is_place(name: str) -> bool:
-    """Whether this is a path or a name of the hub, and not a data set of moebench's own: it has a slash, or hf:."""
-    return "/" in name or name.startswith((hub.PREFIX, "~"))
-
-
-def named(name: str) -> str:
-    """The place as it means the same in any folder."""
-    return name if name.startswith(hub.PREFIX) else str(Path(name).expanduser().absolute())
-
-
 def collection(name: str) -> Collection:
     """What lies in a place.
 
     Raises:
         BadInput: nothing, or nothing that can be read.
     """
-    if name.startswith(hub.PREFIX):
+    if name.startswith(HUB):
         return hub.table(name)
     path = Path(name)
     if path.is_dir():

@@ -10,12 +10,12 @@ import numpy as np
 from moebench.data.dataset import Dataset, Format
 from moebench.data.own.collection import Collection, Listing, Raw
 from moebench.data.own.decoding import Look, decode, look
-from moebench.data.own.places import collection, named
+from moebench.data.own.places import collection
 from moebench.data.parallel import mapped
 from moebench.data.sources import Say
 from moebench.data.storing import SPLITS, Writer, is_kept, kept
 from moebench.errors import BadInput
-from moebench.specification import Augment
+from moebench.specification import Augment, absolute_place
 
 DECODING = 1
 """Raised with every change of how images are decoded, so that nobody takes the old ones for the new."""
@@ -32,7 +32,7 @@ class Own:
 
     def __init__(self, place: str) -> None:
         """A path, or hf: and a name; what is wrong with it is said when it is asked for."""
-        self.name = named(place)
+        self.name = absolute_place(place)
 
     @cached_property
     def _collection(self) -> Collection:

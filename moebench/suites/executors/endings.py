@@ -48,6 +48,11 @@ def first_line(error: BaseException) -> str:
     return _cut(next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__))
 
 
+def last_line(log: Path) -> str:
+    """What a program printed last; empty where nothing of it is here."""
+    return next((line.strip() for line in reversed(_tail(log))), "")
+
+
 def _tail(log: Path) -> list[str]:
     try:
         with log.open("rb") as file:

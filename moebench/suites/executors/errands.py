@@ -7,20 +7,25 @@ safe although the driver may have died; one that does not see them hands back th
 import importlib
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from moebench.errors import BadInput
 from moebench.results import publishing
-from moebench.suites.executors.endings import explain, oom_kills_so_far
+from moebench.suites.executors.endings import explain, last_line, oom_kills_so_far
 from moebench.suites.executors.memory import limit_bytes, usable_bytes
 from moebench.suites.executors.protocol import Ended, ExecutorError, Job
 from moebench.suites.executors.workers import Task, Workers
 
 SURVEY = "moebench.suites.executors.survey"
 SURVEY_LIMIT_S = 300.0
+PREPARATION_LIMIT_S = 7 * 24 * 3600.0
+_LOOK_AGAIN_S = 0.25
+_DOING = {"environment": "look at the device", "resolve": "work out the cells", "prepare": "make the images"}
 
 
 @dataclass(frozen=True)
@@ -46,21 +51,63 @@ class Delivery:
 
 def ask(workers: Workers, cell_program: str, specs: Sequence[Mapping[str, Any]] | None) -> Any:
     """What the cell program says about these specifications; of the environment where they are None."""
+    return _answered(workers, cell_program, "environment" if specs is None else "resolve", specs, SURVEY_LIMIT_S)
+
+
+def prepare(
+    workers: Workers, cell_program: str, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Have the cell program make these specifications' images; `say` hears how far it is."""
+    answer: list[dict[str, Any]] = _answered(workers, cell_program, "prepare", specs, PREPARATION_LIMIT_S, say)
+    return answer
+
+
+def _answered(
+    workers: Workers,
+    cell_program: str,
+    wanted: str,
+    specs: Sequence[Mapping[str, Any]] | None,
+    limit_s: float,
+    say: Callable[[str], None] | None = None,
+) -> Any:
     with tempfile.TemporaryDirectory(prefix="moebench-") as folder:
         request, answer, log = (Path(folder, name) for name in ("request.json", "answer.json", "log"))
-        asked = {"cell_program": cell_program, "specs": specs}
+        asked = {"cell_program": cell_program, "wanted": wanted, "specs": specs}
         try:
             request.write_text(json.dumps(asked), encoding="utf-8")
         except OSError as error:
             raise ExecutorError(f"cannot write into the temporary folder {folder}: {error.strerror}") from error
         argv = [str(request), str(answer)]
-        workers.start(Task("survey", SURVEY, argv, log, SURVEY_LIMIT_S, usable_bytes()))
-        for _ in workers.ends():
-            pass
+        workers.start(Task(wanted, SURVEY, argv, log, limit_s, usable_bytes()))
+        with _following(log, say) if say else nullcontext():
+            for _ in workers.ends():
+                pass
         if not answer.exists():
             printed = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-            raise ExecutorError(f"asking about the device failed; the worker printed:\n{printed.strip()}")
+            raise ExecutorError(f"asking the worker to {_DOING[wanted]} failed; it printed:\n{printed.strip()}")
         return json.loads(answer.read_text(encoding="utf-8"))
+
+
+@contextmanager
+def _following(log: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Say each new last line of a log while the block lasts."""
+    end = threading.Event()
+
+    def follow() -> None:
+        said = ""
+        while not end.wait(_LOOK_AGAIN_S):
+            line = last_line(log)
+            if line != said:
+                say(line)
+                said = line
+
+    follower = threading.Thread(target=follow, daemon=True)
+    follower.start()
+    try:
+        yield
+    finally:
+        end.set()
+        follower.join()
 
 
 def ask_here(cell_program: str, specs: Sequence[Mapping[str, Any]] | None) -> Any:

@@ -1,13 +1,13 @@
 """Cells on this machine: a fresh process for each, one for each device at a time."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from moebench.errors import BadInput
 from moebench.suites.executors.endings import explain, oom_kills_so_far
-from moebench.suites.executors.errands import SURVEY, ask
+from moebench.suites.executors.errands import SURVEY, ask, prepare
 from moebench.suites.executors.memory import limit_bytes
 from moebench.suites.executors.protocol import Ended, Job, Started
 from moebench.suites.executors.workers import Task, Workers
@@ -46,6 +46,10 @@ class LocalExecutor:
         """What `cell.resolve(specs)` says in a worker."""
         answer: list[dict[str, Any]] = ask(self._workers, self._cell_program, list(specs))
         return answer
+
+    def prepare(self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None]) -> list[dict[str, Any]]:
+        """What `cell.prepare(specs)` says in a worker."""
+        return prepare(self._workers, self._cell_program, list(specs), say)
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Started | Ended]:
         """Run the jobs, in their order, as devices become free."""

@@ -1,6 +1,6 @@
 """What the runner asks of an executor: to say what the cells will run on, and to run them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -52,6 +52,13 @@ class Executor(Protocol):
 
     def resolve(self, specs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """For each specification its identity and input columns, or what is wrong with it."""
+
+    def prepare(self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None]) -> list[dict[str, Any]]:
+        """Make the images of these specifications for the cells, and say how far that is.
+
+        For each what is wrong with its images. An executor whose cells run on other machines has nothing to say: there
+        the first cell makes them.
+        """
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Started | Ended]:
         """Run every job and report each as it begins and as it ends, in any order.

@@ -6,7 +6,7 @@ the limits of the local executor. moebench has to be installed on every node.
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -52,6 +52,10 @@ class RayExecutor:
         """What `cell.resolve(specs)` says on such a node."""
         answer: list[dict[str, Any]] = self._ask(list(specs))
         return answer
+
+    def prepare(self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None]) -> list[dict[str, Any]]:
+        """Nothing: each machine makes the images that its first cell needs."""
+        return []
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Started | Ended]:
         """Run the jobs, in their order, as accelerators become free; closing cancels what still runs."""

@@ -10,7 +10,7 @@ import math
 import os
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,10 @@ class SlurmExecutor:
         """What `cell.resolve(specs)` says in a job."""
         answer: list[dict[str, Any]] = self._ask(list(specs))
         return answer
+
+    def prepare(self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None]) -> list[dict[str, Any]]:
+        """Nothing: each machine makes the images that its first cell needs."""
+        return []
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Started | Ended]:
         """Submit all jobs and report them as they begin and end; closing cancels what is left."""

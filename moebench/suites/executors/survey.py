@@ -1,6 +1,7 @@
-"""The program that asks the cell program about the device and about specifications; it runs in a worker.
+"""The program that asks the cell program about the device and about specifications, or to make the images of these.
 
-Starting a device's backend and building shapes need jax, which the driver never imports.
+It runs in a worker: starting a device's backend, building shapes and drawing images need jax, which the driver never
+imports.
 """
 
 import importlib
@@ -11,11 +12,12 @@ from pathlib import Path
 def main(argv: list[str]) -> int:
     """Answer the request in the file `argv[0]` into the file `argv[1]`.
 
-    The request is {"cell_program": module, "specs": [...] or null}: null asks for the environment.
+    The request is {"cell_program": module, "wanted": function of it, "specs": [...] or null}, null for a function
+    that takes none.
     """
     request = json.loads(Path(argv[0]).read_text(encoding="utf-8"))
     cell = importlib.import_module(request["cell_program"])
-    specs = request["specs"]
-    answer = cell.environment() if specs is None else cell.resolve(specs)
+    function, specs = getattr(cell, request["wanted"]), request["specs"]
+    answer = function() if specs is None else function(specs)
     Path(argv[1]).write_text(json.dumps(answer), encoding="utf-8")
     return 0
