@@ -125,6 +125,11 @@ class ResolvedCell:
             asked = {key: value for key, value in asked.items() if key not in OF_TRAINING}
         return asked
 
+    @property
+    def images(self) -> "moebench.data.Source | None":
+        """Where its images come from; None where a layer is measured alone, on random tokens."""
+        return None if self.spec.measure == "layer" else source(self.spec.data)
+
     def identity(self, device: Mapping[str, Any]) -> dict[str, str]:
         """`cell_id`, of what was asked for and where; and `fingerprint`, of the code, versions and images behind it."""
         return {
@@ -134,7 +139,7 @@ class ResolvedCell:
                 [
                     *_code(self.spec.router),
                     *(str(device[version]) for version in VERSIONS),
-                    source(self.spec.data).identity(),
+                    self.images.identity() if self.images else "",
                 ]
             ),
         }
@@ -275,7 +280,8 @@ def _answer(spec: Mapping[str, Any], device: Mapping[str, Any]) -> dict[str, Any
         cell = resolve_cell(CellSpec.model_validate_json(json.dumps(spec)))
     except BadInput as mistake:
         return {"error": str(mistake), "key": mistake.key}
-    ready = source(cell.spec.data).is_ready(cell.spec.image_size)
+    images = cell.images
+    ready = images is None or images.is_ready(cell.spec.image_size)
     return {**cell.identity(device), "label": cell.label, "inputs": cell.inputs, "ready": ready}
 
 
