@@ -30,13 +30,13 @@ def table(name: str) -> Table:
     except Exception as error:  # of the hub, of the network, of the library: there is no one class for them
         why = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise BadInput(f"{name} cannot be had from the Hugging Face hub: {why}.", key="data") from error
-    parts = {split: Part(rows.data.schema, _reader(rows)) for split, rows in found.items()}
+    parts = {split: Part(rows.data.table.schema, _reader(rows)) for split, rows in found.items()}
     return Table(name, parts, "-".join(rows._fingerprint for _, rows in sorted(found.items())))
 
 
 def _reader(rows: Any) -> Read:
     def read(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        for part in rows.select_columns(list(columns)).with_format("arrow").iter(_ROWS):
-            yield from part.to_batches()
+        # The table itself: a selection by their library would first be hashed, with everything that it refers to.
+        return iter(rows.data.table.select(list(columns)).to_batches(_ROWS))
 
     return read
