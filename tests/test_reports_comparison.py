@@ -163,6 +163,13 @@ def test_seconds_are_compared_as_well_where_the_code_differs() -> None:
         (cell(accuracies=[np.nan] * 3), cell(ratios=[]), [], "A has train_step_vs_dense .*, B has accuracy"),
         (cell(), cell(ratios=[]), ["infer_vs_dense"], "no matched cell has infer_vs_dense on both sides"),
         (cell(), cell(model="ti/2", config=None), [], "differ: model is mu/2 and ti/2. Give model a value in both"),
+        (
+            # What one version called bfloat16 is mixed precision to the next, whatever was asked for.
+            cell(precision="mixed", config='{"router": "soft", "precision": "bfloat16"}'),
+            cell(precision="bfloat16", config='{"router": "soft", "precision": "bfloat16"}'),
+            [],
+            "precision is mixed and bfloat16",
+        ),
         (cell(), cell("bpr"), [], "differ: .*router is soft and bpr"),
         (cell(), cell(), ["accuarcy"], "did you mean 'accuracy'"),
         (cell(), cell(), ["compile_s"], "'compile_s' cannot be compared"),

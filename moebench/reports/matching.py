@@ -128,7 +128,8 @@ def _candidates(a: Sequence[Cell], b: Sequence[Cell], named: Collection[str]) ->
 
 def _settings(row: "pd.Series[Any]") -> dict[str, Any]:
     settings = config_of(row["config"]) or {key: row[_COLUMNS.get(key, key)] for key in _IN_COLUMNS}
-    settings["image_size"] = row["image_size"]  # as the data set has it, where none was asked for
+    # As the data set has it, where none was asked for; and as the precision is called today.
+    settings |= {key: row[key] for key in ("image_size", "precision")}
     if row["router"] == "dense":
         settings.pop("experts", None)  # the column's 1 is no choice of anyone's
     elif row["group_images"] > 0:
