@@ -163,6 +163,9 @@ def _contrast(strata: Sequence[Samples], weights: Samples) -> Interval:
     found = contrast_interval(
         [np.array(part) for part in parts], np.array(signed), level=_LEVEL, resamples=_RESAMPLES, seed=0
     )
+    if ours == theirs:  # A and B are equal, so that their interval is its own mirror
+        half = (found.high - found.low) / 2
+        return Interval(0.0, -half, half)
     return Interval(-found.value, -found.high, -found.low) if turned else found
 
 

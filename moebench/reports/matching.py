@@ -3,7 +3,7 @@
 Two cells match when everything that sets up an experiment is the same in both (model, data, steps, batch, optimiser,
 precision, MoE layers, devices; experts and top_k where both have them), apart from keys to which both selections give
 values. Cells of one router must also agree in all options of that router; options of two routers need not. Of several
-that match, those count that have most else in common: slots, options, suite, machine.
+that match, those count that have most else in common: slots, options, suite, machine, the cell's hash.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ _NO_MATTER = ("router", "timing_budget_s", "checkpoint_every_s", "test_time")
 _FOLLOWING = ("slots_per_expert", "capacity_factor")
 """Options that follow from the number of slots when experts or top_k are changed."""
 _SLOTS = "slots of an image"
-_MACHINE = ("suite", "device_kind", "cpu", "hostname")
+_MACHINE = ("suite", "device_kind", "cpu", "hostname", "cell_id")
 _COLUMNS = {"batch": "batch_size"}
 _IN_COLUMNS = (
     *("router", "model", "data", "image_size", "steps", "batch", "precision", "learning_rate"),
@@ -63,8 +63,7 @@ class Pair:
     @property
     def is_one_cell(self) -> bool:
         """Whether both sides are the very same measurement."""
-        made = [list(cell.rows[["run_id", "cell_id", "attempt"]].itertuples(index=False)) for cell in (self.a, self.b)]
-        return made[0] == made[1]
+        return all(self.a.shared[key] == self.b.shared[key] for key in ("run_id", "cell_id", "attempt"))
 
 
 @dataclass(frozen=True)
