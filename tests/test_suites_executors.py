@@ -168,6 +168,23 @@ def test_each_cell_gets_a_device_of_its_own(tmp_path: Path, monkeypatch: pytest.
     assert sorted(logs) == ["4", "7"]
 
 
+def test_a_wide_cell_gets_its_devices_and_no_other_shares_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_PLATFORM", "gpu")
+    monkeypatch.setenv("FAKE_DEVICES", "3")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    asked = {"wide": 2, "narrow": 1, "all": 3, "more": 4}
+    with LocalExecutor(cell_program="fake_cell") as local:
+        events = list(local.run([replace(job(tmp_path, name=name), devices=n) for name, n in asked.items()]))
+    got = {name: (tmp_path / f"{name}.log").read_text().split()[-1] for name in asked}
+    # Two and one of three run side by side; those that take all three wait, and none gets what is not there.
+    assert got == {"wide": "0,1", "narrow": "2", "all": got["all"], "more": got["more"]}
+    assert sorted(got["all"].split(",")) == sorted(got["more"].split(",")) == ["0", "1", "2"]
+    order = [(type(event), event.job.name) for event in events]
+    assert order[:2] == [(Started, "wide"), (Started, "narrow")]
+    assert order.index((Started, "all")) > max(order.index((Ended, name)) for name in ("wide", "narrow"))
+    assert order.index((Started, "more")) > order.index((Ended, "all"))
+
+
 def test_an_unknown_executor_is_one_clear_sentence() -> None:
     with pytest.raises(BadInput, match="unknown executor 'locl': did you mean 'local'"):
         executors.create("locl")

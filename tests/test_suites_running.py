@@ -79,8 +79,11 @@ def test_changed_code_and_fresh_run_again_and_keep_the_old_rows(
     grid = [cell(seeds=(0,))]
     run(plan_cells(grid, executor, store), store, executor)
     (fresh,) = plan_cells(grid, executor, store, fresh=True)
+    kept = store.checkpoint_folder(fresh.cell_id)
+    kept.mkdir(parents=True)  # of a run that was killed
     assert (fresh.seeds, fresh.why, fresh.attempt) == ((0,), "again, --fresh", 2)
     run([fresh], store, executor)
+    assert not kept.exists()
     monkeypatch.setenv("FAKE_FINGERPRINT", "second")
     with LocalExecutor(cell_program="fake_cell") as changed_code:
         (changed,) = plan_cells(grid, changed_code, store)

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,7 @@ def test_cells_of_one_resource_class_are_one_array(
     small, large = Limits(30.0), Limits(90.0, memory_limit_gib=4.0)
     jobs = [job(tmp_path, limits=small, name="one"), job(tmp_path, limits=large, name="two")]
     jobs += [job(tmp_path, "crash", limits=small, name="three")]
+    jobs += [replace(job(tmp_path, limits=large, name="wide"), devices=4)]
     with executor(jobs=2) as one:
         events = list(one.run(jobs))
     ends = {event.job.name: (event.status, event.reason) for event in events if isinstance(event, Ended)}
@@ -61,9 +63,10 @@ def test_cells_of_one_resource_class_are_one_array(
         "one": (None, None),
         "two": (None, None),
         "three": ("crashed", "exit code 1: ValueError: planted crash"),
+        "wide": (None, None),
     }
-    assert [type(event) for event in events].count(Started) == 3
-    first, second = (path.read_text() for path in sorted(slurm.glob("script-*")))
+    assert [type(event) for event in events].count(Started) == 4
+    first, second, wide = (path.read_text() for path in sorted(slurm.glob("script-*")))
     assert "#SBATCH --array=0-1%2" in first
     # 30 s and 5 minutes of grace are 6 minutes, begun ones counted whole; 90 s and 5 minutes are 7.
     assert "#SBATCH --time=6" in first
@@ -71,6 +74,7 @@ def test_cells_of_one_resource_class_are_one_array(
     assert "#SBATCH --time=7" in second
     assert "#SBATCH --mem=5GB" in second
     assert all("#SBATCH --gpus-per-node=1" in script for script in (first, second))
+    assert "#SBATCH --gpus-per-node=4" in wide
 
 
 def test_closing_cancels_what_is_left(slurm: Path, tmp_path: Path) -> None:

@@ -190,8 +190,8 @@ COLUMNS: tuple[Column, ...] = (
     ),
     *_group(
         "memory",
-        ("train_peak_bytes", _COUNT, "bytes", "training program: arguments + outputs + temporaries − aliases"),
-        ("infer_peak_bytes", _COUNT, "bytes", "inference program: the same"),
+        ("train_peak_bytes", _COUNT, "bytes", "of each device, training: arguments + outputs + temporaries − aliases"),
+        ("infer_peak_bytes", _COUNT, "bytes", "of each device, inference: the same"),
         (
             "train_bytes_estimate",
             _COUNT,

@@ -12,6 +12,7 @@ pandas and pyarrow skip names that begin with `_` or `.`. How the first three ch
 """
 
 import os
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -64,6 +65,10 @@ class Store:
     def checkpoint_folder(self, cell_id: str) -> Path:
         """Where a cell that is killed finds what it had done, whichever run asks for it next."""
         return self.folder / "_checkpoints" / _file_name("cell", cell_id)
+
+    def forget_checkpoint(self, cell_id: str) -> None:
+        """Let a cell start over that was killed."""
+        shutil.rmtree(self.checkpoint_folder(cell_id), ignore_errors=True)
 
     @property
     def report_folder(self) -> Path:

@@ -28,6 +28,8 @@ class PlannedCell:
     """The status of an earlier failure that is left as it is."""
     ready: bool = True
     """Whether its images are made."""
+    fresh: bool = False
+    """Whether it starts over, even from what a killed run has kept of it."""
 
 
 def identify(cells: Sequence[Cell], answers: Sequence[Mapping[str, Any]]) -> None:
@@ -83,6 +85,7 @@ def plan(
         attempt=1 + max(earlier, default=0),
         failed=failed,
         ready=answer.get("ready", True),
+        fresh=fresh,
     )
 
 

@@ -1,6 +1,7 @@
 """Running what a plan asks for: a stream of events for whoever watches, and one row for every cell and seed."""
 
 import json
+import math
 import secrets
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -80,6 +81,8 @@ def run_cells(
 
 
 def _job(planned: PlannedCell, suite: str, store: Store, run_id: str, limits: Limits) -> Job:
+    if planned.fresh:
+        store.forget_checkpoint(planned.cell_id)
     log = store.log_file(run_id, planned.cell_id, planned.attempt)
     spec = log.with_suffix(".json")  # beside the log, so that a failed cell can be run again by hand
     asked = planned.cell.with_seeds(planned.seeds).spec.as_json()
@@ -90,7 +93,8 @@ def _job(planned: PlannedCell, suite: str, store: Store, run_id: str, limits: Li
     }
     with publishing(spec) as temporary:
         temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    return Job(planned.cell_id, spec, store.cell_file(run_id, planned.cell_id, planned.attempt), log, limits)
+    out = store.cell_file(run_id, planned.cell_id, planned.attempt)
+    return Job(planned.cell_id, spec, out, log, limits, math.prod(planned.cell.spec.mesh_shape))
 
 
 def _identity(planned: PlannedCell, suite: str, run_id: str) -> dict[str, Any]:

@@ -8,7 +8,6 @@ however it comes, closes the input; then every child is killed and the server en
 """
 
 import contextlib
-import ctypes
 import importlib
 import json
 import os
@@ -25,7 +24,6 @@ from moebench.suites.executors.capped_log import CappedLog
 from moebench.suites.executors.memory import resident_bytes
 
 _READ_BYTES = 1 << 16
-_PR_SET_PDEATHSIG = 1
 _LOOK_AT_MEMORY_S = 0.2
 """Rare enough to disturb no timing: one look takes 0.2 ms. A cell may fill a gigabyte in between."""
 
@@ -46,6 +44,8 @@ class _Server:
     def __init__(self, requests: int, events: int) -> None:
         self.requests, self.events = requests, events
         self.children: dict[int, _Child] = {}
+        # Nothing is ever written to it: it ends when the server does.
+        self.life, self.own_life = os.pipe()
         self.waiting = b""
         self.next_look = 0.0
         self.selector = selectors.DefaultSelector()
@@ -161,7 +161,7 @@ def _become_child(server: _Server, request: dict[str, Any], output: int) -> NoRe
     code = 1
     try:
         os.setsid()
-        _die_with_server()
+        _end_with_server(server)
         _offer_to_the_kernel()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -170,7 +170,7 @@ def _become_child(server: _Server, request: dict[str, Any], output: int) -> NoRe
         server.selector.close()
         for child in server.children.values():
             os.close(child.output)
-        for fd in (server.requests, server.events, server.wakeup.detach(), server.sender.detach(), output):
+        for fd in (server.life, server.requests, server.events, server.wakeup.detach(), server.sender.detach(), output):
             os.close(fd)
         os.environ.update(request["env"])
         sys.argv = [request["program"], *request["argv"]]
@@ -186,10 +186,14 @@ def _become_child(server: _Server, request: dict[str, Any], output: int) -> NoRe
         os._exit(code & 0xFF)
 
 
-def _die_with_server() -> None:
-    """Have Linux kill this process when the server is killed and cannot; elsewhere the driver does it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _end_with_server(server: _Server) -> None:
+    """Have this process and what it starts killed when the server is killed and cannot.
+
+    A shell of the group waits for that. The system alone would tell only this process, and not on every system.
+    """
+    os.close(server.own_life)
+    keeper = ["sh", "-c", "read -r _; kill -KILL 0"]
+    os.posix_spawn("/bin/sh", keeper, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, server.life, 0)])
 
 
 def _offer_to_the_kernel() -> None:

@@ -1,6 +1,7 @@
-"""Cells on this machine: a fresh process for each, one for each device at a time."""
+"""Cells on this machine: a fresh process for each, on devices that no other cell has meanwhile."""
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -16,7 +17,7 @@ CELL_PROGRAM = "moebench.cell"
 
 
 class LocalExecutor:
-    """Runs `jobs` cells side by side, by default as many as there are devices.
+    """Runs `jobs` cells side by side, by default as many as there are devices; a wide cell takes several of them.
 
     Timed cells never share a device, so more `jobs` than devices are refused; all processors of the machine
     together are one device. `cell_program` is the module that `python -m` would run for one cell.
@@ -39,7 +40,7 @@ class LocalExecutor:
 
         Raises BadInput for more jobs than devices.
         """
-        self._places()
+        self._side_by_side()
         return dict(self._environment)
 
     def resolve(self, specs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -53,24 +54,28 @@ class LocalExecutor:
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Started | Ended]:
         """Run the jobs, in their order, as devices become free."""
-        places = self._places()
-        waiting = iter(jobs)
-        side_by_side = len(places)
-        running: dict[str, tuple[Job, Task, int]] = {}
+        side_by_side = self._side_by_side()
+        free = self._devices
+        most = len(free)
+        waiting = deque(jobs)
+        running: dict[str, tuple[Job, Task, list[str], int]] = {}
 
         def fill() -> Iterator[Started]:
-            while places and (job := next(waiting, None)):
-                place = places.pop()
+            # A cell that asks for more than there is gets what there is, and says in its row what it lacks.
+            while waiting and len(running) < side_by_side and len(free) >= (takes := min(waiting[0].devices, most)):
+                job = waiting.popleft()
+                devices = [free.pop(0) for _ in range(takes)]
                 argv, limit = [str(job.spec), str(job.out)], limit_bytes(job.limits, side_by_side)
-                task = Task(job.name, self._cell_program, argv, job.log, job.limits.time_limit_s, limit, place)
-                running[job.name] = (job, task, oom_kills_so_far())
+                env = {"CUDA_VISIBLE_DEVICES": ",".join(devices)} if most > 1 else {}
+                task = Task(job.name, self._cell_program, argv, job.log, job.limits.time_limit_s, limit, env)
+                running[job.name] = (job, task, devices, oom_kills_so_far())
                 self._workers.start(task)
                 yield Started(job)
 
         yield from fill()
         for end in self._workers.ends():
-            job, task, oom_kills = running.pop(end.name)
-            places.append(task.env)
+            job, task, devices, oom_kills = running.pop(end.name)
+            free.extend(devices)
             if job.out.exists():  # it was published whole, so what happened afterwards does not matter
                 yield Ended(job, end.seconds)
             else:
@@ -82,18 +87,23 @@ class LocalExecutor:
         answer: dict[str, Any] = ask(self._workers, self._cell_program, None)
         return answer
 
-    def _places(self) -> list[Mapping[str, str]]:
-        """The environment variables that give a cell its device, for as many cells as may run at once."""
-        platform, devices = self._environment["platform"], self._environment["device_count"]
-        places: list[Mapping[str, str]] = [{}]
-        if platform == "gpu" and devices > 1:
-            visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
-            names = visible if len(visible) == devices else [str(index) for index in range(devices)]
-            places = [{"CUDA_VISIBLE_DEVICES": name} for name in names]
-        jobs = len(places) if self._jobs is None else self._jobs
-        if jobs > len(places):
-            held = "the processors, which are one device" if platform == "cpu" else f"{len(places)} device(s)"
+    @property
+    def _devices(self) -> list[str]:
+        """The devices by the names that CUDA takes; all processors of the machine are one."""
+        platform, count = self._environment["platform"], self._environment["device_count"]
+        if platform != "gpu":
+            return ["0"]
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+        return visible if len(visible) == count else [str(index) for index in range(count)]
+
+    def _side_by_side(self) -> int:
+        """How many cells may run at once."""
+        devices = len(self._devices)
+        jobs = devices if self._jobs is None else self._jobs
+        if jobs > devices:
+            platform = self._environment["platform"]
+            held = "the processors, which are one device" if platform == "cpu" else f"{devices} device(s)"
             raise BadInput(
                 f"--jobs {jobs} is more than this machine can time: it has {held}, and timed cells never share one."
             )
-        return places[:jobs]
+        return jobs

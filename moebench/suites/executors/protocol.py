@@ -21,6 +21,8 @@ class Job:
     out: Path
     log: Path
     limits: Limits
+    devices: int = 1
+    """How many the cell takes; the processors of a machine are one, whatever it splits them into."""
 
 
 @dataclass(frozen=True)

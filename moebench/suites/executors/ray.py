@@ -101,7 +101,7 @@ class RayExecutor:
             raise ExecutorError(f"asking about the device failed on the Ray cluster: {first_line(error)}") from error
 
     def _place(self, job: Job) -> Any:
-        share = self._share()
+        share = self._share(job.devices)
         if job.limits.memory_limit_gib is not None:
             share["memory"] = int(job.limits.memory_limit_gib * (1 << 30))
         # One process for each cell, and no retries by Ray: it cannot tell a lost node from a cell that kills its own.
@@ -121,9 +121,10 @@ class RayExecutor:
         except errors.RayError as error:
             raise _Lost(first_line(error)) from error
 
-    def _share(self) -> dict[str, Any]:
-        """What one cell takes of a node."""
-        return {"num_gpus": 1} if self._most("GPU") else {"num_cpus": self._most("CPU")}
+    def _share(self, devices: int = 1) -> dict[str, Any]:
+        """What a cell of so many devices takes of a node; of one with fewer it takes all, and says what it lacks."""
+        gpus = self._most("GPU")
+        return {"num_gpus": min(devices, gpus)} if gpus else {"num_cpus": self._most("CPU")}
 
     def _room(self) -> int:
         """How many cells the cluster's nodes hold now."""

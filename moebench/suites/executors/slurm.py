@@ -29,8 +29,8 @@ _LOST = ("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED")
 class SlurmExecutor:
     """Submits one array for each resource class, of which `jobs` tasks may run side by side.
 
-    A cell takes one GPU where the partition has any, else a whole node. One whose node fails is submitted once more.
-    Cancelled with the run. `cluster` is submitit's name for what runs the jobs; "local" needs no Slurm.
+    A cell takes its GPUs of one node where the partition has any, else a whole node. One whose node fails is submitted
+    once more. Cancelled with the run. `cluster` is submitit's name for what runs the jobs; "local" needs no Slurm.
 
     Raises BadInput where submitit is not installed.
     """
@@ -68,8 +68,8 @@ class SlurmExecutor:
         """Submit all jobs and report them as they begin and end; closing cancels what is left."""
         flying: list[tuple[Job, Any, bool]] = []
         resources = sorted(map(absolute, jobs), key=_resource_class)
-        for limits, group in itertools.groupby(resources, key=lambda job: job.limits):
-            flying += self._submit(list(group), limits)
+        for (limits, devices), group in itertools.groupby(resources, key=lambda job: (job.limits, job.devices)):
+            flying += self._submit(list(group), limits, devices)
         started: dict[str, float] = {}
         try:
             while flying:
@@ -83,7 +83,7 @@ class SlurmExecutor:
                     if not (lost or placed.done()):
                         left.append((job, placed, again))
                     elif lost and not again and not job.out.exists():
-                        left += [(job, other, True) for _, other, _ in self._submit([job], job.limits)]
+                        left += [(job, other, True) for _, other, _ in self._submit([job], job.limits, job.devices)]
                     else:
                         self._alive.remove(placed)
                         yield self._end(job, placed, time.monotonic() - started[job.name])
@@ -109,18 +109,18 @@ class SlurmExecutor:
             if job.done():
                 self._alive.remove(job)
 
-    def _submit(self, jobs: list[Job], limits: Limits) -> list[tuple[Job, Any, bool]]:
+    def _submit(self, jobs: list[Job], limits: Limits, devices: int) -> list[tuple[Job, Any, bool]]:
         """One array."""
-        executor = self._executor(limits)
+        executor = self._executor(limits, devices)
         with executor.batch():
             placed = [executor.submit(run_here, self._cell_program, job, job.spec.read_bytes()) for job in jobs]
         self._alive += placed
         return [(job, one, False) for job, one in zip(jobs, placed, strict=True)]
 
-    def _executor(self, limits: Limits) -> Any:
+    def _executor(self, limits: Limits, devices: int = 1) -> Any:
         cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
         executor = self._submitit.AutoExecutor(cache / "moebench" / "slurm", cluster=self._cluster)
-        resources: dict[str, Any] = {"gpus_per_node": 1} if self._gpus else {"slurm_exclusive": True}
+        resources: dict[str, Any] = {"gpus_per_node": devices} if self._gpus else {"slurm_exclusive": True}
         if limits.memory_limit_gib is not None:
             resources["mem_gb"] = math.ceil(limits.memory_limit_gib) + 1  # ours is to be reached first, with a reason
         minutes = math.ceil((limits.time_limit_s + _GRACE_S) / 60)
@@ -167,6 +167,6 @@ def _state(placed: Any) -> str:
     return str(placed.state).partition(" ")[0].rstrip("+")
 
 
-def _resource_class(job: Job) -> tuple[float, float]:
+def _resource_class(job: Job) -> tuple[float, float, int]:
     """Jobs that ask for the same come together."""
-    return job.limits.time_limit_s, job.limits.memory_limit_gib or 0.0
+    return job.limits.time_limit_s, job.limits.memory_limit_gib or 0.0, job.devices
