@@ -37,12 +37,12 @@ def pareto(
 def scaling(
     frame: "pd.DataFrame",
     y: Sequence[str] | None = None,
-    x: str = "experts",
+    x: str | None = None,
     *,
     style: str = "notebook",
     columns: int = 2,
 ) -> "Drawing":
-    """Quantities `y` over an input `x`, a panel for each: accuracy and step time over experts unless told."""
+    """Quantities `y` over an input `x`, a panel for each: accuracy and step time over experts, or what else varies."""
     return _drawn("scaling", frame, style, columns, y=y, x=x)
 
 

@@ -6,7 +6,7 @@ import sys
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from report_frames import suite_frame
+from report_frames import suite_frame, tried_frame
 
 import moebench
 from moebench.errors import BadInput
@@ -15,7 +15,7 @@ from moebench.reports.cells import Results
 
 @pytest.mark.parametrize("name", moebench.plot.__all__)
 def test_a_figure_is_matplotlibs_shows_itself_and_carries_its_numbers(name: str) -> None:
-    figure = getattr(moebench.plot, name)(suite_frame())
+    figure = getattr(moebench.plot, name)(tried_frame())
     assert isinstance(figure, Figure)
     assert isinstance(figure.frame, pd.DataFrame)
     assert figure.get_figwidth() == 7.0

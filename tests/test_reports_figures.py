@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from report_frames import suite_frame
+from report_frames import suite_frame, tried_frame
 
 from moebench.errors import BadInput
 from moebench.reports import figures, frames, style
@@ -57,8 +57,23 @@ def test_scaling_is_tidy() -> None:
     assert soft["x"].tolist() == [2, 4, 8, 16]
 
 
+def test_quantities_are_drawn_over_what_the_suite_varies() -> None:
+    frame = suite_frame()
+    assert set(figures.scaling(frame).frame["x"]) == {1, 2, 4, 8, 16}
+    eight = frame[(frame["experts"] == 8) & frame["router"].isin(["tokens-choice", "bpr"])]
+    rates = [eight.assign(learning_rate=rate, cell_id=eight["cell_id"] + str(rate)) for rate in (0.01, 0.1)]
+    figure = figures.scaling(pd.concat(rates))
+    assert sorted(figure.frame["x"].unique()) == pytest.approx([0.01, 0.1])
+    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["0.01", "0.1"]
+    # Dense has learning rates of its own there: a line and no band.
+    dense = frame[frame["router"] == "dense"]
+    dense = pd.concat([dense.assign(learning_rate=rate, cell_id=f"d{rate}") for rate in (0.01, 0.1)])
+    drawn = figures.scaling(pd.concat([*rates, dense]), y=["accuracy"])
+    assert len(drawn.axes[0].get_lines()) == 3
+
+
 def test_settings_at_test_time_are_means_over_seeds_in_lines_of_their_k() -> None:
-    figure = figures.at_test_time(suite_frame())
+    figure = figures.at_test_time(tried_frame())
     points = figure.frame
     # 8 sparse cells, one out of memory, in 4 settings each; a panel for each cell.
     assert (len(points), len(figure.axes)) == (28, 7)
@@ -70,12 +85,12 @@ def test_settings_at_test_time_are_means_over_seeds_in_lines_of_their_k() -> Non
     half = first.loc[json.dumps({"top_k": 2, "capacity_factor": 0.5})]
     assert trained["y"] - half["y"] == pytest.approx(0.01, abs=0.002)
     assert half["x"] == pytest.approx(trained["x"] * 0.75)
-    by_capacity = figures.at_test_time(suite_frame(), x="capacity_factor").frame
+    by_capacity = figures.at_test_time(tried_frame(), x="capacity_factor").frame
     assert set(by_capacity["x"]) == {0.5, 1.0}
     with pytest.raises(BadInput, match="did you mean 'accuracy'"):
-        figures.at_test_time(suite_frame(), y="accurcy")
+        figures.at_test_time(tried_frame(), y="accurcy")
     with pytest.raises(BadInput, match="ask for no test_time"):
-        figures.at_test_time(suite_frame().drop(columns="test_time"))
+        figures.at_test_time(tried_frame().drop(columns="test_time"))
 
 
 def test_curves_are_means_between_the_lowest_and_the_highest_seed() -> None:

@@ -138,7 +138,7 @@ def _described(of: Quantity) -> dict[str, Any]:
 def _varying(cells: pd.DataFrame) -> list[str]:
     """Inputs that take several values, so that something can be drawn over them."""
     sparse = cells[cells["router"] != "dense"]
-    return [name for name in payload.INPUTS if sparse[name].nunique() > 1]
+    return [name for name in frames.INPUTS if sparse[name].nunique() > 1]
 
 
 def _facts(results: Results) -> str:

@@ -15,6 +15,8 @@ FRONT = ("data", "device_kind")
 """Cells compete for one Pareto front where these agree; models of different size do."""
 
 LOAD_BINS = 32
+INPUTS = ("experts", "capacity_factor", "slots_per_expert", "total_slots", "top_k", "learning_rate")
+"""What a suite may vary, and quantities can be drawn over."""
 RATIOS = ("train_step_vs_dense", "infer_vs_dense")
 _COUNTED = ("flops_experts", "flops_padding", "flops_router", "flops_dispatch_combine")
 _IDENTITY = ("cell", "cell_id", "label", "router", "experts", *SETTING)
@@ -63,6 +65,12 @@ def pareto(results: Results, x: str = "flops_forward_per_image", y: str = "accur
         points.loc[group.index, "on_front"] = fronts["on_front"]
         points.loc[group.index, "front_probability"] = fronts["probability"]
     return points[[*_IDENTITY, *_POINT, "on_front", "front_probability"]].reset_index(drop=True)
+
+
+def varied(results: Results) -> str:
+    """The first of the inputs that the suite varies, beside its routers; experts where it varies none."""
+    sparse = results.cells[results.cells["router"] != "dense"]
+    return next((name for name in INPUTS if sparse[name].nunique() > 1), "experts")
 
 
 def scaling(results: Results, y: Sequence[str], x: str = "experts") -> pd.DataFrame:

@@ -45,8 +45,6 @@ _TOLD_APART = (
     *("seeds", "seeds_failed", "timing_flags", "accuracy_vs_dense", "accuracy_vs_dense_ci_low"),
     *("accuracy_vs_dense_ci_high", "flops_experts", "flops_padding", "flops_router", "flops_dispatch_combine"),
 )
-INPUTS = ("experts", "slots_per_expert", "total_slots", "top_k", "capacity_factor")
-
 Columns = dict[str, Any]
 
 
@@ -118,7 +116,7 @@ def tidy(make: Callable[[Results], pd.DataFrame], results: Results, names: Seque
 def shown_only(cells: pd.DataFrame, shown: Sequence[Quantity]) -> pd.DataFrame:
     """Of the columns of the cells those of these quantities, with bounds, and those by which cells are told apart."""
     names = [f"{of.column}{end}" for of in shown for end in ("", "_ci_low", "_ci_high")]
-    return cells[[name for name in cells.columns if name in {*_TOLD_APART, *INPUTS, *names}]]
+    return cells[[name for name in cells.columns if name in {*_TOLD_APART, *frames.INPUTS, *names}]]
 
 
 def packed(data: Mapping[str, Any]) -> str:

@@ -1,5 +1,7 @@
 """Trained models in other settings: one row for each cell and setting, with intervals over seeds."""
 
+import json
+
 import numpy as np
 import pandas as pd
 
@@ -55,6 +57,43 @@ def settings(results: Results, *columns: str) -> pd.DataFrame:
         for end, values in zip(("", "_low", "_high"), bounds.T, strict=True):
             found[f"{column}{end}"] = values
     return found.sort_values("cell", kind="stable").reset_index(drop=True)
+
+
+def cuts(results: Results, within: float = 0.01) -> pd.DataFrame:
+    """How far each trained cell can be cut: the cheapest setting that loses no more than `within` of accuracy.
+
+    Returns:
+        One row for each cell that was tried in cheaper settings: `cell label router experts suite model data
+        device_kind`; `setting`, what it changes in words, and empty where no cheaper one will do; `share`, its FLOPs
+        over those of the trained setting; `change` of accuracy, the mean over seeds, with the bounds `low high` of its
+        95 % interval, NaN where there is one seed.
+
+    Raises:
+        BadInput: no model was tried in other settings.
+    """
+    flat = at_test_time(results.rows[results.rows["status"] == "ok"])
+    flat = flat.assign(cell=results.places(flat))
+    found = []
+    for cell, tried in flat.groupby("cell", sort=True):
+        accuracy = tried.pivot_table(index="seed", columns="test_setting", values="test_accuracy")
+        flops = tried.groupby("test_setting")["test_flops_forward_per_image"].mean()
+        share = flops / flops["{}"]
+        changes = accuracy.sub(accuracy["{}"], axis=0)
+        cheaper = share[(share < 1) & (changes.mean() >= -within).reindex(share.index)].sort_values()
+        if not (share < 1).any():
+            continue
+        identity = results.cells.iloc[int(str(cell))][[name for name in _CELL if name != "cell"]].tolist()
+        if cheaper.empty:
+            found.append((cell, *identity, "", 1.0, *[np.nan] * 3))
+            continue
+        best = str(cheaper.index[0])
+        bounds = mean_intervals(changes[best].dropna().to_numpy(float)[None])
+        found.append((cell, *identity, _in_words(best), cheaper.iloc[0], *(float(bound[0]) for bound in bounds)))
+    return pd.DataFrame(found, columns=[*_CELL, "setting", "share", "change", "low", "high"])
+
+
+def _in_words(setting: str) -> str:
+    return ", ".join(f"{name} {value}" for name, value in json.loads(setting).items())
 
 
 def known(points: pd.DataFrame, *columns: str) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from moebench.reports import times
 from moebench.reports.cells import SETTING, Results, compared_pairs, summarise
 from moebench.reports.labels import shortened
 from moebench.reports.quantities import written, written_interval, written_points
+from moebench.reports.settings import cuts
 from moebench.reports.stability import stability, verdict
 from moebench.reports.trend import trends
 
@@ -63,9 +64,9 @@ def answer(results: Results, question: str | None = None) -> str:
     parts = [_of_many(settings, pairs)] if len(settings) > 1 else [_best(good, pairs), *_trend(results.rows)]
     if "expert" in asked:
         parts.reverse()
-    divergence = _divergence(results.rows)
     # What the question is about comes first.
-    parts = [*divergence, *parts] if "diverge" in asked else [*parts, *divergence]
+    for words, extra in (("diverge", _divergence(results.rows)), ("after training", _cuts(results))):
+        parts = [*extra, *parts] if words in asked else [*parts, *extra]
     answer = "; ".join(parts)
     return f"{_ground(good)}, {answer}{_failures(cells)}"
 
@@ -202,6 +203,28 @@ def _divergence(rows: pd.DataFrame) -> list[str]:
         return [verdict(stability(rows))]
     except BadInput:
         return []
+
+
+def _cuts(results: Results) -> list[str]:
+    """How far trained models can be cut without losing more than a point, where that was tried."""
+    try:
+        rows: list[Cell] = cuts(results).to_dict("records")
+    except BadInput:
+        return []
+    kept = [row for row in rows if row["setting"]]
+    lost = [str(row["label"]) for row in rows if not row["setting"]]
+    texts = []
+    if kept:
+        texts.append(f"cut after training, accuracy stays within a point for {_listed([_cut(row) for row in kept])}")
+    if lost:
+        texts.append(f"every cheaper setting tried after training loses more than a point for {_listed(lost)}")
+    return ["; ".join(texts)] if texts else []
+
+
+def _cut(row: Cell) -> str:
+    bounds = "" if isnan(row["low"]) else _between(row["low"], row["high"])
+    share = written(row["share"], "share")
+    return f"{row['label']} at {share} of its FLOPs ({row['setting']}: {written_points(row['change'])}{bounds})"
 
 
 def _slope(row: Cell) -> str:

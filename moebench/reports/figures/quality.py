@@ -92,16 +92,19 @@ def _draw_pareto(axes: "Axes", points: pd.DataFrame, x: Quantity, y: Quantity, w
     dress(axes.yaxis, y)
 
 
-def scaling(frame: pd.DataFrame, y: Sequence[str] | None = None, x: str = "experts", layout: Layout = PAPER) -> Drawing:
+def scaling(
+    frame: pd.DataFrame, y: Sequence[str] | None = None, x: str | None = None, layout: Layout = PAPER
+) -> Drawing:
     """Quantities over the number of experts, a panel for each; the dense cell is the band across.
 
-    Without `y` they are accuracy and the time of a training step, the latter as in `pareto`.
+    Without `y` they are accuracy and the time of a training step, the latter as in `pareto`. Without `x` it is the
+    number of experts, or what the suite varies in its place: the capacity factor, slots, the learning rate.
 
     Raises:
         BadInput: a column that is not numeric, or no cell with a value for it.
     """
     results = Results.of(frame)
-    y = y or _measured(results, "accuracy")
+    y, x = y or _measured(results, "accuracy"), x or frames.varied(results)
     points = frames.scaling(results, y, x)
     with look():
         rows = groups(points, SETTING)
@@ -117,9 +120,11 @@ def scaling(frame: pd.DataFrame, y: Sequence[str] | None = None, x: str = "exper
 
 
 def draw_scaling(axes: "Axes", points: pd.DataFrame, y: Quantity, x: Quantity) -> None:
-    """One quantity of these cells over another: a line for each router, a band for the dense cell."""
-    sparse = points[points["router"] != "dense"]
-    for _, dense in points[points["router"] == "dense"].iterrows():
+    """One quantity of these cells over another: a line for each router, a band for the dense cell if there is one."""
+    bands = points[points["router"] == "dense"]
+    bands = bands if bands["x"].nunique() == 1 else bands.iloc[:0]
+    sparse = points.drop(bands.index)
+    for _, dense in bands.iterrows():
         color = style.of("dense").color
         axes.axhline(dense["y"], color=color, linewidth=1.2, zorder=1)
         if np.isfinite(dense["y_low"]):
@@ -137,8 +142,10 @@ def draw_scaling(axes: "Axes", points: pd.DataFrame, y: Quantity, x: Quantity) -
         axes.scatter(moved["x"], moved["y"], marker=look_of.marker, s=24, color=look_of.color, linewidths=0, zorder=3)
     if len(sparse) and sparse["x"].min() > 0:
         axes.set_xscale("log", base=2)
-        axes.set_xticks(sorted(sparse["x"].unique()), minor=False)
+        axes.set_xticks(ticks := sorted(sparse["x"].unique()), minor=False)
         axes.minorticks_off()
+        if x.kind == "number":
+            axes.set_xticklabels([f"{tick:g}" for tick in ticks])
     dress(axes.xaxis, x)
     dress(axes.yaxis, y)
     if y.kind in ("s", "ratio"):
