@@ -170,6 +170,13 @@ def test_seconds_are_compared_as_well_where_the_code_differs() -> None:
             [],
             "precision is mixed and bfloat16",
         ),
+        (
+            # The one is older than the key, and measured the model.
+            cell(config='{"router": "soft"}'),
+            cell(config='{"router": "soft", "measure": "layer"}'),
+            [],
+            "measure is model and layer",
+        ),
         (cell(), cell("bpr"), [], "differ: .*router is soft and bpr"),
         (cell(), cell(), ["accuarcy"], "did you mean 'accuracy'"),
         (cell(), cell(), ["compile_s"], "'compile_s' cannot be compared"),

@@ -1,9 +1,9 @@
 """Which cell of one selection is to be set against which cell of another.
 
-Two cells match when everything that sets up an experiment is the same in both (model, data, steps, batch, optimiser,
-precision, MoE layers, devices; experts and top_k where both have them), apart from keys to which both selections give
-values. Cells of one router must also agree in all options of that router; options of two routers need not. Of several
-that match, those count that have most else in common: slots, options, suite, machine, the cell's hash.
+Two cells match when everything that sets up an experiment is the same in both (whatever a suite may set beside the
+router; experts and top_k where both have them), apart from keys to which both selections give values. Cells of one
+router must also agree in all options of that router; options of two routers need not. Of several that match, those
+count that have most else in common: slots, options, suite, machine, the cell's hash.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -15,20 +15,22 @@ import pandas as pd
 from moebench.reports.cells import IDENTITY, prepared
 from moebench.reports.labels import cell_labels
 from moebench.results.selecting import config_of
+from moebench.specification import CellSpec
 
-_SETTING = (
-    *("model", "data", "steps", "batch", "precision", "learning_rate", "weight_decay", "warmup", "clip_norm"),
-    *("image_size", "augment", "moe_layers", "devices", "experts", "top_k"),
-)
+_KEYS = CellSpec.keys()
+_OF_THE_ROUTER = ("router", "total_slots", "group_images")
+"""Keys that belong to a router like its options."""
 _NO_MATTER = ("router", "timing_budget_s", "checkpoint_every_s", "test_time")
 """Keys that are looked at elsewhere, or change nothing that is compared."""
+_SETTING = (*(key for key in _KEYS if key not in (*_OF_THE_ROUTER, *_NO_MATTER)), "experts", "top_k")
+_DEFAULTS = {key: CellSpec.model_fields[key].default for key in _KEYS if key != "router"}
 _FOLLOWING = ("slots_per_expert", "capacity_factor")
 """Options that follow from the number of slots when experts or top_k are changed."""
 _SLOTS = "slots of an image"
 _MACHINE = ("suite", "device_kind", "cpu", "hostname", "cell_id")
 _COLUMNS = {"batch": "batch_size"}
 _IN_COLUMNS = (
-    *("router", "model", "data", "image_size", "steps", "batch", "precision", "learning_rate"),
+    *("router", "model", "measure", "data", "image_size", "steps", "batch", "precision", "learning_rate"),
     *("moe_layers", "experts", "top_k"),
 )
 """Of the settings those that have a column, for rows that do not say what was asked for."""
@@ -126,7 +128,9 @@ def _candidates(a: Sequence[Cell], b: Sequence[Cell], named: Collection[str]) ->
 
 
 def _settings(row: "pd.Series[Any]") -> dict[str, Any]:
-    settings = config_of(row["config"]) or {key: row[_COLUMNS.get(key, key)] for key in _IN_COLUMNS}
+    config = config_of(row["config"])
+    # A key that is younger than the row had its default then.
+    settings = _DEFAULTS | config if config else {key: row[_COLUMNS.get(key, key)] for key in _IN_COLUMNS}
     # As the data set has it, where none was asked for; and as the precision is called today.
     settings |= {key: row[key] for key in ("image_size", "precision")}
     if row["router"] == "dense":
