@@ -236,17 +236,18 @@ def specs() -> list[CellSpec]:
         (["router=soft,dense"], [0, 1, 2]),
         (["experts=4"], [2, 4]),
         (["router=bpr", "experts=2,4"], [3, 4]),
+        (["router=soft,experts=2,4"], [1, 2]),
         (["model=mu/2"], [0, 1, 2, 3, 4]),
     ],
 )
 def test_filters_choose_cells(filters: list[str], kept: list[int]) -> None:
-    assert choose(specs(), map(Filter.parse, filters)) == kept
+    assert choose(specs(), [one for text in filters for one in Filter.parse(text)]) == kept
 
 
 @pytest.mark.parametrize(
     ("filters", "message"),
     [
-        (["router"], "'router' is no filter"),
+        (["router"], "'router' is no selection"),
         (["ruter=soft"], "unknown key in --filter 'ruter': did you mean 'router'?"),
         (["router=sofd"], "unknown value of 'router' in --filter 'sofd': did you mean 'soft'?"),
         (["experts=3"], "unknown value of 'experts' in --filter '3'"),
@@ -255,7 +256,7 @@ def test_filters_choose_cells(filters: list[str], kept: list[int]) -> None:
 )
 def test_a_filter_that_finds_nothing_is_said(filters: list[str], message: str) -> None:
     with pytest.raises(BadInput) as raised:
-        choose(specs(), [Filter.parse(text) for text in filters])
+        choose(specs(), [one for text in filters for one in Filter.parse(text)])
     assert message in str(raised.value)
 
 

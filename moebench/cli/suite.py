@@ -25,7 +25,7 @@ def suite(
     ] = None,
     filters: Annotated[
         list[str] | None,
-        typer.Option("--filter", metavar="KEY=VALUE,…", help="Only cells with one of these values; repeatable."),
+        typer.Option("--filter", metavar="KEY=VALUE,…", help="Only these cells, such as router=soft,experts=2,4."),
     ] = None,
     seeds: options.Seeds = None,
     executor: Annotated[str, typer.Option(metavar="NAME", help="What places the cells on devices.")] = "local",
@@ -53,7 +53,7 @@ def suite(
         counting.run(chosen, results, has_options=executor != "local" or any(given))
         return
     size = chosen.profile(profile) if profile else None
-    wanted = [grid.Filter.parse(text) for text in filters or []]
+    wanted = [one for text in filters or [] for one in grid.Filter.parse(text)]
     new_seeds = grid.parse_seeds(seeds) if seeds is not None else None
     files = options.plugin_files(plugins)
     store = Store(results, chosen.name)

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from moebench.errors import BadInput, unknown
+from moebench.results.selecting import parse_conditions
 from moebench.specification import CellSpec, Scalar, absolute_place
 from moebench.suites import yaml_source
 from moebench.suites.validation import describe, first_mistake
@@ -154,12 +155,10 @@ class Filter:
     values: tuple[Scalar, ...]
 
     @classmethod
-    def parse(cls, text: str) -> "Filter":
-        """A filter written as router=soft or experts=2,4."""
-        key, equals, values = text.partition("=")
-        if not (equals and key.strip() and values.strip()):
-            raise BadInput(f"'{text}' is no filter; write key=value or key=value,value, such as 'router=soft'.")
-        return cls(key.strip(), tuple(yaml_source.parse_scalar(value) for value in values.split(",")))
+    def parse(cls, text: str) -> "list[Filter]":
+        """One for each key of a text such as router=soft,experts=2,4."""
+        conditions = parse_conditions(text).items()
+        return [cls(key, tuple(map(yaml_source.parse_scalar, values))) for key, values in conditions]
 
     def keeps(self, spec: CellSpec) -> bool:
         """Whether the cell has one of the values; a cell without the key is not kept."""
