@@ -87,7 +87,7 @@ def test_changed_code_and_fresh_run_again_and_keep_the_old_rows(
     monkeypatch.setenv("FAKE_FINGERPRINT", "second")
     with LocalExecutor(cell_program="fake_cell") as changed_code:
         (changed,) = plan_cells(grid, changed_code, store)
-        assert (changed.why, changed.attempt) == ("the code or the libraries changed", 3)
+        assert (changed.why, changed.attempt) == ("the code, the libraries or the images changed", 3)
         run([changed], store, changed_code)
     frame = load(tmp_path, "small")
     assert frame[["attempt", "fingerprint"]].to_numpy().tolist() == [[3, "second"]]

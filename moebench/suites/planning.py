@@ -96,7 +96,7 @@ def _reason(found: Finished | None, fingerprint: str, *, fresh: bool, retry_fail
     if fresh:
         return "again, --fresh"
     if found.fingerprint != fingerprint:
-        return "the code or the libraries changed"
+        return "the code, the libraries or the images changed"
     if found.status in FAILED and retry_failed:
         return f"again after {found.status}"
     return None
