@@ -79,7 +79,7 @@ def run(
         start = checkpoints.progress(seed, program.abstract_state) or Progress(executables.fresh(seed))
         say(f"seed {seed}: training {spec.steps} steps")
         done, augment = len(start.losses), cell.spec.augment or "none"
-        feed = data.Feed(data.batches(images.train, spec.batch, spec.steps, seed, done=done, augment=augment))
+        feed = data.Feed(data.makings(images.train, spec.batch, spec.steps, seed, done=done, augment=augment))
         with accounts.spending("training_s"):
             training = train(program.fed(executables.train_step), start, feed, partial(checkpoints.offer, seed))
         row = trained(training, spec.clip_norm) | fed(feed, training.wall_s - start.wall_s)

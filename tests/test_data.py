@@ -1,6 +1,6 @@
 """Data sets: the digits' split, and batches that see every image before any again."""
 
-from collections.abc import Iterator
+import threading
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from moebench import data
-from moebench.data import Feed, Split, batches
+from moebench.data import Feed, Split, batches, makings
 from moebench.data.feeding import augmented
 from moebench.errors import BadInput
 
@@ -117,7 +117,7 @@ def test_a_training_that_goes_on_sees_the_same_changed_images() -> None:
 
 
 def test_a_feed_hands_over_every_batch_in_order_and_keeps_account() -> None:
-    feed = Feed(batches(split(50), 10, 5, seed=0))
+    feed = Feed(makings(split(50), 10, 5, seed=0))
     expected = [part.labels for part in batches(split(50), 10, 5, seed=0)]
     np.testing.assert_array_equal([part.labels for part in feed], expected)
     assert feed.count == 5
@@ -126,12 +126,19 @@ def test_a_feed_hands_over_every_batch_in_order_and_keeps_account() -> None:
 
 
 def test_a_feed_passes_on_what_went_wrong() -> None:
-    def broken() -> Iterator[Split]:
-        yield split(2)
+    def broken() -> Split:
         raise BadInput("the image is broken")
 
     with pytest.raises(BadInput, match="the image is broken"):
-        list(Feed(broken()))
+        list(Feed(iter([lambda: split(2), broken])))
+
+
+def test_a_feed_that_is_left_early_makes_no_more() -> None:
+    feed = Feed(makings(split(50), 10, 1000, seed=0))
+    for _ in feed:
+        break
+    assert feed.count == 1
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPool")]
 
 
 def test_digits_refuse_another_size() -> None:

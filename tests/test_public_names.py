@@ -8,7 +8,7 @@ PUBLIC = {
     "moebench": {"__version__", "load", "plot", "routers"},
     "moebench.data": {
         "READABLE", "Dataset", "Feed", "Format", "Pixels", "Source", "Split", "batches", "describe", "digits", "find",
-        "load", "names", "register",
+        "load", "makings", "names", "register",
     },
     "moebench.models": {
         "SIZES", "Block", "Experts", "Mlp", "MoE", "Preset", "RoutedBlock", "Size", "Vit", "VitConfig", "describe",

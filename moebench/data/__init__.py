@@ -2,7 +2,7 @@
 
 from moebench.data.dataset import Dataset, Format, Pixels, Split
 from moebench.data.digits import digits
-from moebench.data.feeding import Feed, batches
+from moebench.data.feeding import Feed, batches, makings
 from moebench.data.own.places import READABLE
 from moebench.data.registry import describe, find, load, names, register
 from moebench.data.sources import Source
@@ -20,6 +20,7 @@ __all__ = [
     "digits",
     "find",
     "load",
+    "makings",
     "names",
     "register",
 ]

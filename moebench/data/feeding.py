@@ -1,18 +1,20 @@
-"""Batches for a training: in an order drawn from the seed, changed at random where asked, made ahead by a thread."""
+"""Batches for a training: in an order drawn from the seed, changed at random where asked, made ahead by threads."""
 
 import time
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
 
 import numpy as np
 
 from moebench.data.dataset import Pixels, Split
+from moebench.data.parallel import mapped, processors
 from moebench.specification import Augment
 
-AHEAD = 2
-"""Batches made before they are asked for: one to hand over while the next is made."""
+Making = Callable[[], Split]
+"""Makes one batch when it is called."""
+MOST_THREADS = 4
+"""They make twice as many batches before these are asked for, which lie in memory meanwhile."""
 CROP_SHARE = 8
 """An image is shifted by at most this part of its side: 4 pixels of 32, as is usual for CIFAR."""
 
@@ -24,6 +26,13 @@ def batches(
 
     The first `done` of them are left out: a training that goes on sees what it would have seen unbroken.
     """
+    return (make() for make in makings(split, batch, steps, seed, done=done, augment=augment))
+
+
+def makings(
+    split: Split, batch: int, steps: int, seed: int, *, done: int = 0, augment: Augment = "none"
+) -> Iterator[Making]:
+    """The same `batches` still to be made, each by a call that depends on no other."""
     generator = np.random.default_rng(seed)
     waiting = np.empty(0, np.int64)
     for number in range(steps):
@@ -31,9 +40,12 @@ def batches(
             waiting = np.concatenate([waiting, generator.permutation(len(split))])
         chosen, waiting = waiting[:batch], waiting[batch:]
         if number >= done:
-            # Its own generator for each batch, so that those left out need not be drawn.
-            images = _taken(split.images, chosen, augment, np.random.default_rng([seed, number]))
-            yield Split(images, split.labels[chosen])
+            yield partial(_made, split, chosen, augment, (seed, number))
+
+
+def _made(split: Split, chosen: np.ndarray, augment: Augment, seed: tuple[int, int]) -> Split:
+    images = _taken(split.images, chosen, augment, np.random.default_rng(seed))
+    return Split(images, split.labels[chosen])
 
 
 def _taken(
@@ -69,35 +81,35 @@ def augmented(images: np.ndarray, augment: Augment, generator: np.random.Generat
 
 
 class Feed:
-    """Batches made ahead of their use by a thread, with an account of what they cost."""
+    """Batches made ahead of their use by other threads, with an account of what they cost.
 
-    def __init__(self, source: Iterator[Split]) -> None:
+    The images are decoded and lie in memory or in a mapped file, so threads keep up: NumPy lets others run while it
+    moves images.
+    """
+
+    def __init__(self, source: Iterator[Making]) -> None:
         self._source = source
         self.count = 0
-        """Batches made so far."""
+        """Batches handed over so far."""
         self.made_s = 0.0
-        """Seconds that it took to make them."""
+        """Seconds that it took to make them, of all threads together."""
         self.waited_s = 0.0
         """Seconds that their user waited for them."""
 
     def __iter__(self) -> Iterator[Split]:
-        # The images are decoded and lie in memory or in a mapped file, so one thread keeps up.
-        with ThreadPoolExecutor(1, thread_name_prefix="feed") as pool:
-            coming = deque(pool.submit(self._make) for _ in range(AHEAD))
+        with closing(mapped(_timed, self._source, min(MOST_THREADS, processors()))) as coming:
             while True:
                 began = time.perf_counter()
-                batch = coming.popleft().result()
+                made = next(coming, None)
                 self.waited_s += time.perf_counter() - began
-                if batch is None:
+                if made is None:
                     return
-                coming.append(pool.submit(self._make))
+                batch, seconds = made
+                self.made_s += seconds
+                self.count += 1
                 yield batch
 
-    def _make(self) -> Split | None:
-        began = time.perf_counter()
-        batch: Any = next(self._source, None)
-        if batch is not None:
-            self.made_s += time.perf_counter() - began
-            self.count += 1
-        made: Split | None = batch
-        return made
+
+def _timed(make: Making) -> tuple[Split, float]:
+    began = time.perf_counter()
+    return make(), time.perf_counter() - began

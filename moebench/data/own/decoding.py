@@ -51,6 +51,8 @@ def decode(raw: Raw, size: int, channels: int) -> UInt8[np.ndarray, "size size c
         return _squared(image, size, channels)
     with _opened(raw) as image:
         try:
+            # A JPEG is decoded at a half, a quarter or an eighth, as long as that leaves twice the size asked for.
+            image.draft(None, (2 * size, 2 * size))
             return _squared(ImageOps.exif_transpose(image), size, channels)
         except _FAULTS as error:
             raise _broken(raw, error) from error
