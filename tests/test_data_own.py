@@ -271,6 +271,11 @@ def parquet(path: Path, **columns: list[Any]) -> Path:
     return path
 
 
+def linked(path: Path) -> Path:
+    path.symlink_to("nowhere")
+    return path
+
+
 GREY = np.zeros((4, 8, 8), np.uint8)
 WRONG: dict[str, tuple[Callable[[Path], Path], str]] = {
     "no classes": (lambda top: write(top / "mine" / "1.png", png(1)).parent, "mine has no folders of classes: put the"),
@@ -284,6 +289,10 @@ WRONG: dict[str, tuple[Callable[[Path], Path], str]] = {
     "sizes": (
         lambda top: write(folder(top / "mine", {"a": [1, 2], "b": [3]}) / "b" / "4.png", png(9, (6, 4))).parents[1],
         r"mine are not squares of one size \(4 × 4 and 6 × 4\): give image_size",
+    ),
+    "dangling": (
+        lambda top: linked(folder(top / "mine", {"a": [1, 2], "b": [3, 4]}) / "a" / "9.png").parents[1],
+        "cannot read .*mine/a/9.png: No such file",
     ),
     "near": (lambda top: folder(top / "photos", {"a": [1, 2]}).with_name("photo"), "did you mean .*/photos"),
     "nothing near": (lambda top: top / "zzz", "no data at .*zzz: nothing of that name is there"),

@@ -149,6 +149,34 @@ def test_a_cell_program_that_cannot_be_imported_is_one_sentence() -> None:
     assert "No module named 'no_such_program'" in str(raised.value)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which pages are shared")
+def test_mapped_files_are_no_memory_that_a_cell_takes(tmp_path: Path) -> None:
+    # 64 MB of a mapped file, each page of it read, and 32 MB of the process's own.
+    program = (
+        "import mmap, os, sys\n"
+        "from moebench.suites.executors.memory import resident_bytes\n"
+        "before = resident_bytes(os.getpid())\n"
+        "file = open(sys.argv[1], 'rb')\n"
+        "mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)\n"
+        "sum(mapped[::4096])\n"
+        "print(resident_bytes(os.getpid()) - before)\n"
+        "own = bytearray(b'1') * (32 << 20)\n"
+        "print(resident_bytes(os.getpid()) - before)\n"
+    )
+    large = tmp_path / "large"
+    large.write_bytes(bytes(64 << 20))
+    printed = subprocess.run(
+        [sys.executable, "-c", program, str(large)],
+        capture_output=True,
+        text=True,
+        check=True,
+        start_new_session=True,
+    ).stdout
+    of_file, with_own = map(int, printed.split())
+    assert of_file < 16 << 20
+    assert 24 << 20 < with_own < 48 << 20
+
+
 def test_more_jobs_than_devices_are_refused_with_the_reason() -> None:
     with (
         LocalExecutor(jobs=2, cell_program="fake_cell") as local,

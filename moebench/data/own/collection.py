@@ -89,10 +89,17 @@ def listed(where: str, names: Sequence[str], test: Sequence[bool] | None, identi
 
 
 def identity_of(files: Iterable[Path], root: Path) -> str:
-    """Of the files' names, sizes and times of change; to read them whole could take longer than a training."""
+    """Of the files' names, sizes and times of change; to read them whole could take longer than a training.
+
+    Raises:
+        BadInput: a file is not there, though something says so.
+    """
     digest = hashlib.sha256()
     for file in files:
-        status = os.stat(file)
+        try:
+            status = os.stat(file)
+        except OSError as error:
+            raise BadInput(f"cannot read {file}: {error.strerror}.", key="data") from error
         digest.update(f"{file.relative_to(root)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="replace"))
     return digest.hexdigest()[:16]
 
