@@ -22,6 +22,7 @@ from moebench.checkpoints import Checkpoints
 from moebench.costs import costs, efficiency
 from moebench.errors import BadInput
 from moebench.executables import Executables, program_for, schedule
+from moebench.few_shot import Probe
 from moebench.measuring import environment
 from moebench.measuring.accounts import Accounts
 from moebench.outcome import evaluated, fed, trained
@@ -30,6 +31,7 @@ from moebench.specification import CellSpec
 from moebench.sweeping import Sweep
 from moebench.timings import timings
 from moebench.training import LayerProgram, Progress, compiled, evaluate, evaluation_batch, join_processes, train
+from moebench.transfer import Origin, UpstreamDiverged, kept, with_channels
 
 __all__ = ["environment", "main", "prepare", "resolve", "run"]
 
@@ -37,7 +39,10 @@ Row = dict[str, Any]
 
 
 def run(
-    spec: CellSpec, checkpoints: Checkpoints, read: Callable[[str, int | None], data.Dataset] = dataset
+    spec: CellSpec,
+    checkpoints: Checkpoints,
+    read: Callable[[str, int | None], data.Dataset] = dataset,
+    models: Path | None = None,
 ) -> Iterator[Row]:
     """Run a cell, or what its checkpoints leave of it; one row for each seed, without the driver's identity columns.
 
@@ -45,6 +50,7 @@ def run(
         spec: what was asked for.
         checkpoints: what is kept of the cell while it runs.
         read: gives the images of a data set at a size.
+        models: folder of the models that are kept for other cells; None: beside the checkpoints.
 
     Raises:
         BadInput: the specification cannot be built.
@@ -55,7 +61,10 @@ def run(
         row = {"started_at": started_at, **_of_layer(cell, accounts), "status": "ok", **accounts.columns()}
         yield from (row | {"seed": seed} for seed in spec.seeds)
         return
-    images = read(cell.spec.data, cell.spec.image_size)
+    models = models or checkpoints.folder.with_name("_models")
+    images = with_channels(read(cell.spec.data, cell.spec.image_size), cell.model.channels)
+    origin = Origin(cell, models, read, say) if cell.spec.upstream or cell.spec.start_from else None
+    probe: Probe | None = None
     say(f"{cell.label} on {spec.model}, {spec.data}: compiling")
     with accounts.spending("compile_s"):
         executables = Executables.of(program_for(cell.model, spec))
@@ -76,23 +85,37 @@ def run(
         if seed in checkpoints.rows:
             say(f"seed {seed}: kept from before")
             continue
-        start = checkpoints.progress(seed, program.abstract_state) or Progress(executables.fresh(seed))
+        begun = executables.fresh(seed)
+        probed: Row = {}
+        if origin is not None:
+            try:
+                with accounts.spending("upstream_s"):
+                    begun = origin.begun(begun, seed)
+            except UpstreamDiverged as reason:
+                checkpoints.finish(seed, {"status": "diverged", "status_reason": str(reason)})
+                continue
+            with accounts.spending("few_shot_s"):
+                probe = probe or Probe(program, images, batch)
+                probed = probe.of(begun, seed)
+        start = checkpoints.progress(seed, program.abstract_state) or Progress(begun)
         say(f"seed {seed}: training {spec.steps} steps")
         done, augment = len(start.losses), cell.spec.augment or "none"
         feed = data.Feed(data.makings(images.train, spec.batch, spec.steps, seed, done=done, augment=augment))
         with accounts.spending("training_s"):
             training = train(program.fed(executables.train_step), start, feed, partial(checkpoints.offer, seed))
-        row = trained(training, spec.clip_norm) | fed(feed, training.wall_s - start.wall_s)
+        outcome: Row = probed | trained(training, spec.clip_norm) | fed(feed, training.wall_s - start.wall_s)
         if training.diverged_step is None:
             with accounts.spending("evaluation_s"):
                 evaluation = evaluate(program.fed(evaluating), training.state, images.test, batch)
-            row |= evaluated(evaluation, cell.model, shared["flops_experts"])
+            outcome |= evaluated(evaluation, cell.model, shared["flops_experts"])
             say(f"seed {seed}: accuracy {evaluation.accuracy:.4f} after {training.wall_s:.1f} s")
             if cell.settings:
                 with accounts.spending("test_time_s"):
                     sweep = sweep or Sweep(cell, program, batch)
-                    row["test_time"] = sweep.of(training.state, images.test, shared["flops_forward_per_image"])
-        checkpoints.finish(seed, row)
+                    outcome["test_time"] = sweep.of(training.state, images.test, shared["flops_forward_per_image"])
+            if spec.keep_model:
+                outcome["kept_model"] = kept(cell, training.state, seed, models, say)
+        checkpoints.finish(seed, outcome)
     shared |= accounts.columns()
     for seed in spec.seeds:
         yield shared | checkpoints.rows[seed] | {"seed": seed}
@@ -136,7 +159,8 @@ def main(arguments: list[str]) -> int:
         spec = CellSpec.model_validate_json(json.dumps(asked["spec"]))
         owner = {key: identity[key] for key in ("cell_id", "fingerprint")}
         checkpoints = Checkpoints(folder, owner, spec.checkpoint_every_s, say)
-        rows = list(run(spec, checkpoints))
+        models = Path(asked["models"]) if "models" in asked else None
+        rows = list(run(spec, checkpoints, models=models))
     except BadInput as mistake:
         print(mistake, file=sys.stderr)
         return 2

@@ -14,7 +14,7 @@ import math
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ class Checkpoints:
         try:
             self._save(path, seed, progress)
         except Exception as error:  # a full disk, a lost mount, orbax's own: none of them is worth the training
-            self.say(f"no checkpoint was kept in {self.folder}: {_line(error)}")
+            self.say(f"no checkpoint was kept in {self.folder}: {one_line(error)}")
         _agreed(0)  # the first process has written the record
         self._last = time.monotonic()
 
@@ -87,10 +87,9 @@ class Checkpoints:
             self.say(f"seed {seed}: the checkpoint {path} does not fit the model and is not used: {fault}")
             return None
         try:
-            with _checkpointer() as checkpointer:
-                leaves = checkpointer.restore(path, [_placed(shape) for shape in shapes])
+            leaves = load_arrays(path, shapes)
         except Exception as error:  # orbax has no one error for what it cannot read
-            self.say(f"seed {seed}: the checkpoint {path} cannot be read and is not used: {_line(error)}")
+            self.say(f"seed {seed}: the checkpoint {path} cannot be read and is not used: {one_line(error)}")
             return None
         state: TrainState = jax.tree.unflatten(tree, leaves)
         self.say(f"seed {seed}: going on from the checkpoint after step {len(content['losses'])}")
@@ -110,8 +109,7 @@ class Checkpoints:
         content: dict[str, Any] = {"owner": self.owner, "rows": self.rows, "seed": seed, "losses": []}
         if progress is not None:
             state = _plain(progress.state)
-            with _checkpointer() as checkpointer:
-                checkpointer.save(path, jax.tree.leaves(state))
+            save_arrays(path, jax.tree.leaves(state))
             content |= {"losses": progress.losses, "accuracies": progress.accuracies, "wall_s": progress.wall_s}
             content["gradient_norms"] = progress.gradient_norms
             content["arrays"] = _arrays(state)
@@ -119,7 +117,7 @@ class Checkpoints:
             return
         record = path.with_suffix(".json")
         with publishing(record) as temporary:
-            temporary.write_text(json.dumps(content | {"files": _digests(path)}), encoding="utf-8")
+            temporary.write_text(json.dumps(content | {"files": digests(path)}), encoding="utf-8")
         for other in self.folder.iterdir():
             if other not in (path, record):
                 _remove(other)
@@ -140,12 +138,12 @@ class Checkpoints:
             content: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
             if content["owner"] != self.owner:
                 fault = "is of another cell, or of other code"
-            elif content["files"] != _digests(record.with_suffix("")):
+            elif content["files"] != digests(record.with_suffix("")):
                 fault = "is damaged"
             else:
                 return content
         except (OSError, ValueError, LookupError, TypeError) as error:
-            fault = f"cannot be read ({_line(error)})"
+            fault = f"cannot be read ({one_line(error)})"
         self.say(f"the checkpoint {record} {fault} and is not used")
         return None
 
@@ -160,6 +158,19 @@ def _agreed(mine: int) -> int:
 def _all_agree(mine: bool) -> bool:
     """Whether every process says so that works on this cell."""
     return mine if jax.process_count() == 1 else bool(np.all(multihost_utils.process_allgather(np.int32(mine))))
+
+
+def save_arrays(folder: Path, arrays: Sequence[Any]) -> None:
+    """Write arrays into a folder that is made, and wait for it."""
+    with _checkpointer() as checkpointer:
+        checkpointer.save(folder, list(arrays))
+
+
+def load_arrays(folder: Path, shapes: Sequence[Any]) -> list[Any]:
+    """The arrays in a folder, of these shapes and types, and where those say that they are to lie."""
+    with _checkpointer() as checkpointer:
+        arrays: list[Any] = checkpointer.restore(folder, [_placed(shape) for shape in shapes])
+    return arrays
 
 
 def _checkpointer() -> Any:
@@ -201,12 +212,13 @@ def _placed(shape: Any) -> Any:
     return jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=sharding)
 
 
-def _digests(folder: Path) -> dict[str, str]:
-    digests = {}
+def digests(folder: Path) -> dict[str, str]:
+    """A digest of every file in a folder, by its path there."""
+    found = {}
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         with file.open("rb") as content:
-            digests[file.relative_to(folder).as_posix()] = hashlib.file_digest(content, "sha256").hexdigest()
-    return digests
+            found[file.relative_to(folder).as_posix()] = hashlib.file_digest(content, "sha256").hexdigest()
+    return found
 
 
 def _remove(path: Path) -> None:
@@ -217,5 +229,6 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """The first line of what an error says."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

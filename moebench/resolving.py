@@ -3,8 +3,6 @@
 Nothing is allocated and nothing runs, so that a whole grid is resolved in a moment.
 """
 
-import hashlib
-import inspect
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +15,7 @@ from flax import nnx
 import moebench
 from moebench import models, routers
 from moebench.errors import BadInput
+from moebench.identity import VERSIONS, code, digest
 from moebench.measuring import environment, shapes
 from moebench.models import VitConfig
 from moebench.settings import Setting, resolve_settings
@@ -25,21 +24,33 @@ from moebench.specification import CellSpec, Scalar
 if TYPE_CHECKING:
     import moebench.data
 
-SHARED_CODE = (
-    *("models", "data", "training", "measuring"),
-    *("cell.py", "checkpoints.py", "costs.py", "counting.py", "executables.py", "outcome.py", "resolving.py"),
-    *("settings.py", "sweeping.py", "timings.py"),
-)
-ABSENT: dict[str, Any] = {"measure": "model", "test_time": []}
+ABSENT: dict[str, Any] = {
+    "measure": "model",
+    "test_time": [],
+    "upstream": None,
+    "upstream_steps": None,
+    "upstream_image_size": None,
+    "start_from": None,
+    "keep_model": False,
+}
 """Keys that a cell's identity leaves out at these values, so that cells keep it which never heard of them."""
 OF_TRAINING = (
     *("data", "augment", "steps", "learning_rate", "weight_decay", "warmup", "clip_norm", "moe_layers", "devices"),
-    "test_time",
+    *("test_time", "upstream", "upstream_steps", "upstream_image_size", "start_from", "keep_model"),
 )
 """Keys that change nothing where a layer is measured alone."""
+OF_DOWNSTREAM: dict[str, Any] = {
+    "upstream": None,
+    "upstream_steps": None,
+    "upstream_image_size": None,
+    "keep_model": False,
+    "test_time": (),
+    "timing_budget_s": 0.0,
+    "checkpoint_every_s": 0.0,
+}
+"""Keys that change nothing in the training upstream, and what stands for them there."""
 LAYER_INPUTS = dict.fromkeys(("classes", "moe_layers", "steps", "learning_rate")) | {"data": "random tokens"}
 """Columns that differ there from those of a model."""
-VERSIONS = ("jax_version", "jaxlib_version", "flax_version")
 
 
 @cache
@@ -67,6 +78,8 @@ class ResolvedCell:
     """A router of this cell for tokens of width 1: its options are filled in, its parameters of no account."""
     settings: tuple[Setting, ...] = ()
     """Those in which the trained model is evaluated, the trained one first."""
+    upstream: "ResolvedCell | None" = None
+    """The cell whose trained model this one starts from, if it trains that itself."""
 
     @property
     def label(self) -> str:
@@ -100,6 +113,8 @@ class ResolvedCell:
             "moe_layers": ",".join(map(str, self.model.moe_blocks)),
             "steps": spec.steps,
             "batch_size": spec.batch,
+            "upstream": self.upstream.spec.data if self.upstream else spec.start_from,
+            "upstream_steps": self.upstream.spec.steps if self.upstream else None,
             "precision": spec.precision,
             "learning_rate": spec.learning_rate,
             "config": json.dumps(self.config, sort_keys=True),
@@ -134,12 +149,13 @@ class ResolvedCell:
         """`cell_id`, of what was asked for and where; and `fingerprint`, of the code, versions and images behind it."""
         return {
             # JAX calls every processor "cpu"; their times are not each other's.
-            "cell_id": _hash([json.dumps(self.config, sort_keys=True), device["device_kind"], device["cpu"]]),
-            "fingerprint": _hash(
+            "cell_id": digest([json.dumps(self.config, sort_keys=True), device["device_kind"], device["cpu"]]),
+            "fingerprint": digest(
                 [
-                    *_code(self.spec.router),
+                    *code(self.spec.router),
                     *(str(device[version]) for version in VERSIONS),
                     self.images.identity() if self.images else "",
+                    *([self.upstream.identity(device)["fingerprint"]] if self.upstream else []),
                 ]
             ),
         }
@@ -155,10 +171,53 @@ def resolve_cell(spec: CellSpec) -> ResolvedCell:
         routers.load_plugin(Path(plugin))
     if spec.measure == "layer":
         return _resolve_layer(spec)
+    for key in ("upstream_steps", "upstream_image_size"):
+        if getattr(spec, key) is not None and spec.upstream is None:
+            raise BadInput(f"{key} needs upstream, the data set to train on first.", key=key)
     images = source(spec.data)
     found = images.format(spec.image_size)
     given = {"data": images.name, "image_size": found.image_size, "augment": spec.augment or images.augment}
-    return resolve_for(spec.model_copy(update=given), found.image_size, found.channels, found.classes)
+    spec = spec.model_copy(update=given)
+    if spec.upstream is None and spec.start_from is None:
+        return resolve_for(spec, found.image_size, found.channels, found.classes)
+    return _resolve_start(spec, found)
+
+
+def _resolve_start(spec: CellSpec, found: "moebench.data.Format") -> ResolvedCell:
+    """A cell that starts from a trained model: its router and channels are that one's, its images and head are not."""
+    if spec.upstream is not None and spec.start_from is not None:
+        raise BadInput("upstream and start_from both say where to start; leave one out.", key="start_from")
+    if spec.mesh_shape != (1, 1):
+        raise BadInput(
+            f"a start from a trained model is for one device: leave devices={spec.devices} out.", key="devices"
+        )
+    if spec.upstream is None:
+        return _resolve_kept(spec, found)
+    asked = {"data": spec.upstream, "image_size": spec.upstream_image_size, "augment": None}
+    asked["steps"] = spec.upstream_steps or spec.steps
+    upstream = resolve_cell(spec.model_copy(update=OF_DOWNSTREAM | asked))
+    begun = spec.model_copy(update={"options": dict(upstream.model.router_options), "total_slots": None})
+    cell = resolve_for(begun, found.image_size, upstream.model.channels, found.classes)
+    return replace(cell, spec=spec, upstream=upstream)
+
+
+def _resolve_kept(spec: CellSpec, found: "moebench.data.Format") -> ResolvedCell:
+    """The same for a model that another cell has kept."""
+    from moebench import kept_models, training  # whoever only counts need not wait for them
+
+    kept = kept_models.find(str(spec.start_from))
+    if spec.total_slots is not None:
+        raise BadInput(
+            f"start_from has the slots of the kept model: leave total_slots={spec.total_slots} out.", key="total_slots"
+        )
+    known = routers.options(spec.router)
+    options = {key: value for key, value in kept.about["options"].items() if key in known} | spec.options
+    begun = spec.model_copy(update={"options": options})
+    cell = resolve_for(begun, found.image_size, kept.about["channels"], found.classes)
+    schedule = training.Schedule(steps=1, learning_rate=1.0, weight_decay=0.0, warmup=0.0, clip_norm=1.0)
+    state = training.Program(cell.model, schedule, spec.batch).abstract_state
+    kept.check(spec.model, cell.label, kept_models.arrays_of(state))
+    return replace(cell, spec=spec)
 
 
 def _resolve_layer(spec: CellSpec) -> ResolvedCell:
@@ -296,23 +355,3 @@ def _prepared(spec: Mapping[str, Any]) -> dict[str, Any]:
     except BadInput as mistake:
         return {"error": str(mistake), "key": mistake.key}
     return {}
-
-
-def _code(router: str) -> list[str]:
-    """Text of all code that decides what a cell with this router gives."""
-    package = Path(moebench.__file__).parent
-    shared = [package / name for name in SHARED_CODE]
-    files = [file for path in shared for file in (sorted(path.rglob("*.py")) if path.is_dir() else [path])]
-    classes: list[type] = [
-        cls for cls in routers.find(router).__mro__ if issubclass(cls, nnx.Module) and cls is not nnx.Module
-    ]
-    used = sorted({inspect.getsourcefile(cls) or "" for cls in [*classes, routers.Routing]} - {""})
-    return [file.read_text(encoding="utf-8") for file in [*files, *map(Path, used)]]
-
-
-def _hash(parts: Iterable[str]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part.encode())
-        digest.update(b"\0")
-    return digest.hexdigest()[:16]

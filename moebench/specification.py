@@ -84,6 +84,18 @@ class CellSpec(BaseModel):
     and `router` for another one with the same parameters. A suite writes them as it writes cells: mappings whose lists
     are multiplied out."""
 
+    upstream: str | None = None
+    """Data set on which the model is trained first. What it has learned there is probed with a few shots of `data`,
+    and then trained on `data` with a fresh head; cells that agree on everything upstream share the model."""
+    upstream_steps: int | None = Field(None, ge=1)
+    """Steps of the training upstream; None takes `steps`."""
+    upstream_image_size: int | None = Field(None, ge=1)
+    """Side in pixels of the images upstream; None takes that data set's own. Positions are interpolated."""
+    start_from: str | None = None
+    """Folder of a kept model to start from in place of a training upstream. Options that are left out are its own."""
+    keep_model: bool = False
+    """Keep each seed's trained model beside the results, for other cells to start from."""
+
     plugins: tuple[str, ...] = ()
     """Files that register routers. A suite cannot name them: it is data, and running it runs nobody's code."""
 

@@ -24,7 +24,9 @@ IDENTITY = {"suite": "s", "run_id": "r", "cell_id": "c", "attempt": 1, "fingerpr
 EMPTY = {"status_reason", "diverged_step", "dispatch_mass_low", "tokens_per_slot_90", "git_commit"}
 # what groups of one image or accelerators have, and what not every machine tells.
 EMPTY |= {f"infer_l{name}{end}" for name in ("atency_s", "atency_vs_dense", "argest_s_per_image") for end in INTERVAL}
-EMPTY |= {"infer_largest_batch", "foreign_cpu_share", "test_time"}
+EMPTY |= {"infer_largest_batch", "foreign_cpu_share"}
+# What is asked for by cells that start from a trained model, keep theirs, or try it in other settings.
+EMPTY |= {"test_time", "upstream", "upstream_steps", "few_shot_1", "few_shot_5", "few_shot_10", "kept_model"}
 EMPTY |= {f"{name}_{when}" for name in ("clock_mhz", "temperature_c") for when in ("before", "after")}
 
 

@@ -87,6 +87,8 @@ def small(spec: CellSpec) -> CellSpec:
         "image_size": found.model.image_size,
         "moe_layers": "last-n:1",
         "steps": 2,
+        "upstream_steps": spec.upstream and 2,
+        "test_time": spec.test_time[:1],
         "batch": found.model.group_images,
         "seeds": (0,),
         "timing_budget_s": 1e-3 if spec.measure == "layer" else 0.0,  # a layer is run for its times alone

@@ -4,7 +4,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-ACCOUNTS = ("compile_s", "twin_compile_s", "warmup_s", "timed_s", "training_s", "evaluation_s", "test_time_s")
+ACCOUNTS = (
+    "compile_s",
+    "twin_compile_s",
+    "warmup_s",
+    "timed_s",
+    "training_s",
+    "evaluation_s",
+    "test_time_s",
+    "upstream_s",
+    "few_shot_s",
+)
 
 
 class Accounts:

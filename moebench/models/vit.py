@@ -209,6 +209,13 @@ class Vit(nnx.Module):
         self, images: Float[Array, "image height width channel"], *, noise_key: PRNGKeyArray | None = None
     ) -> tuple[Float[Array, "image label"], list[routers.Routing]]:
         """Logits in float32, and a Routing for each block of `config.moe_blocks`."""
+        x, routings = self.encoded(images, noise_key)
+        return self.read_out(x), routings
+
+    def encoded(
+        self, images: Float[Array, "image height width channel"], noise_key: PRNGKeyArray | None
+    ) -> tuple[Float[Array, "row dim"], list[routers.Routing]]:
+        """The last block's tokens, and the routings."""
         tokens = self.config.tokens
         with jax.named_scope("embed"):
             x = self.embedded(images)
@@ -218,15 +225,19 @@ class Vit(nnx.Module):
             x, routing = block(x, tokens, key)
             if routing is not None:
                 routings.append(routing)
-        return self.read_out(x), routings
+        return x, routings
 
     def read_out(self, x: Float[Array, "row dim"]) -> Float[Array, "image label"]:
         """Logits from the last block's tokens."""
         with jax.named_scope("head"):
-            by_image = self.norm(x).reshape(-1, self.config.tokens, x.shape[-1])
-            if self.config.preset.class_token:
-                return self.head(jnp.tanh(self.pre_logits(by_image[:, 0])))
-            return self.head(by_image.mean(1))
+            pooled = self.pooled(x)
+            return self.head(jnp.tanh(self.pre_logits(pooled)) if self.config.preset.class_token else pooled)
+
+    def pooled(self, x: Float[Array, "row dim"]) -> Float[Array, "image dim"]:
+        """What is known of each image before the head: the tokens' mean, or the class token."""
+        by_image = self.norm(x).reshape(-1, self.config.tokens, x.shape[-1])
+        pooled: Array = by_image[:, 0] if self.config.preset.class_token else by_image.mean(1)
+        return pooled
 
     def embedded(self, images: Float[Array, "image height width channel"]) -> Float[Array, "row dim"]:
         """The tokens of all images with their positions, a class token before each image's patches if there is one."""

@@ -13,7 +13,8 @@ ENVIRONMENT = (
     *("python_version", "jax_version", "jaxlib_version", "flax_version", "moebench_version", "git_commit"),
 )
 TABLE = (
-    *("accuracy", "flops_forward_per_image", "train_step_s", "train_step_vs_dense"),
+    *("accuracy", "few_shot_1", "few_shot_5", "few_shot_10"),
+    *("flops_forward_per_image", "train_step_s", "train_step_vs_dense"),
     *("infer_s_per_image", "params", "train_peak_bytes", "dropped_tokens"),
 )
 HEALTH = (

@@ -10,7 +10,7 @@ LONGEST = 60
 _SETTING = ("model", "data", "device_kind", "suite")
 _OPTIONS = (
     *("slots_per_expert", "top_k", "capacity_factor", "group_images", "dispatch", "moe_layers", "steps"),
-    *("batch_size", "precision", "learning_rate"),
+    *("batch_size", "precision", "learning_rate", "upstream", "upstream_steps"),
 )
 
 

@@ -35,7 +35,7 @@ COSTS = (
     ),
 )
 """What the Pareto chart offers as the cost."""
-QUALITIES = ("accuracy", "eval_loss")
+QUALITIES = ("accuracy", "eval_loss", "few_shot_1", "few_shot_5", "few_shot_10")
 SCALED = (
     *(*QUALITIES, "train_step_s", "train_step_vs_dense", "infer_s_per_image", "flops_forward_per_image", "params"),
     *("dropped_tokens", "router_entropy", "load_cv", "max_violation", "dead_experts", "slot_utilisation"),

@@ -27,6 +27,9 @@ _NAMED = {
     quantity.column: quantity
     for quantity in (
         Quantity("accuracy", "Accuracy", "share", higher_is_better=True),
+        Quantity("few_shot_1", "1-shot accuracy", "share", higher_is_better=True),
+        Quantity("few_shot_5", "5-shot accuracy", "share", higher_is_better=True),
+        Quantity("few_shot_10", "10-shot accuracy", "share", higher_is_better=True),
         Quantity("eval_loss", "Test loss (nats)", "number"),
         Quantity("train_loss", "Training loss (nats)", "number"),
         Quantity("flops_forward_per_image", "Forward FLOPs per image", "FLOPs"),

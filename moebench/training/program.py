@@ -129,6 +129,14 @@ class Program:
         logits: Array = self.model(state)(images)[0]
         return logits
 
+    def features(
+        self, state: TrainState, images: Float[Array, "image height width channel"]
+    ) -> Float[Array, "image dim"]:
+        """What the head would see."""
+        model = self.model(state)
+        pooled: Array = model.pooled(model.encoded(images, None)[0])
+        return pooled
+
     def evaluate(
         self,
         state: TrainState,

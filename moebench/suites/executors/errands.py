@@ -127,7 +127,8 @@ def run_here(cell_program: str, job: Job, spec: bytes, side_by_side: int = 1) ->
         files = (job.spec, job.out, job.log) if shared else tuple(Path(folder, name) for name in ("spec", "out", "log"))
         if not shared:
             asked = json.loads(spec)
-            asked.pop("checkpoints", None)  # a folder of the driver's machine
+            for name in ("checkpoints", "models"):
+                asked.pop(name, None)  # a folder of the driver's machine
             files[0].write_text(json.dumps(asked), encoding="utf-8")
         limits = (job.limits.time_limit_s, limit_bytes(job.limits, side_by_side))
         task = Task(job.name, cell_program, [str(files[0]), str(files[1])], files[2], *limits)

@@ -1,0 +1,207 @@
+"""Starting from trained models: what is kept, what is taken over, what a few shots show, and what is refused."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from moebench import few_shot, kept_models
+from moebench.cell import run
+from moebench.checkpoints import Checkpoints
+from moebench.data import Dataset, Pixels, Split
+from moebench.errors import BadInput
+from moebench.executables import program_for
+from moebench.kept_models import KeptModel, arrays_of
+from moebench.resolving import resolve_cell
+from moebench.results import suite_names
+from moebench.specification import CellSpec
+from moebench.training import TrainState, compiled_in_haste
+from moebench.transfer import Origin, describe, interpolated, transferred, with_channels
+
+UPSTREAM: dict[str, Any] = {"upstream": "digits", "upstream_steps": 3}
+
+
+def spec(**changes: Any) -> CellSpec:
+    given = {"router": "soft", "options": {"experts": 2}, "model": "mu/4", "steps": 2, "batch": 8}
+    return CellSpec(**{**given, "timing_budget_s": 0.0, "seeds": (0, 1), **changes})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("transfer")
+
+
+@pytest.fixture(scope="module")
+def rows(folder: Path) -> list[dict[str, Any]]:
+    return list(run(spec(keep_model=True, **UPSTREAM), Checkpoints(folder / "ck", {}, 0, print)))
+
+
+@pytest.fixture(scope="module")
+def fresh() -> TrainState:
+    cell = resolve_cell(spec())
+    program = program_for(cell.model, cell.spec)
+    state: TrainState = compiled_in_haste(program.init, jax.ShapeDtypeStruct((), jnp.int32))(np.int32(1))
+    return state
+
+
+def test_a_cell_starts_from_what_it_trained_upstream(rows: list[dict[str, Any]], folder: Path) -> None:
+    for row in rows:
+        assert (row["status"], row["upstream"], row["upstream_steps"], row["steps"]) == ("ok", "digits", 3, 2)
+        assert 0 < row["few_shot_1"] <= 1
+        assert row["few_shot_10"] > 0.5  # ten of each digit tell more than guessing, whatever the features
+        assert row["upstream_s"] > 0
+        assert row["few_shot_s"] > 0
+    # Two upstream models and two of the cell's own, none of them half written.
+    kept = {path.name for path in (folder / "_models").iterdir()}
+    assert len(kept) == 4
+    assert {Path(row["kept_model"]).name for row in rows} < kept
+    assert not any(name.startswith(".") for name in kept)
+    assert suite_names(folder) == []
+
+
+def test_another_cell_takes_the_upstream_model_that_is_there(
+    rows: list[dict[str, Any]],
+    folder: Path,
+    fresh: TrainState,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cell = resolve_cell(spec(**UPSTREAM))
+    monkeypatch.setattr("moebench.transfer.train", None)  # nothing is trained
+    origin = Origin(cell, folder / "_models", lambda name, size: pytest.fail("images were read"), print)
+    state = origin.begun(fresh, 1)
+    assert "seed 1: starting from" in capsys.readouterr().out
+    before, after = (jax.tree.leaves(each.parameters["blocks"]) for each in (fresh, state))
+    assert any((a != b).any() for a, b in zip(before, after, strict=True))
+    assert int(state.step) == 0
+
+
+def test_a_kept_model_gives_its_arrays_back_and_starts_cells(rows: list[dict[str, Any]]) -> None:
+    path = rows[0]["kept_model"]
+    kept = kept_models.find(path)
+    assert kept.about["data"] == "digits"
+    assert all(list(array.shape) == kept.about["arrays"][name][1] for name, array in kept.arrays().items())
+    # Options that are left out are the kept model's.
+    cell = resolve_cell(spec(start_from=path, options={}))
+    assert cell.router.options["experts"] == 2
+    assert cell.inputs["upstream"] == path
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"router": "bpr"}, r"soft\[experts=2.*\] on mu/4 and has nothing for .*router.kernel, where bpr"),
+        (
+            {"options": {"experts": 4}},
+            r"has \[2, 256\] for .*bias_in, where soft\[experts=4\] on mu/4 needs \[4, ",
+        ),
+        ({"model": "mu/2"}, r"is soft\[.*\] on mu/4, and the cell's model is mu/2"),
+        ({"total_slots": 4}, "leave total_slots=4 out"),
+        ({"upstream": "digits"}, "both say where to start"),
+        ({"devices": "2x1"}, "is for one device: leave devices=2x1 out"),
+    ],
+)
+def test_a_cell_that_does_not_fit_names_the_numbers(
+    changes: dict[str, Any], says: str, rows: list[dict[str, Any]]
+) -> None:
+    with pytest.raises(BadInput, match=says):
+        resolve_cell(spec(start_from=rows[0]["kept_model"], **changes))
+
+
+def test_what_is_no_kept_model_is_said(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"there is no kept model in .*: it has no model.json"):
+        resolve_cell(spec(start_from=str(tmp_path)))
+    (tmp_path / "model.json").write_text("{}")
+    with pytest.raises(BadInput, match="cannot be read: it lacks what every kept model has"):
+        kept_models.find(tmp_path)
+    kept_models.keep(tmp_path / "one", {"model": "m", "router": "r", "options": {}, "channels": 1}, {"a": jnp.ones(3)})
+    kept = kept_models.find(tmp_path / "one")
+    assert kept.arrays()["a"].tolist() == [1, 1, 1]
+    next(path for path in (tmp_path / "one" / "arrays").rglob("*") if path.is_file()).write_bytes(b"spoiled")
+    with pytest.raises(BadInput, match="is damaged"):
+        kept.arrays()
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(BadInput, match="the trained model cannot be kept in"):
+        kept_models.keep(tmp_path / "file" / "two", {}, {"a": jnp.ones(3)})
+
+
+@pytest.mark.parametrize(("key", "value"), [("upstream_steps", 3), ("upstream_image_size", 8)])
+def test_upstream_keys_need_upstream(key: str, value: int) -> None:
+    with pytest.raises(BadInput, match=f"{key} needs upstream"):
+        resolve_cell(spec(**{key: value}))
+
+
+def test_slots_are_those_of_upstream_whatever_the_resolution() -> None:
+    # 32 × 32 pixels in patches of 4 are 64 tokens, of which digits have 4.
+    cell = resolve_cell(spec(total_slots="tokens", upstream="fractals-10", upstream_image_size=32))
+    assert cell.upstream is not None
+    assert (cell.upstream.model.tokens, cell.model.tokens) == (64, 4)
+    assert cell.router.options["slots_per_expert"] == cell.upstream.router.options["slots_per_expert"] == 32
+    with pytest.raises(BadInput, match="patches of 5 pixels do not tile images of 64 pixels"):
+        resolve_cell(spec(model="mu/5", upstream="fractals-10"))
+
+
+def test_the_head_is_fresh_for_other_data_and_positions_are_interpolated(fresh: TrainState) -> None:
+    cell = resolve_cell(spec())
+    about = kept_models.recorded(describe(cell, 0), arrays_of(fresh))
+    arrays = {name: np.full(shape, 7.0, np.float32) for name, (_, shape) in about["arrays"].items()}
+    same = transferred(KeptModel(Path("x"), about), arrays, fresh, cell)
+    assert all((leaf == 7).all() for leaf in jax.tree.leaves(same.parameters))
+    # Other data of as many classes: the head starts from zeros, all else is taken over.
+    other = transferred(KeptModel(Path("x"), about | {"data": "others"}), arrays, fresh, cell)
+    assert float(jnp.abs(other.parameters["head"]["kernel"][...]).max()) == 0
+    assert float(other.parameters["norm"]["scale"][...].min()) == 7
+    # 16 positions become the 4 of the model.
+    large = about | {"arrays": about["arrays"] | {"parameters.positions": ["float32", [16, 64]]}}
+    arrays["parameters.positions"] = np.full((16, 64), 3.0, np.float32)
+    moved = transferred(KeptModel(Path("x"), large), arrays, fresh, cell)
+    assert moved.parameters["positions"][...].tolist() == np.full((4, 64), 3.0).tolist()
+
+
+def test_positions_between_positions_lie_between_them() -> None:
+    model = resolve_cell(spec(model="mu/2")).model  # 4 × 4 patches
+    corners = np.array([[0.0], [1.0], [2.0], [3.0]])
+    # Along each axis the centres of 4 patches stand at 1/8, 3/8 ..., those of 2 at 1/4 and 3/4: shares 0, 1/4, 3/4, 1.
+    line = np.array([0.0, 0.25, 0.75, 1.0])
+    expected = 2 * line[:, None] + line
+    assert interpolated(corners, model).reshape(4, 4) == pytest.approx(expected)
+    whole = np.arange(16.0)[:, None]
+    assert (interpolated(whole, model) == whole).all()
+    with_token = replace(model, preset=replace(model.preset, class_token=True))
+    found = interpolated(np.concatenate([[[9.0]], corners]), with_token)
+    assert found[0] == 9.0
+    assert found[1:].reshape(4, 4) == pytest.approx(expected)
+
+
+def test_a_probe_is_a_regularised_regression() -> None:
+    # Features 0, 0, 3 of classes 0, 0, 1: mean 1, mean square 2, so -1/√2, -1/√2, 2/√2. Targets of class 1: -1, -1, 1,
+    # on average -1/3. Weight (2/3·√2 + 4/3·√2) / (3 + 1) = 1/√2, so that the score of x is (x - 1)/2 - 1/3, and class 1
+    # wins above 5/3; without the regulariser it would above 3/2.
+    train, labels = np.array([[0.0], [0.0], [3.0]]), np.array([0, 0, 1])
+    test = np.array([[1.6], [1.7]])
+    assert few_shot.accuracy(train, labels, test, np.array([0, 1]), 2) == 1.0
+    assert few_shot.accuracy(train, labels, test, np.array([1, 1]), 2) == 0.5
+    # Features without any spread tell nothing, and nothing breaks.
+    assert few_shot.accuracy(np.ones((2, 3)), np.array([0, 1]), np.ones((2, 3)), np.array([0, 1]), 2) == 0.5
+
+
+def test_shots_of_fewer_are_among_those_of_more() -> None:
+    labels = np.array([0, 1, 0, 1, 0, 2])
+    some = few_shot.drawn_shots(labels, 2, np.random.default_rng(0))
+    assert {label: len(places) for label, places in some.items()} == {0: 2, 1: 2, 2: 1}
+    assert all((labels[places] == label).all() for label, places in some.items())
+    fewer = few_shot.drawn_shots(labels, 1, np.random.default_rng(0))
+    assert all(some[label][0] == fewer[label][0] for label in some)
+
+
+def test_channels_follow_the_model() -> None:
+    grey = Split(np.array([[[[2.0]]]], np.float32), np.zeros(1, np.int32))
+    colour = Split(Pixels(np.array([[[[0, 3, 6]]]], np.uint8), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)), np.zeros(1, np.int32))
+    assert with_channels(Dataset("g", 1, grey, grey), 3).train.images[0].tolist() == [[[2, 2, 2]]]
+    assert with_channels(Dataset("c", 1, colour, colour), 1).test.images[0].tolist() == [[[3]]]
+    same = Dataset("g", 1, grey, grey)
+    assert with_channels(same, 1) is same
