@@ -75,7 +75,7 @@ class Origin:
         self.say(f"seed {seed}: training {spec.steps} steps upstream, on {spec.data}")
         init, step = self._programs
         images = self.read(spec.data, spec.image_size).train
-        batches = data.Feed(data.batches(images, spec.batch, spec.steps, seed, augment=spec.augment or "none"))
+        batches = data.Feed(data.makings(images, spec.batch, spec.steps, seed, augment=spec.augment or "none"))
         training = train(step, Progress(init(np.asarray(seed, np.int32))), batches)
         if training.diverged_step is not None:
             raise UpstreamDiverged(f"upstream, the loss was not finite at step {training.diverged_step}")
