@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from moebench.errors import BadInput
 from moebench.models.layout import over_experts
+from moebench.models.products import by_expert
 from moebench.routers import Router, Routing
 
 
@@ -27,7 +28,7 @@ class Experts(nnx.Module):
         """Every expert its own rows."""
         kernel_in, bias_in, kernel_out, bias_out = self._weights()
         rows = over_experts(inputs.astype(self.dtype))
-        hidden = jax.nn.gelu(rows @ kernel_in + bias_in[:, None], approximate=True)
+        hidden = jax.nn.gelu(by_expert(rows, kernel_in) + bias_in[:, None], approximate=True)
         return over_experts(hidden @ kernel_out + bias_out[:, None])
 
     def ragged(self, inputs: Float[Array, "row dim"], sizes: Int[Array, "expert"]) -> Float[Array, "row dim"]:

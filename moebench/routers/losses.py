@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from moebench.routers.products import kth_largest
+
 
 def squared_cv(amounts: Float[Array, "group expert"]) -> Float[Array, ""]:
     """Squared coefficient of variation over experts (population variance), averaged over groups."""
@@ -26,7 +28,7 @@ def load_loss(
     A token's probability to choose an expert is that of its logit, with the noise drawn again, to pass the
     token's k-th largest noisy logit.
     """
-    threshold = jax.lax.top_k(noisy_logits, top_k)[0][..., -1:]
+    threshold = kth_largest(noisy_logits, top_k)
     stays = jax.scipy.stats.norm.cdf((logits - threshold) / noise_std)
     return squared_cv(stays.sum(-2))
 

@@ -90,14 +90,22 @@ def mix(
     weights: Float[Array, "group token expert slot"], tokens: Float[Array, "group token dim"]
 ) -> Float[Array, "expert group slot dim"]:
     """Fill slots with weighted sums of tokens."""
-    return jnp.einsum("gsep,gsd->egpd", weights.astype(tokens.dtype), tokens)
+    groups, _, experts, slots = weights.shape
+    mixed = jnp.einsum("gsn,gsd->gnd", _flat(weights, tokens.dtype), tokens)
+    return mixed.reshape(groups, experts, slots, -1).swapaxes(0, 1)
 
 
 def unmix(
     weights: Float[Array, "group token expert slot"], outputs: Float[Array, "expert group slot dim"]
 ) -> Float[Array, "group token dim"]:
     """Give each token the weighted sum of the slots' outputs."""
-    return jnp.einsum("gsep,egpd->gsd", weights.astype(outputs.dtype), outputs)
+    by_group = outputs.swapaxes(0, 1).reshape(weights.shape[0], -1, outputs.shape[-1])
+    return jnp.einsum("gsn,gnd->gsd", _flat(weights, outputs.dtype), by_group)
+
+
+def _flat(weights: Float[Array, "group token expert slot"], dtype: jnp.dtype) -> Float[Array, "group token anyslot"]:
+    """The weights with the slots of all experts side by side, so that one product with them is one of matrices."""
+    return weights.astype(dtype).reshape(*weights.shape[:2], -1)
 
 
 @jax.tree_util.register_dataclass

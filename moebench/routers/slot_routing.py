@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from moebench.routers.health import RoutingCounts, gate_entropy
+from moebench.routers.products import weighted
 from moebench.routers.routing import ExpertMlps, Routing, mix, unmix
 
 
@@ -40,9 +41,9 @@ class SlotRouting(Routing):
     def combine(self, outputs: Float[Array, "expert group slot dim"]) -> Float[Array, "group token dim"]:
         groups, tokens, _ = self.gates.shape
         dim = outputs.shape[-1]
-        weighted = outputs * self.weight.astype(outputs.dtype).swapaxes(0, 1)[..., None]
+        scaled = weighted(outputs, self.weight.astype(outputs.dtype).swapaxes(0, 1))
         rows = self._rows().swapaxes(0, 1).reshape(-1)
-        summed = jnp.zeros((groups * tokens, dim), outputs.dtype).at[rows].add(weighted.reshape(-1, dim), mode="drop")
+        summed = jnp.zeros((groups * tokens, dim), outputs.dtype).at[rows].add(scaled.reshape(-1, dim), mode="drop")
         return summed.reshape(groups, tokens, dim)
 
     @property
