@@ -3,9 +3,11 @@
 import hashlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -108,6 +110,13 @@ def misbehave(how: str | None) -> None:
             sys.stdout.write("x" * (1 << 20))
         print("\nlast words")
         sys.exit(3)
+    if how == "free-and-allocate":
+        for _ in range(3):  # in threads, as programs of JAX do
+            thread = threading.Thread(target=lambda: b"x" * (80 << 20))
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            thread.start()
+            thread.join()
+            print("pages", resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
     if how == "memory":
         raise MemoryError("planted")
 

@@ -1,6 +1,7 @@
 """The local executor: every way in which a cell can end, and that nothing outlives it."""
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -49,6 +50,14 @@ def test_each_bad_end_has_its_status_and_reason(
     ended = end(executor, job(tmp_path, behave))
     assert ended.status == status
     assert ended.reason == reason
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_memory_that_a_cell_frees_is_there_when_it_allocates_again(executor: LocalExecutor, tmp_path: Path) -> None:
+    end(executor, job(tmp_path, "free-and-allocate"))
+    pages = [int(line.split()[1]) for line in (tmp_path / "cell.log").read_text().splitlines() if "pages" in line]
+    # 80 MiB are 20,480 pages of 4 KiB, or 40 of 2 MiB; a thread itself needs a few.
+    assert max(pages[1:]) < 40, pages
 
 
 def test_a_shouting_cell_does_not_fill_the_disk(executor: LocalExecutor, tmp_path: Path) -> None:
