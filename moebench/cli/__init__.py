@@ -6,29 +6,33 @@ from typing import Annotated
 import typer
 
 import moebench
-from moebench.cli import catalogue, checking, comparing, counting, drawing, results, suite
+from moebench.cli import catalogue, checking, comparing, counting, drawing, options, results, suite
 from moebench.errors import BadInput
 
 app = typer.Typer(
     name="moebench",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,  # a bracket in a help is a bracket
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: moebench suite scaling-experts",
+    epilog=options.example("suite scaling-experts"),
 )
 
-app.command(epilog="Example: moebench suite scaling-experts --filter router=soft,dense --seeds 0,1")(suite.suite)
-app.command(epilog="Example: moebench run 'soft[experts=16]' --model mu/2 --data digits --steps 50")(suite.run)
-app.command("list", epilog="Example: moebench list routers")(catalogue.list_names)
-app.command(epilog="Example: moebench show 'bpr[experts=8,top_k=2]' --model s/16")(catalogue.show)
-app.command(epilog="Example: moebench check my_router.py")(checking.check)
-app.command(epilog="Example: moebench plot pareto --x train_step_s --out pareto.pdf")(drawing.plot)
-app.command(epilog="Example: moebench dashboard --out page.html --open")(drawing.dashboard)
-app.command(epilog="Example: moebench report --out report.md")(drawing.report)
-app.command(epilog="Example: moebench compare router=soft router=bpr --fail-if-slower 5%")(comparing.compare)
-app.command(epilog="Example: moebench flops s/16 'soft[experts=128]'")(counting.flops)
-app.command(epilog="Example: moebench env")(catalogue.env)
+for _name, _command, _example in (
+    ("suite", suite.suite, "suite scaling-experts --filter router=soft,dense --seeds 0,1"),
+    ("run", suite.run, "run 'soft[experts=16]' --model mu/2 --data digits --steps 50"),
+    ("list", catalogue.list_names, "list routers"),
+    ("show", catalogue.show, "show 'bpr[experts=8,top_k=2]' --model s/16"),
+    ("check", checking.check, "check my_router.py"),
+    ("plot", drawing.plot, "plot pareto --suite scaling-experts --x train_step_s --out pareto.pdf"),
+    ("dashboard", drawing.dashboard, "dashboard --suite scaling-experts --out page.html --open"),
+    ("report", drawing.report, "report --suite scaling-experts --out report.md"),
+    ("compare", comparing.compare, "compare router=soft router=bpr --fail-if-slower 5%"),
+    ("flops", counting.flops, "flops s/16 'soft[experts=128]'"),
+    ("env", catalogue.env, "env"),
+):
+    app.command(_name, epilog=options.example(_example))(_command)
 app.add_typer(results.app, name="results")
 
 

@@ -32,19 +32,24 @@ def list_names(
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="A router, suite, model, data set or column; or router[key=value,…].")],
-    model: Annotated[str | None, typer.Option(metavar="SIZE/PATCH", help="Of a router's slots: the backbone.")] = None,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A router, suite, model, data set or column; or router[key=value,…].")
+    ],
+    model: Annotated[
+        str | None, typer.Option(metavar="SIZE/PATCH", help="The backbone whose tokens are routed; by default mu/2.")
+    ] = None,
     image_size: Annotated[
-        int | None, typer.Option(min=1, metavar="PIXELS", help="Likewise; by default the model's own.")
+        int | None, typer.Option(min=1, metavar="PIXELS", help="Side of the images; by default the model's own.")
     ] = None,
     group_images: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Likewise: images routed together; by default its habit.")
+        int | None, typer.Option(min=1, metavar="N", help="Images routed together; by default the router's habit.")
     ] = None,
     plugins: options.Plugins = None,
 ) -> None:
-    """Show everything about one name; of a router with its options, what slots it has.
+    """Show everything about one name, or the slots of a router.
 
-    Slots depend on the tokens that are routed together, and so on the model, the images, and how many are a group.
+    With options in brackets, or a model, a router's slots are shown. They depend on the tokens that are routed
+    together, and so on the model, the images, and how many are a group.
     """
     from moebench.errors import unknown
 
@@ -76,7 +81,7 @@ def env(
         bool, typer.Option("--measure", help="Also what the device does at its best: a matrix product, a copy.")
     ] = False,
 ) -> None:
-    """Print what is installed, which device is found, and what a suite would use by default."""
+    """Print what is installed, found, and used by default."""
     from moebench.suites import executors
 
     with executors.create("local") as placer:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def check(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="A .py file with routers, or a .yaml file with a suite; by default all."),
+        typer.Argument(metavar="FILE", help="A .py file with routers, or a .yaml file with a suite; by default all."),
     ] = None,
     plugins: options.Plugins = None,
     ruler: Annotated[
@@ -31,7 +31,9 @@ def check(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --ruler: print every timing as JSON.")] = False,
 ) -> None:
-    """Try every known router and shipped suite at toy size, or those of a file, and say in words what does not hold.
+    """Try every router and suite, or those of a file, at toy size.
+
+    What does not hold is said in words.
 
     A router goes through shapes, compilation, determinism, empty slots, groups, order of the tokens, bfloat16,
     gradients and ten training steps. Of a suite every cell is resolved, and one of each router really run.

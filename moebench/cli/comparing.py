@@ -41,7 +41,10 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print it as Markdown.")] = False,
 ) -> None:
-    """Set results against results, cell by cell, with a verdict: better, worse, or no difference shown."""
+    """Set results against results, with a verdict on each metric.
+
+    Cells are matched one by one; what has no counterpart is listed.
+    """
     from moebench.errors import BadInput
     from moebench.reports import comparison, gates
     from moebench.results.selecting import History

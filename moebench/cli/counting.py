@@ -51,7 +51,7 @@ def flops(
     plugins: options.Plugins = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Count parameters, FLOPs and memory of a model from shapes alone, at any size.
+    """Count parameters, FLOPs and memory of a model from its shapes.
 
     A multiply-add is 2 FLOPs. Counted are matrix products, and the weighting of rows where tokens are gathered.
     """

@@ -67,7 +67,7 @@ def report(
     ] = None,
     results: options.Results = Path("results"),
 ) -> None:
-    """Write the results as Markdown with figures, for a pull request or an appendix."""
+    """Write the results as Markdown with figures."""
     from moebench.suites import reporting
 
     name, frame = _load(results, suite)

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder of the results.")]
-Seeds = Annotated[str | None, typer.Option("--seeds", metavar="0,1,2", help="Seeds, in place of the suite's.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Run everything again; old rows are kept.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run again what failed before.")]
 Plugins = Annotated[
@@ -22,6 +21,11 @@ SuiteAmongResults = Annotated[
 ]
 
 _PIPE_WIDTH = 120
+
+
+def example(arguments: str) -> str:
+    """The end of a command's help: a line that is not broken, so that it can be copied."""
+    return f"\b\nExample: moebench {arguments}"
 
 
 def console() -> "Console":

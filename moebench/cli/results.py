@@ -14,16 +14,19 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Look after a results folder: what is in it, whether it is sound, other forms of it.",
-    epilog="Example: moebench results ls",
+    help="Look after a results folder.",
+    epilog=options.example("results ls"),
 )
 
 OneSuite = Annotated[str | None, typer.Option("--suite", metavar="NAME", help="Only this suite's results.")]
 
 
-@app.command(epilog="Example: moebench results ls --results results")
+@app.command(epilog=options.example("results ls --results results"))
 def ls(suite: OneSuite = None, results: options.Results = Path("results")) -> None:
-    """List the runs: first those that are going on, then all with rows, by status; replaced rows are not counted."""
+    """List the runs, those that are going on first.
+
+    Rows that a later run replaced are not counted.
+    """
     from rich.table import Table
 
     from moebench.results import Store, runs, statuses
@@ -58,9 +61,12 @@ def _now(status: "RunStatus", results: Path) -> str:
     return f"{line}; running {running or 'none'}; {time_left(left)}; process {status.pid} on {status.host}"
 
 
-@app.command(epilog="Example: moebench results verify")
+@app.command(epilog=options.example("results verify"))
 def verify(suite: OneSuite = None, results: options.Results = Path("results")) -> None:
-    """Read every file to its last byte and name what is wrong; exit code 1 if anything is."""
+    """Read every file to its last byte and name what is wrong.
+
+    Exit code 1 if anything is.
+    """
     from moebench.results import verify as find_problems
 
     problems = find_problems(results, suite)
@@ -70,9 +76,12 @@ def verify(suite: OneSuite = None, results: options.Results = Path("results")) -
     typer.echo(f"{results} is sound")
 
 
-@app.command(epilog="Example: moebench results seal")
+@app.command(epilog=options.example("results seal"))
 def seal(suite: OneSuite = None, results: options.Results = Path("results")) -> None:
-    """Put the finished cells of killed runs into one file; not while a run is going on."""
+    """Put the finished cells of killed runs into one file.
+
+    Not while a run is going on.
+    """
     from moebench.results import Store
     from moebench.results.loading import chosen_suites
 
@@ -81,12 +90,15 @@ def seal(suite: OneSuite = None, results: options.Results = Path("results")) -> 
         typer.echo(sealed or f"nothing to seal in {results / name}")
 
 
-@app.command(epilog="Example: moebench results merge from-laptop from-cluster --into results")
+@app.command(epilog=options.example("results merge from-laptop from-cluster --into results"))
 def merge(
     sources: Annotated[list[Path], typer.Argument(metavar="DIR…", help="The results folders to take from.")],
     into: Annotated[Path, typer.Option(metavar="DIR", help="The folder to merge into.")] = Path("results"),
 ) -> None:
-    """Take the results of other folders into one; the newest attempt at a cell and seed counts."""
+    """Take the results of other folders into one.
+
+    The newest attempt at a cell and seed counts.
+    """
     from moebench.results import merge as take_in
 
     written, problems = take_in(sources, into)
@@ -97,13 +109,13 @@ def merge(
     _name(problems)
 
 
-@app.command(epilog="Example: moebench results export scaling.csv --suite scaling-experts")
+@app.command(epilog=options.example("results export scaling.csv --suite scaling-experts"))
 def export(
     out: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv, .parquet or .md file.")],
     suite: OneSuite = None,
     results: options.Results = Path("results"),
 ) -> None:
-    """Write the results as CSV, as one Parquet file, or as a markdown table."""
+    """Write the results as CSV, Parquet, or a Markdown table."""
     from moebench.results import export as write
 
     path, problems = write(out, results, suite)

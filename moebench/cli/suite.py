@@ -27,7 +27,7 @@ def suite(
         list[str] | None,
         typer.Option("--filter", metavar="KEY=VALUE,…", help="Only these cells, such as router=soft,experts=2,4."),
     ] = None,
-    seeds: options.Seeds = None,
+    seeds: Annotated[str | None, typer.Option(metavar="0,1,2", help="Seeds, in place of the suite's.")] = None,
     executor: Annotated[str, typer.Option(metavar="NAME", help="What places the cells on devices.")] = "local",
     jobs: Annotated[int | None, typer.Option(metavar="N", help="Cells side by side, each on its own device.")] = None,
     plugins: options.Plugins = None,
@@ -36,9 +36,10 @@ def suite(
     fresh: options.Fresh = False,
     retry_failed: options.RetryFailed = False,
 ) -> None:
-    """Run a suite, or the rest of it, then write its figures and dashboard.
+    """Run a suite, or the rest of it, and report.
 
-    What is done already is not done again. Ctrl-C keeps what is finished; the same command goes on.
+    At the end figures and a dashboard are written. What is done already is not done again. Ctrl-C keeps what is
+    finished; the same command goes on.
     """
     from moebench.cli import counting, output
     from moebench.results import Store
@@ -84,17 +85,17 @@ def suite(
 
 def run(
     cell: Annotated[str, typer.Argument(metavar="ROUTER[KEY=VALUE,…]", help="A router with its options.")],
-    model: Annotated[str | None, typer.Option(metavar="SIZE/PATCH", help="The backbone.")] = None,
+    model: Annotated[str | None, typer.Option(metavar="SIZE/PATCH", help="The backbone; by default mu/2.")] = None,
     data: Annotated[
         str | None,
-        typer.Option(metavar="NAME|./PATH|hf:NAME", help="The data set: moebench's, your own, or one of the hub."),
+        typer.Option(metavar="NAME|./PATH|hf:NAME", help="moebench's own, yours, or of the hub; by default digits."),
     ] = None,
     image_size: Annotated[
         int | None, typer.Option(metavar="PIXELS", help="Side of the images; by default the data set's own.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(metavar="N", help="Training steps.")] = None,
-    batch: Annotated[int | None, typer.Option(metavar="N", help="Images of a step.")] = None,
-    seeds: options.Seeds = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Training steps; by default 250.")] = None,
+    batch: Annotated[int | None, typer.Option(metavar="N", help="Images of a step; by default 64.")] = None,
+    seeds: Annotated[str | None, typer.Option(metavar="0,1,2", help="Seeds; by default 0 alone.")] = None,
     time_limit_s: Annotated[float, typer.Option("--time-limit-s", metavar="S", help="Seconds it may take.")] = 3600.0,
     memory_limit_gib: Annotated[
         float | None, typer.Option("--memory-limit-gib", metavar="GIB", help="Memory it may take.")
