@@ -8,9 +8,10 @@ from moebench.measuring import Interval, circumstances
 from moebench.measuring.accounts import Accounts
 from moebench.measuring.circumstances import Circumstances, Reading
 from moebench.measuring.environment import usable_cpus
-from moebench.measuring.flags import MEANINGS, drift, flags
+from moebench.measuring.flags import drift, flags
 from moebench.measuring.samples import Sample, Sampler
 from moebench.measuring.warmup import steady, warm_up
+from moebench.timing_flags import MEANINGS
 
 ALONE = Reading(at=0.0, busy_s=0.0, own_s=0.0, clock_mhz=2000.0, temperature_c=50.0, device_processes=None)
 

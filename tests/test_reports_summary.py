@@ -10,6 +10,7 @@ from report_frames import suite_frame
 from rich.console import Console
 
 from moebench.errors import BadInput
+from moebench.reports import doubts
 from moebench.reports.labels import cell_labels, shortened
 from moebench.reports.summary import headline, render_table, summarise
 from moebench.reports.trend import trends
@@ -230,6 +231,25 @@ def test_the_table_shows_brackets_as_they_are() -> None:
     assert "oom" in text
     assert "+0.0" in text
     assert "-0.0 [" not in text
+
+
+def test_a_flagged_time_is_marked_in_the_table_and_counted_under_it() -> None:
+    cells = summarise(suite_frame())
+    console = Console(width=140, record=True)
+    console.print(render_table(cells))
+    lines = console.export_text().splitlines()
+    # 0.030 s · 1.3 · (1 + 0.02 · √2) over 30.6 ms; of the 16 cells with times soft[experts=2] alone is flagged.
+    assert next(line for line in lines if "soft[experts=2]" in line).split()[-4:] == ["~40.1", "ms", "~1.31", "×"]
+    assert sum("~" in line for line in lines) == 2
+    assert any("~ timing of 1 of 16 cells flagged (noisy 1): moebench show timing_flags" in line for line in lines)
+
+
+def test_a_flag_bears_on_what_was_timed_under_it() -> None:
+    flags = ["training:not_steady", "inference:budget", "training:noisy"]
+    assert doubts.concerning("train_step_vs_dense", flags) == ["training:not_steady", "training:noisy"]
+    assert doubts.concerning("infer_s_per_image", flags) == ["inference:budget"]
+    assert doubts.concerning("params", flags) == doubts.concerning("train_wall_s", ["noisy"]) == []
+    assert doubts.in_words(flags) == "training: not steady, noisy; inference: budget"
 
 
 def test_labels_put_model_data_and_device_behind_the_options() -> None:

@@ -145,6 +145,7 @@ def _describe_suite(name: str) -> Iterator[str]:
 
 
 def _describe_column(name: str) -> Iterator[str]:
+    from moebench import timing_flags
     from moebench.results.schema import COLUMNS, TEST_TIME_FIELDS
 
     column = next(column for column in COLUMNS if column.name == name)
@@ -156,6 +157,10 @@ def _describe_column(name: str) -> Iterator[str]:
             yield f"  {field:<26} {f'{kind} [{unit}]' if unit else kind}  {meaning}"
         return
     yield f"type {column.type}, unit {column.unit or 'none'}, group {column.group}"
+    if name == "timing_flags":
+        yield "\nflags, each behind the name of what was timed, as in training:noisy:"
+        for flag, meaning in timing_flags.MEANINGS.items():
+            yield f"  {flag:<14}{meaning}"
 
 
 def _describe_router(name: str) -> Iterator[str]:

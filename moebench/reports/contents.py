@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from moebench.reports import doubts
 from moebench.reports.cells import Results
 from moebench.reports.quantities import Quantity, quantity
 
@@ -14,7 +15,7 @@ ENVIRONMENT = (
 )
 TABLE = (
     *("accuracy", "few_shot_1", "few_shot_5", "few_shot_10"),
-    *("flops_forward_per_image", "train_step_s", "train_step_vs_dense"),
+    *("train_step_vs_dense", "flops_forward_per_image", "train_step_s"),
     *("infer_s_per_image", "params", "train_peak_bytes", "dropped_tokens"),
 )
 HEALTH = (
@@ -38,7 +39,7 @@ def environments(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def facts(results: Results) -> dict[str, str]:
-    """Device, data, model, cells, seeds, versions and date, by the names under which a reader looks for them."""
+    """Device, data, model, cells, seeds, versions, date and flagged times, by the names that a reader looks for."""
     rows, cells = results.rows, results.cells
     times = pd.to_datetime(rows["started_at"], utc=True).dropna()
     dates = [f"{time:%Y-%m-%d}" for time in (times.min(), times.max())] if len(times) else ["–"]
@@ -51,6 +52,7 @@ def facts(results: Results) -> dict[str, str]:
         "Seeds": _all(cells["seeds"] + cells["seeds_failed"]),
         "Versions": f"moebench {_all(rows['moebench_version'])}, jax {_all(rows['jax_version'])}",
         "Measured": " to ".join(dict.fromkeys(dates)),
+        **({"Timing": timing} if (timing := doubts.flagged(cells)) else {}),
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from moebench.errors import BadInput
-from moebench.reports import contents
+from moebench.reports import contents, doubts
 from moebench.reports.cells import Results
 from moebench.reports.labels import shortened
 from moebench.reports.quantities import Quantity, written_interval, written_points
@@ -54,20 +54,23 @@ def build(
     cells: list[Row] = results.cells.to_dict("records")
     sparse = [cell for cell in cells if cell["router"] != "dense"]
     failed = [cell for cell in cells if cell["seeds_failed"]]
+    slopes = trends(results.rows).dropna(subset=["slope"]).to_dict("records")
     facts = "\n".join(f"- {name}: {escaped(fact)}" for name, fact in contents.facts(results).items())
     pictures = [f"![{CAPTIONS[name]}](<{path}>)\n\n*{CAPTIONS[name]}*" for name, path in (figures or {}).items()]
     parts = [
         f"# {escaped(question or title)}",
         escaped(answer(results, question)),
-        f"Suite {escaped(title)}. Brackets hold 95 % intervals: over seeds for accuracy, over timed samples for times.",
+        f"Suite {escaped(title)}. Brackets hold 95 % intervals: over seeds for accuracy, over timed samples for times."
+        f" {escaped(doubts.MARK)} stands before times that were measured under a flag.",
         facts,
         "## Results",
         _table([_LABEL, _STANDING, *_columns(results, contents.TABLE), _GAIN], cells),
         *pictures,
-        *_section("Accuracy for each doubling of the experts", _SLOPES, trends(results.rows).to_dict("records")),
+        *_section("Accuracy for each doubling of the experts", _SLOPES, slopes),
         *_section("Divergence over learning rates", _STABILITY, _stability(results.rows)),
         *_section("Routing health", [_LABEL, *_columns(results, contents.HEALTH)], sparse),
         *_section("Time and its quality", [_LABEL, *_columns(results, contents.TIMING), _FLAGS], cells),
+        *_on_times(results.cells),
         *_section("Failed cells", _FAILED, failed),
         "## Environment",
         _environment(contents.environments(results.rows)),
@@ -87,6 +90,15 @@ def _table(columns: Sequence[Column], rows: Sequence[Row]) -> str:
     return table if len(rows) <= MOST_ROWS else f"{table}\n\nThe first {MOST_ROWS} of {len(rows):,} rows."
 
 
+def _on_times(cells: pd.DataFrame) -> list[str]:
+    """How times are to be read, and what the flags mean that some cell has."""
+    if cells["train_step_s"].isna().all():
+        return []
+    note = f"{doubts.SECONDS}; {doubts.OWN_RATIO}."
+    flags = [f"- {name.replace('_', ' ')}: {meaning}" for name, meaning in doubts.meanings(cells).items()]
+    return [note[0].upper() + note[1:], *(["\n".join(flags)] if flags else [])]
+
+
 def _columns(results: Results, names: Sequence[str]) -> list[Column]:
     return [(of.title, _interval(of)) for of in contents.available(results.cells, names)]
 
@@ -94,7 +106,7 @@ def _columns(results: Results, names: Sequence[str]) -> list[Column]:
 def _interval(of: Quantity) -> Callable[[Row], str]:
     def show(row: Row) -> str:
         low, high = (row.get(f"{of.column}_ci_{end}", float("nan")) for end in ("low", "high"))
-        return written_interval(row[of.column], low, high, of.kind)
+        return doubts.mark(row, of.column) + written_interval(row[of.column], low, high, of.kind)
 
     return show
 
@@ -120,7 +132,7 @@ _GAIN: Column = (
     "Points from dense",
     _points("accuracy_vs_dense", "accuracy_vs_dense_ci_low", "accuracy_vs_dense_ci_high"),
 )
-_FLAGS: Column = ("Flags", lambda row: ", ".join(map(str, row["timing_flags"])))
+_FLAGS: Column = ("Flags", lambda row: doubts.in_words(row["timing_flags"]))
 _SLOPES: tuple[Column, ...] = (
     ("Router", lambda row: str(row["router"])),
     ("Setting", lambda row: f"{row['model']}, {row['data']}, {row['device_kind']}"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from moebench.errors import BadInput
-from moebench.reports import times
+from moebench.reports import doubts, times
 from moebench.reports.cells import SETTING, Results, compared_pairs, summarise
 from moebench.reports.labels import shortened
 from moebench.reports.quantities import written, written_interval, written_points
@@ -82,9 +82,9 @@ def render_table(cells: pd.DataFrame) -> "Table":
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     trained = cells["accuracy"].notna().any() or cells["train_step_vs_dense"].isna().all()
-    table.caption = "● highest accuracy  ○ no difference from it shown, corrected for all pairs  \\[ ] 95 % interval"
-    if not trained:
-        table.caption = "\\[ ] 95 % interval"
+    marks = "● highest accuracy  ○ no difference from it shown, corrected for all pairs  " if trained else ""
+    table.caption_justify = "left"
+    table.caption = "\n".join(filter(None, (marks + "\\[ ] 95 % interval", *_on_times(cells))))
     for heading in ("cell", *(_HEADINGS if trained else times.HEADINGS)):
         table.add_column(heading, justify="left" if heading == "cell" else "right", no_wrap=heading != "cell")
     for cell in cells.to_dict("records"):
@@ -108,9 +108,20 @@ def _numbers(cell: Cell) -> tuple[str, ...]:
         if isnan(gain)
         else written_points(gain) + ("" if isnan(low) else f" [{written_points(low)}, {written_points(high)}]"),
         written(cell["flops_forward_per_image"], "FLOPs").removesuffix("FLOPs"),
-        written(cell["train_step_s"], "s"),
-        written(cell["train_step_vs_dense"], "ratio"),
+        doubts.mark(cell, "train_step_s") + written(cell["train_step_s"], "s"),
+        doubts.mark(cell, "train_step_vs_dense") + written(cell["train_step_vs_dense"], "ratio"),
     )
+
+
+def _on_times(cells: pd.DataFrame) -> list[str]:
+    """What stands under the table about its times."""
+    lines = []
+    if doubts.note(cells, ["train_step_s"]):
+        flagged = doubts.flagged(cells, ["train_step_s"])
+        lines.append(f"{doubts.MARK} timing of {flagged}: moebench show timing_flags")
+    if cells["train_step_vs_dense"].notna().any():
+        lines.append("compare times by the ratio to dense, timed in turns; dense's own is off 1 by the timing's error")
+    return lines
 
 
 def _ground(good: list[Cell]) -> str:

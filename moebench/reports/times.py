@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
+from moebench.reports import doubts
 from moebench.reports.quantities import written, written_interval
 
 Cell = Mapping[Hashable, Any]
@@ -12,7 +13,8 @@ HEADINGS = ("FLOPs", "forward and backward", "of dense")
 def numbers(cell: Cell) -> tuple[str, ...]:
     """A line of the table, under the headings."""
     flops = written(cell["flops_forward_per_image"], "FLOPs").removesuffix("FLOPs")
-    return flops, written(cell["train_step_s"], "s"), _ratio(cell)
+    marks = [doubts.mark(cell, name) for name in ("train_step_s", "train_step_vs_dense")]
+    return flops, marks[0] + written(cell["train_step_s"], "s"), marks[1] + _ratio(cell)
 
 
 def sentence(cells: Sequence[Cell]) -> str:

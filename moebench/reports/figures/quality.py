@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from moebench.reports import frames, style
+from moebench.reports import doubts, frames, style
 from moebench.reports.canvas import bars, dress, groups, legend, panels
 from moebench.reports.cells import SETTING, Results
 from moebench.reports.drawing import INK, PAPER, Drawing, Layout, look
@@ -45,7 +45,7 @@ def pareto(
                 axes[row, column].yaxis.label.set_visible(column == 0 or layout.columns == 1)
             axes[row, 0].set_title(name, loc="left")
         note = "bars: 95 % intervals · line: Pareto front · fill: probability of being on it · number: experts"
-        legend(figure, points["router"], note)
+        legend(figure, points["router"], " · ".join(filter(None, (note, doubts.note(results.cells, costs)))))
     return figure
 
 
@@ -115,7 +115,8 @@ def scaling(
                     axes[row, column], points[here & (points["quantity"] == drawn)], quantity(drawn), quantity(x)
                 )
             axes[row, 0].set_title(name, loc="left")
-        legend(figure, points["router"], "bars and band: 95 % intervals · band: dense")
+        note = "bars and band: 95 % intervals · band: dense"
+        legend(figure, points["router"], " · ".join(filter(None, (note, doubts.note(results.cells, y)))))
     return figure
 
 
@@ -148,5 +149,3 @@ def draw_scaling(axes: "Axes", points: pd.DataFrame, y: Quantity, x: Quantity) -
             axes.set_xticklabels([f"{tick:g}" for tick in ticks])
     dress(axes.xaxis, x)
     dress(axes.yaxis, y)
-    if y.kind in ("s", "ratio"):
-        axes.set_ylim(bottom=0)
