@@ -339,8 +339,7 @@ def _answer(spec: Mapping[str, Any], device: Mapping[str, Any]) -> dict[str, Any
         cell = resolve_cell(CellSpec.model_validate_json(json.dumps(spec)))
     except BadInput as mistake:
         return {"error": str(mistake), "key": mistake.key}
-    images = cell.images
-    ready = images is None or images.is_ready(cell.spec.image_size)
+    ready = all(one.images is None or one.images.is_ready(one.spec.image_size) for one in (cell, cell.upstream) if one)
     return {**cell.identity(device), "label": cell.label, "inputs": cell.inputs, "ready": ready}
 
 
@@ -354,4 +353,9 @@ def _prepared(spec: Mapping[str, Any]) -> dict[str, Any]:
         dataset(spec["data"], spec["image_size"])
     except BadInput as mistake:
         return {"error": str(mistake), "key": mistake.key}
+    try:
+        if spec.get("upstream") is not None:
+            dataset(spec["upstream"], spec.get("upstream_image_size"))
+    except BadInput as mistake:
+        return {"error": str(mistake), "key": "upstream"}
     return {}

@@ -26,7 +26,12 @@ def absolute_place(data: str) -> str:
     """A path as it means the same in any folder; names as they are."""
     if data.startswith(HUB) or not is_place(data):
         return data
-    return str(Path(data).expanduser().absolute())
+    return absolute_folder(data)
+
+
+def absolute_folder(path: str) -> str:
+    """A path as it means the same in any folder."""
+    return str(Path(path).expanduser().absolute())
 
 
 class CellSpec(BaseModel):

@@ -16,9 +16,10 @@ from moebench.data import Dataset, Pixels, Split
 from moebench.errors import BadInput
 from moebench.executables import program_for
 from moebench.kept_models import KeptModel, arrays_of
-from moebench.resolving import resolve_cell
+from moebench.resolving import prepare, resolve_cell
 from moebench.results import suite_names
 from moebench.specification import CellSpec
+from moebench.suites.grid import build_spec
 from moebench.training import TrainState, compiled_in_haste
 from moebench.transfer import Origin, describe, interpolated, transferred, with_channels
 
@@ -205,3 +206,17 @@ def test_channels_follow_the_model() -> None:
     assert with_channels(Dataset("c", 1, colour, colour), 1).test.images[0].tolist() == [[[3]]]
     same = Dataset("g", 1, grey, grey)
     assert with_channels(same, 1) is same
+
+
+def test_paths_mean_the_same_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    kept = build_spec({"router": "soft", "experts": 2, "start_from": "kept", "upstream": "./photos"})
+    assert (kept.start_from, kept.upstream) == (str(tmp_path / "kept"), str(tmp_path / "photos"))
+
+
+def test_images_upstream_are_made_before_cells_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[tuple[str, int | None]] = []
+    monkeypatch.setattr("moebench.resolving.dataset", lambda name, size=None: loaded.append((name, size)))
+    asked = spec(upstream="fractals-10", upstream_image_size=32)
+    assert prepare([asked.as_json()]) == [{}]
+    assert loaded == [("digits", None), ("fractals-10", 32)]

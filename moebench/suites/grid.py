@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from moebench.errors import BadInput, unknown
 from moebench.results.selecting import parse_conditions
-from moebench.specification import CellSpec, Scalar, absolute_place
+from moebench.specification import CellSpec, Scalar, absolute_folder, absolute_place
 from moebench.suites import yaml_source
 from moebench.suites.validation import describe, first_mistake
 from moebench.suites.yaml_source import Location, Source
@@ -77,8 +77,9 @@ def build_spec(values: Mapping[str, Any]) -> CellSpec:
     fields = {key: value for key, value in values.items() if key in known}
     if "router" not in fields:
         raise BadInput("the key 'router' is missing.")
-    if isinstance(fields.get("data"), str):
-        fields["data"] = absolute_place(fields["data"])  # a cell may run in another folder
+    for key, absolute in (("data", absolute_place), ("upstream", absolute_place), ("start_from", absolute_folder)):
+        if isinstance(fields.get(key), str):
+            fields[key] = absolute(fields[key])  # a cell may run in another folder
     if SETTINGS in fields:
         fields[SETTINGS] = check_settings(fields[SETTINGS])
     if "seeds" in fields:

@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from moebench.suites.executors import Executor
 from moebench.suites.planning import PlannedCell
 
+_IMAGES = ("data", "image_size", "upstream", "upstream_image_size")
+"""The keys that say which images a cell needs."""
+
 
 def prepare(cells: Sequence[PlannedCell], executor: Executor, say: Callable[[str], None]) -> None:
     """Have the images made that are not ready, each set once; `say` hears how far that is.
@@ -13,7 +16,7 @@ def prepare(cells: Sequence[PlannedCell], executor: Executor, say: Callable[[str
     Raises BadInput, with file and line, for the first cell whose images cannot be had.
     """
     lacking = {
-        json.dumps([planned.cell.spec.data, planned.cell.spec.image_size]): planned.cell
+        json.dumps([getattr(planned.cell.spec, key) for key in _IMAGES]): planned.cell
         for planned in reversed(cells)
         if not planned.ready
     }
