@@ -48,16 +48,22 @@ class Sweep:
         state = program.abstract_state
         x = jax.eval_shape(self._front, state, images)
         routed = [_block(setting.model, self.first) for setting in self.settings]
-        dense = _block(self.model, next((n for n in self._later() if n not in self.model.moe_blocks), self.first))
-        traced = [
-            jax.jit(self._front).trace(state, images),
-            jax.jit(self._end).trace(state, x, labels, weights),
-            jax.jit(self._attending(routed[0][0])).trace(routed[0][1], x),
-            jax.jit(self._passing(dense[0])).trace(dense[1], x),
-            *(jax.jit(self._feeding(graph)).trace(held, x) for graph, held in routed),
-        ]
-        self.operations = [operations(feed.jaxpr) for feed in traced[4:]]
-        self.front, self.end, self.attend, self.pass_on, *self.feeds = _compiled(traced)
+        feeds = [jax.jit(self._feeding(graph)).trace(held, x) for graph, held in routed]
+        self.operations = [operations(feed.jaxpr) for feed in feeds]
+        between = {
+            "front": jax.jit(self._front).trace(state, images),
+            "end": jax.jit(self._end).trace(state, x, labels, weights),
+        }
+        if len(self.model.moe_blocks) > 1:
+            graph, held = routed[0]
+            between["attend"] = jax.jit(self._attending(graph)).trace(held, x)
+        dense = [number for number in self._later() if number not in self.model.moe_blocks]
+        if dense:
+            graph, held = _block(self.model, dense[0])
+            between["pass on"] = jax.jit(self._passing(graph)).trace(held, x)
+        made = _compiled([*feeds, *between.values()])
+        self.feeds = made[: len(feeds)]
+        self.between = dict(zip(between, made[len(feeds) :], strict=True))
 
     def of(self, state: TrainState, split: Split, flops: float | None) -> list[Row]:
         """What a trained model gives in each setting: the fields of the result table's `test_time`.
@@ -74,9 +80,9 @@ class Sweep:
         seconds = []
         for number, (part, weights) in enumerate(filled_batches(split, self.batch)):
             images, *rest = self.program.placed(part.images, part.labels, weights)
-            x, shared_s = _timed(self.front, state, images)
+            x, shared_s = _timed(self.between["front"], state, images)
             if number == 0:  # what runs for the first time is slow
-                x, shared_s = _timed(self.front, state, images)
+                x, shared_s = _timed(self.between["front"], state, images)
                 for place in range(count):
                     self._rest(place, state, blocks, x, *rest)
             took = np.zeros(count)
@@ -120,14 +126,14 @@ class Sweep:
         counts, by_layer = [], []
         for number in self._later():
             if number not in self.model.moe_blocks:
-                x = self.pass_on(blocks[number], x)
+                x = self.between["pass on"](blocks[number], x)
                 continue
             if number != self.first:
-                x = self.attend(blocks[number], x)
+                x = self.between["attend"](blocks[number], x)
             x, layer, by_image = self.feeds[place](blocks[number], x)
             counts.append(layer)
             by_layer.append(by_image)
-        loss, correct = self.end(state, x, labels, weights)
+        loss, correct = self.between["end"](state, x, labels, weights)
         return (loss, correct, counts), None if by_layer[0] is None else jnp.stack(by_layer).mean(0)
 
     def _later(self) -> Iterator[int]:
