@@ -14,6 +14,7 @@ class TemperedChoice(routers.SparseRouter):
     """Tokens Choice by softmax(x·kernel / temperature); the surest tokens take slots first."""
 
     temperature: float = 1.0  # an annotated attribute is an option
+    """What the logits are divided by."""
 
     def check(self):
         super().check()

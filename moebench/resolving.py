@@ -245,7 +245,7 @@ def resolve_for(spec: CellSpec, image_size: int, channels: int, classes: int) ->
     preset = models.preset(spec.model)
     known = routers.options(spec.router)
     options = {key: value for key, value in preset.options.items() if key in known} | spec.options
-    routers.check_options(spec.router, options)
+    routers.check_options(spec.router, options, CellSpec.keys())
     group_images = spec.group_images or routers.find(spec.router).group_images
     if spec.batch % group_images:
         raise BadInput(

@@ -30,7 +30,7 @@ def _resolve(spec: dict[str, Any]) -> dict[str, Any]:
         return {"error": f"unknown router '{spec['router']}': did you mean 'soft'?", "key": "router"}
     for key in spec["options"]:
         if key not in ("experts", "top_k", "behave"):
-            return {"error": f"unknown option of router '{spec['router']}' '{key}'", "key": key}
+            return {"error": f"unknown option '{key}' of router '{spec['router']}'", "key": key}
     asked = {key: value for key, value in spec.items() if key != "seeds"}
     cell_id = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
     options = ",".join(f"{key}={value}" for key, value in spec["options"].items())

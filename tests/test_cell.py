@@ -110,7 +110,7 @@ def test_a_specification_that_cannot_be_built_is_said_in_one_sentence(
     source = tmp_path / "spec.json"
     source.write_text(json.dumps({"spec": spec(options={"expert": 2}).as_json(), "identity": IDENTITY}))
     assert main([str(source), str(tmp_path / "out.parquet")]) == 2
-    assert "unknown option of router 'bpr' 'expert': did you mean 'experts'?" in capsys.readouterr().err
+    assert "unknown option 'expert' of router 'bpr': did you mean 'experts'?" in capsys.readouterr().err
     assert not (tmp_path / "out.parquet").exists()
 
 

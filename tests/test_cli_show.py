@@ -2,6 +2,7 @@
 
 import pytest
 
+from moebench import routers
 from moebench.cli import main
 
 
@@ -46,3 +47,37 @@ def test_a_name_without_options_is_taken_as_a_cell_where_a_model_is_given(capsys
     code, lines, err = shown(capsys, "bpr", "--model", "s/16")
     assert (code, lines) == (2, [])
     assert err == "moebench: router 'bpr' needs the option 'experts', such as bpr[experts=8].\n"
+
+
+@pytest.mark.parametrize("name", sorted(set(routers.names())))
+def test_every_option_of_a_router_is_explained(name: str) -> None:
+    texts = routers.explanations(name)
+    assert list(texts) == list(routers.options(name))
+    assert all(text.endswith(".") for text in texts.values())
+
+
+def test_a_router_is_shown_with_its_options_and_its_paper(capsys: pytest.CaptureFixture[str]) -> None:
+    code, lines, _ = shown(capsys, "bpr")
+    assert code == 0
+    assert "paper: https://arxiv.org/abs/2106.05974" in lines
+    place = lines.index("  priority               max")
+    assert lines[place + 1].startswith("    A token's claim to a slot: max, its largest gate")
+    first = lines.index("options, with their defaults, as they stand in brackets or in a suite:")
+    assert max(map(len, lines[first:])) < 80
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "nothing",
+            "unknown name 'nothing': `moebench list routers|suites|models|datasets|columns` says what there is.",
+        ),
+        ("flops", "unknown name 'flops': did you mean one of flops_dispatch_combine, flops_experts, "),
+        ("mu2", "unknown name 'mu2': did you mean 'mu/2'?"),
+    ],
+)
+def test_an_unknown_name_is_answered_shortly(name: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = shown(capsys, name)
+    assert code == 2
+    assert message in err

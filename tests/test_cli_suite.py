@@ -152,7 +152,7 @@ def test_bad_input_is_one_sentence_and_ends_with_2(here: Here, arguments: list[s
     ("wrong", "message"),
     [
         ("  - {router: sofd}\n", "small.yaml:10: unknown router 'sofd': did you mean 'soft'?"),
-        ("  - {router: soft, expert: 2}\n", "small.yaml:10: unknown option of router 'soft' 'expert'"),
+        ("  - {router: soft, expert: 2}\n", "small.yaml:10: unknown option 'expert' of router 'soft'"),
         ("figure: [pareto]\n", "small.yaml:10: unknown key 'figure': did you mean 'figures'?"),
     ],
 )

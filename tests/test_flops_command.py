@@ -97,8 +97,12 @@ def test_the_table_names_what_it_counts(capsys: pytest.CaptureFixture[str]) -> N
     [
         (["s/33"], "patches of 33 pixels do not tile images of 224 pixels"),
         (["s/16", "sotf[experts=4]"], "unknown router 'sotf': did you mean 'soft'?"),
-        (["s/16", "soft[expert=4]"], "unknown option of router 'soft' 'expert': did you mean 'experts'?"),
-        (["s/16", "soft[experts=4]", "--dispatch", "einsum"], "unknown option of router 'soft' 'dispatch'"),
+        (
+            ["s/16", "soft[total_slot=tokens]"],
+            "unknown option 'total_slot' of router 'soft': did you mean 'total_slots'",
+        ),
+        (["s/16", "soft[expert=4]"], "unknown option 'expert' of router 'soft': did you mean 'experts'?"),
+        (["s/16", "soft[experts=4]", "--dispatch", "einsum"], "unknown option 'dispatch' of router 'soft'"),
         (["s/16", "bpr[experts=4]", "--dispatch", "teleport"], "known are: einsum, gather, ragged"),
         (["s/16", "bpr[experts=4]", "--batch", "3"], "groups of 8 images, which do not divide a batch of 3"),
         (["s/16", "bpr[experts=4]", "--moe-layers", "last-n:9"], "last-n:K with K from 1 to 6"),

@@ -37,7 +37,13 @@ def test_published_shapes() -> None:
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("sm/16", "did you mean"), ("xl/16", "unknown model"), ("s", "no patch size"), ("s/0", "no patch size")],
+    [
+        ("mu2", "did you mean 'mu/2'"),
+        ("sm/16", "did you mean"),
+        ("xl/16", "unknown model"),
+        ("s", "no patch size"),
+        ("s/0", "no patch size"),
+    ],
 )
 def test_unknown_model(name: str, says: str) -> None:
     with pytest.raises(BadInput, match=says):

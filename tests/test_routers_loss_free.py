@@ -80,5 +80,5 @@ def test_the_bias_is_state_and_evaluation_leaves_it(name: str) -> None:
 def test_an_update_rate_must_be_positive() -> None:
     with pytest.raises(BadInput, match=r"router 'loss-free': update_rate must be above 0, got 0\.0"):
         transparent("loss-free", 2, update_rate=0.0)
-    with pytest.raises(BadInput, match="unknown option of router 'quantile' 'update_rate'"):
+    with pytest.raises(BadInput, match="unknown option 'update_rate' of router 'quantile'"):
         transparent("quantile", 2, update_rate=0.1)

@@ -49,6 +49,7 @@ def written(folder: Path, text: str, name: str = "mine.py") -> Path:
 def test_the_example_is_a_router_like_any_other() -> None:
     assert routers.load_plugin(EXAMPLE) == ("tempered-choice",)
     assert routers.options("tempered-choice")["temperature"] == 1.0
+    assert routers.explanations("tempered-choice")["temperature"] == "What the logits are divided by."
     # 128 tokens, 4 experts, capacity factor 1.
     assert routers.slots_per_expert("tempered-choice", 128, experts=4) == 32
     with pytest.raises(BadInput, match=r"router 'tempered-choice': temperature must be above 0, got 0\.0"):

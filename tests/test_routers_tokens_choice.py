@@ -110,7 +110,7 @@ def test_gates_and_importance_are_free_of_noise() -> None:
         ({"capacity_rounding": "ceiling"}, "capacity_rounding", "did you mean 'ceil'"),
         ({"dispatch": "einsums"}, "dispatch", "did you mean 'einsum'"),
         ({"priority": "summ"}, "priority", "did you mean 'sum'"),
-        ({"capacity": 1.0}, "capacity", "unknown option of router 'bpr'"),
+        ({"capacity": 1.0}, "capacity", "unknown option 'capacity' of router 'bpr'"),
         ({"top_k": "two"}, "top_k", "must be of type int, got 'two'"),
     ],
 )

@@ -159,7 +159,7 @@ def test_the_first_slots_of_soft_experts_are_those_of_a_router_with_fewer() -> N
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        (spec("bpr", {"topk": 1}, experts=4), "unknown option of router 'bpr' 'topk': did you mean 'top_k'"),
+        (spec("bpr", {"topk": 1}, experts=4), "unknown option 'topk' of router 'bpr': did you mean 'top_k'"),
         (spec("bpr", {"top_k": 9}, experts=4), r"eval_top_k must be from 1 to experts=4, got 9"),
         (spec("bpr", {"router": "brp"}, experts=4), "did you mean 'bpr'"),
         (

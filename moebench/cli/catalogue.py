@@ -1,5 +1,7 @@
 """The commands that tell what there is: `list`, `show` and `env`."""
 
+import re
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated
 
@@ -7,6 +9,7 @@ import typer
 
 from moebench.cli import options
 
+_OPTIONS = "\noptions, with their defaults, as they stand in brackets or in a suite:\n"
 KINDS = ("routers", "suites", "models", "datasets", "columns")
 
 
@@ -73,7 +76,7 @@ def show(
         for line in _describe_dataset(name) if data else _describe_model(name):
             typer.echo(line)
         return
-    raise unknown("name", name, known)
+    raise unknown("name", name, known, listing=f"moebench list {'|'.join(KINDS)}")
 
 
 def env(
@@ -125,6 +128,7 @@ def _models() -> Iterator[tuple[str, str]]:
 
     for name in models.names():
         yield name, models.describe(name)
+    yield "SIZE/PATCH", "Any of these sizes with any other patch, in pixels, that divides the images."
 
 
 def _datasets() -> Iterator[tuple[str, str]]:
@@ -165,17 +169,21 @@ def _describe_column(name: str) -> Iterator[str]:
 
 def _describe_router(name: str) -> Iterator[str]:
     import inspect
+    import json
 
     from moebench import routers
 
+    told = inspect.getdoc(routers.find(name)) or ""
     yield f"router {name}\n"
-    yield inspect.getdoc(routers.find(name)) or ""
-    options = routers.options(name)
-    if options:
-        yield "\noptions, with their defaults:"
-        for option, default in options.items():
-            shown = "must be given" if default is inspect.Parameter.empty else repr(default)
-            yield f"  {option:<22} {shown}"
+    yield told
+    papers = dict.fromkeys(re.findall(r"\b\d{4}\.\d{5}\b", told))
+    for place, paper in enumerate(papers):
+        yield f"{'' if place else chr(10)}paper: https://arxiv.org/abs/{paper}"
+    texts = routers.explanations(name)
+    for place, (option, default) in enumerate(routers.options(name).items()):
+        given = "must be given" if default is inspect.Parameter.empty else json.dumps(default).strip('"')
+        yield f"{'' if place else _OPTIONS}  {option:<22} {given}"
+        yield from textwrap.wrap(texts.get(option, ""), 76, initial_indent="    ", subsequent_indent="    ")
 
 
 def _describe_slots(cell: str, image_size: int | None, **given: str | int | None) -> Iterator[str]:

@@ -103,7 +103,9 @@ def preset(name: str) -> Preset:
     stem, _, patch = name.lower().partition("/")
     known = {_joined(prefix, size): (prefix, size) for prefix, family in _FAMILIES.items() for size in family.sizes}
     if stem not in known:
-        raise unknown("model", name, (f"{each}/{patch or 16}" for each in known), key="model")
+        patch = patch or stem.lstrip("-abcdefghijklmnopqrstuvwxyz") or "16"
+        near = (f"{each}/{patch}" for each in known)
+        raise unknown("model", name, near, listing="moebench list models", key="model")
     prefix, size = known[stem]
     if not patch and stem == "vmoe-15b":  # published at one patch only, and called by this name
         patch = "14"

@@ -74,7 +74,7 @@ def quantity(column: str) -> Quantity:
     if column not in numeric:
         if any(column == c.name for c in COLUMNS):
             raise BadInput(f"column '{column}' does not hold one number a row, so it makes no axis.")
-        raise unknown("column", column, numeric)
+        raise unknown("column", column, numeric, listing="moebench list columns")
     title = column.removesuffix("_s").replace("_", " ").capitalize()
     return Quantity(column, title, _KINDS.get(numeric[column].unit, "number"))
 

@@ -114,7 +114,7 @@ class History:
         conditions = parse_conditions(text)
         for key, wanted in conditions.items():
             if key not in known:
-                raise unknown("key", key, known)
+                raise unknown("key", key, known, listing="moebench list columns")
             columns = [rows[key]] if key in rows else []
             asked = (config.get(key) for config in configs)
             values = [_first_known(*found) for found in zip(*columns, asked, strict=True)]

@@ -5,6 +5,7 @@ from moebench.routers.assigned import Base, Sinkhorn
 from moebench.routers.dense import Dense
 from moebench.routers.dropless import Dropless
 from moebench.routers.experts_choice import ExpertsChoice
+from moebench.routers.explaining import explanations
 from moebench.routers.hashed import Hash
 from moebench.routers.health import RoutingCounts
 from moebench.routers.loss_free import LossFree, Quantile
@@ -69,6 +70,7 @@ __all__ = [
     "broken_packages",
     "check_options",
     "create",
+    "explanations",
     "find",
     "load_plugin",
     "names",

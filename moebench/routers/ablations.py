@@ -36,7 +36,9 @@ class Uniform(Router):
     group_images = 1
 
     experts: int
+    """MLPs that slots are shared out to."""
     slots_per_expert: int = 1
+    """Slots of each expert for one group, which is one image unless a layer says otherwise."""
 
     def check(self) -> None:
         self.require(self.experts >= 1, "experts", "must be at least 1")
@@ -65,6 +67,7 @@ class Identity(Router):
     group_images = 1
 
     experts: int
+    """MLPs that slots are shared out to."""
 
     def check(self) -> None:
         self.require(self.experts >= 1, "experts", "must be at least 1")

@@ -60,6 +60,7 @@ class Base(AssignedRouter):
 
     capacity_rounding = "ceil"
     tolerance: float = 0.02
+    """How far the auction may stay below the optimum, for each token, as a share of the scores' range."""
 
     def check(self) -> None:
         super().check()

@@ -30,13 +30,15 @@ class Hash(SparseRouter):
     group_images = 1
 
     hash_of: str = "position"
+    """What is hashed: position, or content."""
     hash_seed: int = 0
+    """Draws table and directions."""
 
     def check(self) -> None:
         super().check()
         self.require(self.top_k == 1 and self.eval_top_k in (None, 1), "top_k", "must be 1: a hash names one expert")
         if self.hash_of not in ("position", "content"):
-            raise unknown(f"hash_of of router '{self.name}'", self.hash_of, ("position", "content"), key="hash_of")
+            raise unknown("hash_of", self.hash_of, ("position", "content"), of=f"router '{self.name}'", key="hash_of")
 
     def setup(self, dim: int, rngs: nnx.Rngs) -> None:
         """Nothing to learn."""

@@ -54,6 +54,7 @@ class LossFree(BiasedRouter):
     """
 
     update_rate: float = 1e-3
+    """Step of a bias after each training step."""
 
     def check(self) -> None:
         super().check()

@@ -1,7 +1,8 @@
 """The register of routing strategies: names with dashes on the outside, fvcore's Registry inside."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -128,8 +129,13 @@ def options(name: str) -> dict[str, Any]:
     }
 
 
-def check_options(name: str, given: dict[str, Any]) -> None:
+def check_options(name: str, given: dict[str, Any], others: Collection[str] = ()) -> None:
     """Refuse options that the router does not have, and the lack of one that it needs.
+
+    Args:
+        name: the router.
+        given: options with their values.
+        others: keys beside the router's options, one of which may have been meant.
 
     Raises:
         BadInput: names the router, the option and the nearest known one.
@@ -137,9 +143,10 @@ def check_options(name: str, given: dict[str, Any]) -> None:
     known = options(name)
     for key in given:
         if key not in known:
-            if not known:
+            meant = [*known, *get_close_matches(key, others, n=1)]
+            if not meant:
                 raise BadInput(f"router '{name}' has no options, got '{key}'.", key=key)
-            raise unknown(f"option of router '{name}'", key, known, key=key)
+            raise unknown("option", key, meant, of=f"router '{name}'", key=key)
     for key, default in known.items():
         if default is inspect.Parameter.empty and key not in given:
             raise BadInput(f"router '{name}' needs the option '{key}', such as {name}[{key}=8].", key="router")

@@ -27,6 +27,7 @@ class Relu(SparseRouter):
 
     capacity_factor = None
     growth: float = 1.2
+    """Factor by which λ grows or shrinks after each training step."""
 
     def check(self) -> None:
         super().check()

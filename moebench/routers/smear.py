@@ -72,6 +72,7 @@ class Smear(Router):
     group_images = 1
 
     experts: int
+    """MLPs whose parameters are merged."""
 
     def check(self) -> None:
         self.require(self.experts >= 1, "experts", "must be at least 1")

@@ -18,9 +18,7 @@ class Soft(Router):
 
     logits = l2norm(x)·(scale·l2norm(phi)); dispatch = softmax over the tokens, combine = softmax over all slots of
     all experts, from the same logits, in float32. The normalised tokens serve the logits only: the slots mix the
-    tokens as they are. `slots_per_expert` is for one group, which is one image unless a layer says otherwise; in
-    evaluation the first `eval_slots_per_expert` of each expert alone, where given: they are in no order, so that those
-    are as good as any others. Without `normalise`, logits = x·phi and there is no scale.
+    tokens as they are.
     """
 
     order_free = True
@@ -29,9 +27,14 @@ class Soft(Router):
     """Which weights come from the logits; others are uniform."""
 
     experts: int
+    """MLPs that slots are shared out to."""
     slots_per_expert: int = 1
+    """Slots of each expert for one group, which is one image unless a layer says otherwise."""
     eval_slots_per_expert: int | None = None
+    """In evaluation the first so many slots of each expert alone, which are as good as any others, being in no order;
+    null keeps all."""
     normalise: bool = True
+    """Whether tokens and phi have length 1 in the logits; without, logits = x·phi and there is no scale."""
 
     def check(self) -> None:
         self.require(self.experts >= 1, "experts", "must be at least 1")

@@ -18,24 +18,28 @@ ROUTING_BY_DISPATCH: dict[str, type[SlotRouting]] = {
 
 
 class SparseRouter(Router):
-    """Base of the routers whose slots hold single tokens.
-
-    Options: `experts`; `top_k` experts for each token (where experts choose: on average). `capacity_factor` (None: no
-    limit), `capacity_rounding` and `capacity_multiple_of` set the slots, or `capacity_rule` does it as a public
-    system would: see `moebench.routers.capacity`. `eval_top_k` and `eval_capacity_factor` take their places in
-    evaluation. `dispatch` is how tokens travel: "gather", "einsum" with one-hot matrices, or "ragged", which leaves
-    empty slots uncomputed and is slow on CPUs.
-    """
+    """Base of the routers whose slots hold single tokens; how many slots, `moebench.routers.capacity` says."""
 
     experts: int
+    """MLPs that tokens are sent to."""
     top_k: int = 1
+    """Experts of each token; where experts choose their tokens, or a threshold does, on average."""
     capacity_factor: float | None = 1.0
+    """Slots of all experts over choices of all tokens; null sets no limit."""
     capacity_rounding: str = "round"
+    """How the slots of an expert become a whole number: round, ceil or floor."""
     capacity_multiple_of: int = 1
+    """What the slots of an expert are then rounded up to a multiple of."""
     capacity_rule: str = OWN_RULE
+    """How slots are counted: rounding, by the two options above; or as a public system does, vmoe, tutel, maxtext,
+    megablocks, flaxformer or mesh-tf."""
     eval_top_k: int | None = None
+    """top_k in evaluation; null keeps that of training."""
     eval_capacity_factor: float | None = None
+    """capacity_factor in evaluation; null keeps that of training."""
     dispatch: str = "gather"
+    """How tokens reach their slots: gather; einsum, with one-hot matrices; or ragged, which leaves empty slots
+    uncomputed and is slow on CPUs."""
 
     def check(self) -> None:
         self.require(self.experts >= 1, "experts", "must be at least 1")
@@ -53,7 +57,7 @@ class SparseRouter(Router):
             ("dispatch", ROUTING_BY_DISPATCH),
         ):
             if getattr(self, option) not in known:
-                raise unknown(f"{option} of router '{self.name}'", getattr(self, option), known, key=option)
+                raise unknown(option, getattr(self, option), known, of=f"router '{self.name}'", key=option)
         if self.capacity_rule != OWN_RULE:
             unused = f"is not used by capacity_rule={self.capacity_rule}, which rounds in its own way: leave it out"
             self.require(self.capacity_rounding == "round", "capacity_rounding", unused)

@@ -26,6 +26,7 @@ class TrackingRouter(SparseRouter):
 
     capacity_factor = None
     decay: float = 0.99
+    """Weight in the moving average of the batches before, of 1 in all."""
 
     def check(self) -> None:
         super().check()
@@ -84,6 +85,7 @@ class ExpertRace(TrackingRouter):
     order_free = True
 
     similarity_weight: float = 1e-4
+    """Weight of the similarity loss in training."""
 
     @property
     def loss_weights(self) -> dict[str, float]:

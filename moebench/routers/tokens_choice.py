@@ -23,15 +23,22 @@ class TokensChoice(SparseRouter):
     gates = softmax(x·kernel + noise), noise ~ N(0, (noise_std/E)²) where a noise key is given, then top k. The
     combine weight is the gate itself, not rescaled when a choice is refused, and over the k only with `renormalise`.
     Each expert has round(S·k·C/E) slots; all first choices take slots before any second choice. Equal gates: the
-    lower expert. Losses: see `moebench.routers.losses`; the options ending in `_weight` are their weights in training.
+    lower expert. Losses: see
+    `moebench.routers.losses`.
     """
 
     noise_std: float = 1.0
+    """Standard deviation of the noise on the logits in training, times the number of experts; 0 for none."""
     renormalise: bool = False
+    """Whether the weights of a token's choices are divided by their sum; needs top_k above 1."""
     importance_weight: float = 0.005
+    """Weight of the importance loss in training: squared variation of the gates' sums over the experts."""
     load_weight: float = 0.005
+    """Weight of the load loss: squared variation of how many tokens are expected to choose each expert."""
     gshard_weight: float = 0.0
+    """Weight of the loss E · Σ f · P, of shares of first choices and mean gates."""
     z_weight: float = 0.0
+    """Weight of the z loss: mean squared log of the sum of the exponentials of the logits."""
 
     def check(self) -> None:
         super().check()
@@ -105,18 +112,18 @@ class TokensChoice(SparseRouter):
 class BatchPrioritized(TokensChoice):
     """Batch Prioritized Routing: Tokens Choice in which the surest tokens of the group take slots first (2106.05974).
 
-    `priority` of a token is its largest gate ("max") or the sum of its top k ("sum"); equals keep their order in
-    the array. It shows at small capacity factors, where many tokens are refused.
+    The order shows at small capacity factors, where many tokens are refused. All else is as in Tokens Choice.
     """
 
     order_free = True
 
     priority: str = "max"
+    """A token's claim to a slot: max, its largest gate, or sum, that of its top k; equals keep their order."""
 
     def check(self) -> None:
         super().check()
         if self.priority not in PRIORITIES:
-            raise unknown(f"priority of router '{self.name}'", self.priority, PRIORITIES, key="priority")
+            raise unknown("priority", self.priority, PRIORITIES, of=f"router '{self.name}'", key="priority")
 
     def order(self, chosen: Float[Array, "group token choice"]) -> Int[Array, "group token"]:
         """Who takes slots first: the tokens of highest priority."""

@@ -73,10 +73,15 @@ class ZeroExperts(SparseRouter):
 
     top_k = 2
     zero_experts: int = 1
+    """Experts that give 0."""
     copy_experts: int = 1
+    """Experts that give the token back."""
     constant_experts: int = 2
+    """Experts that mix the token with a learned vector."""
     tau: float = 0.75
+    """Tokens that an MLP is meant to get, over those of an expert that costs nothing."""
     balance_weight: float = 0.01
+    """Weight of the balance loss in training."""
 
     def check(self) -> None:
         super().check()

@@ -175,11 +175,11 @@ def choose(specs: Sequence[CellSpec], filters: Iterable[Filter]) -> list[int]:
     for chosen in filters:
         keys = sorted({key for spec in specs for key in _values(spec)})
         if chosen.key not in keys:
-            raise unknown("key in --filter", chosen.key, keys)
+            raise unknown("key", chosen.key, keys, of="--filter")
         found = {_values(spec).get(chosen.key) for spec in specs} - {None}
         for value in chosen.values:
             if value not in found:
-                raise unknown(f"value of '{chosen.key}' in --filter", str(value), map(str, found))
+                raise unknown(chosen.key, str(value), map(str, found), of="--filter")
     kept = [index for index, spec in enumerate(specs) if all(chosen.keeps(spec) for chosen in filters)]
     if not kept:
         raise BadInput("no cell passes all of the filters together; `--dry-run` without them lists the cells.")

@@ -57,7 +57,7 @@ class Suite:
     def profile(self, name: str) -> Profile:
         """The profile of that name; BadInput names the nearest one."""
         if name not in self.profiles:
-            raise unknown(f"profile of suite '{self.name}'", name, self.profiles)
+            raise unknown("profile", name, self.profiles, of=f"suite '{self.name}'")
         return self.profiles[name]
 
     def profile_for(self, platform: str) -> Profile:

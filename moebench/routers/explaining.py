@@ -1,0 +1,45 @@
+"""What a router's options mean, read from the texts that stand below them in its class."""
+
+import ast
+import inspect
+import textwrap
+from itertools import pairwise
+
+from flax import nnx
+
+from moebench.routers.registry import find, options
+
+
+def explanations(name: str) -> dict[str, str]:
+    """Of the router's options those with a text, each as one line; a class's own text goes before that of its base.
+
+    A text stands as a string on the lines after the attribute:
+
+        temperature: float = 1.0
+        \"\"\"What the logits are divided by.\"\"\"
+
+    Raises:
+        BadInput: no router has that name.
+    """
+    texts: dict[str, str] = {}
+    for base in reversed(find(name).__mro__):
+        if issubclass(base, nnx.Module) and base is not nnx.Module:
+            texts |= _texts(base)
+    return {option: texts[option] for option in options(name) if option in texts}
+
+
+def _texts(router: type) -> dict[str, str]:
+    """The strings below the attributes of one class; none where its source cannot be had."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(router)))
+    except (OSError, TypeError, SyntaxError):
+        return {}
+    found = {}
+    for statement, text in pairwise(getattr(tree.body[0], "body", [])):
+        match statement, text:
+            case (
+                ast.AnnAssign(target=ast.Name(id=option)) | ast.Assign(targets=[ast.Name(id=option)]),
+                ast.Expr(value=ast.Constant(value=str(written))),
+            ):
+                found[option] = " ".join(written.split())
+    return found
