@@ -118,8 +118,8 @@ def test_profile_filter_and_seeds(here: Here) -> None:
     [
         (["suite", "scaling-expert"], "unknown suite 'scaling-expert': did you mean 'scaling-experts'?"),
         (["suite", "none.yaml"], "there is no suite file none.yaml."),
-        (["suite", "small.yaml", "--profile", "cpus"], "unknown profile of suite 'small' 'cpus': did you mean 'cpu'?"),
-        (["suite", "small.yaml", "--filter", "rooter=soft"], "unknown key in --filter 'rooter'"),
+        (["suite", "small.yaml", "--profile", "cpus"], "unknown profile 'cpus' of suite 'small': did you mean 'cpu'?"),
+        (["suite", "small.yaml", "--filter", "rooter=soft"], "unknown key 'rooter' of --filter"),
         (["suite", "small.yaml", "--filter", "router=sofd"], "did you mean 'soft'?"),
         (["suite", "small.yaml", "--seeds", "0,x"], "a seed is a whole number"),
         (["suite", "small.yaml", "--executor", "slrum"], "unknown executor 'slrum': did you mean 'slurm'?"),

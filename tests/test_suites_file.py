@@ -59,7 +59,7 @@ def test_the_platform_chooses_the_profile() -> None:
     assert read.profile_for("tpu").name == "gpu"
     with pytest.raises(BadInput, match="no profile for the platform 'gpu'; give --profile: cpu"):
         suite(HEAD + CPU + CELLS).profile_for("gpu")
-    with pytest.raises(BadInput, match=r"unknown profile of suite 'small' 'cpy': did you mean 'cpu'\?"):
+    with pytest.raises(BadInput, match=r"unknown profile 'cpy' of suite 'small': did you mean 'cpu'\?"):
         read.profile("cpy")
 
 
@@ -248,9 +248,9 @@ def test_filters_choose_cells(filters: list[str], kept: list[int]) -> None:
     ("filters", "message"),
     [
         (["router"], "'router' is no selection"),
-        (["ruter=soft"], "unknown key in --filter 'ruter': did you mean 'router'?"),
-        (["router=sofd"], "unknown value of 'router' in --filter 'sofd': did you mean 'soft'?"),
-        (["experts=3"], "unknown value of 'experts' in --filter '3'"),
+        (["ruter=soft"], "unknown key 'ruter' of --filter: did you mean 'router'?"),
+        (["router=sofd"], "unknown router 'sofd' of --filter: did you mean 'soft'?"),
+        (["experts=3"], "unknown experts '3' of --filter"),
         (["router=dense", "experts=2"], "no cell passes all of the filters together"),
     ],
 )
