@@ -95,6 +95,22 @@ def test_the_data_are_there_once_and_by_columns(page: str) -> None:
     assert len(data["load"]["load"]) == 4 * 2 * (2 + 4 + 8 + 16) - 2 * 16
 
 
+def test_the_page_knows_for_each_cell_from_which_it_is_told_apart_as_the_table_does(page: str) -> None:
+    data = Page(page).data()
+    apart, standing = data["apart"]["accuracy"], data["cells"]["standing"]
+    best = [standing["of"][at] for at in standing["at"]].index("best")
+    # The best is shown to be better than every cell that stands below it, and than no other.
+    assert apart[best] == [i for i, at in enumerate(standing["at"]) if at >= 0 and standing["of"][at] == "below"]
+    assert all(best not in others for others in apart)
+    # The quality of these cells is the loss turned round, so the same differences are shown.
+    assert data["apart"]["eval_loss"] == apart
+
+
+def test_times_under_a_flag_are_counted_at_the_top_and_the_flags_explained(page: str) -> None:
+    assert "1 of 16 cells flagged (noisy 1)" in page[: page.index("<main>")]
+    assert Page(page).data()["flags"] == {"noisy": "an interval is wider than ± 10% of its median"}
+
+
 def test_only_scripts_of_the_page_itself_can_run_and_nothing_can_be_loaded(page: str) -> None:
     parsed = Page(page)
     policy = next(has["content"] for tag, has in parsed.elements if tag == "meta" and "http-equiv" in has)
@@ -172,7 +188,15 @@ def test_a_page_of_sixty_cells_is_small_enough_for_mail() -> None:
 def test_every_chart_is_drawn_by_vega_in_the_routers_colours(name: str) -> None:
     routers = ["dense", "soft", HOSTILE[0]]
     specification = charts.specifications(routers)[name]
-    replace = {"title": "Title <b>", "labels": "format(datum.value, '~s')", "values": "[2, 4]"}
+    title = "Title <b>"
+    replace = {
+        "title": title,
+        "axis": title,
+        "labels": "format(datum.value, '~s')",
+        "values": "[2, 4]",
+        "low": 0,
+        "high": 2,
+    }
     text = re.sub(r'"@\w+\.(\w+)"', lambda match: json.dumps(replace[match[1]]), json.dumps(specification))
     row = {
         "router": "soft",

@@ -174,14 +174,16 @@ def test_costs_are_the_parts_of_a_forward_pass() -> None:
     # 3.4e6 · 1.02 in all; experts 1.05e6, router 2 · 4096, dispatch and combine 65536, the rest elsewhere.
     assert soft["flops"].to_dict() == {
         "attention, embedding, dense MLPs, head": pytest.approx(3.468e6 - 1.05e6 - 8192 - 65536),
-        "experts": pytest.approx(1.05e6),
+        "experts, or the MLP in their place": pytest.approx(1.05e6),
         "router": pytest.approx(8192),
         "dispatch and combine": pytest.approx(65536),
     }
-    assert soft.loc["experts", "share"] == pytest.approx(1.05 / 3.468)
+    assert soft.loc["experts, or the MLP in their place", "share"] == pytest.approx(1.05 / 3.468)
     # Empty slots are a part of the experts' FLOPs, not added to them.
     choice = costs[costs["label"] == "tokens-choice[experts=2]"].set_index("part")["flops"]
-    assert (choice["experts"], choice["experts, empty slots"]) == pytest.approx((0.85e6, 0.2e6))
+    assert (choice["experts, or the MLP in their place"], choice["experts, empty slots"]) == pytest.approx(
+        (0.85e6, 0.2e6)
+    )
     assert choice.sum() == pytest.approx(3.468e6)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from moebench.statistics import p_below_best, smallest_step, within_step
+from moebench.statistics import p_below_best, p_beside, smallest_step, within_step
 
 
 def test_against_the_best_by_hand() -> None:
@@ -12,6 +12,8 @@ def test_against_the_best_by_hand() -> None:
     samples = np.array([0.0, 1, 2, 1, 2, 3, 3, 4, 5])
     cells = np.repeat([0, 1, 2], 3)
     assert p_below_best(samples, cells, 3) == pytest.approx([0.0104, 0.0498, 1], abs=1e-4)
+    # From the first the second is 1 away: t = 1.225, p = 0.267.
+    assert p_beside(samples, cells, 3, 0) == pytest.approx([1, 0.2666, 0.0104], abs=1e-4)
 
 
 def test_a_cell_that_scatters_more_goes_by_its_own_scatter() -> None:

@@ -9,8 +9,9 @@ import pandas as pd
 from moebench.errors import BadInput
 from moebench.reports import style
 from moebench.reports.labels import cell_labels
+from moebench.reports.quantities import Quantity
 from moebench.results import COLUMNS
-from moebench.statistics import p_below_best
+from moebench.statistics import p_below_best, p_beside
 from moebench.statistics.batches import mean_intervals
 
 SETTING = ("suite", "model", "data", "device_kind")
@@ -191,12 +192,28 @@ def _standings(cells: pd.DataFrame, seeds: pd.DataFrame, settings: list[tuple[st
     return standings
 
 
-def compared_pairs(cells: pd.DataFrame) -> int:
+def shown_better(results: Results, quality: Quantity) -> list[list[int]]:
+    """For each cell the positions of those of its setting that it is shown to be better than, as `standing` is told."""
+    good = results.rows[(results.rows["status"] == "ok") & results.rows[quality.column].notna()]
+    seeds = good.assign(cell=results.places(good)).drop_duplicates(["cell", "seed"], keep="last").sort_values("cell")
+    comparisons = compared_pairs(results.cells, quality.column)
+    better: list[list[int]] = [[] for _ in range(len(results.cells))]
+    for _, group in seeds.groupby(list(SETTING), dropna=False):
+        codes, members = pd.factorize(group["cell"])
+        values = group[quality.column].to_numpy(float) * (1 if quality.higher_is_better else -1)
+        means = np.bincount(codes, values) / np.bincount(codes)
+        for one in range(len(members)):
+            below = (p_beside(values, codes, len(members), one) * comparisons < 0.05) & (means < means[one])
+            better[members[one]] = members[below].tolist()
+    return better
+
+
+def compared_pairs(cells: pd.DataFrame, quality: str = "accuracy") -> int:
     """How many pairs of cells of one setting there are: for so many comparisons their standing is corrected.
 
     The best is compared with each other cell, but it was chosen by looking at all.
     """
-    sizes = cells[cells["accuracy"].notna()].groupby(list(SETTING), dropna=False).size()
+    sizes = cells[cells[quality].notna()].groupby(list(SETTING), dropna=False).size()
     return int((sizes * (sizes - 1) // 2).sum())
 
 

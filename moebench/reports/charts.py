@@ -44,6 +44,8 @@ CONFIG: Spec = {
         "orient": "top",
         "title": None,
         "columnPadding": 14,
+        # From the left edge, so that a phone has room for long names.
+        "layout": {"top": {"anchor": "start", "bounds": "full"}},
     },
     "rule": {"color": "currentColor"},
     "text": {"color": "currentColor"},
@@ -96,7 +98,7 @@ class _Looks:
 def _axis(which: str, **options: Any) -> "alt.Axis":
     import altair as alt
 
-    return alt.Axis(title=f"@{which}.title", labelExpr=f"@{which}.labels", tickCount=6, **options)
+    return alt.Axis(title=f"@{which}.axis", labelExpr=f"@{which}.labels", tickCount=6, **options)
 
 
 def _tooltip(*fields: tuple[str, str]) -> "list[alt.Tooltip]":
@@ -222,7 +224,7 @@ def _load() -> Spec:
             ),
             color=alt.Color(
                 "load:Q",
-                scale=alt.Scale(scheme="purpleorange", domain=[0, 2], domainMid=1, clamp=True),
+                scale=alt.Scale(scheme="purpleorange", domain=["@load.low", "@load.high"], domainMid=1, clamp=True),
                 legend=alt.Legend(title="load / even share", gradientLength=160, tickCount=4),
             ),
             tooltip=_tooltip(("line", "cell · block"), ("place", "place"), ("load_text", "load / even share")),

@@ -8,6 +8,7 @@ import pandas as pd
 from moebench.reports import doubts
 from moebench.reports.cells import Results
 from moebench.reports.quantities import Quantity, quantity
+from moebench.results import COLUMNS
 
 ENVIRONMENT = (
     *("device_kind", "device_count", "platform", "hostname", "cpu", "cpu_count", "precision"),
@@ -31,6 +32,11 @@ TIMING = (
 def available(cells: pd.DataFrame, names: Sequence[str]) -> list[Quantity]:
     """Those of the quantities that some cell has."""
     return [quantity(name) for name in names if cells[name].notna().any()]
+
+
+def meaning(column: str) -> str:
+    """What a column of the result table says, for readers who do not know its name."""
+    return next(each.meaning for each in COLUMNS if each.name == column)
 
 
 def environments(rows: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from moebench.reports import charts, contents, frames, payload, published, style
+from moebench.reports import charts, contents, doubts, frames, payload, published, style
 from moebench.reports.cells import Results
 from moebench.reports.quantities import Quantity, quantity
 from moebench.reports.summary import answer
@@ -79,6 +79,8 @@ def _data(results: Results, title: str) -> dict[str, Any]:
         "title": title,
         "routers": {name: {"color": style.of(name).color, "shape": style.of(name).shape} for name in routers},
         **(_many(cells, quantities) if len(cells) > payload.LARGE else _few(results)),
+        "apart": payload.told_apart(results, quantities["qualities"]),
+        "flags": doubts.meanings(cells),
         "fronts": payload.front_probabilities(results, quantities["costs"], quantities["qualities"]),
         "quantities": {use: [_described(each) for each in found] for use, found in quantities.items()},
         "published": payload.columns(published.results()),
@@ -132,7 +134,13 @@ def _notes(cells: int) -> list[str]:
 
 
 def _described(of: Quantity) -> dict[str, Any]:
-    return {"column": of.column, "title": of.title, "kind": of.kind, "higher": of.higher_is_better}
+    return {
+        "column": of.column,
+        "title": of.title,
+        "kind": of.kind,
+        "higher": of.higher_is_better,
+        "meaning": contents.meaning(of.column),
+    }
 
 
 def _varying(cells: pd.DataFrame) -> list[str]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from moebench.errors import BadInput
 from moebench.reports import frames
-from moebench.reports.cells import Results, listed
+from moebench.reports.cells import Results, listed, shown_better
 from moebench.reports.quantities import Quantity
 
 DIGITS = 6
@@ -103,6 +103,13 @@ def front_probabilities(results: Results, costs: Sequence[Quantity], qualities: 
             chances = points["front_probability"].reindex(range(len(results.cells)))
             out[f"{cost.column} {quality.column}"] = [_short(chance, 3) for chance in chances]
     return out
+
+
+def told_apart(results: Results, qualities: Sequence[Quantity]) -> Columns:
+    """For each quality and each cell the positions of the cells that it is shown to be better than, if they are few."""
+    if len(results.cells) > MOST_COMPETING:
+        return {}
+    return {quality.column: shown_better(results, quality) for quality in qualities}
 
 
 def tidy(make: Callable[[Results], pd.DataFrame], results: Results, names: Sequence[str]) -> Columns:

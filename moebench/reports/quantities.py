@@ -49,12 +49,19 @@ _NAMED = {
         Quantity("train_peak_bytes", "Peak memory in training", "bytes"),
         Quantity("infer_peak_bytes", "Peak memory in inference", "bytes"),
         Quantity("dropped_tokens", "Dropped tokens", "share"),
+        Quantity("dropped_tokens_max_layer", "Dropped tokens, worst layer", "share"),
+        Quantity("dropped_assignments", "Choices over capacity", "share"),
         Quantity("router_entropy", "Entropy of the gates", "number"),
-        Quantity("load_cv", "Load, std / mean", "number"),
+        Quantity("load_cv", "Load of experts, std / mean", "number"),
+        Quantity("max_violation", "Largest load / mean − 1", "number"),
         Quantity("dead_experts", "Dead experts", "share"),
+        Quantity("dispatch_mass_low", "Tokens hardly dispatched", "share"),
+        Quantity("tokens_per_slot_90", "Tokens for 90 % of a slot", "number"),
+        Quantity("load_average", "Load average of the machine", "number"),
+        Quantity("cell_wall_s", "Time of the whole cell", "s"),
         Quantity("slot_utilisation", "Slot utilisation", "share", higher_is_better=True),
         Quantity("experts", "Experts", "count"),
-        Quantity("total_slots", "Slots", "count"),
+        Quantity("total_slots", "Slots for a group of images", "count"),
     )
 }
 _KINDS: dict[str, Kind] = {"s": "s", "FLOPs": "FLOPs", "bytes": "bytes", "share": "share", "ratio": "ratio"}

@@ -29,7 +29,7 @@ _KNOWN = {
 }
 PARTS = {
     "attention, embedding, dense MLPs, head": "#8a8a96",
-    "experts": "#0066ee",
+    "experts, or the MLP in their place": "#0066ee",
     "experts, empty slots": "#9cc3f7",
     "router": "#cf5a10",
     "dispatch and combine": "#aa55bb",

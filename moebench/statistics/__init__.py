@@ -10,6 +10,7 @@
     signed_rank(ratios)                            the same question, of samples taken in pairs
     geometric_mean_test(tests)                     their verdicts as one
     p_below_best(samples, cells, count)            which cells are told from the best of them
+    p_beside(samples, cells, count, one)           which are told from this one
     pareto_probability(frame, x, y)                which cells lie on the front, and how surely
     scaling_fit(frame, "experts", "accuracy")      a slope with its interval, or a refusal
 
@@ -17,7 +18,7 @@ Nothing here reads or writes a file, what is random has a fixed seed, and tests 
 simulation to what it promises.
 """
 
-from moebench.statistics.best import p_below_best
+from moebench.statistics.best import p_below_best, p_beside
 from moebench.statistics.comparison import (
     FEW_SAMPLES,
     MannWhitney,
@@ -64,6 +65,7 @@ __all__ = [
     "median_coverage",
     "median_interval",
     "p_below_best",
+    "p_beside",
     "pareto_front",
     "pareto_probability",
     "probability_of_improvement",

@@ -8,7 +8,9 @@ function find(list, column) {
 }
 
 function tokens(axis, quantity) {
-  return { [`@${axis}.title`]: quantity.title, [`@${axis}.labels`]: labelExpression(quantity.kind) };
+  // On a phone a title has two lines.
+  const lines = innerWidth < 560 ? quantity.title.split(/(?<=,) /) : quantity.title;
+  return { [`@${axis}.title`]: quantity.title, [`@${axis}.axis`]: lines, [`@${axis}.labels`]: labelExpression(quantity.kind) };
 }
 
 const filled = (specification, replace) =>
@@ -130,8 +132,8 @@ function pointsOf(list, x, y) {
     group: FRONT.map((key) => cell[key]).join("\n"),
     x: cell[x.column], x_low: possible(cell[x.column + "_ci_low"], x.kind), x_high: possible(cell[x.column + "_ci_high"], x.kind),
     y: cell[y.column], y_low: possible(cell[y.column + "_ci_low"], y.kind), y_high: possible(cell[y.column + "_ci_high"], y.kind),
-    x_text: writtenInterval(cell[x.column], cell[x.column + "_ci_low"], cell[x.column + "_ci_high"], x.kind),
-    y_text: writtenInterval(cell[y.column], cell[y.column + "_ci_low"], cell[y.column + "_ci_high"], y.kind),
+    x_text: flagMark(cell, x.column) + writtenInterval(cell[x.column], cell[x.column + "_ci_low"], cell[x.column + "_ci_high"], x.kind),
+    y_text: flagMark(cell, y.column) + writtenInterval(cell[y.column], cell[y.column + "_ci_low"], cell[y.column + "_ci_high"], y.kind),
   }));
 }
 
@@ -165,11 +167,11 @@ function drawPareto(figure) {
   // Where cells are left out, lines would join strangers and numbers cover marks.
   if (others.note) for (const row of rows) Object.assign(row, { path: String(row.cell), name: "" });
   const published = publishedOf(x, y);
-  showPublished(published, x, y);
+  showPublished(published, rows, x, y);
   draw(figure, "pareto", {
     sets: { points: others.note ? [...others.rows, ...front] : rows, front: front.map((row) => ({ ...row })), budget: limit === null ? [] : [{ x: limit }], published },
-    note: others.note && `${others.note} Every cell on the front is drawn.`,
-    replace: { ...tokens("x", x), ...tokens("y", y) },
+    note: [others.note && `${others.note} Every cell on the front is drawn.`, doubtOf(filtered(), x, y)].filter(Boolean).join(" "),
+    replace: { ...tokens("x", x), ...tokens("y", published.length ? { ...y, title: `${y.title} (published: ImageNet 10-shot)` } : y) },
     logarithmic: wide([...rows, ...published], "x"),
     description: `${y.title} over ${x.title} for ${rows.length} cells. On the Pareto front: ${front.map((row) => row.label).join(", ")}.`,
     table: { rows, columns: [labelColumn(), shownColumn(x.title, "x"), shownColumn(y.title, "y"),
@@ -181,14 +183,22 @@ function drawPareto(figure) {
   });
 }
 
+function printedCosts() {
+  const printed = rowsOf(data.published);
+  return data.quantities.costs.filter(({ column }) => printed.some((row) => !missing(row[column]))).map(({ title }) => title.toLowerCase()).join(", ") || "none of these costs";
+}
+
 // Says what the switch has brought, because axes may hold nothing that was published.
-function showPublished(published, x, y) {
+function showPublished(published, rows, x, y) {
   const box = document.getElementById("published");
+  const times = Math.round(Math.min(...published.map((row) => row.x)) / Math.max(...rows.map((row) => row.x)));
+  const away = times >= 10 ? ` They start at ${times.toLocaleString("en")} times the costliest cell measured here, so those stand close together at the left.` : "";
   box.checked = choice.published === "1";
   const found = published.length ? `${published.length} published results, not measured here` : `No paper printed ${y.title.toLowerCase()} over ${x.title.toLowerCase()}`;
-  document.getElementById("publications").value = box.checked
-    ? `${found}: dotted marks, ImageNet 10-shot accuracy of models trained on JFT-4B (arXiv 2308.00951). Other data and other devices: compare shapes, not heights.`
-    : "";
+  const told = published.length
+    ? `: dotted marks, ImageNet 10-shot accuracy of models trained on JFT-4B (arXiv 2308.00951). Other data and other devices: compare shapes, not heights.`
+    : `; they print ${printedCosts()}.`;
+  document.getElementById("publications").value = box.checked ? found + told + away : "";
 }
 
 const shownColumn = (title, key) => ({ title, value: (row) => row[key], show: (row) => row[key + "_text"] });
@@ -202,24 +212,66 @@ function pick(box) {
   changed("brush");
 }
 
-// The best within the budget of the slider, in a sentence; returns the limit, or null where there is none.
+// The limit of the cost: `at(share)` of the slider, and the factor from base units to those of the number field.
+const budget = { factor: 1, at: () => undefined };
+
+// A number as its reader sees it, so that 1.154 is within a limit of 1.15.
+function asShown(value, kind) {
+  const [factor, digits] = writing(value, kind);
+  return Number((value * factor).toFixed(digits)) / factor;
+}
+
+// Shows the limit and the best within it; returns the limit, or null where there is none.
 function showBudget(rows, x, y) {
-  const slider = document.getElementById("budget");
-  const share = Number(choice.budget ?? 100) / 100;
   const low = Math.min(...rows.map((row) => row.x));
   const high = Math.max(...rows.map((row) => row.x));
+  const [factor, , unit] = writing(high, x.kind);
   // In equal ratios, because costs spread over orders of magnitude.
-  const limit = share < 1 && low > 0 ? low * (high / low) ** share : null;
-  slider.value = String(Math.round(100 * share));
+  Object.assign(budget, { factor, at: (share) => asShown(low * (high / low) ** share, x.kind) });
+  const limit = Number(choice.limit) > 0 ? Number(choice.limit) : null;
+  const slider = document.getElementById("budget");
+  slider.disabled = !(low > 0 && high > low);
+  slider.value = String(limit === null || slider.disabled ? 100 : Math.round((100 * Math.log(limit / low)) / Math.log(high / low)));
   const text = limit === null ? "no limit" : written(limit, x.kind);
   slider.setAttribute("aria-valuetext", text);
-  const within = rows.filter((row) => limit === null || row.x <= limit * (1 + 1e-9));
-  const order = (a, b) => (y.higher ? b.y - a.y : a.y - b.y);
-  const best = [...within].sort(order)[0];
-  document.getElementById("within").value = best
-    ? `${limit === null ? "Best of all shown" : `Best with ${x.title.toLowerCase()} of at most ${text}`}: ${best.label}, ${best.y_text}, at ${best.x_text}.`
-    : "";
+  const field = document.getElementById("limit");
+  // What is being typed stays as it is.
+  if (document.activeElement !== field) field.value = limit === null ? "" : String(Number((limit * factor).toPrecision(6)));
+  document.getElementById("limit-unit").textContent = unit.trim();
+  const within = rows.filter((row) => limit === null || asShown(row.x, x.kind) <= asShown(limit, x.kind) * (1 + 1e-9));
+  document.getElementById("within").value = bestOf(within, limit, `a cost of at most ${text}`, y);
   return limit;
+}
+
+// The best of these rows in a sentence: from whom it differs, whether its cost is sure, and its timing.
+function bestOf(rows, limit, bound, y) {
+  const best = [...rows].sort((a, b) => (y.higher ? b.y - a.y : a.y - b.y))[0];
+  if (!best) return limit === null ? "" : `No cell has ${bound}.`;
+  const parts = [`${limit === null ? "Best of all shown" : `Best with ${bound}`}: ${best.label}, ${best.y_text}, at ${best.x_text}`];
+  if (limit !== null && best.x_high > limit) parts[0] += ", an interval that goes past the limit";
+  const others = rows.filter((row) => row !== best && row.setting === best.setting);
+  const apart = data.apart[y.column]?.[best.cell];
+  if (apart && others.length) {
+    const near = others.filter((row) => !apart.includes(row.cell));
+    const cheaper = near.filter((row) => row.x < best.x).sort((a, b) => a.x - b.x);
+    const many = `the ${others.length} other${others.length === 1 ? "" : "s"}${limit === null ? "" : " within the limit"}`;
+    const which = near.length === others.length ? "" : `${near.length} of `;
+    const these = cheaper.length === near.length ? "all" : `${cheaper.length} of them`;
+    parts.push(near.length
+      ? `no difference in ${y.title.toLowerCase()} is shown from ${which}${many}` + (cheaper.length ? `, ${these} cheaper, down to ${cheaper[0].label} at ${cheaper[0].x_text}` : "")
+      : `a difference in ${y.title.toLowerCase()} is shown from ${many}`);
+  }
+  const text = parts.join("; ") + ".";
+  return text.includes("~") ? `${text} (~: timing flagged)` : text;
+}
+
+// What to know of the times among these quantities, for a note under a chart.
+function doubtOf(list, ...quantities) {
+  const timed = quantities.filter((quantity) => list.some((cell) => flagged(cell, quantity.column)));
+  const some = list.filter((cell) => timed.some((quantity) => flagged(cell, quantity.column))).length;
+  const notes = some ? [`Timing of ${some} of ${list.length} cells flagged (~); the section on time says what that means.`] : [];
+  if (quantities.some((quantity) => quantity.kind === "s")) notes.push("Seconds of different cells compare only on a quiet machine; times dense compare always.");
+  return notes.join(" ");
 }
 
 function drawScaling(figure) {
@@ -240,7 +292,7 @@ function drawScaling(figure) {
   if (note) for (const row of dense) row.y_low = row.y_high = null;
   draw(figure, "scaling", {
     sets: { points: rows, dense, published },
-    note: note && note.replace(",", " lines,"),
+    note: [note && note.replace(",", " lines,"), doubtOf(visible(), y)].filter(Boolean).join(" "),
     replace: { ...tokens("x", x), ...tokens("y", y), "@x.values": JSON.stringify(values) },
     description: `${y.title} over ${x.title.toLowerCase()}, a line for each of: ${routers.join(", ")}.`,
     table: { rows: all, columns: [labelColumn(), shownColumn(x.title, "x"), shownColumn(y.title, "y")] },
@@ -277,8 +329,11 @@ function drawLoad(figure) {
   const whole = all.map((row) => ({ ...row, label: cells[row.cell].label, from: (row.place - 1) / places[row.line], to: row.place / places[row.line],
     load_text: written(row.load, "number") }));
   const { rows, note } = few(whole, MOST_LINES, (row) => row.cell);
+  // As far as loads go from an even share, but no further than to an empty expert.
+  const reach = Math.min(1, Math.max(0.1, ...rows.map((row) => Math.abs(row.load - 1))));
   draw(figure, "load", {
     sets: { points: rows },
+    replace: { "@load.low": 1 - reach, "@load.high": 1 + reach },
     note,
     height: 13 * new Set(rows.map((row) => row.line)).size,
     description: `Load of every expert relative to an even share, for ${Object.keys(places).length} blocks of ${shown.size} cells.`,
@@ -313,7 +368,7 @@ function drawSpeed(figure) {
   const { rows, note } = few(all, MOST_LINES, (row) => row.cell);
   draw(figure, "speed", {
     sets: { points: rows, one: [{ x: 1 }] },
-    note,
+    note: [note, x ? doubtOf(visible(), x) : ""].filter(Boolean).join(" "),
     height: 18 * rows.length,
     replace: x ? tokens("x", x) : {},
     description: `${x?.title} for ${all.length} cells; 1 is the dense twin.`,

@@ -50,6 +50,6 @@ function showFilters() {
     chip.setAttribute("aria-pressed", String(chosen[chip.dataset.filter].has(chip.dataset.value)));
   }
   const shown = visible().length;
-  document.getElementById("shown").value = `${shown} of ${cells.length} cells` + (brushed ? ", picked in the chart" : "");
+  document.getElementById("shown").textContent = `${shown} of ${cells.length} cells` + (brushed ? ", picked in the chart" : "");
   document.getElementById("clear").disabled = shown === cells.length && !brushed && FILTERS.every(([key]) => !chosen[key].size);
 }

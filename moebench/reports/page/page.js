@@ -33,14 +33,14 @@ const TABLES = {
     { title: "Samples of a step", value: (cell) => cell.samples, show: (cell) => written(cell.samples, "count") },
     { title: "Half width of its interval", value: (cell) => cell.half_width, show: (cell) => written(cell.half_width, "share") },
     { title: "Drift", value: (cell) => cell.drift, show: (cell) => written(cell.drift, "share") },
-    textColumn("timing_flags", "Flags"),
+    { title: "Flags", text: "text long", value: flagsInWords, show: flagsInWords },
   ], visible(), "timing"),
   failed: (host) => {
     const rows = visible().filter((cell) => cell.seeds_failed);
     for (const part of document.querySelectorAll("#failed, a[href='#failed']")) part.hidden = !cells.some((cell) => cell.seeds_failed);
     const seeds = (cell) => `${cell.seeds_failed} of ${cell.seeds + cell.seeds_failed}`;
     table(host, "Failed cells", [labelColumn(), { title: "Failed seeds", value: (cell) => cell.seeds_failed, show: seeds },
-      textColumn("status", "State"), textColumn("status_reason", "Reason")], rows, "failed");
+      textColumn("status", "State"), textColumn("status_reason", "Reason", "text long")], rows, "failed");
   },
   environment: (host) => {
     const found = rowsOf(data.environment);
@@ -72,6 +72,7 @@ function options(id, quantities, key, usual) {
   select.onchange = () => {
     choice[key] = select.value;
     if (key === "x" || key === "y") brushed = null;
+    if (key === "x") choice.limit = undefined;
     changed("choice");
   };
   const wanted = find(quantities, choice[key] || usual);
@@ -88,6 +89,8 @@ function showChoices() {
   options("scaling-y2", scaled, "scaling-y2", data.time);
   options("speed-x", timing.filter((quantity) => quantity.kind === "ratio"), "speed-x");
 }
+
+const meaningsOf = (pairs) => element("dl", { class: "meanings" }, ...pairs.flatMap(([name, meaning]) => [element("dt", {}, name), element("dd", {}, meaning)]));
 
 function showTheme() {
   const dark = choice.theme ? choice.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
@@ -107,12 +110,14 @@ document.getElementById("clear").onclick = () => {
   drawn.pareto && (drawn.pareto.key = undefined);
   changed("filter");
 };
-document.getElementById("csv").onclick = () => download(`${data.title}.csv`.replace(/[^\w.-]+/g, "_"), "text/csv;charset=utf-8", csv(visible()));
-document.getElementById("budget").oninput = (event) => {
-  choice.budget = event.target.value === "100" ? undefined : event.target.value;
+document.getElementById("csv").onclick = () => download(`${data.title}.csv`.replace(/[^\w.-]+/g, "_"), "text/csv;charset=utf-8", csv(inOrder.results));
+function limited(limit) {
+  choice.limit = limit === undefined ? undefined : String(limit);
   remember();
   drawPareto(document.querySelector("[data-chart=pareto]"));
-};
+}
+document.getElementById("budget").oninput = (event) => limited(event.target.value === "100" ? undefined : budget.at(event.target.value / 100));
+document.getElementById("limit").oninput = (event) => limited(Number(event.target.value) > 0 ? Number(event.target.value) / budget.factor : undefined);
 document.getElementById("published").onchange = (event) => {
   choice.published = event.target.checked ? "1" : undefined;
   changed("choice");
@@ -136,6 +141,12 @@ function start() {
 }
 
 document.querySelector(".facts").after(...data.notes.map((note) => element("p", { class: "note" }, note)));
+for (const glossary of document.querySelectorAll("[data-glossary]")) {
+  glossary.append(meaningsOf(data.quantities[glossary.dataset.glossary].map(({ title, meaning }) => [title, meaning])));
+}
+document.getElementById("flags").replaceWith(meaningsOf(Object.entries(data.flags).map(([flag, meaning]) => [flag.replaceAll("_", " "), meaning])));
+const holds = { timed: cells.some((cell) => !missing(cell.train_step_vs_dense)), flagged: Object.keys(data.flags).length > 0 };
+for (const part of document.querySelectorAll("[data-when]")) part.hidden = !holds[part.dataset.when];
 for (const part of document.querySelectorAll("#curves, a[href='#curves']")) part.hidden = !data.curves.step;
 listeners.push(show);
 recall();

@@ -4,23 +4,28 @@ const MOST_ROWS = 200;
 // Tables of which the reader wants every row.
 const unfolded = new Set();
 
-// `columns`: { title, value(row) for sorting, show(row) text, extra(row) text beside it, head, text }.
+// The rows of each table as they stand in it, the folded ones included.
+const inOrder = {};
+
+// `columns`: { title, meaning, value(row) for sorting, show(row) text, extra(row) text beside it, head, text, lower: the
+// least is the best }.
 function table(host, caption, columns, rows, name, rowClass, usual = "") {
   const sort = (choice["sort-" + name] || usual).split(" ");
   const by = columns[Number(sort[0])];
   const all = sort[0] !== "" && by ? sorted(rows, by.value, sort[1] === "down") : rows;
   // Thousands of rows make a browser slow, and nobody reads them all.
+  inOrder[name] = all;
   const ordered = unfolded.has(name) ? all : all.slice(0, MOST_ROWS);
   const focused = host.contains(document.activeElement) ? document.activeElement.dataset.column : undefined;
   const heads = columns.map((column, i) => {
     const direction = i === Number(sort[0]) && sort[0] !== "" ? { down: "descending", up: "ascending" }[sort[1]] : "none";
-    // Numbers are sorted from the largest first, names from the first.
-    const next = direction === "none" ? (column.text || column.head ? "up" : "down") : direction === "descending" ? "up" : "down";
-    const button = element("button", { type: "button", "data-column": i, onclick: () => {
+    // Numbers are sorted from the best first, names from the first.
+    const next = direction === "none" ? (column.text || column.head || column.lower ? "up" : "down") : direction === "descending" ? "up" : "down";
+    const button = element("button", { type: "button", "data-column": i, title: column.meaning || null, onclick: () => {
       choice["sort-" + name] = `${i} ${next}`;
       changed("sort");
     } }, column.title);
-    return element("th", { scope: "col", "aria-sort": direction, class: column.text ? "text" : "" }, button);
+    return element("th", { scope: "col", "aria-sort": direction, class: column.text || "" }, button);
   });
   const body = ordered.map((row) => element("tr", { class: rowClass ? rowClass(row) : "" }, ...columns.map((column) => {
     const shown = column.show(row);
@@ -31,7 +36,7 @@ function table(host, caption, columns, rows, name, rowClass, usual = "") {
       const name = element("bdi", { dir: "ltr" }, ...shown.split(/(?=\[)/).flatMap((part) => [part, element("wbr")]));
       return element("th", { scope: "row" }, element("span", { title: shown }, name), ...(column.marks ? column.marks(row) : []));
     }
-    return element("td", { class: column.text ? "text" : "" }, ...parts);
+    return element("td", { class: column.text || "" }, ...parts);
   })));
   host.replaceChildren(element("table", {},
     element("caption", {}, `${caption}: ${rows.length} ${rows.length === 1 ? "row" : "rows"}`),
@@ -61,15 +66,18 @@ function sorted(rows, value, down) {
 
 const labelColumn = (marks) => ({ title: "Cell", head: true, value: (row) => row.index, show: (row) => row.label, marks });
 
-const textColumn = (key, title) => ({ title, text: true, value: (row) => row[key], show: (row) => (missing(row[key]) ? "–" : String(row[key])) });
+// `text` is the class of its fields: "text", or "text long" for sentences.
+const textColumn = (key, title, text = "text") => ({ title, text, value: (row) => row[key], show: (row) => (missing(row[key]) ? "–" : String(row[key])) });
 
 // A quantity with its interval, where the row has one.
 function quantityColumn(quantity, row_of = (row) => row) {
-  const { column, title, kind } = quantity;
+  const { column, title, kind, meaning } = quantity;
   return {
     title,
+    meaning,
+    lower: !quantity.higher,
     value: (row) => row_of(row)[column],
-    show: (row) => written(row_of(row)[column], kind),
+    show: (row) => flagMark(row_of(row), column) + written(row_of(row)[column], kind),
     extra: (row) => bounds(row_of(row)[column], row_of(row)[column + "_ci_low"], row_of(row)[column + "_ci_high"], kind),
   };
 }
