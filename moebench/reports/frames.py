@@ -68,9 +68,9 @@ def pareto(results: Results, x: str = "flops_forward_per_image", y: str = "accur
 
 
 def varied(results: Results) -> str:
-    """The first of the inputs that the suite varies, beside its routers; experts where it varies none."""
-    sparse = results.cells[results.cells["router"] != "dense"]
-    return next((name for name in INPUTS if sparse[name].nunique() > 1), "experts")
+    """The first of the inputs that the suite varies for one router; experts where it varies none."""
+    several = results.cells.groupby("router")[list(INPUTS)].nunique() > 1
+    return next((name for name in INPUTS if several[name].any()), "experts")
 
 
 def scaling(results: Results, y: Sequence[str], x: str = "experts") -> pd.DataFrame:
