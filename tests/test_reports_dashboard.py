@@ -97,10 +97,11 @@ def test_the_data_are_there_once_and_by_columns(page: str) -> None:
 
 def test_the_page_knows_for_each_cell_from_which_it_is_told_apart_as_the_table_does(page: str) -> None:
     data = Page(page).data()
-    apart, standing = data["apart"]["accuracy"], data["cells"]["standing"]
-    best = [standing["of"][at] for at in standing["at"]].index("best")
+    apart, column = data["apart"]["accuracy"], data["cells"]["standing"]
+    standing = [column["of"][at] if at >= 0 else None for at in column["at"]]
+    best = standing.index("best")
     # The best is shown to be better than every cell that stands below it, and than no other.
-    assert apart[best] == [i for i, at in enumerate(standing["at"]) if at >= 0 and standing["of"][at] == "below"]
+    assert apart[best] == [place for place, stands in enumerate(standing) if stands == "below"]
     assert all(best not in others for others in apart)
     # The quality of these cells is the loss turned round, so the same differences are shown.
     assert data["apart"]["eval_loss"] == apart
