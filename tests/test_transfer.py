@@ -17,7 +17,7 @@ from moebench.errors import BadInput
 from moebench.executables import program_for
 from moebench.kept_models import KeptModel, arrays_of
 from moebench.resolving import prepare, resolve_cell
-from moebench.results import suite_names
+from moebench.results import at_test_time, load, suite_names, write_rows
 from moebench.specification import CellSpec
 from moebench.suites.grid import build_spec
 from moebench.training import TrainState, compiled_in_haste
@@ -38,7 +38,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def rows(folder: Path) -> list[dict[str, Any]]:
-    return list(run(spec(keep_model=True, **UPSTREAM), Checkpoints(folder / "ck", {}, 0, print)))
+    asked = spec(keep_model=True, test_time=({"router": "soft-uniform"},), **UPSTREAM)
+    return list(run(asked, Checkpoints(folder / "ck", {}, 0, print)))
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,18 @@ def test_a_cell_starts_from_what_it_trained_upstream(rows: list[dict[str, Any]],
     assert {Path(row["kept_model"]).name for row in rows} < kept
     assert not any(name.startswith(".") for name in kept)
     assert suite_names(folder) == []
+
+
+def test_a_row_with_all_that_was_asked_of_its_model_is_written(rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    identity = {"suite": "s", "run_id": "r", "cell_id": "c", "attempt": 1, "fingerprint": "f"}
+    write_rows([identity | row for row in rows], tmp_path / "s" / "r.parquet")
+    frame = load(tmp_path)
+    assert frame["kept_model"].tolist() == [row["kept_model"] for row in rows]
+    flat = at_test_time(frame)
+    assert flat["test_router"].tolist() == ["soft", "soft-uniform"] * 2
+    # The first setting is that of the training: what evaluation says as well, to rounding.
+    assert flat["test_eval_loss"].tolist()[::2] == pytest.approx(frame["eval_loss"].tolist(), rel=1e-5)
+    assert flat["test_flops_forward_per_image"].tolist()[0] == frame["flops_forward_per_image"].tolist()[0]
 
 
 def test_another_cell_takes_the_upstream_model_that_is_there(

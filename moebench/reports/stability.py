@@ -35,6 +35,9 @@ def stability(frame: pd.DataFrame) -> pd.DataFrame:
     """
     rows = prepared(frame)
     rows = rows[rows["status"].isin(["ok", "diverged"]) & rows["learning_rate"].notna()]
+    nothing = BadInput("no cell of these results was trained at several learning rates.")
+    if rows["learning_rate"].nunique() < 2:  # soon said, where there are thousands of cells
+        raise nothing
     rows = rows.assign(
         configuration=[_without_rate(config) for config in rows["config"]],
         # One seed that guesses has a loss about log(classes), and need not be on one side of it.
@@ -43,7 +46,7 @@ def stability(frame: pd.DataFrame) -> pd.DataFrame:
     groups = rows.groupby([*SETTING, "configuration"], dropna=False, sort=False)
     several = [group for _, group in groups if group["learning_rate"].nunique() > 1]
     if not several:
-        raise BadInput("no cell of these results was trained at several learning rates.")
+        raise nothing
     one_each = pd.concat([group.nsmallest(1, "learning_rate") for group in several])
     labels = cell_labels(one_each.assign(learning_rate=0.0))
     found = [{"label": label, **_of(group)} for label, group in zip(labels, several, strict=True)]
