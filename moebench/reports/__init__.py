@@ -3,7 +3,7 @@
     summary.summarise(frame)             one row for each cell, with intervals
     summary.headline(frame, question)    the answer in a sentence, with its doubt
     summary.render_table(cells)          the table for a terminal
-    stability.stability(frame)           from which learning rate on each router diverges; stability.verdict in a sentence
+    stability.stability(frame)           from which learning rate each router diverges; verdict in a sentence
     settings.cuts(results)               how far trained models can be cut without losing more than a point
     figures.pareto(frame), scaling, health, curves, costs, speed; figures.save(figure, stem)
     dashboard.build(frame, title)        one HTML page that needs no network
