@@ -95,6 +95,18 @@ def test_rounds_end_at_the_second_look_at_the_earliest_when_all_is_narrow() -> N
     assert (rounds.count, precise) == (timing.FIRST_LOOK, True)
 
 
+def test_a_round_keeps_so_many_processors_busy_as_where_it_is_left_alone() -> None:
+    rounds = timing._Rounds()
+    # 6 s of processors' time in 3 s in two rounds of ten; in the others 4 s in 4 s. And never less than one.
+    rounds.wall, rounds.cpu = (
+        {"a": [2.0] * 8 + [1.0] * 2, "b": [2.0] * 10},
+        {"a": [2.0] * 10, "b": [2.0] * 8 + [4.0] * 2},
+    )
+    assert rounds.processors() == pytest.approx(2.0)
+    rounds.cpu = {"a": [0.5] * 10, "b": [0.5] * 10}
+    assert rounds.processors() == 1.0
+
+
 def test_the_order_of_a_round_is_drawn_from_the_seed() -> None:
     def orders(seed: int) -> list[str]:
         seen: list[str] = []

@@ -75,9 +75,9 @@ def compare(calls: Mapping[str, Call], baselines: Mapping[str, str], budget_s: f
     Args:
         calls: programs by name.
         baselines: for programs of interest the name of the one they are set against.
-        budget_s: seconds for the timed rounds; warm-up comes on top. On processors that others use as well, seconds
-            that this process has had of them, so that it takes as many samples as it would alone. At least nine
-            rounds are taken.
+        budget_s: seconds for the timed rounds; warm-up comes on top. On processors that others use as well, those
+            seconds that it would have taken alone for the work it got done, so that it takes as many samples, but at
+            most `PATIENCE` times as many seconds. At least nine rounds are taken.
         seed: of the order within each round.
     """
     began = time.perf_counter()
@@ -113,6 +113,11 @@ class _Rounds:
             self.cpu.setdefault(names[place], []).append(sample.cpu_s)
         self.count += 1
 
+    def processors(self) -> float:
+        """How many processors a round keeps busy where others leave them to it: the ninth decile over the rounds."""
+        wall, cpu = (np.sum(list(samples.values()), axis=0) for samples in (self.wall, self.cpu))
+        return max(1.0, float(np.quantile(cpu / wall, 0.9)))
+
     def precise(self, baselines: Mapping[str, str], by_processor_time: bool) -> bool:
         """Whether what will be judged by is narrow; on one's own machine the seconds have to be, too."""
         if by_processor_time:
@@ -130,7 +135,9 @@ def _rounds(
     while True:
         rounds.take(samplers, generator)
         wall = time.perf_counter() - before.at
-        had = min(wall, time.process_time() - before.own_s) if jax.default_backend() == "cpu" else wall
+        had = wall
+        if jax.default_backend() == "cpu":
+            had = min(wall, (time.process_time() - before.own_s) / rounds.processors())
         spent = had > budget_s or wall > PATIENCE * budget_s
         looking = rounds.count >= FIRST_LOOK and rounds.count % LOOK_EVERY == 0
         if looking or (spent and rounds.count >= MIN_ROUNDS):
