@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from moebench import data, kept_models
+from moebench.checkpoints import Checkpoints
 from moebench.errors import BadInput
 from moebench.executables import program_for
 from moebench.kept_models import HEAD, POSITIONS, KeptModel, array_path, arrays_of
@@ -51,13 +52,14 @@ class Origin:
         return transferred(*self._upstream(self.cell.upstream, seed), fresh, self.cell)
 
     @cached_property
-    def _programs(self) -> tuple[Callable[..., TrainState], Callable[..., Any]]:
-        """Initial states, and training steps upstream, compiled once for all seeds."""
+    def _programs(self) -> tuple[Callable[..., TrainState], Callable[..., Any], TrainState]:
+        """Initial states and training steps upstream, compiled once for all seeds; the shapes of the states."""
         assert self.cell.upstream is not None
         program = program_for(self.cell.upstream.model, self.cell.upstream.spec)
         init = compiled_in_haste(program.init, jax.eval_shape(lambda: jnp.zeros((), jnp.int32)))
         batch = program.abstract_batch(program.batch)
-        return init, program.fed(compiled(program.train_step, program.abstract_state, *batch, donate=(0,)))
+        step = compiled(program.train_step, program.abstract_state, *batch, donate=(0,))
+        return init, program.fed(step), program.abstract_state
 
     def _upstream(self, cell: ResolvedCell, seed: int) -> tuple[KeptModel, Arrays]:
         """The model of the upstream data, trained unless another cell has done it."""
@@ -73,11 +75,17 @@ class Origin:
                 shutil.rmtree(folder, ignore_errors=True)
         spec = cell.spec
         self.say(f"seed {seed}: training {spec.steps} steps upstream, on {spec.data}")
-        init, step = self._programs
+        init, step, shapes = self._programs
         images = self.read(spec.data, spec.image_size).train
-        batches = data.Feed(data.makings(images, spec.batch, spec.steps, seed, augment=spec.augment or "none"))
-        training = train(step, Progress(init(np.asarray(seed, np.int32))), batches)
+        # Beside the model that it will be: whichever cell needs that one next goes on from there.
+        beside = folder.with_name(f".{folder.name}")
+        checkpoints = Checkpoints(beside, {"model": folder.name}, self.cell.spec.checkpoint_every_s, self.say)
+        start = checkpoints.progress(seed, shapes) or Progress(init(np.asarray(seed, np.int32)))
+        done, augment = len(start.losses), spec.augment or "none"
+        batches = data.Feed(data.makings(images, spec.batch, spec.steps, seed, done=done, augment=augment))
+        training = train(step, start, batches, partial(checkpoints.offer, seed))
         if training.diverged_step is not None:
+            checkpoints.remove()
             raise UpstreamDiverged(f"upstream, the loss was not finite at step {training.diverged_step}")
         self.say(f"seed {seed}: training loss {training.final_loss:.3f} upstream after {training.wall_s:.1f} s")
         about, tree = describe(cell, seed), arrays_of(training.state)
@@ -85,6 +93,7 @@ class Origin:
             kept_models.keep(folder, about, tree)
         except BadInput as fault:  # other cells will train their own
             self.say(f"seed {seed}: {fault}")
+        checkpoints.remove()
         leaves = jax.tree_util.tree_leaves_with_path(tree)
         arrays = {array_path(path): np.asarray(leaf) for path, leaf in leaves}
         return KeptModel(folder, kept_models.recorded(about, tree)), arrays

@@ -16,7 +16,7 @@ from moebench.data import Dataset, Pixels, Split
 from moebench.errors import BadInput
 from moebench.executables import program_for
 from moebench.kept_models import KeptModel, arrays_of
-from moebench.resolving import prepare, resolve_cell
+from moebench.resolving import dataset, prepare, resolve_cell
 from moebench.results import at_test_time, load, suite_names, write_rows
 from moebench.specification import CellSpec
 from moebench.suites.grid import build_spec
@@ -92,6 +92,26 @@ def test_another_cell_takes_the_upstream_model_that_is_there(
     before, after = (jax.tree.leaves(each.parameters["blocks"]) for each in (fresh, state))
     assert any((a != b).any() for a, b in zip(before, after, strict=True))
     assert int(state.step) == 0
+
+
+def test_a_training_upstream_that_is_killed_goes_on(
+    tmp_path: Path, fresh: TrainState, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    # 26 steps, of which the first 25 are looked at, and kept.
+    cell = resolve_cell(spec(upstream="digits", upstream_steps=26, checkpoint_every_s=1e-9))
+    origin = Origin(cell, tmp_path / "_models", dataset, print)
+    with monkeypatch.context() as patched:
+        patched.setattr(kept_models, "keep", killed)
+        with pytest.raises(KeyboardInterrupt):
+            origin.begun(fresh, 0)
+    assert [path.name[0] for path in (tmp_path / "_models").iterdir()] == ["."]
+    origin.begun(fresh, 0)
+    assert "seed 0: going on from the checkpoint after step 25" in capsys.readouterr().out
+    # What was under way is gone, and the model is there.
+    assert [path.name[0] == "." for path in (tmp_path / "_models").iterdir()] == [False]
 
 
 def test_a_kept_model_gives_its_arrays_back_and_starts_cells(rows: list[dict[str, Any]]) -> None:
