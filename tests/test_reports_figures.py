@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from report_frames import suite_frame, tried_frame
 
 from moebench.errors import BadInput
 from moebench.reports import figures, frames, style
+from moebench.reports.canvas import name_points
 from moebench.reports.cells import Results
 
 RIGHT_TO_LEFT = "נתב $x^2$ <b>\n" + "a" * 300
@@ -175,17 +177,15 @@ def test_costs_are_the_parts_of_a_forward_pass() -> None:
     soft = costs[costs["label"] == "soft[experts=2]"].set_index("part")
     # 3.4e6 · 1.02 in all; experts 1.05e6, router 2 · 4096, dispatch and combine 65536, the rest elsewhere.
     assert soft["flops"].to_dict() == {
-        "attention, embedding, dense MLPs, head": pytest.approx(3.468e6 - 1.05e6 - 8192 - 65536),
-        "experts, or the MLP in their place": pytest.approx(1.05e6),
+        "attention and the rest": pytest.approx(3.468e6 - 1.05e6 - 8192 - 65536),
+        "experts (dense: the MLP)": pytest.approx(1.05e6),
         "router": pytest.approx(8192),
         "dispatch and combine": pytest.approx(65536),
     }
-    assert soft.loc["experts, or the MLP in their place", "share"] == pytest.approx(1.05 / 3.468)
+    assert soft.loc["experts (dense: the MLP)", "share"] == pytest.approx(1.05 / 3.468)
     # Empty slots are a part of the experts' FLOPs, not added to them.
     choice = costs[costs["label"] == "tokens-choice[experts=2]"].set_index("part")["flops"]
-    assert (choice["experts, or the MLP in their place"], choice["experts, empty slots"]) == pytest.approx(
-        (0.85e6, 0.2e6)
-    )
+    assert (choice["experts (dense: the MLP)"], choice["experts, empty slots"]) == pytest.approx((0.85e6, 0.2e6))
     assert choice.sum() == pytest.approx(3.468e6)
 
 
@@ -198,8 +198,31 @@ def test_speed_is_relative_to_dense_and_keeps_its_flags() -> None:
     assert (soft["x"], soft["x_low"], soft["x_high"]) == pytest.approx((ratio, 0.98 * ratio, 1.03 * ratio))
     assert soft["flags"] == "noisy"
     assert set(speed["flags"]) == {"", "noisy"}
-    text = [text.get_text() for axes in figures.speed(suite_frame()).axes for text in axes.texts]
-    assert text == ["noisy", "noisy"]
+    assert "hollow: timing of 1 of 16 cells flagged (noisy 1)" in _note(figures.speed(suite_frame()))
+    training = suite_frame()
+    training["timing_flags"] = [["training:noisy"]] * len(training)
+    flags = frames.speed(Results.of(training)).groupby("quantity")["flags"].unique()
+    assert flags.map(list).to_dict() == {"train_step_vs_dense": ["training:noisy"], "infer_vs_dense": [""]}
+
+
+def test_figures_of_times_say_that_they_are_flagged_and_figures_of_flops_do_not() -> None:
+    assert "timing of 1 of 16 cells flagged (noisy 1)" in _note(figures.scaling(suite_frame()))
+    assert "flagged" not in _note(figures.pareto(suite_frame(), x="params"))
+
+
+def _note(figure: Figure) -> str:
+    """What stands under a figure, on one line."""
+    return " ".join(str(figure.get_supxlabel()).split())
+
+
+def test_numbers_beside_points_cover_neither_points_nor_each_other() -> None:
+    points = pd.DataFrame({"x": [1.0, 1.0, 1.01, 3.0], "y": [1.0, 1.0, 1.0, 2.0], "router": "soft"})
+    axes = Figure(figsize=(3, 3)).subplots()
+    axes.scatter(points["x"], points["y"])
+    name_points(axes, points, ["2", "4", "8", ""], (2.4, 2.2))
+    places = [(text.xy, text.xyann) for text in axes.texts]
+    assert [text.get_text() for text in axes.texts] == ["2", "4", "8"]
+    assert len({xyann for _, xyann in places}) == 3
 
 
 def test_bars_for_more_cells_than_a_page_has_lines_stop_and_say_so() -> None:
@@ -304,6 +327,6 @@ def test_settings_get_rows_of_their_own_even_where_one_was_not_timed() -> None:
 def test_times_are_set_against_the_dense_twin_unless_there_are_several_of_them() -> None:
     one, other = suite_frame(model="mu/2"), suite_frame(model="ti/1")
     assert [axes.get_xlabel() for axes in figures.pareto(one).axes][1] == "Time of a training step, times dense"
-    assert [axes.get_ylabel() for axes in figures.scaling(one).axes][1] == "Time of a training step, times dense"
+    assert [axes.get_ylabel() for axes in figures.scaling(one).axes][1] == "Time of a training step,\ntimes dense"
     both = pd.concat([one, other], ignore_index=True)
     assert [axes.get_xlabel() for axes in figures.pareto(both).axes][1] == "Time of a training step"

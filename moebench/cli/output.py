@@ -69,18 +69,23 @@ def print_summary(console: Console, frame: "pd.DataFrame", question: str) -> Non
 
 def print_numbers(console: Console, frame: "pd.DataFrame") -> None:
     """The numbers of one cell, each with its interval where it has one."""
+    from moebench.reports import doubts
     from moebench.reports.quantities import quantity, written_interval
     from moebench.reports.summary import summarise
 
-    cell = summarise(frame).iloc[0]
+    cell = summarise(frame).iloc[0].to_dict()
     console.print()
     for name in _NUMBERS:
         shown = quantity(name)
         value, low, high = (float(cell.get(f"{name}{end}", float("nan"))) for end in ("", "_ci_low", "_ci_high"))
         if math.isnan(value):  # this cell has no such number
             continue
-        text = written_interval(value, low, high, shown.kind)
+        text = doubts.mark(cell, name) + written_interval(value, low, high, shown.kind)
         console.print(f"  {shown.title:<28} {text}", markup=False, soft_wrap=True)
+    flags = [flag for flag in cell["timing_flags"] if any(doubts.concerning(name, [flag]) for name in _NUMBERS)]
+    if flags:
+        text = f"  {doubts.MARK} timing flagged ({doubts.in_words(flags)}): moebench show timing_flags"
+        console.print(text, markup=False, soft_wrap=True)
 
 
 def print_paths(console: Console, store: Store, paths: Sequence[Path]) -> None:

@@ -1,5 +1,6 @@
 """What the figures share: panels, axes that know their quantity, one legend of routers, publishing files."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
@@ -81,7 +82,8 @@ def dress(axis: "Axis", of: Quantity) -> None:
     """Name an axis after its quantity and write its ticks as readers expect them."""
     from matplotlib.ticker import EngFormatter, FuncFormatter
 
-    axis.set_label_text(of.title)
+    # A panel is seldom taller than this is long.
+    axis.set_label_text(narrow(of.title) if axis.axis_name == "y" else of.title)
     if of.kind == "share":
         # The margin of an axis may reach past 100 %, where no share can be.
         axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %" if 0 <= share <= 1 else ""))
@@ -90,6 +92,11 @@ def dress(axis: "Axis", of: Quantity) -> None:
     elif of.kind in ("s", "FLOPs", "bytes", "count"):
         unit = {"s": "s", "FLOPs": "", "bytes": "B", "count": ""}[of.kind]
         axis.set_major_formatter(EngFormatter(unit=unit))
+
+
+def narrow(title: str) -> str:
+    """A title in lines of no more than 26 letters, broken at its comma if it has one."""
+    return "\n".join(fill(part, 26) for part in re.split(r"(?<=,) ", title)) if len(title) > 26 else title
 
 
 def bars(axes: "Axes", points: pd.DataFrame, color: str) -> None:
@@ -106,6 +113,40 @@ def _reach(points: pd.DataFrame, axis: str) -> np.ndarray:
     low, high = points[axis] - points[f"{axis}_low"], points[f"{axis}_high"] - points[axis]
     # A median can lie on its bound, and rounding carry it past.
     return np.stack([low.clip(lower=0), high.clip(lower=0)]).astype(float)
+
+
+def name_points(axes: "Axes", points: pd.DataFrame, names: Sequence[str], size: tuple[float, float]) -> None:
+    """Write a name beside each point `x y` in the colour of its `router`, where it covers no point and no other name.
+
+    Args:
+        axes: with everything else drawn, so that its limits are known.
+        names: of the points; nothing is written where empty.
+        size: of the panel in inches, about.
+    """
+    from matplotlib.patheffects import withStroke
+
+    halo = [withStroke(linewidth=1.5, foreground="white")]
+    to_panel = axes.transScale + axes.transLimits
+    at = to_panel.transform(points[["x", "y"]].to_numpy(float)) * np.array(size) * 72
+    # Middles of what is there already, and how far from one a middle of six points' height must stay.
+    taken, clear = list(at), (6.0, 6.0)
+    for place, name, xy, router in zip(at, names, points[["x", "y"]].to_numpy(float), points["router"], strict=True):
+        if not name:
+            continue
+        sides = [np.array([across * (5 + 2 * len(name)), along]) for along in (5, -5, 12, -12) for across in (1, -1)]
+        free = [side for side in sides if all((np.abs(place + side - other) > clear).any() for other in taken)]
+        side = (free or sides)[0]
+        taken.append(place + side)
+        form: dict[str, Any] = {"textcoords": "offset points", "fontsize": 6, "ha": "center", "va": "center"}
+        axes.annotate(
+            name,
+            (xy[0], xy[1]),
+            (side[0], side[1]),
+            color=style.of(str(router)).color,
+            path_effects=halo,
+            zorder=4,
+            **form,
+        )
 
 
 def legend(figure: Drawing, routers: Iterable[str], note: str) -> None:
@@ -132,7 +173,9 @@ def _explain(figure: Drawing, handles: Mapping[str, "Artist"], note: str) -> Non
     width = figure.get_figwidth()
     # A letter of 8 points takes about a sixteenth of an inch, a sign and its space half an inch.
     columns = max(1, int(width / (0.5 + max(map(len, handles)) / 16)))
-    options: dict[str, Any] = {"loc": "outside upper center", "ncols": min(len(handles), columns), "frameon": False}
+    # Lines of equal length, so that no name stands alone.
+    columns = -(-len(handles) // -(-len(handles) // columns))
+    options: dict[str, Any] = {"loc": "outside upper center", "ncols": columns, "frameon": False}
     figure.legend(list(handles.values()), list(handles), **options)
     figure.supxlabel(fill(note, int(20 * width)), fontsize=6.5, color="#666666")
 

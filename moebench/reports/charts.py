@@ -44,8 +44,6 @@ CONFIG: Spec = {
         "orient": "top",
         "title": None,
         "columnPadding": 14,
-        # From the left edge, so that a phone has room for long names.
-        "layout": {"top": {"anchor": "start", "bounds": "full"}},
     },
     "rule": {"color": "currentColor"},
     "text": {"color": "currentColor"},

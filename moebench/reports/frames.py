@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from moebench.errors import BadInput
-from moebench.reports import style
+from moebench.reports import doubts, style
 from moebench.reports.cells import SETTING, Results, listed
 from moebench.reports.quantities import possible, quantity
 from moebench.statistics import pareto_probability
@@ -115,7 +115,7 @@ def speed(results: Results) -> pd.DataFrame:
     """Times over those of the dense twin timed in turns, one row for each cell and ratio.
 
     Columns: those of `pareto` up to `device_kind`, `quantity` (train_step_vs_dense or infer_vs_dense), `x` with
-    bounds `x_low x_high`, and `flags`, what to know before trusting the time, empty if nothing.
+    bounds `x_low x_high`, and `flags`, what to know before trusting that time, empty if nothing.
 
     Raises:
         BadInput: no cell was timed beside a dense twin.
@@ -127,7 +127,8 @@ def speed(results: Results) -> pd.DataFrame:
         part = known[list(_IDENTITY)].assign(quantity=column, x=known[column])
         for end in ("low", "high"):
             part[f"x_{end}"] = _bound(known, column, end)
-        parts.append(part.assign(flags=[", ".join(map(str, flags)) for flags in known["timing_flags"]]))
+        flags = [", ".join(doubts.concerning(column, found)) for found in known["timing_flags"]]
+        parts.append(part.assign(flags=flags))
     return pd.concat(parts, ignore_index=True)
 
 

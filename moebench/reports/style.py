@@ -28,13 +28,14 @@ _KNOWN = {
     "soft": RouterStyle("#cf5a10", "P", "cross"),
 }
 PARTS = {
-    "attention, embedding, dense MLPs, head": "#8a8a96",
-    "experts, or the MLP in their place": "#0066ee",
+    "attention and the rest": "#8a8a96",
+    "experts (dense: the MLP)": "#0066ee",
     "experts, empty slots": "#9cc3f7",
     "router": "#cf5a10",
     "dispatch and combine": "#aa55bb",
 }
-"""Parts of a forward pass and their colours, from bottom to top of a bar."""
+"""Parts of a forward pass and their colours, from bottom to top of a bar; short enough for a legend on a phone."""
+THE_REST = "the rest: embedding, MLPs of blocks without experts, head"
 _OTHER_COLORS = ("#997700", "#008fb3", "#d9447a", "#6b6b9e", "#b0605a", "#5f6d00")
 _OTHER_FORMS = (("v", "triangle-down"), ("<", "triangle-left"), (">", "triangle-right"))
 

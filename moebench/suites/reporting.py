@@ -127,7 +127,8 @@ def draw(
     paths = figures.save(figure, stem, formats or _FORMATS)
     if data is not None:
         with publishing(data) as temporary:
-            figure.frame.to_csv(temporary, index=False)
+            # Numbers of experts and seeds are whole, also where a cell has none and pandas holds them as floats.
+            figure.frame.convert_dtypes(convert_string=False, convert_boolean=False).to_csv(temporary, index=False)
         paths.append(data)
     return paths
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from moebench.reports import frames, style
-from moebench.reports.canvas import bars, dress, legend, panels, parts_legend, plain
+from moebench.reports import doubts, frames, style
+from moebench.reports.canvas import bars, dress, legend, narrow, panels, parts_legend, plain
 from moebench.reports.cells import Results
 from moebench.reports.drawing import INK, PAPER, Drawing, Layout, look
 from moebench.reports.labels import shortened
@@ -40,9 +40,8 @@ def costs(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
         dress(panel.xaxis, quantity("flops_forward_per_image"))
         panel.set_xlabel(fill(panel.get_xlabel(), 26 if layout.columns > 1 else 18))
         present = [part for part in style.PARTS if part in set(points["part"])]
-        parts_legend(
-            figure, {part: style.PARTS[part] for part in present}, f"one image; 1 multiply-add is 2 FLOPs{left_out}"
-        )
+        note = f"one image; 1 multiply-add is 2 FLOPs · {style.THE_REST}{left_out}"
+        parts_legend(figure, {part: style.PARTS[part] for part in present}, note)
     return figure
 
 
@@ -50,12 +49,13 @@ def speed(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
     """Times of a training step and of inference over those of the dense twin, a line for each cell.
 
     Every cell is timed in turns with its dense twin, so the ratio holds where seconds would not. Bars are 95 %
-    intervals; a hollow mark with a word beside it is a time with a flag.
+    intervals; a hollow mark is a time measured under a flag.
 
     Raises:
         BadInput: no cell was timed beside a dense twin.
     """
-    points, left_out = _first_cells(frames.speed(Results.of(frame)))
+    results = Results.of(frame)
+    points, left_out = _first_cells(frames.speed(results))
     ratios = list(dict.fromkeys(points["quantity"]))
     cells = list(dict.fromkeys(points["cell"]))
     points = points.assign(y=points["cell"].map({cell: place for place, cell in enumerate(cells)}))
@@ -65,8 +65,9 @@ def speed(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
             _draw_speed(panel, points[points["quantity"] == ratio])
             _name_lines(panel, points, layout, named=place == 0 or layout.columns == 1)
             dress(panel.xaxis, quantity(ratio))
-            panel.set_xlabel(fill(panel.get_xlabel(), 26))
-        note = f"bars: 95 % intervals · dashed: the dense twin · hollow: timing with a flag{left_out}"
+            panel.set_xlabel(narrow(panel.get_xlabel()))
+        flagged = doubts.note(results.cells, ratios)
+        note = f"bars: 95 % intervals · dashed: the dense twin{f' · hollow: {flagged}' if flagged else ''}{left_out}"
         legend(figure, points["router"], note)
     return figure
 
@@ -79,11 +80,6 @@ def _draw_speed(axes: "Axes", points: pd.DataFrame) -> None:
         faces = [look_of.color if flags == "" else "white" for flags in group["flags"]]
         form: dict[str, Any] = {"marker": look_of.marker, "s": 24, "linewidths": 1.0, "edgecolors": look_of.color}
         axes.scatter(group["x"], group["y"], facecolors=faces, zorder=3, **form)
-    for _, point in points[points["flags"] != ""].iterrows():
-        at = (np.nanmax([point["x"], point["x_high"]]), point["y"])
-        flags = plain(shortened(point["flags"], 24))
-        axes.annotate(flags, at, (4, 0), textcoords="offset points", fontsize=6, va="center", style="italic")
-    axes.margins(x=0.12)
 
 
 def _first_cells(points: pd.DataFrame) -> tuple[pd.DataFrame, str]:

@@ -41,13 +41,16 @@ def health(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
         heights = (max(1.5, 0.7 + 0.13 * len(lines)), 2.0)
         figure, above, below = two_rows(layout, behind, len(routers), len(measures), heights)
         across = len(routers) if layout.columns > 1 else 2
+        # As far as loads go from an even share, but no further than to an empty expert.
+        reach = min(1.0, max(0.1, float((load["load"] - 1).abs().max())))
         for place, (panel, router) in enumerate(zip(above, routers, strict=True)):
-            _draw_load(panel, load[load["router"] == router], lines)
+            _draw_load(panel, load[load["router"] == router], lines, reach)
             panel.set_title(plain(shortened(router, 24)))
             panel.set_yticklabels([plain(shortened(line, 30)) for line in lines] if place % across == 0 else [])
         above[0].set_ylabel("options · block")
         above[0].figure.supxlabel("experts, fullest first", fontsize=8.5)
-        bar = above[0].figure.colorbar(above[-1].images[0], ax=above, extend="max", aspect=15)
+        extend = "max" if reach == 1 else "neither"
+        bar = above[0].figure.colorbar(above[-1].images[0], ax=above, extend=extend, aspect=15)
         bar.set_label("load / even share")
         for panel, measure, points in zip(below, measures, shares_behind, strict=True):
             draw_scaling(panel, points[points["router"] != "dense"], quantity(measure), quantity("experts"))
@@ -58,13 +61,16 @@ def health(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
     return figure
 
 
-def _draw_load(axes: "Axes", load: pd.DataFrame, lines: list[str]) -> None:
-    """One router's heat map: a line for each of `lines`, its experts sharing the width of the panel."""
+def _draw_load(axes: "Axes", load: pd.DataFrame, lines: list[str], reach: float) -> None:
+    """One router's heat map: a line for each of `lines`, its experts sharing the width of the panel.
+
+    Colours go from 1 − `reach` to 1 + `reach`.
+    """
     picture = np.full((len(lines), _WIDE), np.nan)
     for line, cells in load.groupby("line"):
         values = cells.sort_values("place")["load"].to_numpy(float)
         picture[lines.index(str(line))] = values[np.arange(_WIDE) * len(values) // _WIDE]
-    axes.imshow(picture, aspect="auto", interpolation="nearest", vmin=0, vmax=2, cmap="PuOr_r")
+    axes.imshow(picture, aspect="auto", interpolation="nearest", vmin=1 - reach, vmax=1 + reach, cmap="PuOr_r")
     axes.grid(visible=False)
     axes.set(xticks=[], yticks=range(len(lines)))
     axes.tick_params(axis="y", length=0, labelsize=6.5)
@@ -97,7 +103,8 @@ def curves(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
                 _draw_curves(panel, dense, measure)
                 _draw_curves(panel, points[points["router"] == router], measure)
                 dress(panel.yaxis, quantity(name))
-                panel.set_ylabel(f"Training {measure}" if column == 0 or layout.columns == 1 else "")
+                title = quantity(name).title if measure == "loss" else "Training accuracy"
+                panel.set_ylabel(title if column == 0 or layout.columns == 1 else "")
         for column, router in enumerate(routers):
             axes[0, column].set_yscale("log")
             axes[0, column].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from moebench.reports import doubts, frames, style
-from moebench.reports.canvas import bars, dress, groups, legend, panels
+from moebench.reports.canvas import bars, dress, groups, legend, name_points, narrow, panels
 from moebench.reports.cells import SETTING, Results
 from moebench.reports.drawing import INK, PAPER, Drawing, Layout, look
 from moebench.reports.quantities import Quantity, quantity
@@ -57,10 +57,8 @@ def _measured(results: Results, first: str) -> list[str]:
 
 def _draw_pareto(axes: "Axes", points: pd.DataFrame, x: Quantity, y: Quantity, width: float) -> None:
     from matplotlib.colors import to_rgba
-    from matplotlib.patheffects import withStroke
     from matplotlib.ticker import MaxNLocator
 
-    halo = [withStroke(linewidth=1.5, foreground="white")]
     front = points[points["on_front"]].sort_values("x")
     axes.step(front["x"], front["y"], where="post", color=INK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
     for router, group in points.groupby("router", sort=False):
@@ -79,17 +77,17 @@ def _draw_pareto(axes: "Axes", points: pd.DataFrame, x: Quantity, y: Quantity, w
             facecolors=[to_rgba(look_of.color, float(share)) for share in fill],
             zorder=3,
         )
-        for _, point in group[group["experts"] > 1].iterrows():
-            at = (point["x"], point["y"])
-            text = f"{point['experts']:.0f}"
-            axes.annotate(text, at, (4, 3), textcoords="offset points", fontsize=6, path_effects=halo, zorder=4)
     if points["x"].min() > 0 and points["x"].max() > 10 * points["x"].min():
         axes.set_xscale("log")
     else:
         # Labels such as 6.55 M stand clear of each other where each has six tenths of an inch.
         axes.xaxis.set_major_locator(MaxNLocator(max(3, min(6, round(1.6 * width))), steps=[1, 2, 5, 10]))
     dress(axes.xaxis, x)
+    if width < 3.2:
+        axes.set_xlabel(narrow(x.title))
     dress(axes.yaxis, y)
+    names = [f"{experts:.0f}" if experts > 1 else "" for experts in points["experts"]]
+    name_points(axes, points, names, (0.8 * width, 2.2))
 
 
 def scaling(

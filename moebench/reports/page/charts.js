@@ -192,7 +192,7 @@ function printedCosts() {
 function showPublished(published, rows, x, y) {
   const box = document.getElementById("published");
   const times = Math.round(Math.min(...published.map((row) => row.x)) / Math.max(...rows.map((row) => row.x)));
-  const away = times >= 10 ? ` They start at ${times.toLocaleString("en")} times the costliest cell measured here, so those stand close together at the left.` : "";
+  const away = published.length && times >= 10 ? ` They start at ${times.toLocaleString("en")} times the costliest cell measured here, so those stand close together at the left.` : "";
   box.checked = choice.published === "1";
   const found = published.length ? `${published.length} published results, not measured here` : `No paper printed ${y.title.toLowerCase()} over ${x.title.toLowerCase()}`;
   const told = published.length

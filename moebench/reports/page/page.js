@@ -29,11 +29,11 @@ const TABLES = {
     table(host, "Routing health", [labelColumn(), ...data.quantities.health.map((quantity) => quantityColumn(quantity))], rows, "health");
   },
   timing: (host) => table(host, "Timing", [
-    labelColumn(), ...data.quantities.timing.map((quantity) => quantityColumn(quantity)),
+    labelColumn(), { title: "Flags", text: "text long", value: flagsInWords, show: flagsInWords },
+    ...data.quantities.timing.map((quantity) => quantityColumn(quantity)),
     { title: "Samples of a step", value: (cell) => cell.samples, show: (cell) => written(cell.samples, "count") },
     { title: "Half width of its interval", value: (cell) => cell.half_width, show: (cell) => written(cell.half_width, "share") },
     { title: "Drift", value: (cell) => cell.drift, show: (cell) => written(cell.drift, "share") },
-    { title: "Flags", text: "text long", value: flagsInWords, show: flagsInWords },
   ], visible(), "timing"),
   failed: (host) => {
     const rows = visible().filter((cell) => cell.seeds_failed);
