@@ -80,10 +80,11 @@ def groups(points: pd.DataFrame, keys: Sequence[str]) -> list[tuple[str, np.ndar
 
 def dress(axis: "Axis", of: Quantity) -> None:
     """Name an axis after its quantity and write its ticks as readers expect them."""
+    from matplotlib.axis import YAxis
     from matplotlib.ticker import EngFormatter, FuncFormatter
 
     # A panel is seldom taller than this is long.
-    axis.set_label_text(narrow(of.title) if axis.axis_name == "y" else of.title)
+    axis.set_label_text(narrow(of.title) if isinstance(axis, YAxis) else of.title)
     if of.kind == "share":
         # The margin of an axis may reach past 100 %, where no share can be.
         axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %" if 0 <= share <= 1 else ""))
