@@ -5,9 +5,9 @@ One that only counts is small as it is.
 
 import contextlib
 import io
-import json
 import tempfile
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,12 +36,12 @@ _IDENTITY = {"suite": "check", "run_id": "check", "cell_id": "check", "fingerpri
 
 @dataclass
 class SuiteChecks:
-    """Checks of suites, in which a cell that several of them share at toy size is run once."""
+    """Checks of suites, in which a router that several of them run alike is run once, in the first of them."""
 
     plugins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        self._ran: dict[str, Failure | None] = {}
+        self._ran: dict[tuple[object, ...], Failure | None] = {}
 
     def check(self, suite: Suite | CountingSuite) -> list[Failure]:
         """What does not hold."""
@@ -49,7 +49,7 @@ class SuiteChecks:
             frame = agreement.compare(suite.models, counts(suite.models), suite.tolerances, suite.known)
             return [Failure("print", f"outside the tolerance: {line}") for line in agreement.outside(frame)]
         failures = list(self._unresolved(suite))
-        return failures or [found for one in self._small_cells(suite) if (found := self._run(one)) is not None]
+        return failures or self._run(list(self._small_cells(suite)))
 
     def _unresolved(self, suite: Suite) -> Iterator[Failure]:
         """The first cell of each profile that cannot be built, or is there twice."""
@@ -65,11 +65,13 @@ class SuiteChecks:
         for one in _first_of_each_router(profile.cells):
             yield small(one.with_plugins(self.plugins).spec)
 
-    def _run(self, spec: CellSpec) -> Failure | None:
-        key = json.dumps(spec.as_json(), sort_keys=True)
-        if key not in self._ran:
-            self._ran[key] = _run(spec)
-        return self._ran[key]
+    def _run(self, specs: list[CellSpec]) -> list[Failure]:
+        """Run those whose like has not been run; what failed now or then. The compiler works on two at a time."""
+        kinds = [(spec.router, spec.measure, bool(spec.test_time)) for spec in specs]
+        new = {kind: spec for kind, spec in zip(kinds, specs, strict=True) if kind not in self._ran}
+        with contextlib.redirect_stdout(io.StringIO()), _hasty(), ThreadPoolExecutor(2) as pool:
+            self._ran.update(zip(new, pool.map(_run, new.values()), strict=True))
+        return [failure for kind in kinds if (failure := self._ran[kind]) is not None]
 
 
 def _first_of_each_router(cells: Iterable[Cell]) -> list[Cell]:
@@ -104,8 +106,7 @@ def _run(spec: CellSpec) -> Failure | None:
     with tempfile.TemporaryDirectory(prefix="moebench-") as folder:
         checkpoints = Checkpoints(Path(folder, "checkpoints"), {}, spec.checkpoint_every_s, _no_one)
         try:
-            with contextlib.redirect_stdout(io.StringIO()), _hasty():
-                (row,) = cell.run(spec, checkpoints, partial(_noise, batch=spec.batch))
+            (row,) = cell.run(spec, checkpoints, partial(_noise, batch=spec.batch))
             write_rows([_IDENTITY | row], Path(folder, "row.parquet"))
         except Exception as error:
             return Failure(label, f"run at toy size it raises {in_words(error)}")
