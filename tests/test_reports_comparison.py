@@ -111,6 +111,20 @@ def test_busy_processors_are_judged_by_processor_time() -> None:
     assert verdicts(report) == {"train_step_vs_dense": WORSE}
 
 
+def test_samples_of_two_modes_on_busy_processors_show_nothing() -> None:
+    # Seven of 15 samples near 1 and eight near 1.4: the estimate is 1.4, log 1.4 = 0.336, and the modes are as far
+    # apart, so that the timing may be off by half of that: 0.336 is two standard deviations less what B adds.
+    modes = [0.999, 1.0, 1.001, 1.0, 1.0, 1.0, 1.0, 1.399, 1.4, 1.401, 1.4, 1.4, 1.4, 1.4, 1.4]
+    busy = {"foreign_cpu_share": 0.7, "train_step_cpu_vs_dense_samples": [modes] * 3}
+    quiet = {"foreign_cpu_share": 0.7, "train_step_cpu_vs_dense_samples": [list(STEADY)] * 3}
+    report = compare(cell().assign(**busy), cell().assign(**quiet), metrics=["train_step_vs_dense"])
+    assert row(report, "train_step_vs_dense")["change"] == pytest.approx(0.4, abs=0.02)
+    assert verdicts(report) == {"train_step_vs_dense": NEITHER}
+    # Alone on a machine it is the program that has two modes.
+    alone = compare(cell(ratios=modes), cell(), metrics=["train_step_vs_dense"])
+    assert verdicts(alone) == {"train_step_vs_dense": WORSE}
+
+
 def test_equal_accuracies_of_two_seeds_are_no_certainty() -> None:
     # 349 and 351 of 360 images right, both seeds each. A step is an image: its variance is 1/12 of its square, so that
     # t = 2 / sqrt(2 · 1/12 / 2) = 6.93 with 2 degrees of freedom, p = 0.020, where plain variances would say 0.
