@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from moebench.errors import BadInput
 from moebench.reports.comparison import BETTER, NEITHER, WORSE, Report, compare
-from moebench.reports.verdicts import correction, markdown, record, sentence
+from moebench.reports.verdicts import _p_value, correction, legend, markdown, named, record, sentence
 
 SLOWER = tuple(1.2 * sample for sample in STEADY)
 MIRROR = {BETTER: WORSE, WORSE: BETTER, NEITHER: NEITHER}
@@ -53,12 +53,38 @@ def test_times_by_hand() -> None:
     report = compare(cell(ratios=SLOWER), cell(), metrics=["train_step_vs_dense"])
     found = row(report, "train_step_vs_dense")
     # Every sample is 1.2 times one of the others', and the median of all ratios is 1.2 as well.
-    assert (found["value_a"], found["value_b"], found["change"]) == pytest.approx((1.2, 1.0, 0.2))
+    assert (found["value_a"], found["value_b"], found["change"]) == pytest.approx((1.2, 1.0, 0.2), rel=1e-3)
     # Two timings of one program scatter by 1 % each, √2 % together: ± 1.96 · 1.41 % of 1.2 at the least.
     assert found["change_low"] < 0.2 - 1.2 * 1.96 * 0.0141 + 0.001
     assert found["change_high"] > 0.2 + 1.2 * 1.96 * 0.0141 - 0.001
     assert found["improvement"] == 0
     assert (found["verdict"], found["smallest_effect"]) == (WORSE, 0.05)
+
+
+@pytest.mark.parametrize("router", ["soft", "dense"])
+def test_the_numbers_of_a_row_agree_where_samples_fall_in_two_heaps(router: str) -> None:
+    # Of 25 ratios 14 are near 1.2 and 11 near 1.6: their median is 1.2, what the test estimates more.
+    heaps = [1.18, 1.19, 1.2, 1.21, 1.22] * 2 + [1.19, 1.2, 1.21, 1.2] + [1.6, 1.61, 1.59] * 3 + [1.6, 1.62]
+    ours, theirs = cell(ratios=heaps), cell("dense", 1) if router == "dense" else cell()
+    report = compare(ours, theirs, named={"router"} if router == "dense" else (), metrics=["train_step_vs_dense"])
+    found = row(report, "train_step_vs_dense")
+    assert found["change"] > 0.21
+    assert found["value_a"] / found["value_b"] == pytest.approx(1 + found["change"])
+    if router == "dense":
+        assert found["value_b"] == 1
+
+
+def test_a_p_value_tells_its_side_of_the_level() -> None:
+    assert [_p_value(p) for p in (0.0502, 0.04996, 0.05, 0.3333, 0.0004, 1.0)] == [
+        "0.0502", "0.04996", "0.05", "0.33", "< 0.001", "1",
+    ]  # fmt: skip
+
+
+def test_cells_set_up_alike_have_one_name() -> None:
+    # On one side the model is needed to tell the cells apart, on the other there is but one.
+    ours = table(cell(), cell(model="ti/2", config=None, cell_id="other"))
+    report = compare(ours, cell(), metrics=["accuracy"])
+    assert report.rows[["a", "b"]].to_numpy().tolist() == [["soft[experts=4] · mu/2"] * 2]
 
 
 def test_a_real_change_that_does_not_matter_is_none() -> None:
@@ -83,6 +109,8 @@ def test_the_geometric_mean_over_cells_by_hand() -> None:
     assert found["change"] == pytest.approx(0, abs=1e-9)
     assert (found["cells"], found["better"], found["worse"], found["verdict"]) == (2, 1, 1, NEITHER)
     assert report.comparisons == (1, 2)
+    assert "p: corrected for 2 comparisons of single cells and 1 of all cells (Holm)." in legend(report)
+    assert found["value_a"] / found["value_b"] == pytest.approx(1)
 
 
 def test_a_router_is_set_against_dense_by_the_twin_it_took_turns_with() -> None:
@@ -106,6 +134,7 @@ def test_busy_processors_are_judged_by_processor_time() -> None:
     report = compare(ours, theirs, metrics=["train_step_vs_dense"])
     assert row(report, "train_step_vs_dense")["change"] == pytest.approx(0)
     assert any("processor time" in note for note in report.notes)
+    assert named(report.overall.to_dict("records")[0]) == "Processor time of a training step, times dense"
     # On a GPU the processors are not what is timed.
     report = compare(ours.assign(platform="gpu"), theirs.assign(platform="gpu"), metrics=["train_step_vs_dense"])
     assert verdicts(report) == {"train_step_vs_dense": WORSE}
@@ -290,4 +319,4 @@ def test_markdown_says_the_verdict_first_and_escapes() -> None:
     first, second = page.splitlines()[0], page.splitlines()[2]
     assert first.startswith("**a&lt;b\\> against b\\|c, 1 pair of cells: worse in ")
     assert second == "**--fail-if-slower 5%: failed**"
-    assert "| soft\\[experts=4\\] | 1.20 × | 1.00 × | +20.0 % " in page
+    assert "| soft\\[experts=4\\] | 1.20 × | 1.00 × | +20.0 \\[" in page

@@ -89,12 +89,13 @@ def _print(report: "Report", a: str, b: str, outcomes: "list[Outcome]", as_json:
     if as_markdown:
         typer.echo(verdicts.markdown(report, a, b, [str(outcome) for outcome in outcomes]), nl=False)
         return
+    from moebench.cli.tables import print_table
+
     console = options.console()
     for table in verdicts.render_tables(report):
-        console.print(table)
+        print_table(console, table)
         console.print()
-    console.print("p: corrected (Holm)  \\[ ]: 95 % interval, each for itself")
-    for note in [*verdicts.unmatched(report), *report.notes]:
+    for note in [*verdicts.legend(report), *verdicts.unmatched(report), *report.notes]:
         console.print(note, markup=False, soft_wrap=not console.is_terminal)
     console.print()
     console.print(verdicts.sentence(report, a, b), markup=False, style="bold", soft_wrap=not console.is_terminal)

@@ -85,6 +85,7 @@ def run(suite: "CountingSuite", results: Path, has_options: bool) -> None:
         BadInput: options that mean nothing where no cell runs.
     """
     from moebench.cli import output
+    from moebench.cli.tables import print_table
     from moebench.errors import BadInput
     from moebench.suites.reporting import write_agreement
 
@@ -99,7 +100,7 @@ def run(suite: "CountingSuite", results: Path, has_options: bool) -> None:
         frame = agreement.compare(suite.models, counts(suite.models), suite.tolerances, suite.known)
     for table in agreement.render_tables(frame):
         console.print()
-        console.print(table)
+        print_table(console, table, keys=2)
     console.print()
     console.print("counted, in brackets the print and how far the count is from it; ~ known to differ; ✗ outside")
     console.print()

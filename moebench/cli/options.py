@@ -20,7 +20,7 @@ SuiteAmongResults = Annotated[
     str | None, typer.Option("--suite", metavar="NAME", help="Whose results; may be left out if there is one.")
 ]
 
-_PIPE_WIDTH = 120
+_PIPE_WIDTH = 10_000
 
 
 def example(arguments: str) -> str:
@@ -29,7 +29,7 @@ def example(arguments: str) -> str:
 
 
 def console() -> "Console":
-    """The standard output: as wide as the terminal; in a pipe wide enough for the tables, without control codes."""
+    """The standard output: as wide as the terminal; in a pipe without an end, nor control codes."""
     from rich.console import Console
 
     found = Console(highlight=False)

@@ -59,10 +59,11 @@ def print_cells(console: Console, cells: Sequence[PlannedCell]) -> None:
 
 def print_summary(console: Console, frame: "pd.DataFrame", question: str) -> None:
     """A table with a row for each cell, and one sentence that answers the suite's question."""
+    from moebench.cli.tables import print_table
     from moebench.reports.summary import headline, render_table, summarise
 
     console.print()
-    console.print(render_table(summarise(frame)))
+    print_table(console, render_table(summarise(frame)))
     console.print()
     console.print(headline(frame, question), markup=False, style="bold", soft_wrap=not console.is_terminal)
 

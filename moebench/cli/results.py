@@ -25,10 +25,12 @@ OneSuite = Annotated[str | None, typer.Option("--suite", metavar="NAME", help="O
 def ls(suite: OneSuite = None, results: options.Results = Path("results")) -> None:
     """List the runs, those that are going on first.
 
-    Rows that a later run replaced are not counted.
+    Rows that a later run replaced are not counted. Unsealed are cells that stand in files of their own, as those of a
+    killed run do: `moebench results seal` puts them into one. All commands read both.
     """
     from rich.table import Table
 
+    from moebench.cli.tables import print_table
     from moebench.results import Store, runs, statuses
 
     console, told = options.console(), list(statuses(results, suite))
@@ -43,7 +45,7 @@ def ls(suite: OneSuite = None, results: options.Results = Path("results")) -> No
         began = f"{run.began:%Y-%m-%d %H:%M:%S}" if run.began else "–"
         rows = ", ".join(f"{count} {status}" for status, count in run.statuses.items())
         table.add_row(run.suite, run.run_id, began, rows, str(run.unsealed))
-    console.print(table)
+    print_table(console, table, keys=2)
 
 
 def _now(status: "RunStatus", results: Path) -> str:

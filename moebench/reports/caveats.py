@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from moebench.reports.cells import listed
-from moebench.reports.evidence import Found, Missing
+from moebench.reports.evidence import OVER_SEEDS, Found, Missing
 from moebench.reports.matching import Cell, Matching, Pair
 from moebench.reports.metrics import DEFAULT, SECONDS, TIMED
 from moebench.reports.quantities import quantity
@@ -103,6 +103,7 @@ def caveats(
     return [
         *_on_environment(environment, code, blocked),
         *_on_missing(missing, pairs),
+        *_on_seeds(found),
         *_on_times(found),
         *_on_settings(pairs),
     ]
@@ -131,17 +132,33 @@ def _on_missing(missing: Mapping[str, Sequence[tuple[Pair, Missing]]], pairs: Se
     return notes
 
 
+def _on_seeds(found: Mapping[str, Found]) -> list[str]:
+    pairs = [pair for those in found.values() for pair, each in those if each.test == OVER_SEEDS]
+    if not any((pair.a.shared["router"] == "dense") != (pair.b.shared["router"] == "dense") for pair in pairs):
+        return []
+    return [
+        "Seeds of A and B are taken for independent; tables and pages of a suite take the difference from dense seed "
+        "by seed, so that their intervals of it are others."
+    ]
+
+
 def _on_times(found: Mapping[str, Found]) -> list[str]:
     notes = []
+    if any(metric in TIMED and those for metric, those in found.items()):
+        notes.append(
+            "Times: A, B and their change are Hodges' and Lehmann's estimates, which belong to the test; tables and "
+            "pages of a suite show medians, which lie elsewhere where samples fall in two heaps."
+        )
     if any(each.on_processor_time for those in found.values() for _, each in those):
         notes.append(
-            "Other processes had a part of the processors, so that times beside dense are judged by processor time, "
-            "not wall-clock."
+            "Other processes had a part of the processors, so that times beside dense are compared by processor time; "
+            "tables and pages of a suite show wall-clock."
         )
     if any(found.get(metric) for metric in SECONDS):
         notes.append(
-            "Seconds that were measured apart drift with the machine; times beside the dense twin, which took turns "
-            "with the cell, do not."
+            "Seconds that were measured apart drift with the machine, and the more the more others have of it: their "
+            "intervals and p allow for that, so that no difference may be shown though all samples of A are shorter. "
+            "Times beside the dense twin, which took turns with the cell, do not drift."
         )
     return notes
 

@@ -36,14 +36,14 @@ class Report:
     """Everything that is to be said of A against B."""
 
     rows: pd.DataFrame
-    """One row for each pair of cells and metric: `metric a b` (labels), `value_a value_b` (medians of times, else
-    means), `change change_low change_high` (A over B less 1 for times, else A less B), `improvement improvement_low
-    improvement_high`, `test p_value p_corrected smallest_effect verdict samples_a samples_b`. Intervals are of 95 %,
-    each for itself."""
+    """One row for each pair of cells and metric: `metric a b` (labels), `value_a value_b` (of times Hodges' and
+    Lehmann's middle, else means), `change change_low change_high` (A over B less 1 for times, else A less B), `clock`
+    (of times, `wall` or `processor`), `improvement improvement_low improvement_high`, `test p_value p_corrected
+    smallest_effect verdict samples_a samples_b`. Intervals are of 95 %, each for itself."""
     overall: pd.DataFrame
     """One row for each metric, over all its cells: the same columns but labels, values and changes of times being
     geometric means and others means over cells; and `cells better worse`, how many cells there are and how many changed
-    for the better or the worse."""
+    for the better or the worse. `clock` is `both` where cells differ in it."""
     lost: dict[str, tuple[str, ...]]
     """For each metric the pairs that B has something to say of and A has not, and why."""
     only_a: tuple[str, ...]
@@ -123,7 +123,7 @@ def compare(
 
 def _rows(compared: dict[str, Found]) -> pd.DataFrame:
     rows = [
-        {"metric": metric, "a": pair.a.label, "b": pair.b.label, **_numbers(metric, each)}
+        {"metric": metric, **dict(zip("ab", pair.labels, strict=True)), **_numbers(metric, each)}
         for metric, pairs in compared.items()
         for pair, each in pairs
     ]
@@ -137,21 +137,22 @@ def _overall(compared: dict[str, Found], rows: pd.DataFrame, steps: dict[str, fl
         own = rows[rows["metric"] == metric]
         verdicts = own["verdict"].tolist()
         counts = {"cells": len(verdicts), "better": verdicts.count(BETTER), "worse": verdicts.count(WORSE)}
-        values = {
+        values: dict[str, Any] = {
             name: _mean(own[name].to_numpy(), geometric=each.ratio is not None) for name in ("value_a", "value_b")
         }
+        clocks = own["clock"].unique()
+        values["clock"] = clocks[0] if len(clocks) == 1 else "both"
         lines.append({"metric": metric, **counts, **_numbers(metric, each), **values})
     return _judged(lines, found)
 
 
 def _numbers(metric: str, each: Evidence) -> dict[str, Any]:
     ends = ("", "_low", "_high")
-    middle = np.median if each.ratio else np.mean
     return {
-        "value_a": float(middle(each.a)),
-        "value_b": float(middle(each.b)),
+        **dict(zip(("value_a", "value_b"), each.levels, strict=True)),
         **{f"change{end}": value for end, value in zip(ends, each.change, strict=True)},
         **{f"improvement{end}": value for end, value in zip(ends, each.improvement, strict=True)},
+        "clock": None if each.ratio is None else "processor" if each.on_processor_time else "wall",
         "test": each.test,
         "p_value": each.p_value,
         "smallest_effect": smallest_effect(metric),

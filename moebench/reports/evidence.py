@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from moebench.reports.cells import listed
 from moebench.reports.matching import Cell, Pair
-from moebench.reports.metrics import COUNTED, TIMED
+from moebench.reports.metrics import COUNTED, PROCESSOR_TIMES, TIMED
 from moebench.reports.quantities import quantity
 from moebench.statistics import (
     FEW_SAMPLES,
@@ -20,6 +20,7 @@ from moebench.statistics import (
     geometric_mean_test,
     mann_whitney,
     probability_of_improvement,
+    pseudo_median,
     signed_rank,
     smallest_step,
     within_step,
@@ -30,7 +31,6 @@ EQUAL_OR_NOT = "counted, not sampled"
 _UNPAIRED, _PAIRED = "Mann-Whitney", "signed rank against the dense twin"
 FEWEST_SEEDS = 2
 
-_PROCESSOR_TIME = {"train_step_vs_dense": "train_step_cpu_vs_dense", "infer_vs_dense": "infer_cpu_vs_dense"}
 _CONTAMINATED = 0.1
 """What others had of the processors from which on wall-clock is no longer a program's own."""
 _SCATTER, _SCATTER_SHARED, _SCATTER_SECONDS = 0.01, 0.03, 0.02
@@ -61,6 +61,16 @@ class Evidence:
     ratio: RatioTest | None = None
     """Of times, the test that the change comes from."""
     on_processor_time: bool = False
+
+    @property
+    def levels(self) -> tuple[float, float]:
+        """Where A and B lie, which agrees with the change: means; of times what the test takes for their middle."""
+        if self.ratio is None:
+            return float(self.a.mean()), float(self.b.mean())
+        ratio = self.ratio.ratio.value
+        # The middle of all ratios of A to B is not quite the ratio of their middles: each goes half of the way.
+        between = sqrt(pseudo_median(self.a) * pseudo_median(self.b))
+        return between * sqrt(ratio), between / sqrt(ratio)
 
 
 @dataclass(frozen=True)
@@ -116,7 +126,7 @@ def step_of(metric: str, pairs: Sequence[Pair]) -> float:
 
 def _of_times(metric: str, pair: Pair) -> Evidence | Missing:
     sides = (pair.a, pair.b)
-    other = _PROCESSOR_TIME.get(metric)
+    other = PROCESSOR_TIMES.get(metric)
     a, b = (_samples(cell, metric) for cell in sides)
     shared = other is not None and max(map(_foreign_share, sides)) > _CONTAMINATED
     if shared and other:

@@ -15,8 +15,7 @@ import pandas as pd
 from moebench.errors import BadInput
 from moebench.reports.comparison import WORSE, Report
 from moebench.reports.metrics import TIMED
-from moebench.reports.quantities import quantity
-from moebench.reports.verdicts import written_change
+from moebench.reports.verdicts import named, written_change
 
 State = Literal["passed", "failed", "undecided"]
 
@@ -55,22 +54,38 @@ def slower(report: Report, share: float, gate: str) -> Outcome:
     timed = [metric for metric in report.overall["metric"] if metric in TIMED]
     beside = [metric for metric in timed if metric.endswith("_vs_dense")]
     lost = [why for metric in report.lost if metric in TIMED for why in report.lost[metric]]
-    return _outcome(report, gate, beside or timed, lost, share, "a time; --metric train_step_vs_dense adds one")
+    return _outcome(
+        report,
+        gate,
+        beside or timed,
+        lost,
+        share,
+        f"slower by {100 * share:.3g} %",
+        "a time; --metric train_step_vs_dense adds one",
+    )
 
 
 def worse(report: Report, share: float, gate: str) -> Outcome:
     """Whether the accuracy of A is lower by this share, in points."""
     metrics = [metric for metric in report.overall["metric"] if metric == "accuracy"]
     lost = list(report.lost.get("accuracy", ()))
-    return _outcome(report, gate, metrics, lost, share, "accuracy; --metric accuracy adds it")
+    return _outcome(
+        report,
+        gate,
+        metrics,
+        lost,
+        share,
+        f"worse by {100 * share:.3g} points",
+        "accuracy; --metric accuracy adds it",
+    )
 
 
 def _outcome(
-    report: Report, gate: str, metrics: Sequence[str], lost: Sequence[str], share: float, needed: str
+    report: Report, gate: str, metrics: Sequence[str], lost: Sequence[str], share: float, what: str, needed: str
 ) -> Outcome:
     together, cells = (_of(frame, metrics) for frame in (report.overall, report.rows))
     beyond = [
-        f"{quantity(row['metric']).title} {written_change(row)} {where}"
+        f"{named(row)} {written_change(row)} {where}"
         for where, row in [
             *(("over all cells", row) for row in together),
             *((f"in {row['a']}", row) for row in cells if len(cells) > len(together)),
@@ -83,8 +98,9 @@ def _outcome(
         return Outcome(gate, "undecided", f"for A lacks what B has: {'; '.join(dict.fromkeys(lost))}")
     if not metrics:
         return Outcome(gate, "undecided", f"for nothing was compared in {needed}")
-    still = "; ".join(f"{quantity(row['metric']).title} {written_change(row)}" for row in together)
-    return Outcome(gate, "passed", f"so much is not shown, over all cells or in any of them; what may be: {still}")
+    measured = "; ".join(f"{named(row)} {written_change(row)}" for row in together)
+    where = "over all cells or in any one" if len(cells) > len(together) else "here"
+    return Outcome(gate, "passed", f"A is not shown to be {what} or more, {where}. Measured: {measured}")
 
 
 def _of(frame: pd.DataFrame, metrics: Sequence[str]) -> list[dict[Hashable, Any]]:

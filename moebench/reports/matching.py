@@ -63,6 +63,13 @@ class Pair:
     differing: Differences
 
     @property
+    def labels(self) -> tuple[str, str]:
+        """Names of both, the same one where they were set up alike: what told either from its own side's others."""
+        both = self.a.label, self.b.label
+        alike = self.a.settings == self.b.settings
+        return (max(both, key=len),) * 2 if alike else both
+
+    @property
     def is_one_cell(self) -> bool:
         """Whether both sides are the very same measurement."""
         return all(self.a.shared[key] == self.b.shared[key] for key in ("run_id", "cell_id", "attempt"))

@@ -13,6 +13,8 @@ OVER_SEEDS = (
     *("load_cv", "max_violation", "dead_experts", "slot_utilisation"),
 )
 """Metrics that each seed has anew."""
+PROCESSOR_TIMES = {"train_step_vs_dense": "train_step_cpu_vs_dense", "infer_vs_dense": "infer_cpu_vs_dense"}
+"""For wall-clock beside that of the dense twin the same of processor time."""
 DEFAULT = ("accuracy", "train_step_vs_dense", "infer_vs_dense")
 SECONDS = ("train_step_s", "infer_s_per_image")
 """Compared as well where the code differs: the dense twin may then have changed with everything else."""

@@ -39,6 +39,8 @@ _NAMED = {
         Quantity("train_step_vs_dense", "Time of a training step, times dense", "ratio"),
         Quantity("infer_s_per_image", "Inference time per image", "s"),
         Quantity("infer_vs_dense", "Inference time, times dense", "ratio"),
+        Quantity("train_step_cpu_vs_dense", "Processor time of a training step, times dense", "ratio"),
+        Quantity("infer_cpu_vs_dense", "Processor time of inference, times dense", "ratio"),
         Quantity("train_wall_s", "Training time", "s"),
         Quantity("compile_s", "Compile time", "s"),
         Quantity("params", "Parameters", "count"),

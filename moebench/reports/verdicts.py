@@ -5,9 +5,8 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from moebench.reports.comparison import BETTER, NEITHER, WORSE, Report
-from moebench.reports.labels import shortened
 from moebench.reports.markdown import MOST_ROWS, escaped
-from moebench.reports.metrics import TIMED, smallest_effect
+from moebench.reports.metrics import PROCESSOR_TIMES, TIMED, smallest_effect
 from moebench.reports.quantities import quantity, written, written_points
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[Any, Any]
 _LISTED = 40
-_HEADINGS = ("A / B", "A", "B", "change of A", "A better in", "p", "verdict")
+_LEVEL = 0.05
 
 
 def sentence(report: Report, a: str, b: str) -> str:
@@ -23,7 +22,7 @@ def sentence(report: Report, a: str, b: str) -> str:
     parts = []
     for verdict in (BETTER, WORSE, NEITHER):
         rows = report.overall[report.overall["verdict"] == verdict].to_dict("records")
-        those = [f"{_lower(quantity(row['metric']).title)} ({written_change(row)})" for row in rows]
+        those = [f"{_lower(named(row))} ({written_change(row)})" for row in rows]
         if those:
             parts.append(f"{verdict} in {' and '.join(filter(None, [', '.join(those[:-1]), those[-1]]))}")
     pairs = "1 pair of cells" if report.pairs == 1 else f"{report.pairs} pairs of cells"
@@ -51,9 +50,9 @@ def render_tables(report: Report) -> "list[Table]":
     for metric, lines in _lines(report).items():
         table = Table(box=None, pad_edge=False, header_style="bold", title=Text(_title(report, metric)))
         table.title_justify = "left"
-        for heading in _HEADINGS:
-            left = heading in (_HEADINGS[0], _HEADINGS[-1])
-            table.add_column(heading, justify="left" if left else "right", no_wrap=heading != _HEADINGS[0])
+        headings = _headings(metric)
+        for heading in headings:
+            table.add_column(heading, justify="left" if heading in (headings[0], headings[-1]) else "right")
         for place, line in enumerate(lines):
             if place == len(lines) - 1 and place:
                 table.add_section()
@@ -66,13 +65,38 @@ def markdown(report: Report, a: str, b: str, outcomes: Sequence[str] = ()) -> st
     """The same as Markdown that GitHub reads, the verdict first, and what came of gates."""
     parts = [f"**{escaped(line)}**" for line in (sentence(report, a, b), *outcomes)]
     for metric, lines in _lines(report).items():
-        rules = ["---", *["---:"] * (len(_HEADINGS) - 2), "---"]
-        rows = [list(_HEADINGS), rules, *([escaped(text) for text in line] for line in lines)]
+        headings = _headings(metric)
+        rules = ["---", *["---:"] * (len(headings) - 2), "---"]
+        rows = [list(headings), rules, *([escaped(text) for text in line] for line in lines)]
         parts += [f"### {escaped(_title(report, metric))}", "\n".join(f"| {' | '.join(row)} |" for row in rows)]
-    notes = [*unmatched(report), *report.notes]
-    if notes:
-        parts.append("\n".join(f"- {escaped(note)}" for note in notes))
+    notes = [*legend(report), *unmatched(report), *report.notes]
+    parts.append("\n".join(f"- {escaped(note)}" for note in notes))
     return "\n\n".join(parts) + "\n"
+
+
+def legend(report: Report) -> list[str]:
+    """What the columns mean, a sentence for each."""
+    together, cells = report.comparisons
+    lines = [
+        "[ ]: interval of 95 %, each for itself.",
+        "A better: of all pairs of a seed or timing of A and one of B, those in which A's is the better, in %.",
+    ]
+    if cells > 1:
+        each = f"for {cells} comparisons of single cells" + f" and {together} of all cells" * (cells > together)
+        lines.append(f"p: corrected {each} (Holm).")
+    if cells:
+        lines.append(
+            f"A difference is shown where p is below {_LEVEL}, unless its whole interval is smaller than what matters."
+        )
+    return lines
+
+
+def named(row: Row) -> str:
+    """What was compared, with the clock that timed it."""
+    metric = row["metric"]
+    if row["clock"] == "processor" and metric in PROCESSOR_TIMES:
+        return quantity(PROCESSOR_TIMES[metric]).title
+    return quantity(metric).title + (", partly processor time" if row["clock"] == "both" else "")
 
 
 def unmatched(report: Report) -> list[str]:
@@ -108,12 +132,21 @@ def record(report: Report, a: str, b: str) -> dict[str, Any]:
 
 def written_change(row: Row) -> str:
     """`+12.3 % [+10.1, +14.6]` of a time, `+0.4 points [−0.2, +1.0]` of a share, else in the metric's unit."""
+    unit, text = _unit_of_change(row["metric"]), _change(row)
+    number, bracket, bounds = text.partition(" [")
+    return f"{number} {unit}{bracket}{bounds}" if unit else text
+
+
+def _unit_of_change(metric: str) -> str:
+    """What changes of a time or a share are told in; others have the metric's own unit behind them."""
+    return "%" if metric in TIMED else "points" if quantity(metric).kind == "share" else ""
+
+
+def _change(row: Row) -> str:
     metric, (value, low, high) = row["metric"], (row[f"change{end}"] for end in ("", "_low", "_high"))
     kind = quantity(metric).kind
-    if metric in TIMED or kind == "share":
-        unit = "%" if metric in TIMED else "points"
-        bounds = "" if isnan(low) else f" [{written_points(low)}, {written_points(high)}]"
-        return f"{written_points(value)} {unit}{bounds}"
+    if _unit_of_change(metric):
+        return written_points(value) + ("" if isnan(low) else f" [{written_points(low)}, {written_points(high)}]")
     texts = [f"{'+' * (number > 0)}{written(number, kind)}" for number in (value, low, high)]
     return texts[0] if isnan(low) or low == high else f"{texts[0]} [{texts[1]}, {texts[2]}]"
 
@@ -125,7 +158,9 @@ def _lines(report: Report) -> dict[str, list[tuple[str, ...]]]:
         own = report.rows[report.rows["metric"] == together["metric"]].to_dict("records")
         lines = [_line(row, _name(row)) for row in own[:MOST_ROWS]]
         if len(own) > MOST_ROWS:
-            lines.append((f"… and {len(own) - MOST_ROWS} more, in --json", *[""] * (len(_HEADINGS) - 1)))
+            lines.append(
+                (f"… and {len(own) - MOST_ROWS} more, in --json", *[""] * (len(_headings(together["metric"])) - 1))
+            )
         if len(own) > 1:
             lines.append(_line(together, f"all {len(own)}"))
         found[together["metric"]] = lines
@@ -139,27 +174,40 @@ def _name(row: Row) -> str:
 def _line(row: Row, name: str) -> tuple[str, ...]:
     of = quantity(row["metric"])
     low, high = row["improvement_low"], row["improvement_high"]
-    chance = f"{100 * row['improvement']:.0f} %" + (
+    chance = f"{100 * row['improvement']:.0f}" + (
         "" if isnan(low) or low == high else f" [{100 * low:.0f}, {100 * high:.0f}]"
     )
-    p = row["p_corrected"]
     return (
-        shortened(name),
+        name,
         written(row["value_a"], of.kind),
         written(row["value_b"], of.kind),
-        written_change(row),
+        _change(row),
         chance,
-        "–" if isnan(p) else f"{p:.2g}" if p >= 0.001 else "< 0.001",
+        _p_value(row["p_corrected"]),
         row["verdict"],
     )
+
+
+def _headings(metric: str) -> tuple[str, ...]:
+    unit = _unit_of_change(metric)
+    return ("A / B", "A", "B", f"change, {unit}" if unit else "change", "A better", "p", "verdict")
+
+
+def _p_value(p: float) -> str:
+    """With as many digits as tell on which side of the level it lies."""
+    if isnan(p):
+        return "–"
+    texts = (f"{p:.{digits}g}" for digits in range(2, 9))
+    return "< 0.001" if p < 0.001 else next((text for text in texts if float(text) != _LEVEL), str(_LEVEL))
 
 
 def _title(report: Report, metric: str) -> str:
     """The metric, its test, and what change of it matters."""
     tests = dict.fromkeys(report.rows.loc[report.rows["metric"] == metric, "test"])
+    together = report.overall[report.overall["metric"] == metric].to_dict("records")[0]
     least = smallest_effect(metric)
     matters = f"{100 * least:g} {'%' if metric in TIMED else 'points'} matter" if least else "any difference matters"
-    return f"{quantity(metric).title} ({', '.join(tests)}; {matters})"
+    return f"{named(together)} ({', '.join(tests)}; {matters})"
 
 
 def _lower(title: str) -> str:

@@ -40,7 +40,7 @@ from moebench.statistics.intervals import (
     median_interval,
     proportion_interval,
 )
-from moebench.statistics.paired import SignedRank, signed_rank
+from moebench.statistics.paired import SignedRank, pseudo_median, signed_rank
 from moebench.statistics.pareto import pareto_front, pareto_probability
 from moebench.statistics.scaling import FEWEST_LEVELS, ScalingFit, scaling_fit
 from moebench.statistics.steps import smallest_step, within_step
@@ -70,6 +70,7 @@ __all__ = [
     "pareto_probability",
     "probability_of_improvement",
     "proportion_interval",
+    "pseudo_median",
     "scaling_fit",
     "signed_rank",
     "smallest_step",

@@ -23,6 +23,14 @@ class SignedRank(RatioTest):
     samples: int
 
 
+def pseudo_median(samples: ArrayLike) -> float:
+    """The middle of samples, float[n] above 0: Hodges' and Lehmann's, the median of all geometric means of two.
+
+    It is what `signed_rank` estimates. Where samples fall in two heaps it lies between them, the median in the larger.
+    """
+    return float(np.exp(np.median(_walsh_averages(np.log(floats(samples))))))
+
+
 def signed_rank(ratios: ArrayLike, *, level: float = 0.95) -> SignedRank:
     """Whether A differs from B, given the ratios of samples taken in pairs, float[n] above 0.
 
@@ -40,13 +48,17 @@ def signed_rank(ratios: ArrayLike, *, level: float = 0.95) -> SignedRank:
     if not good.all():
         raise BadInput(f"ratios of paired samples must be finite numbers above 0, and one is {pairs[~good][0]:g}")
     logs = np.log(pairs)
-    walsh = np.sort((logs[:, None] + logs[None, :])[np.triu_indices(len(logs))] / 2)
+    walsh = _walsh_averages(logs)
     depth = _depth(len(logs), level)
     low, high = (walsh[depth - 1], walsh[-depth]) if depth > 0 else (np.nan, np.nan)
     # Pairs without a difference say nothing about its sign; nothing but such pairs is no difference at all.
     p_value = float(wilcoxon(logs, zero_method="zsplit").pvalue) if logs.any() else 1.0
     above = float((walsh > 0).sum() + (walsh == 0).sum() / 2)
     return SignedRank(Interval(*(float(np.exp(x)) for x in (np.median(walsh), low, high))), p_value, above, len(logs))
+
+
+def _walsh_averages(logs: Floats) -> Floats:
+    return np.sort((logs[:, None] + logs[None, :])[np.triu_indices(len(logs))] / 2)
 
 
 def _depth(n: int, level: float) -> int:
