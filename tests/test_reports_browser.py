@@ -333,6 +333,13 @@ def test_what_papers_printed_is_laid_over_only_when_asked_for_and_is_called_so(b
     assert {row["router"] for row in browser.execute_script(over, "pareto")} == {"soft"}
 
 
+def test_the_switch_says_what_papers_printed_where_they_did_not_print_this_cost(browser: Any, page: Path) -> None:
+    opened(browser, page, "#_x=train_step_vs_dense&_published=1")
+    text = browser.execute_script("return document.getElementById('publications').value")
+    assert text.startswith("No paper printed accuracy over time of a training step, times dense; they print forward F")
+    assert "costliest" not in text
+
+
 def test_bands_reach_from_the_lowest_to_the_highest_seed(browser: Any, page: Path) -> None:
     opened(browser, page)
     curves = frames.curves(Results.of(suite_frame())).set_index(["label", "step"])

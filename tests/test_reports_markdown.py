@@ -52,6 +52,18 @@ def test_tables_have_a_row_for_each_cell_with_intervals(report: str) -> None:
     assert ["jax version", "0.10.2"] in rows_of(report, "Environment")
 
 
+def test_headings_and_flags_are_explained_and_a_table_without_a_slope_left_out(report: str) -> None:
+    assert "- Dropped tokens: tokens that no expert processes; mean over MoE layers" in report
+    assert "- noisy: an interval is wider than ± 10% of its median" in report
+    assert "- Timing: 1 of 16 cells flagged (noisy 1)" in report.splitlines()
+    times = {row[0]: row[1:] for row in rows_of(report, "Time and its quality")[2:]}
+    assert times[r"soft\[experts=2\]"][-1] == "noisy"
+    assert len(rows_of(report, "Accuracy for each doubling of the experts")) == 2 + 4
+    one = suite_frame()
+    one = one[(one["router"] == "dense") | (one["experts"] == 4)]
+    assert "doubling of the experts" not in markdown.build(one, "one").split("## Results")[1]
+
+
 def test_figures_are_referred_to_as_told(report: str) -> None:
     assert re.findall(r"!\[(.+?)\]\(<(.+?)>\)", report) == [(markdown.CAPTIONS["pareto"], "report_figures/pareto.png")]
 

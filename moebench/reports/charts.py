@@ -136,7 +136,7 @@ def _pareto(looks: _Looks) -> Spec:
         bare.mark_text(dx=9, dy=-9, fontSize=10, opacity=0.8).encode(text="name:N"),
         *_published(looks, x, y),
     )
-    return _specification(chart, looks.legend, height=380)
+    return _specification(chart, looks.legend, height=330)
 
 
 def _scaling(looks: _Looks) -> Spec:

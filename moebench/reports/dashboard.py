@@ -54,7 +54,7 @@ def build(frame: pd.DataFrame, title: str, question: str | None = None) -> str:
         "question": html.escape(question or title),
         "answer": html.escape(answer(results, question)),
         "facts": _facts(results),
-        "rest": style.THE_REST.capitalize(),
+        "rest": style.THE_REST,
         "style": _part("style.css"),
         "data": data,
         "library": library,

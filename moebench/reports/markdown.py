@@ -54,7 +54,8 @@ def build(
     cells: list[Row] = results.cells.to_dict("records")
     sparse = [cell for cell in cells if cell["router"] != "dense"]
     failed = [cell for cell in cells if cell["seeds_failed"]]
-    slopes = trends(results.rows).dropna(subset=["slope"]).to_dict("records")
+    slopes = trends(results.rows)
+    slopes = slopes if slopes["slope"].notna().any() else slopes.iloc[:0]
     facts = "\n".join(f"- {name}: {escaped(fact)}" for name, fact in contents.facts(results).items())
     pictures = [f"![{CAPTIONS[name]}](<{path}>)\n\n*{CAPTIONS[name]}*" for name, path in (figures or {}).items()]
     parts = [
@@ -66,9 +67,10 @@ def build(
         "## Results",
         _table([_LABEL, _STANDING, *_columns(results, contents.TABLE), _GAIN], cells),
         *pictures,
-        *_section("Accuracy for each doubling of the experts", _SLOPES, slopes),
+        *_section("Accuracy for each doubling of the experts", _SLOPES, slopes.to_dict("records")),
         *_section("Divergence over learning rates", _STABILITY, _stability(results.rows)),
         *_section("Routing health", [_LABEL, *_columns(results, contents.HEALTH)], sparse),
+        *([_meanings(contents.available(results.cells, contents.HEALTH))] if sparse else []),
         *_section("Time and its quality", [_LABEL, *_columns(results, contents.TIMING), _FLAGS], cells),
         *_on_times(results.cells),
         *_section("Failed cells", _FAILED, failed),
@@ -88,6 +90,11 @@ def _table(columns: Sequence[Column], rows: Sequence[Row]) -> str:
     lines += [[escaped(show(row)) for _, show in columns] for row in rows[:MOST_ROWS]]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return table if len(rows) <= MOST_ROWS else f"{table}\n\nThe first {MOST_ROWS} of {len(rows):,} rows."
+
+
+def _meanings(quantities: Sequence[Quantity]) -> str:
+    """What the columns of these quantities say, for readers who do not know their names."""
+    return "\n".join(f"- {of.title}: {escaped(contents.meaning(of.column))}" for of in quantities)
 
 
 def _on_times(cells: pd.DataFrame) -> list[str]:

@@ -3,6 +3,9 @@
 // What stands on the page by slot: { view, key, rows, columns, work }.
 const drawn = {};
 
+// A title within a sentence.
+const lowered = (title) => title[0].toLowerCase() + title.slice(1);
+
 function find(list, column) {
   return list.find((quantity) => quantity.column === column) || list[0];
 }
@@ -185,7 +188,7 @@ function drawPareto(figure) {
 
 function printedCosts() {
   const printed = rowsOf(data.published);
-  return data.quantities.costs.filter(({ column }) => printed.some((row) => !missing(row[column]))).map(({ title }) => title.toLowerCase()).join(", ") || "none of these costs";
+  return data.quantities.costs.filter(({ column }) => printed.some((row) => !missing(row[column]))).map(({ title }) => lowered(title)).join(", ") || "none of these costs";
 }
 
 // Says what the switch has brought, because axes may hold nothing that was published.
@@ -194,7 +197,7 @@ function showPublished(published, rows, x, y) {
   const times = Math.round(Math.min(...published.map((row) => row.x)) / Math.max(...rows.map((row) => row.x)));
   const away = published.length && times >= 10 ? ` They start at ${times.toLocaleString("en")} times the costliest cell measured here, so those stand close together at the left.` : "";
   box.checked = choice.published === "1";
-  const found = published.length ? `${published.length} published results, not measured here` : `No paper printed ${y.title.toLowerCase()} over ${x.title.toLowerCase()}`;
+  const found = published.length ? `${published.length} published results, not measured here` : `No paper printed ${lowered(y.title)} over ${lowered(x.title)}`;
   const told = published.length
     ? `: dotted marks, ImageNet 10-shot accuracy of models trained on JFT-4B (arXiv 2308.00951). Other data and other devices: compare shapes, not heights.`
     : `; they print ${printedCosts()}.`;
@@ -258,8 +261,8 @@ function bestOf(rows, limit, bound, y) {
     const which = near.length === others.length ? "" : `${near.length} of `;
     const these = cheaper.length === near.length ? "all" : `${cheaper.length} of them`;
     parts.push(near.length
-      ? `no difference in ${y.title.toLowerCase()} is shown from ${which}${many}` + (cheaper.length ? `, ${these} cheaper, down to ${cheaper[0].label} at ${cheaper[0].x_text}` : "")
-      : `a difference in ${y.title.toLowerCase()} is shown from ${many}`);
+      ? `no difference in ${lowered(y.title)} is shown from ${which}${many}` + (cheaper.length ? `, ${these} cheaper, down to ${cheaper[0].label} at ${cheaper[0].x_text}` : "")
+      : `a difference in ${lowered(y.title)} is shown from ${many}`);
   }
   const text = parts.join("; ") + ".";
   return text.includes("~") ? `${text} (~: timing flagged)` : text;
@@ -294,7 +297,7 @@ function drawScaling(figure) {
     sets: { points: rows, dense, published },
     note: [note && note.replace(",", " lines,"), doubtOf(visible(), y)].filter(Boolean).join(" "),
     replace: { ...tokens("x", x), ...tokens("y", y), "@x.values": JSON.stringify(values) },
-    description: `${y.title} over ${x.title.toLowerCase()}, a line for each of: ${routers.join(", ")}.`,
+    description: `${y.title} over ${lowered(x.title)}, a line for each of: ${routers.join(", ")}.`,
     table: { rows: all, columns: [labelColumn(), shownColumn(x.title, "x"), shownColumn(y.title, "y")] },
   });
 }
