@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import hypot, isnan, log
+from math import hypot, isnan, log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
