@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from report_frames import large_frame, suite_frame
 
-from moebench.reports import dashboard, frames
+from moebench.reports import dashboard, doubts, frames
 from moebench.reports.cells import Results
 from moebench.reports.quantities import written_interval
 
@@ -221,6 +221,16 @@ def test_a_limit_can_be_typed_in_the_unit_of_the_axis_and_ends_with_it(browser: 
     assert "_limit=0.041" in browser.execute_script("return location.hash")
     browser.execute_script("const s = document.getElementById('pareto-x'); s.value = 'params'; s.onchange()")
     assert browser.execute_script(read)[1].startswith("Best of all shown: soft[experts=16]")
+
+
+def test_flags_are_told_in_the_words_of_the_report(browser: Any, tmp_path: Path) -> None:
+    frame = suite_frame(seeds=1)
+    frame["timing_flags"] = [["inference:noisy", "training:not_steady", "training:noisy"]] * len(frame)
+    path = tmp_path / "flagged.html"
+    path.write_text(dashboard.build(frame, "flagged"), encoding="utf-8")
+    opened(browser, path)
+    assert rows_of(browser, "timing")[0][1] == doubts.in_words(frame["timing_flags"][0])
+    assert rows_of(browser, "results")[0][3].startswith("~")
 
 
 def test_the_first_click_on_a_cost_puts_the_least_on_top(browser: Any, page: Path) -> None:

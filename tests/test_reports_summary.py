@@ -249,7 +249,8 @@ def test_a_flag_bears_on_what_was_timed_under_it() -> None:
     assert doubts.concerning("train_step_vs_dense", flags) == ["training:not_steady", "training:noisy"]
     assert doubts.concerning("infer_s_per_image", flags) == ["inference:budget"]
     assert doubts.concerning("params", flags) == doubts.concerning("train_wall_s", ["noisy"]) == []
-    assert doubts.in_words(flags) == "training: not steady, noisy; inference: budget"
+    words = doubts.in_words([*flags, "inference:noisy"])
+    assert words == "both: noisy; training: not steady; inference: budget"
 
 
 def test_labels_put_model_data_and_device_behind_the_options() -> None:

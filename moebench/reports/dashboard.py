@@ -129,7 +129,8 @@ def _notes(cells: int) -> list[str]:
         )
     if cells > payload.MOST_COMPETING:
         notes.append(
-            "The probability of being on a Pareto front is not worked out for so many cells; marks on it are full."
+            "The probability of being on a Pareto front is not worked out for so many cells (marks on it are full), nor"
+            " is from which others a cell is told apart, beside the best of its model, data and device."
         )
     return notes
 

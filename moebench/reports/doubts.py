@@ -38,13 +38,16 @@ def mark(cell: Mapping[Hashable, Any], column: str) -> str:
 
 
 def in_words(flags: Iterable[object]) -> str:
-    """`training: noisy, drift; inference: budget`."""
-    grouped: dict[str, list[str]] = {}
+    """`both: drift; training: noisy; inference: budget`, both being training and inference."""
+    named: dict[str, list[str]] = {}
     for flag in map(str, flags):
         timed, _, name = flag.rpartition(":")
-        grouped.setdefault(timed, []).append(name.replace("_", " "))
-    # What was trained comes before what was inferred.
-    return "; ".join((f"{timed}: " if timed else "") + ", ".join(grouped[timed]) for timed in sorted(grouped)[::-1])
+        named.setdefault(name.replace("_", " "), []).append(timed)
+    grouped: dict[str, list[str]] = {}
+    for name, phases in named.items():
+        grouped.setdefault("both" if {*_TIMED} <= {*phases} else phases[0], []).append(name)
+    order = [timed for timed in ("", "both", *_TIMED) if timed in grouped]
+    return "; ".join((f"{timed}: " if timed else "") + ", ".join(grouped[timed]) for timed in order)
 
 
 def meanings(cells: pd.DataFrame) -> dict[str, str]:

@@ -273,7 +273,7 @@ function doubtOf(list, ...quantities) {
   const timed = quantities.filter((quantity) => list.some((cell) => flagged(cell, quantity.column)));
   const some = list.filter((cell) => timed.some((quantity) => flagged(cell, quantity.column))).length;
   const notes = some ? [`Timing of ${some} of ${list.length} cells flagged (~); the section on time says what that means.`] : [];
-  if (quantities.some((quantity) => quantity.kind === "s")) notes.push("Seconds of different cells compare only on a quiet machine; times dense compare always.");
+  if (quantities.some((quantity) => quantity.kind === "s")) notes.push("Seconds of different cells compare only on a quiet machine; times dense were measured in turns.");
   return notes.join(" ");
 }
 

@@ -67,14 +67,16 @@ function flagged(cell, column) {
 }
 const flagMark = (cell, column) => (flagged(cell, column) ? "~" : "");
 
-// `training: noisy, drift; inference: budget`.
+// `both: drift; training: noisy; inference: budget`, both being training and inference.
 function flagsInWords(cell) {
-  const grouped = {};
+  const named = {};
   for (const flag of (cell.timing_flags || "").split(", ").filter(Boolean)) {
     const [timed, name] = flag.includes(":") ? flag.split(":") : ["", flag];
-    (grouped[timed] ||= []).push(name.replaceAll("_", " "));
+    (named[name.replaceAll("_", " ")] ||= []).push(timed);
   }
-  return Object.keys(grouped).sort().reverse().map((timed) => (timed ? timed + ": " : "") + grouped[timed].join(", ")).join("; ");
+  const grouped = {};
+  for (const [name, timed] of Object.entries(named)) (grouped[timed.length > 1 ? "both" : timed[0]] ||= []).push(name);
+  return ["", "both", ...Object.keys(TIMED)].filter((timed) => timed in grouped).map((timed) => (timed ? timed + ": " : "") + grouped[timed].join(", ")).join("; ");
 }
 
 function changed(source) {
