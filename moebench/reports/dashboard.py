@@ -19,7 +19,7 @@ from moebench.reports.quantities import Quantity, quantity
 from moebench.reports.summary import answer
 from moebench.reports.trend import trends
 
-_SCRIPTS = ("format.js", "store.js", "table.js", "charts.js", "filters.js", "page.js")
+_SCRIPTS = ("format.js", "store.js", "flags.js", "table.js", "limit.js", "charts.js", "filters.js", "page.js")
 
 
 _CURVES = [f"{name}{end}" for name in ("loss", "accuracy") for end in ("", "_low", "_high")]

@@ -215,68 +215,6 @@ function pick(box) {
   changed("brush");
 }
 
-// The limit of the cost: `at(share)` of the slider, and the factor from base units to those of the number field.
-const budget = { factor: 1, at: () => undefined };
-
-// A number as its reader sees it, so that 1.154 is within a limit of 1.15.
-function asShown(value, kind) {
-  const [factor, digits] = writing(value, kind);
-  return Number((value * factor).toFixed(digits)) / factor;
-}
-
-// Shows the limit and the best within it; returns the limit, or null where there is none.
-function showBudget(rows, x, y) {
-  const low = Math.min(...rows.map((row) => row.x));
-  const high = Math.max(...rows.map((row) => row.x));
-  const [factor, , unit] = writing(high, x.kind);
-  // In equal ratios, because costs spread over orders of magnitude.
-  Object.assign(budget, { factor, at: (share) => asShown(low * (high / low) ** share, x.kind) });
-  const limit = Number(choice.limit) > 0 ? Number(choice.limit) : null;
-  const slider = document.getElementById("budget");
-  slider.disabled = !(low > 0 && high > low);
-  slider.value = String(limit === null || slider.disabled ? 100 : Math.round((100 * Math.log(limit / low)) / Math.log(high / low)));
-  const text = limit === null ? "no limit" : written(limit, x.kind);
-  slider.setAttribute("aria-valuetext", text);
-  const field = document.getElementById("limit");
-  // What is being typed stays as it is.
-  if (document.activeElement !== field) field.value = limit === null ? "" : String(Number((limit * factor).toPrecision(6)));
-  document.getElementById("limit-unit").textContent = unit.trim();
-  const within = rows.filter((row) => limit === null || asShown(row.x, x.kind) <= asShown(limit, x.kind) * (1 + 1e-9));
-  document.getElementById("within").value = bestOf(within, limit, `a cost of at most ${text}`, y);
-  return limit;
-}
-
-// The best of these rows in a sentence: from whom it differs, whether its cost is sure, and its timing.
-function bestOf(rows, limit, bound, y) {
-  const best = [...rows].sort((a, b) => (y.higher ? b.y - a.y : a.y - b.y))[0];
-  if (!best) return limit === null ? "" : `No cell has ${bound}.`;
-  const parts = [`${limit === null ? "Best of all shown" : `Best with ${bound}`}: ${best.label}, ${best.y_text}, at ${best.x_text}`];
-  if (limit !== null && best.x_high > limit) parts[0] += ", an interval that goes past the limit";
-  const others = rows.filter((row) => row !== best && row.setting === best.setting);
-  const apart = data.apart[y.column]?.[best.cell];
-  if (apart && others.length) {
-    const near = others.filter((row) => !apart.includes(row.cell));
-    const cheaper = near.filter((row) => row.x < best.x).sort((a, b) => a.x - b.x);
-    const many = `the ${others.length} other${others.length === 1 ? "" : "s"}${limit === null ? "" : " within the limit"}`;
-    const which = near.length === others.length ? "" : `${near.length} of `;
-    const these = cheaper.length === near.length ? "all" : `${cheaper.length} of them`;
-    parts.push(near.length
-      ? `no difference in ${lowered(y.title)} is shown from ${which}${many}` + (cheaper.length ? `, ${these} cheaper, down to ${cheaper[0].label} at ${cheaper[0].x_text}` : "")
-      : `a difference in ${lowered(y.title)} is shown from ${many}`);
-  }
-  const text = parts.join("; ") + ".";
-  return text.includes("~") ? `${text} (~: timing flagged)` : text;
-}
-
-// What to know of the times among these quantities, for a note under a chart.
-function doubtOf(list, ...quantities) {
-  const timed = quantities.filter((quantity) => list.some((cell) => flagged(cell, quantity.column)));
-  const some = list.filter((cell) => timed.some((quantity) => flagged(cell, quantity.column))).length;
-  const notes = some ? [`Timing of ${some} of ${list.length} cells flagged (~); the section on time says what that means.`] : [];
-  if (quantities.some((quantity) => quantity.kind === "s")) notes.push("Seconds of different cells compare only on a quiet machine; times dense were measured in turns.");
-  return notes.join(" ");
-}
-
 function drawScaling(figure) {
   const x = find(data.quantities.inputs, choice["scaling-x"]);
   const slot = figure.dataset.slot;

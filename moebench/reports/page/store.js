@@ -56,29 +56,6 @@ function visible() {
   return brushed ? filtered().filter((cell) => brushed.has(cell.index)) : filtered();
 }
 
-// Was this number timed under a flag? The same as moebench.reports.doubts does in Python.
-const TIMED = { training: /^train_step_/, inference: /^infer_(s|vs|latency|largest_s)_/ };
-function flagged(cell, column) {
-  if (missing(cell[column])) return false;
-  return (cell.timing_flags || "").split(", ").filter(Boolean).some((flag) => {
-    const [timed, name] = flag.split(":");
-    return name === undefined ? Object.values(TIMED).some((names) => names.test(column)) : TIMED[timed]?.test(column);
-  });
-}
-const flagMark = (cell, column) => (flagged(cell, column) ? "~" : "");
-
-// `both: drift; training: noisy; inference: budget`, both being training and inference.
-function flagsInWords(cell) {
-  const named = {};
-  for (const flag of (cell.timing_flags || "").split(", ").filter(Boolean)) {
-    const [timed, name] = flag.includes(":") ? flag.split(":") : ["", flag];
-    (named[name.replaceAll("_", " ")] ||= []).push(timed);
-  }
-  const grouped = {};
-  for (const [name, timed] of Object.entries(named)) (grouped[timed.length > 1 ? "both" : timed[0]] ||= []).push(name);
-  return ["", "both", ...Object.keys(TIMED)].filter((timed) => timed in grouped).map((timed) => (timed ? timed + ": " : "") + grouped[timed].join(", ")).join("; ");
-}
-
 function changed(source) {
   remember();
   for (const listener of listeners) listener(source);
