@@ -27,16 +27,16 @@ function showBudget(rows, x, y) {
   if (document.activeElement !== field) field.value = limit === null ? "" : String(Number((limit * factor).toPrecision(6)));
   document.getElementById("limit-unit").textContent = unit.trim();
   const within = rows.filter((row) => limit === null || asShown(row.x, x.kind) <= asShown(limit, x.kind) * (1 + 1e-9));
-  document.getElementById("within").value = bestOf(within, limit, `a cost of at most ${text}`, y);
+  document.getElementById("within").value = bestOf(within, limit, `a cost of at most ${text}`, x, y);
   return limit;
 }
 
 // The best of these rows in a sentence: from whom it differs, whether its cost is sure, and its timing.
-function bestOf(rows, limit, bound, y) {
+function bestOf(rows, limit, bound, x, y) {
   const best = [...rows].sort((a, b) => (y.higher ? b.y - a.y : a.y - b.y))[0];
   if (!best) return limit === null ? "" : `No cell has ${bound}.`;
   const parts = [`${limit === null ? "Best of all shown" : `Best with ${bound}`}: ${best.label}, ${best.y_text}, at ${best.x_text}`];
-  if (limit !== null && best.x_high > limit) parts[0] += ", an interval that goes past the limit";
+  if (limit !== null && !missing(best.x_high) && asShown(best.x_high, x.kind) > asShown(limit, x.kind)) parts[0] += ", an interval that goes past the limit";
   const others = rows.filter((row) => row !== best && row.setting === best.setting);
   const apart = data.apart[y.column]?.[best.cell];
   if (apart && others.length) {
