@@ -22,7 +22,7 @@ from moebench.results.attempts import IDENTITY
 from moebench.results.schema import SCHEMA, SCHEMA_VERSION, STATUSES
 from moebench.results.upgrades import conform, file_version, upgrade
 
-_READERS = 4
+_READERS = 2
 _LARGE = 10_000
 """Rows from which on a file is worth reading with several threads; small ones are read side by side instead."""
 

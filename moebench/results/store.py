@@ -29,6 +29,7 @@ from moebench.results.upgrades import conform
 _CELLS = "_cells"
 _SUPERSEDED = "_superseded"
 _TRIES = 20
+_MANY = 100
 _MARKS = '/\\:*?"<>|'
 
 
@@ -170,7 +171,10 @@ def concatenated(tables: Iterable[pa.Table], columns: Sequence[str] | None = Non
     """All rows of `tables`, in order; none of them gives the schema's `columns` without rows."""
     # Not SCHEMA.empty_table(), which imports pandas; so does every conversion of Python values by Arrow.
     empty = conform(pa.table([pa.nulls(0, field.type) for field in SCHEMA], schema=SCHEMA), columns)
-    return pa.concat_tables([empty, *tables], promote_options="default")
+    parts = [empty, *tables]
+    whole = pa.concat_tables(parts, promote_options="default")
+    # Every later step over every column pays for each of its pieces.
+    return whole.combine_chunks() if len(parts) > _MANY else whole
 
 
 def _parquet(folder: Path) -> list[Path]:
