@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from moebench.models.products import by_expert
-from moebench.routers.products import kth_largest, weighted
+from moebench.routers.products import top_k, weighted
 from moebench.routers.routing import mix, unmix
 
 
@@ -45,5 +45,7 @@ def test_the_gradient_by_a_weight_is_summed_in_float32_where_rows_are_bfloat16()
     assert float(by_weight[0]) == float(jnp.bfloat16(300))
 
 
-def test_the_kth_largest_counts_equals() -> None:
-    assert kth_largest(jnp.array([[1.0, 3.0, 3.0, 2.0], [5.0, 5.0, 4.0, 5.0]]), 3).tolist() == [[2], [5]]
+def test_among_equals_the_first_place_is_taken() -> None:
+    values, places = top_k(jnp.array([[1.0, 3.0, 3.0, 2.0], [5.0, 5.0, 4.0, 5.0]]), 3)
+    assert values.tolist() == [[3, 3, 2], [5, 5, 5]]
+    assert places.tolist() == [[1, 2, 3], [0, 1, 3]]

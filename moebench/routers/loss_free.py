@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from moebench.routers.products import kth_largest
+from moebench.routers.products import top_k
 from moebench.routers.registry import register
 from moebench.routers.router import RouterState
 from moebench.routers.routing import Routing
@@ -79,5 +79,5 @@ class Quantile(BiasedRouter):
         self, scores: Float[Array, "group token expert"], expert: Int[Array, "group token choice"]
     ) -> Float[Array, "expert"]:
         first_not_chosen = min(self.top_k, self.experts - 1)
-        cut_off = kth_largest(scores + self.bias[...], first_not_chosen + 1)
+        cut_off = top_k(scores + self.bias[...], first_not_chosen + 1)[0][..., -1:]
         return -jnp.quantile((scores - cut_off).reshape(-1, self.experts), 1 - self.top_k / self.experts, axis=0)

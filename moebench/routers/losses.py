@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from moebench.routers.products import kth_largest
+from moebench.routers.products import top_k as largest
 
 
 def squared_cv(amounts: Float[Array, "group expert"]) -> Float[Array, ""]:
@@ -28,7 +28,7 @@ def load_loss(
     A token's probability to choose an expert is that of its logit, with the noise drawn again, to pass the
     token's k-th largest noisy logit.
     """
-    threshold = kth_largest(noisy_logits, top_k)
+    threshold = largest(noisy_logits, top_k)[0][..., -1:]
     stays = jax.scipy.stats.norm.cdf((logits - threshold) / noise_std)
     return squared_cv(stays.sum(-2))
 

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from moebench.errors import unknown
 from moebench.routers import losses
+from moebench.routers.products import top_k
 from moebench.routers.registry import register
 from moebench.routers.routing import Routing
 from moebench.routers.sparse import SparseRouter, array_order, softmax
@@ -73,7 +74,7 @@ class TokensChoice(SparseRouter):
     ) -> Routing:
         """Choose by the noisy logits; giving the same array twice means no noise. A key says that it is training."""
         gates, noisy_gates = softmax(logits), softmax(noisy_logits)
-        chosen, expert = jax.lax.top_k(noisy_gates, self.choices(noise_key is not None))
+        chosen, expert = top_k(noisy_gates, self.choices(noise_key is not None))
         weights = noisy_gates / chosen.sum(-1, keepdims=True) if self.renormalise else noisy_gates
         return self.seat(
             gates,
