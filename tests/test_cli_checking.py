@@ -82,7 +82,7 @@ def test_a_suite_whose_cells_cannot_be_built_names_profile_and_line(
     ("file", "text", "message"),
     [
         ("mine.txt", "", "'mine.txt' is neither a .py file with routers nor a .yaml file with a suite."),
-        ("gone.py", None, "there is no plugin gone.py."),
+        ("gone.py", None, "there is no file gone.py."),
         ("gone.yaml", None, "there is no suite file gone.yaml."),
         ("mine.py", "x = 1", "registers no router"),
         ("mine.yaml", "name: 3", "mine.yaml:1: 'name' should be a text, not 3."),

@@ -83,7 +83,7 @@ def test_json_and_markdown(results: Path, capsys: pytest.CaptureFixture[str]) ->
     [
         (["router=soft", "router=bpr", "--fail-if-slower", "5"], "such as 5% or 0.05, not '5'"),
         (["router=soft", "router=bpr", "--json", "--markdown"], "two ways to print one thing"),
-        (["router=soft", "router=sotf"], "unknown router 'sotf': did you mean 'soft'"),
+        (["router=soft", "router=sotf"], ": did you mean 'soft'?"),
         (["router=soft", "experts=8", "--metric", "acuracy"], "did you mean 'accuracy'"),
         (["experts=4", "experts=8", "--suite", "scaling"], "did you mean 'scaling-experts'"),
         (["router=soft", "bpr"], "did you mean 'router=bpr'"),
@@ -100,4 +100,4 @@ def test_an_empty_folder_is_answered_with_what_to_do(
     results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert called(str(tmp_path), "router=soft", "--results", str(results)) == 2
-    assert f"moebench: no results in {tmp_path}; `moebench suite NAME" in capsys.readouterr().err
+    assert f"moebench: no results in {tmp_path}: `moebench suite NAME" in capsys.readouterr().err

@@ -59,7 +59,7 @@ def test_a_broken_plugin_is_one_sentence_without_the_suite_s_line(
     assert err == f"moebench: plugin {here / 'broken.py'}, line 1, {raised}\n"
     for command in (["suite", "scaling-experts"], ["run", "dense"], ["list", "routers"]):
         code, _, err = call(capsys, *command, "--plugin", "gone.py")
-        assert (code, err) == (2, "moebench: there is no plugin gone.py.\n")
+        assert (code, err) == (2, "moebench: there is no file gone.py.\n")
 
 
 def test_list_names_the_plugin_s_routers(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

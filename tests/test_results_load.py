@@ -77,7 +77,7 @@ def test_a_copied_suite_folder_brings_no_row_twice(tmp_path: Path) -> None:
         ({"suite": "smal"}, "unknown suite among the results 'smal': did you mean 'small'"),
         ({"columns": ["acuracy"]}, "unknown column 'acuracy': did you mean 'accuracy'"),
         ({"root": "nowhere"}, "no results in .*nowhere: there is no such folder"),
-        ({"root": "empty"}, "no results in .*empty; `moebench suite NAME"),
+        ({"root": "empty"}, "no results in .*empty: `moebench suite NAME"),
         (
             {"root": "results/small"},
             r"small is the folder of one suite: give its parent '.*results' and the suite 'small'",

@@ -85,10 +85,15 @@ def env(
     ] = False,
 ) -> None:
     """Print what is installed, found, and used by default."""
+    from moebench.specification import CellSpec
     from moebench.suites import executors
 
     with executors.create("local") as placer:
         environment = placer.environment()
+    of_cell = {key: CellSpec.model_fields[key].default for key in ("model", "data", "steps", "batch")}
+    platform = environment["platform"]
+    environment["profile of a suite"] = platform if platform == "cpu" else f"{platform}, or gpu where it has no such"
+    environment["cell of run"] = "{model} on {data}, {steps} steps of {batch} images, seed 0".format(**of_cell)
     if measure:
         from moebench.measuring import measure_peak
 

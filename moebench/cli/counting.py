@@ -69,10 +69,13 @@ def flops(
     if as_json:
         typer.echo(json.dumps(_without_nan(record), indent=1))
         return
+    from moebench.cli.tables import print_table
+
     console = options.console()
-    console.print(_title(record), markup=False, soft_wrap=True)
+    console.print(_title(record, classes), markup=False, soft_wrap=True)
     console.print()
-    console.print(_parts(record))
+    print_table(console, _parts(record))
+    console.print("a multiply-add is 2 FLOPs", style="dim")
     console.print()
     for line in _lines(record):
         console.print(line, markup=False, soft_wrap=True)
@@ -134,9 +137,10 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _title(record: dict[str, Any]) -> str:
+def _title(record: dict[str, Any], asked_classes: int | None) -> str:
     side = record["image_size"]
-    return f"{record['model']} {record['router']}, {side} × {side} pixels, {record['classes']:,} classes"
+    classes = f"{record['classes']:,} classes" + (", those it was published with" if asked_classes is None else "")
+    return f"{record['model']} {record['router']}, {side} × {side} pixels, {classes}"
 
 
 def _parts(record: dict[str, Any]) -> "Table":
@@ -169,7 +173,7 @@ def _lines(record: dict[str, Any]) -> Iterator[str]:
     ]
     if record["experts"]:
         factor = record["effective_capacity_factor"]
-        group = "image" if record["group_images"] == 1 else f"group of {record['group_images']} images"
+        group = "image" if record["group_images"] == 1 else f"group of {record['group_images']} images routed together"
         slots = f"{record['slots']} for each of {record['experts']} experts and each {group}"
         rows.append(("slots", f"{slots}, effective capacity factor {factor:.3f}"))
         rows.append(("blocks with experts", record["moe_layers"]))

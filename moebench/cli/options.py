@@ -48,7 +48,7 @@ def plugin_files(plugins: list[Path] | None) -> tuple[str, ...]:
 
     for plugin in plugins or []:
         if not plugin.is_file():
-            raise BadInput(f"there is no plugin {plugin}.", key="plugins")
+            raise BadInput(f"there is no file {plugin}.", key="plugins")
     return tuple(str(plugin.absolute()) for plugin in plugins or [])
 
 

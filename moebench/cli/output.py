@@ -57,6 +57,18 @@ def print_cells(console: Console, cells: Sequence[PlannedCell]) -> None:
         console.print(f"  {verdict:<10} {cell.label:<{width}}  {cell.why}", markup=False, soft_wrap=True)
 
 
+def print_cell(console: Console, cell: PlannedCell) -> None:
+    """One cell, with what it was given or takes by default."""
+    spec = cell.cell.spec
+    seeds = f"seed{'s' * (len(spec.seeds) > 1)} {', '.join(map(str, spec.seeds))}"
+    what = (
+        "one layer, timed alone"
+        if spec.measure == "layer"
+        else f"{spec.data}, {spec.steps} steps of {spec.batch} images"
+    )
+    console.print(f"{cell.label} in {spec.model}: {what}, {seeds}", markup=False, soft_wrap=not console.is_terminal)
+
+
 def print_summary(console: Console, frame: "pd.DataFrame", question: str) -> None:
     """A table with a row for each cell, and one sentence that answers the suite's question."""
     from moebench.cli.tables import print_table
@@ -75,14 +87,18 @@ def print_numbers(console: Console, frame: "pd.DataFrame") -> None:
     from moebench.reports.summary import summarise
 
     cell = summarise(frame).iloc[0].to_dict()
-    console.print()
+    lines: dict[str, str] = {}
     for name in _NUMBERS:
         shown = quantity(name)
         value, low, high = (float(cell.get(f"{name}{end}", float("nan"))) for end in ("", "_ci_low", "_ci_high"))
-        if math.isnan(value):  # this cell has no such number
-            continue
-        text = doubts.mark(cell, name) + written_interval(value, low, high, shown.kind)
-        console.print(f"  {shown.title:<28} {text}", markup=False, soft_wrap=True)
+        if not math.isnan(value):  # else this cell has no such number
+            lines[shown.title] = doubts.mark(cell, name) + written_interval(value, low, high, shown.kind)
+            if name == "accuracy" and cell["seeds"] == 1:
+                lines[shown.title] += " (one seed, so no interval)"
+    console.print()
+    width = max(map(len, lines), default=0)
+    for title, text in lines.items():
+        console.print(f"  {title:<{width}}  {text}", markup=False, soft_wrap=True)
     flags = [flag for flag in cell["timing_flags"] if any(doubts.concerning(name, [flag]) for name in _NUMBERS)]
     if flags:
         text = f"  {doubts.MARK} timing flagged ({doubts.in_words(flags)}): moebench show timing_flags"

@@ -119,6 +119,8 @@ def _bar(console: "Console", pace: Pace, width: int) -> Iterator[Watch]:
 
         def render(self, _: Task) -> "Text":
             doing = [last_line(log) for log in running.values()] if len(running) == 1 else []
+            if doing and doing[0].startswith(next(iter(running))):  # it says itself which cell it is
+                return Text(doing[0], no_wrap=True, overflow="ellipsis")
             return Text(": ".join([", ".join(running), *filter(None, doing)]), no_wrap=True, overflow="ellipsis")
 
     columns = (BarColumn(bar_width=16), MofNCompleteColumn(), Times(table_column=Column(no_wrap=True)), Running())

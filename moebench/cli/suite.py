@@ -70,6 +70,7 @@ def suite(
         planned = plan_cells(cells, placer, store, fresh=fresh, retry_failed=retry_failed)
         asked = [planned[index] for index in kept]
         output.print_question(console, chosen)
+        _warn_of_namesake(name, chosen.name, store)
         output.print_plan(console, asked, f"{output.device(environment)}, profile {size.name}", store)
         if dry_run:
             output.print_cells(console, asked)
@@ -128,12 +129,26 @@ def run(
     with executors.create("local") as placer:
         _import_reports()
         planned = plan_cells([asked], placer, store, fresh=fresh, retry_failed=retry_failed)
+        output.print_cell(console, planned[0])
         output.print_plan(console, planned, output.device(placer.environment()), store)
         failed = _run_cells(console, planned, SINGLE_CELLS, store, placer, limits, fresh)
     frame, problems = rows_of(store, results, [planned[0].cell_id])
     output.print_numbers(console, frame)
     output.print_paths(console, store, [])
     _end(failed, problems)
+
+
+def _warn_of_namesake(given: str, suite: str, store: "Store") -> None:
+    """Say so where a suite's file bears the name of a shipped suite, whose results would then be its own."""
+    from moebench.suites import catalogue
+
+    namesake = catalogue.shipped().get(suite)
+    if namesake and given != suite and not namesake.samefile(given):
+        typer.echo(
+            f"moebench: {given} has the name of the shipped suite '{suite}', and shares {store.folder} with it; "
+            "another `name:` keeps them apart.",
+            err=True,
+        )
 
 
 def _import_reports() -> None:

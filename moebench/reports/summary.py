@@ -32,7 +32,7 @@ _ANSWERING = (
         for end in ("", "_ci_low", "_ci_high")
     ),
 )
-_HEADINGS = ("accuracy", "from dense", "FLOPs", "train step", "of dense")
+_HEADINGS = ("accuracy", "points over dense", "FLOPs/image", "train step", "× dense")
 _MARKS = {"best": "●", "near": "○"}
 
 
@@ -145,7 +145,8 @@ def _best(good: list[Cell], pairs: int) -> str:
     below = [cell for cell in good if cell["standing"] == "below"]
     if near:
         runner_up = max(near, key=_by_accuracy)
-        text += f", and no difference is shown from {len(near)} of {_count(len(good) - 1, 'other cell')}"
+        others = f"{len(near)} of {len(good) - 1} other cells" if len(good) > 2 else "the other cell"
+        text += f", and no difference is shown from {others}"
         nearest = f"the nearest: {runner_up['label']}, {written(runner_up['accuracy'], 'share')}"
         return f"{text} ({nearest}{_corrected('; ', pairs)})"
     if below:

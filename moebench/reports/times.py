@@ -7,7 +7,7 @@ from moebench.reports import doubts
 from moebench.reports.quantities import written, written_interval
 
 Cell = Mapping[Hashable, Any]
-HEADINGS = ("FLOPs", "forward and backward", "of dense")
+HEADINGS = ("FLOPs/image", "forward and backward", "× dense")
 
 
 def numbers(cell: Cell) -> tuple[str, ...]:

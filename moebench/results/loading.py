@@ -70,5 +70,9 @@ def chosen_suites(root: Path, suite: str | None) -> list[str]:
         )
     raise BadInput(
         f"no results in {root}"
-        + (f"; `moebench suite NAME --results {root}` makes some" if root.is_dir() else ": there is no such folder")
+        + (
+            ": `moebench suite NAME` writes some, --results DIR looks in another folder"
+            if root.is_dir()
+            else ": there is no such folder"
+        )
     )

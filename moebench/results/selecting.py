@@ -122,7 +122,9 @@ class History:
             chosen = [",".join(wanted)] if ",".join(wanted) in values else [_plain(value) for value in wanted]
             for value in chosen:
                 if value not in values:
-                    raise unknown(key, value, {*values} - {"none"})
+                    mistake = unknown(key, value, {*values} - {"none"}, of=f"the results in {self.root}")
+                    elsewhere = "" if str(mistake).endswith("?") else " --results DIR looks in another folder."
+                    raise BadInput(f"{mistake}{elsewhere}")
             keep = [kept and value in chosen for kept, value in zip(keep, values, strict=True)]
         if not any(keep):
             raise BadInput(f"no cell in {self.root} has all of '{text}'; `moebench results ls` shows what there is.")
