@@ -128,7 +128,7 @@ def draw(
     if data is not None:
         with publishing(data) as temporary:
             # Numbers of experts and seeds are whole, also where a cell has none and pandas holds them as floats.
-            figure.frame.convert_dtypes(convert_string=False, convert_boolean=False).to_csv(temporary, index=False)
+            figure.frame.convert_dtypes().to_csv(temporary, index=False)
         paths.append(data)
     return paths
 
