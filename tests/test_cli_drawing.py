@@ -37,6 +37,7 @@ def test_plot_writes_the_figure_and_the_numbers_behind_it(
     assert capsys.readouterr().out.split() == [str(out), str(data)]
     written = pd.read_csv(data)
     assert written["quantity"].value_counts().to_dict() == {"train_step_vs_dense": 16, "infer_vs_dense": 16}
+    assert set(pd.read_csv(data, dtype=str)["experts"]) == {"1", "2", "4", "8", "16"}
     # Half a slide before it is magnified: 3 inches of 72 points.
     assert b"/MediaBox [ 0 0 216 " in out.read_bytes()
 
