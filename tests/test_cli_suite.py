@@ -183,6 +183,7 @@ def test_a_file_that_is_no_parquet_file_is_named_and_hides_nothing(here: Here) -
 def test_one_cell_without_a_suite(here: Here) -> None:
     code, out, _ = here.call("run", "soft[experts=4]", "--steps", "2", "--seeds", "0,1,2")
     assert code == 0
+    assert "soft[experts=4] in mu/2: digits, 2 steps of 64 images, seeds 0, 1, 2\n" in out
     assert "accuracy 91.0 %" in out  # the mean of 0.90, 0.91 and 0.92
     assert "Forward FLOPs per image" in out
     assert "Compile time" not in out  # the fake cell measures none
@@ -232,6 +233,13 @@ def test_a_dead_driver_is_told_from_a_living_one(here: Here) -> None:
         "small r1: 2 of 4 cells ended (1 ok, 1 oom); its driver is dead, the same command goes on",
         "",
     ]
+
+
+def test_a_copy_of_a_shipped_suite_says_that_it_shares_its_results(here: Here) -> None:
+    here.write(SUITE.replace("name: small", "name: scaling-experts"))
+    code, _, err = here.call("suite", "small.yaml", "--dry-run")
+    assert code == 0
+    assert "small.yaml has the name of the shipped suite 'scaling-experts', and shares results" in err
 
 
 def test_lists(here: Here) -> None:
