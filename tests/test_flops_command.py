@@ -89,7 +89,9 @@ def test_the_table_names_what_it_counts(capsys: pytest.CaptureFixture[str]) -> N
     for words in ("dispatch and combine", "experts", "parameters", "element-wise", "estimated for a batch of 8"):
         assert words in shown
     assert "8 for each of 4 experts" not in shown
-    assert "64 for each of 4 experts and each group of 8 images, effective capacity factor 1.000" in shown
+    assert (
+        "64 for each of 4 experts and each group of 8 images routed together, effective capacity factor 1.000" in shown
+    )
 
 
 @pytest.mark.parametrize(

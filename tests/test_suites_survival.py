@@ -138,8 +138,8 @@ def test_a_disk_that_fills_up_is_said_and_loses_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path / "results", "small")
     before = load(tmp_path / "results")
 
-    # A file of results is larger than 4 KiB, so each write stops in its middle.
-    full = start(tmp_path, "--fresh", FAKE_FULL_DISK="4096")
+    # A file of results is larger than 16 KiB, so each write stops in its middle; what comes before them is smaller.
+    full = start(tmp_path, "--fresh", FAKE_FULL_DISK="16384")
     _, err = full.communicate()
 
     assert full.returncode == 2

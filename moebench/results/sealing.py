@@ -60,18 +60,23 @@ def add(store: "Store", table: pa.Table, run_id: str | None = None) -> Path | No
     table = table.filter(distinct(table))
     table = table.filter(_unknown(table, [*sealed.values(), *superseded.values()]))
     current = _masks(newest, [*sealed.values(), table])[-1]
-    if not current.all():
-        write_table(table.filter(~current), _unique(store.superseded_folder, "late"))
-    table = table.filter(current)
-    if not table.num_rows:
-        return None
+    late, table = table.filter(~current), table.filter(current)
+    path = _publish(store, table, run_id, [*sealed.values(), *superseded.values()]) if table.num_rows else None
+    # After the rows that replace them, so that none of them is ever the newest of all that was sealed.
+    if late.num_rows:
+        write_table(late, _unique(store.superseded_folder, "late"))
+    if path is not None:
+        _settle(store)
+    return path
+
+
+def _publish(store: "Store", table: pa.Table, run_id: str | None, known: Sequence[pa.Table]) -> Path:
+    """Write rows as one more sealed file."""
     path = store.folder / f"{run_id}.parquet"
     # A name is never used twice: another writer may still be about to thin out the file that had it before.
-    if run_id is None or any(_holds(run_id, part) for part in (*sealed.values(), *superseded.values())):
+    if run_id is None or any(_holds(run_id, part) for part in known):
         path = _unique(store.folder, max(pc.unique(table["run_id"]).drop_null().to_pylist(), default="unnamed"))
-    write_table(table.sort_by([(name, "ascending") for name in ("started_at", "cell_id", "seed")]), path)
-    _settle(store)
-    return path
+    return write_table(table.sort_by([(name, "ascending") for name in ("started_at", "cell_id", "seed")]), path)
 
 
 def _settle(store: "Store") -> None:

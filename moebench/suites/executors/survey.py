@@ -19,5 +19,7 @@ def main(argv: list[str]) -> int:
     cell = importlib.import_module(request["cell_program"])
     function, specs = getattr(cell, request["wanted"]), request["specs"]
     answer = function() if specs is None else function(specs)
-    Path(argv[1]).write_text(json.dumps(answer), encoding="utf-8")
+    unfinished = Path(argv[1]).with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(answer), encoding="utf-8")
+    unfinished.replace(argv[1])
     return 0
