@@ -11,6 +11,7 @@ from rich.table import Table
 
 from moebench.cli import options
 from moebench.cli.progress import duration, time_left
+from moebench.cli.tables import print_table
 from moebench.suites.pace import Pace
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _watched(console: Console, readings: "Iterator[Reading]") -> "Iterator[Readi
 
 def _print(curve: "Sequence[Detection]", readings: "Sequence[Reading]") -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for place, heading in enumerate(("slow-down", "found", "share", "95 % interval", "asked", "", "measured, median")):
+    for place, heading in enumerate(("slow-down", "found", "share", "95 % interval", "asked", "", "median")):
         table.add_column(heading, justify="right" if place else "left")
     for detection in curve:
         low, high = detection.interval
@@ -88,7 +89,7 @@ def _print(curve: "Sequence[Detection]", readings: "Sequence[Reading]") -> None:
         )
     console = options.console()
     if curve:
-        console.print(table)
+        print_table(console, table)
     shares = sorted(reading.foreign_share for reading in readings if reading.foreign_share is not None)
     if shares:
         middle = shares[len(shares) // 2]
