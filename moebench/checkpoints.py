@@ -193,10 +193,12 @@ def _plain(state: TrainState) -> TrainState:
 def _arrays(state: TrainState) -> dict[str, str]:
     """Each array of the state by its path, such as float32[8,64]."""
     leaves = jax.tree_util.tree_leaves_with_path(state)
-    return {
-        jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value"): f"{leaf.dtype}{list(leaf.shape)}"
-        for path, leaf in leaves
-    }
+    return {array_path(path): f"{leaf.dtype}{list(leaf.shape)}" for path, leaf in leaves}
+
+
+def array_path(path: tuple[Any, ...]) -> str:
+    """Where an array stands in a tree: parameters.blocks.2.mlp.router.kernel."""
+    return jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value")
 
 
 def _misfit(kept: Mapping[str, str], wanted: Mapping[str, str]) -> str | None:

@@ -20,7 +20,7 @@ import jax
 import numpy as np
 
 import moebench
-from moebench.checkpoints import digests, load_arrays, one_line, save_arrays
+from moebench.checkpoints import array_path, digests, load_arrays, one_line, save_arrays
 from moebench.errors import BadInput
 from moebench.training import TrainState
 
@@ -149,8 +149,3 @@ def recorded(about: Mapping[str, Any], arrays: Any) -> dict[str, Any]:
     """What is written of a model apart from its files."""
     leaves = jax.tree_util.tree_leaves_with_path(arrays)
     return {**about, "arrays": {array_path(path): [str(leaf.dtype), list(leaf.shape)] for path, leaf in leaves}}
-
-
-def array_path(path: tuple[Any, ...]) -> str:
-    """Where an array stands in a tree: parameters.blocks.2.mlp.router.kernel."""
-    return jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value")

@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from moebench import data, kept_models
-from moebench.checkpoints import Checkpoints
+from moebench.checkpoints import Checkpoints, array_path
 from moebench.errors import BadInput
 from moebench.executables import program_for
-from moebench.kept_models import HEAD, POSITIONS, KeptModel, array_path, arrays_of
+from moebench.kept_models import HEAD, POSITIONS, KeptModel, arrays_of
 from moebench.measuring import environment
 from moebench.models import VitConfig
 from moebench.resolving import ResolvedCell

@@ -52,7 +52,7 @@ class Writer:
         Raises:
             BadInput: the disk has no room for them.
         """
-        self._folder, self._counts, self._kind, self._say = folder, dict(counts), kind, say
+        self._folder, self._kind, self._say = folder, kind, say
         self._total, self._done = sum(counts.values()), 0
         self._histogram = np.zeros((kind.channels, 256), np.int64)
         self._began = self._said = time.monotonic()
