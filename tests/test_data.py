@@ -141,7 +141,24 @@ def test_a_feed_that_is_left_early_makes_no_more() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPool")]
 
 
-def test_digits_refuse_another_size() -> None:
-    with pytest.raises(BadInput, match="digits has images of 8 × 8 pixels and of no other size"):
-        data.load("digits", 16)
+def test_digits_are_enlarged_with_straight_lines_between_their_pixels() -> None:
+    own, larger = (data.load("digits", size).test for size in (8, 16))
+    assert larger.images.shape == (360, 16, 16, 1)
+    np.testing.assert_array_equal(larger.labels, own.labels)
+    # The middles of the new pixels lie a quarter of an old pixel to either side of the old middles: between a and b
+    # stand 3/4 a + 1/4 b and 1/4 a + 3/4 b, and at the edge a itself.
+    rows = own.images[0, :, :, 0]
+    a, b = rows[:-1], rows[1:]
+    between = np.stack([0.75 * a + 0.25 * b, 0.25 * a + 0.75 * b], axis=1).reshape(14, 8)
+    tall = np.concatenate([rows[:1], between, rows[-1:]])
+    a, b = tall[:, :-1], tall[:, 1:]
+    between = np.stack([0.75 * a + 0.25 * b, 0.25 * a + 0.75 * b], axis=2).reshape(16, 14)
+    whole = np.concatenate([tall[:, :1], between, tall[:, -1:]], axis=1)
+    np.testing.assert_allclose(larger.images[0, :, :, 0], whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [4, 225])
+def test_digits_are_not_made_smaller_nor_huge(size: int) -> None:
+    with pytest.raises(BadInput, match=f"digits has images of 8 × 8 pixels, which can be enlarged .*={size} was"):
+        data.load("digits", size)
     assert data.load("digits", 8).image_size == 8

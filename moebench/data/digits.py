@@ -12,7 +12,7 @@ TEST_PER_CLASS = 36
 
 @register("digits")
 def digits() -> Dataset:
-    """Handwritten digits, 8 × 8 pixels, 10 classes, 1,437 images for training and 360 for testing."""
+    """Handwritten digits, 8 × 8 pixels (image_size: to 224), 10 classes, 1,437 images to train on and 360 to test."""
     bunch = load_digits()
     labels = bunch.target.astype(np.int32)
     test = held_out(labels, TEST_PER_CLASS)  # the file is ordered by writer

@@ -2,16 +2,20 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol, runtime_checkable
 
-from moebench.data.dataset import Dataset, Format
+import numpy as np
+
+from moebench.data.dataset import Dataset, Format, Split
 from moebench.errors import BadInput
 from moebench.specification import Augment
 
 Say = Callable[[str], None]
 """Takes a line for whoever waits."""
+LARGEST = 224
+"""Side in pixels up to which a small data set is enlarged."""
 
 
 @runtime_checkable
@@ -55,7 +59,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Loader:
-    """A small data set of one size that a function makes in memory."""
+    """A small data set that a function makes in memory; its images can be had enlarged."""
 
     name: str
     make: Callable[[], Dataset]
@@ -66,19 +70,20 @@ class Loader:
         return (inspect.getdoc(self.make) or "").partition("\n")[0]
 
     def format(self, image_size: int | None) -> Format:
-        """The one there is.
+        """Its own, or that of its images enlarged.
 
         Raises:
-            BadInput: another size was asked for.
+            BadInput: a smaller size was asked for, or one for which so many images do not belong in memory.
         """
-        found = self._dataset.format
-        if image_size not in (None, found.image_size):
+        own = self._dataset.format
+        size = own.image_size if image_size is None else image_size
+        if not own.image_size <= size <= LARGEST:
             raise BadInput(
-                f"{self.name} has images of {found.image_size} × {found.image_size} pixels and of no other size: leave "
-                f"image_size={image_size} out.",
+                f"{self.name} has images of {own.image_size} × {own.image_size} pixels, which can be enlarged to at "
+                f"most {LARGEST}, and image_size={size} was asked for.",
                 key="image_size",
             )
-        return found
+        return replace(own, image_size=size)
 
     def identity(self) -> str:
         """Nothing but code and libraries decides what is in it."""
@@ -90,9 +95,22 @@ class Loader:
 
     def load(self, image_size: int | None, say: Say) -> Dataset:
         """Read once in a process."""
-        self.format(image_size)
-        return self._dataset
+        found, size = self._dataset, self.format(image_size).image_size
+        if size == found.image_size:
+            return found
+        return replace(found, train=_enlarged(found.train, size), test=_enlarged(found.test, size))
 
     @cached_property
     def _dataset(self) -> Dataset:
         return self.make()
+
+
+def _enlarged(split: Split, size: int) -> Split:
+    """The images at so many pixels a side, with straight lines between the pixels that there are."""
+    from PIL import Image  # whoever takes images as they are need not wait for it
+
+    def planes(image: np.ndarray) -> list[np.ndarray]:
+        channels = np.moveaxis(image, -1, 0)
+        return [np.asarray(Image.fromarray(each).resize((size, size), Image.Resampling.BILINEAR)) for each in channels]
+
+    return Split(np.stack([np.stack(planes(image), axis=-1) for image in split.images[:]]), split.labels)
