@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_frames import large_frame, suite_frame
+from report_frames import large_frame, suite_frame, tried_frame
 
 from moebench.reports import dashboard, doubts, frames
 from moebench.reports.cells import Results
@@ -117,6 +117,41 @@ def test_the_policy_stops_requests_and_scripts_that_are_not_the_pages(browser: A
     """
     assert browser.execute_async_script(script) == [["img-src", "script-src-elem"], True]
     browser.get_log("browser")
+
+
+def test_settings_of_one_trained_model_are_drawn_at_a_time(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "dashboard.html"
+    path.write_text(dashboard.build(tried_frame(), "tried", "How far can a model be cut?"), encoding="utf-8")
+    browser.get_log("browser")
+    opened(browser, path)
+    assert browser.get_log("browser") == []
+    models = "return [...document.querySelectorAll('#tried-cell option')].map(option => option.textContent)"
+    shown = browser.execute_script(models)
+    assert len(shown) == 7
+    points = charts_of(browser)["tried"]
+    assert [(point["label"], point["k"]) for point in points] == [
+        ("as trained", "2"),
+        ("top_k: 2, capacity_factor: 0.5", "2"),
+        ("top_k: 1, capacity_factor: 1.0", "1"),
+        ("top_k: 1, capacity_factor: 0.5", "1"),
+    ]
+    assert all(point["y_low"] < point["y"] < point["y_high"] for point in points)
+    # Another model, and another cost, by what a reader would touch.
+    choose = (
+        "const s = document.getElementById(arguments[0]); s.value = arguments[1]; s.dispatchEvent(new Event('change'))"
+    )
+    browser.execute_script(choose, "tried-x", "capacity_factor")
+    browser.execute_script(
+        choose, "tried-cell", browser.execute_script("return document.getElementById('tried-cell').options[6].value")
+    )
+    drawn(browser)
+    other = charts_of(browser)["tried"]
+    assert [point["x"] for point in other] == [1.0, 0.5, 1.0, 0.5]
+    assert [point["y"] for point in other] != [point["y"] for point in points]
+    # The filters decide which models there are to choose from; bpr with 16 experts failed.
+    click(browser, "[data-filter=router][data-value=bpr]")
+    assert browser.execute_script(models) == ["bpr[experts=2]", "bpr[experts=4]", "bpr[experts=8]"]
+    click(browser, "#clear")
 
 
 def test_a_filter_changes_every_chart_and_the_tables(browser: Any, page: Path) -> None:

@@ -14,11 +14,12 @@ import pytest
 import vl_convert
 from hypothesis import given
 from hypothesis import strategies as st
-from report_frames import suite_frame
+from report_frames import suite_frame, tried_frame
 
 from moebench.errors import BadInput
 from moebench.reports import charts, dashboard, payload, published, style
 from moebench.reports.cells import Results
+from moebench.reports.settings import settings
 
 QUESTION = "Does quality keep rising as experts are added?"
 HOSTILE = (
@@ -277,3 +278,17 @@ def test_a_page_without_one_good_cell_says_why() -> None:
     assert page.data()["cells"]["status_reason"]["of"] == ["exit code 9"]
     with pytest.raises(BadInput, match="no rows"):
         dashboard.build(frame.iloc[:0], "scaling-experts")
+
+
+def test_a_page_of_trained_models_in_other_settings_carries_them_with_their_intervals() -> None:
+    data = Page(dashboard.build(tried_frame(), "tried", QUESTION)).data()
+    # 7 sparse cells that ended well, each in 4 settings.
+    assert len(data["tried"]["accuracy"]) == 28
+    expected = settings(Results.of(tried_frame()), "accuracy")
+    assert data["tried"]["accuracy_ci_low"] == pytest.approx(expected["accuracy_low"].tolist(), rel=1e-3)
+    # Offered is what some setting has, by its name and meaning.
+    costs = {of["column"]: of["meaning"] for of in data["quantities"]["tried_costs"]}
+    assert set(costs) == {"flops_forward_per_image", "infer_vs_trained", "capacity_factor"}
+    assert "over the trained setting's on the same batch" in costs["infer_vs_trained"]
+    assert [of["column"] for of in data["quantities"]["tried_qualities"]] == ["accuracy"]
+    assert Page(dashboard.build(suite_frame(), "none tried", QUESTION)).data()["tried"] == {}

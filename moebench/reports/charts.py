@@ -50,8 +50,8 @@ CONFIG: Spec = {
 }
 
 
-def specifications(routers: Sequence[str]) -> dict[str, Spec]:
-    """Every chart of the page by name, for these routers."""
+def specifications(routers: Sequence[str], tried: Sequence[str] = ()) -> dict[str, Spec]:
+    """Every chart of the page by name, for the cells' routers and those that trained models were tried with."""
     looks = _Looks(style.in_order(routers))
     return {
         "pareto": _pareto(looks),
@@ -60,6 +60,7 @@ def specifications(routers: Sequence[str]) -> dict[str, Spec]:
         "load": _load(),
         "parts": _parts(),
         "speed": _speed(looks),
+        "tried": _tried(_Looks(style.in_order(tried))),
     }
 
 
@@ -268,3 +269,29 @@ def _speed(looks: _Looks) -> Spec:
         ),
     )
     return _specification(chart, looks.legend)
+
+
+def _tried(looks: _Looks) -> Spec:
+    """A trained model in other settings: a line for each router and k, a ring around the setting of the training."""
+    import altair as alt
+
+    x = alt.X("x:Q", axis=_axis("x"), scale=alt.Scale(zero=False, padding=20))
+    y = alt.Y("y:Q", axis=_axis("y"), scale=alt.Scale(zero=False, padding=16))
+    bare = alt.Chart(alt.NamedData("points")).encode(x=x, y=y)
+    base = bare.encode(color=looks.color)
+    dashes = alt.Legend(title=None, labelExpr="'k ' + datum.label", symbolStrokeColor="currentColor")
+    chart = alt.layer(
+        base.mark_line(strokeWidth=1.6).encode(
+            detail="path:N", strokeDash=alt.StrokeDash("k:N", sort="descending", legend=dashes)
+        ),
+        base.mark_rule(strokeWidth=1.2, opacity=0.6).encode(x="x_low:Q", x2="x_high:Q"),
+        base.mark_rule(strokeWidth=1.2, opacity=0.6).encode(y="y_low:Q", y2="y_high:Q"),
+        base.mark_point(size=70, filled=True, opacity=1).encode(
+            shape=looks.shape,
+            tooltip=_tooltip(("label", "setting"), ("x_text", "@x.title"), ("y_text", "@y.title")),
+        ),
+        alt.Chart(alt.NamedData("trained"))
+        .mark_point(size=330, filled=False, color="currentColor", strokeWidth=1.4, opacity=1, shape="circle")
+        .encode(x=x, y=y),
+    )
+    return _specification(chart, looks.legend, height=330)

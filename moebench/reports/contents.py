@@ -9,6 +9,7 @@ from moebench.reports import doubts
 from moebench.reports.cells import Results
 from moebench.reports.quantities import Quantity, quantity
 from moebench.results import COLUMNS
+from moebench.results.schema import TEST_TIME_FIELDS
 
 ENVIRONMENT = (
     *("device_kind", "device_count", "platform", "hostname", "cpu", "cpu_count", "precision"),
@@ -36,8 +37,9 @@ def available(cells: pd.DataFrame, names: Sequence[str]) -> list[Quantity]:
 
 
 def meaning(column: str) -> str:
-    """What a column of the result table says, for readers who do not know its name."""
-    return next(each.meaning for each in COLUMNS if each.name == column)
+    """What a column of the result table says, or a field of its `test_time`, for readers who do not know its name."""
+    known = {name: meaning for name, _, _, meaning in TEST_TIME_FIELDS} | {each.name: each.meaning for each in COLUMNS}
+    return known[column]
 
 
 def environments(rows: pd.DataFrame) -> pd.DataFrame:

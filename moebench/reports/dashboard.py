@@ -19,7 +19,17 @@ from moebench.reports.quantities import Quantity, quantity
 from moebench.reports.summary import answer
 from moebench.reports.trend import trends
 
-_SCRIPTS = ("format.js", "store.js", "flags.js", "table.js", "limit.js", "charts.js", "filters.js", "page.js")
+_SCRIPTS = (
+    "format.js",
+    "store.js",
+    "flags.js",
+    "table.js",
+    "limit.js",
+    "charts.js",
+    "tried.js",
+    "filters.js",
+    "page.js",
+)
 
 
 _CURVES = [f"{name}{end}" for name in ("loss", "accuracy") for end in ("", "_low", "_high")]
@@ -67,6 +77,7 @@ def build(frame: pd.DataFrame, title: str, question: str | None = None) -> str:
 def _data(results: Results, title: str) -> dict[str, Any]:
     cells = results.cells
     routers = style.in_order(cells["router"].astype(str))
+    tried = payload.tried(results)
     quantities = {
         "costs": contents.available(cells, payload.COSTS),
         "qualities": contents.available(cells, payload.QUALITIES),
@@ -75,11 +86,14 @@ def _data(results: Results, title: str) -> dict[str, Any]:
         "table": contents.available(cells, contents.TABLE),
         "health": contents.available(cells, contents.HEALTH),
         "timing": contents.available(cells, contents.TIMING),
+        "tried_costs": [quantity(name) for name in payload.TRIED_COSTS if name in tried],
+        "tried_qualities": [quantity(name) for name in payload.TRIED_QUALITIES if name in tried],
     }
     return {
         "title": title,
         "routers": {name: {"color": style.of(name).color, "shape": style.of(name).shape} for name in routers},
         **(_many(cells, quantities) if len(cells) > payload.LARGE else _few(results)),
+        "tried": payload.columns(tried, payload.DIGITS_DRAWN),
         "apart": payload.told_apart(results, quantities["qualities"]),
         "flags": doubts.meanings(cells),
         "fronts": payload.front_probabilities(results, quantities["costs"], quantities["qualities"]),
@@ -88,7 +102,7 @@ def _data(results: Results, title: str) -> dict[str, Any]:
         "time": frames.time_column(results),
         "parts": list(style.PARTS),
         "environment": payload.columns(contents.environments(results.rows)),
-        "specifications": charts.specifications(routers),
+        "specifications": charts.specifications(routers, sorted(set(tried["test_router"].astype(str)))),
         "config": charts.CONFIG,
         "notes": _notes(len(cells)),
     }
@@ -124,8 +138,9 @@ def _notes(cells: int) -> list[str]:
     notes = []
     if cells > payload.LARGE:
         notes.append(
-            f"Of {cells:,} cells this page leaves out training curves, expert loads, slopes, drifts and all columns"
-            f" that it does not show, and keeps {payload.DIGITS_DRAWN} digits; the result files have them all."
+            f"Of {cells:,} cells this page leaves out training curves, expert loads, slopes, drifts, settings at test"
+            f" time and all columns that it does not show, and keeps {payload.DIGITS_DRAWN} digits; the result files"
+            " have them all."
         )
     if cells > payload.MOST_COMPETING:
         notes.append(

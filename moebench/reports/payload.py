@@ -14,12 +14,13 @@ from moebench.errors import BadInput
 from moebench.reports import frames
 from moebench.reports.cells import Results, listed, shown_better
 from moebench.reports.quantities import Quantity
+from moebench.reports.settings import settings
 
 DIGITS = 6
 DIGITS_DRAWN = 4
 """Of numbers that are many and only drawn."""
 LARGE = 600
-"""Cells beyond which the page carries no curves, loads and drifts, and only the columns that it shows."""
+"""Cells beyond which the page carries no curves, loads, drifts and settings, and only the columns that it shows."""
 MOST_COMPETING = 120
 """Cells beyond which no probability of being on a front is worked out: each pair of axes would take seconds."""
 COSTS = (
@@ -36,6 +37,12 @@ COSTS = (
 )
 """What the Pareto chart offers as the cost."""
 QUALITIES = ("accuracy", "eval_loss", "few_shot_1", "few_shot_5", "few_shot_10")
+TRIED_COSTS = (
+    *("flops_forward_per_image", "flops_used_per_image", "infer_vs_trained", "infer_s_per_image"),
+    *("capacity_factor", "total_slots", "expert_calls_per_token"),
+)
+TRIED_QUALITIES = ("accuracy", "eval_loss", "dropped_tokens", "dropped_assignments", "slot_utilisation")
+"""What the chart of compute at test time offers as the cost and as what it buys."""
 SCALED = (
     *(*QUALITIES, "train_step_s", "train_step_vs_dense", "infer_s_per_image", "flops_forward_per_image", "params"),
     *("dropped_tokens", "router_entropy", "load_cv", "max_violation", "dead_experts", "slot_utilisation"),
@@ -118,6 +125,24 @@ def tidy(make: Callable[[Results], pd.DataFrame], results: Results, names: Seque
         return columns(make(results)[["cell", *names]], DIGITS_DRAWN)
     except BadInput:
         return {}
+
+
+def tried(results: Results) -> pd.DataFrame:
+    """Trained models in other settings as `settings` gives them, bounds named as those of cells, if the cells are few.
+
+    Empty where no model was tried in any.
+    """
+    nothing = pd.DataFrame(columns=["test_router"])
+    if len(results.cells) > LARGE:
+        return nothing
+    try:
+        found = settings(results, *TRIED_COSTS, *TRIED_QUALITIES)
+    except BadInput:
+        return nothing
+    numbers = [name for name in (*TRIED_COSTS, *TRIED_QUALITIES) if found[name].notna().any()]
+    bounds = {f"{name}_{end}": f"{name}_ci_{end}" for name in numbers for end in ("low", "high")}
+    named = ["cell", "setting", "test_router", "test_top_k", *numbers, *bounds]
+    return found[named].rename(columns=bounds)
 
 
 def shown_only(cells: pd.DataFrame, shown: Sequence[Quantity]) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 // The page itself: what is drawn when, and what the controls do.
 
-const DRAWERS = { pareto: drawPareto, scaling: drawScaling, curves: drawCurves, load: drawLoad, parts: drawParts, speed: drawSpeed };
+const DRAWERS = { pareto: drawPareto, scaling: drawScaling, curves: drawCurves, tried: drawTried, load: drawLoad, parts: drawParts, speed: drawSpeed };
 
 const TABLES = {
   results: (host) => {
@@ -87,6 +87,10 @@ function showChoices() {
   options("scaling-x", inputs, "scaling-x");
   options("scaling-y1", scaled, "scaling-y1", "accuracy");
   options("scaling-y2", scaled, "scaling-y2", data.time);
+  if (data.tried.cell) {
+    options("tried-x", data.quantities.tried_costs, "tried-x");
+    options("tried-y", data.quantities.tried_qualities, "tried-y");
+  }
   options("speed-x", timing.filter((quantity) => quantity.kind === "ratio"), "speed-x");
 }
 
@@ -147,7 +151,9 @@ for (const glossary of document.querySelectorAll("[data-glossary]")) {
 document.getElementById("flags").replaceWith(meaningsOf(Object.entries(data.flags).map(([flag, meaning]) => [flag.replaceAll("_", " "), meaning])));
 const holds = { timed: cells.some((cell) => !missing(cell.train_step_vs_dense)), flagged: Object.keys(data.flags).length > 0 };
 for (const part of document.querySelectorAll("[data-when]")) part.hidden = !holds[part.dataset.when];
-for (const part of document.querySelectorAll("#curves, a[href='#curves']")) part.hidden = !data.curves.step;
+for (const [section, there] of [["curves", data.curves.step], ["tried", data.tried.cell]]) {
+  if (!there) for (const part of document.querySelectorAll(`#${section}, a[href='#${section}']`)) part.remove();
+}
 listeners.push(show);
 recall();
 drawFilters(document.querySelector(".groups"));
