@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -64,6 +65,28 @@ def test_what_is_done_is_not_done_again(executor: LocalExecutor, store: Store, t
         ("dense", 1),
         ("soft", 0),
         ("soft", 1),
+    ]
+
+
+def test_cells_of_the_same_router_are_told_apart_by_what_they_were_asked(executor: LocalExecutor, store: Store) -> None:
+    def asked(router: str, **keys: Any) -> Cell:
+        return Cell(CellSpec(router=router, options={"experts": 2} if router == "soft" else {}, **keys))
+
+    grid = [
+        asked("soft", moe_layers="0,1"),
+        asked("soft", moe_layers="3", model="mu/4"),
+        asked("soft"),
+        asked("dense", learning_rate=1e-2),
+        asked("dense", upstream="fractals-100", learning_rate=3e-3),
+        asked("bpr", steps=10),
+    ]
+    assert [one.label for one in plan_cells(grid, executor, store)] == [
+        "soft[experts=2,moe_layers=0,1] · mu/2",
+        "soft[experts=2,moe_layers=3] · mu/4",
+        "soft[experts=2] · mu/2",
+        "dense[learning_rate=0.01]",
+        "dense[learning_rate=0.003,upstream=fractals-100]",
+        "bpr",  # whose label nobody shares
     ]
 
 

@@ -1,7 +1,8 @@
 """Which cells have to run, and why: the grid set against the results that are there."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from moebench.results import Finished, Store
@@ -10,6 +11,9 @@ from moebench.suites.grid import Cell
 
 FAILED = ("oom", "timeout", "crashed")
 """Statuses that say nothing about the cell's question; `diverged` and `skipped` are answers."""
+
+_SHOWN = ("router", "options", "total_slots", "seeds", "plugins")
+"""Keys of a specification that its label shows already, or that make it no other cell."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,30 @@ def plan_cells(
     known = store.finished()
     answers = executor.resolve([cell.spec.as_json() for cell in cells])
     identify(cells, answers)
-    return [
-        plan(cell, answer, known, fresh=fresh, retry_failed=retry_failed)
-        for cell, answer in zip(cells, answers, strict=True)
-    ]
+    return told_apart(
+        [
+            plan(cell, answer, known, fresh=fresh, retry_failed=retry_failed)
+            for cell, answer in zip(cells, answers, strict=True)
+        ]
+    )
+
+
+def told_apart(planned: Sequence[PlannedCell]) -> list[PlannedCell]:
+    """The same cells; to labels that several of them have is added in what these cells were asked to differ.
+
+    As in the reports: model and data behind, `soft[experts=2] · mu/4`, all else inside the brackets.
+    """
+    sharing: dict[str, list[dict[str, Any]]] = {}
+    for cell in planned:
+        sharing.setdefault(cell.label, []).append(cell.cell.spec.as_json())
+    return [replace(cell, label=_told_apart(cell, sharing[cell.label])) for cell in planned]
+
+
+def _told_apart(cell: PlannedCell, sharing: Sequence[Mapping[str, Any]]) -> str:
+    asked = cell.cell.spec.as_json()
+    differing = [key for key in asked if len({json.dumps(spec[key]) for spec in sharing}) > 1]
+    given = {key: asked[key] for key in differing if asked[key] not in (None, []) and key not in _SHOWN}
+    behind = [str(given.pop(key)) for key in ("model", "data") if key in given]
+    router, _, options = cell.label.removesuffix("]").partition("[")
+    inside = [*filter(None, [options]), *(f"{key}={value}" for key, value in given.items())]
+    return " · ".join([f"{router}[{','.join(inside)}]" if inside else router, *behind])
