@@ -1,15 +1,17 @@
 """A trained model tried in other settings: accuracy, FLOPs, time and drops of each, without training again.
 
 A model is taken apart where its routing begins. What comes before is computed once for all settings. Blocks are alike
-but for their parameters, so that each setting has one program for all its layers; settings whose programs are the same
-share it, and so do all seeds. The settings take turns on each batch, so that their times compare.
+but for their parameters, so that each setting has one set of programs for all its layers: it routes, computes what is
+routed, and counts. Settings share those of them that are the same, as all seeds do: most of a sweep's time would be
+compiling. The settings take turns on each batch, so that their times compare.
 """
 
 import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +32,17 @@ QUICKER = {"xla_backend_optimization_level": "1"}
 """For processors: compiled faster by a sixth, and as fast."""
 
 
+class _Feed(NamedTuple):
+    """The routed half of a block in one setting, as programs."""
+
+    route: Any
+    """What is routed, and the arrays of its routing."""
+    finish: Any
+    """The block's output."""
+    count: Any
+    """The counts of the routing, and calls by image."""
+
+
 class Sweep:
     """The settings of one cell, compiled for test batches of one size."""
 
@@ -48,8 +61,8 @@ class Sweep:
         state = program.abstract_state
         x = jax.eval_shape(self._front, state, images)
         routed = [_block(setting.model, self.first) for setting in self.settings]
-        feeds = [jax.jit(self._feeding(graph)).trace(held, x) for graph, held in routed]
-        self.operations = [operations(feed.jaxpr) for feed in feeds]
+        feeds = [self._feed(graph, held, x) for graph, held in routed]
+        self.flops = [_flops(feed) for feed in feeds]
         between = {
             "front": jax.jit(self._front).trace(state, images),
             "end": jax.jit(self._end).trace(state, x, labels, weights),
@@ -61,9 +74,9 @@ class Sweep:
         if dense:
             graph, held = _block(self.model, dense[0])
             between["pass on"] = jax.jit(self._passing(graph)).trace(held, x)
-        made = _compiled([*feeds, *between.values()])
-        self.feeds = made[: len(feeds)]
-        self.between = dict(zip(between, made[len(feeds) :], strict=True))
+        made = iter(_compiled([program for feed in feeds for program in feed] + list(between.values())))
+        self.feeds = [_Feed(next(made), next(made), next(made)) for _ in feeds]
+        self.between = dict(zip(between, made, strict=True))
 
     def of(self, state: TrainState, split: Split, flops: float | None) -> list[Row]:
         """What a trained model gives in each setting: the fields of the result table's `test_time`.
@@ -113,11 +126,11 @@ class Sweep:
         routing = health(layers)
         row: Row = {"accuracy": float(correct) / images, "eval_loss": float(loss) / images}
         row |= {name: routing[name] for name in FROM_HEALTH} | calls(by_image)
-        here, trained = self.operations[place], self.operations[0]
+        here, of_experts = self.flops[place]
         of_layers = len(self.model.moe_blocks) / self.batch
-        if flops is not None and np.isfinite(here.total):
-            row["flops_forward_per_image"] = flops + of_layers * (here.total - trained.total)
-            unused = padding(self.settings[place].model, of_layers * here.parts.experts, by_image)
+        if flops is not None and np.isfinite(here):
+            row["flops_forward_per_image"] = flops + of_layers * (here - self.flops[0][0])
+            unused = padding(self.settings[place].model, of_layers * of_experts, by_image)
             row["flops_used_per_image"] = row["flops_forward_per_image"] - unused
         return row
 
@@ -130,7 +143,10 @@ class Sweep:
                 continue
             if number != self.first:
                 x = self.between["attend"](blocks[number], x)
-            x, layer, by_image = self.feeds[place](blocks[number], x)
+            feed = self.feeds[place]
+            images, routing = feed.route(blocks[number], x)
+            x = feed.finish(blocks[number], x, images, routing)
+            layer, by_image = feed.count(routing)
             counts.append(layer)
             by_layer.append(by_image)
         loss, correct = self.between["end"](state, x, labels, weights)
@@ -157,18 +173,38 @@ class Sweep:
     def _passing(self, graph: Any) -> Any:
         return lambda held, x: nnx.merge(graph, held)(x, self.model.tokens, None)[0]
 
-    def _feeding(self, graph: Any) -> Any:
-        def feed(held: Any, x: Any) -> Any:
-            x, routing = nnx.merge(graph, held).feed(x, self.model.tokens, None)
-            return x, routing.counts(), calls_by_image([routing], self.batch)
+    def _feed(self, graph: Any, held: Any, x: Any) -> "_Feed":
+        """The programs of a block, traced. A routing goes between them as bare arrays, whatever else it holds."""
+        kind: Any = None
 
-        return feed
+        def route(held: Any, x: Any) -> Any:
+            nonlocal kind
+            images, routing = nnx.merge(graph, held).route(x, self.model.tokens)
+            arrays, kind = jax.tree.flatten(replace(routing, losses={}))
+            return images, arrays
+
+        def finish(held: Any, x: Any, images: Any, arrays: Any) -> Any:
+            return nnx.merge(graph, held).finish(x, images, jax.tree.unflatten(kind, arrays))
+
+        def count(arrays: Any) -> Any:
+            routing = jax.tree.unflatten(kind, arrays)
+            return routing.counts(), calls_by_image([routing], self.batch)
+
+        routing = jax.jit(route).trace(held, x)
+        images, arrays = routing.out_info
+        return _Feed(routing, jax.jit(finish).trace(held, x, images, arrays), jax.jit(count).trace(arrays))
 
 
 def _block(model: VitConfig, number: int) -> tuple[Any, Any]:
     """A block's graph, and the shapes of its arrays."""
     graph, held = nnx.split(nnx.eval_shape(lambda: make_block(model, number, rngs=rngs(0))))
     return graph, held
+
+
+def _flops(feed: _Feed) -> tuple[float, float]:
+    """Of a block's routed half, and of the experts alone."""
+    found = [operations(program.jaxpr) for program in (feed.route, feed.finish)]
+    return sum(each.total for each in found), sum(each.parts.experts for each in found)
 
 
 def _compiled(traced: Sequence[Any]) -> list[jax.stages.Compiled]:

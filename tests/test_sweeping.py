@@ -110,10 +110,15 @@ def test_flops_follow_the_slots(rows: list[dict[str, Any]]) -> None:
     assert rows[2]["flops_used_per_image"] == pytest.approx(FLOPS - 16 * slot - unused)
 
 
-def test_settings_with_the_same_program_share_it(sweep: Sweep) -> None:
+def test_settings_share_the_programs_that_are_the_same(sweep: Sweep) -> None:
     # 0.25 and 0.252 of 2 choices of 128 tokens round to the same 32 slots for each of 2 experts.
-    assert sweep.feeds[3] is sweep.feeds[4]
-    assert len(set(map(id, sweep.feeds))) == 4
+    assert sweep.feeds[3] == sweep.feeds[4]
+    # Half the capacity for two choices, and all of it for one, are 64 slots: routed otherwise, but computed alike.
+    assert sweep.feeds[1].route is not sweep.feeds[2].route
+    assert sweep.feeds[1].finish is sweep.feeds[2].finish
+    # 128, 64 and 32 slots.
+    assert len({id(feed.finish) for feed in sweep.feeds}) == 3
+    assert len({id(feed.count) for feed in sweep.feeds}) == 3
 
 
 def test_calls_are_counted_by_image() -> None:

@@ -75,14 +75,24 @@ class MoE(nnx.Module):
         Raises:
             BadInput: the images cannot be split into groups.
         """
-        images, count, dim = tokens.shape
+        routing = self.route(tokens, noise_key=noise_key)
+        return self.apply(tokens, routing), routing
+
+    def route(self, tokens: Float[Array, "image token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
+        """How the tokens are routed; raises as the layer itself."""
+        images = tokens.shape[0]
         if images % self.group_images:
             raise BadInput(
                 f"router '{self.router.name}': groups of {self.group_images} images do not divide a batch of {images}; "
                 f"use group_images={math.gcd(images, self.group_images)}, or another batch.",
                 key="group_images",
             )
-        groups = tokens.reshape(-1, self.group_images * count, dim)
         with jax.named_scope("router"):
-            routing = self.router(groups, noise_key=noise_key)
-        return routing.apply(groups, self.experts).reshape(tokens.shape), routing
+            return self.router(self._groups(tokens), noise_key=noise_key)
+
+    def apply(self, tokens: Float[Array, "image token dim"], routing: Routing) -> Float[Array, "image token dim"]:
+        """The layer's output for tokens that are routed so."""
+        return routing.apply(self._groups(tokens), self.experts).reshape(tokens.shape)
+
+    def _groups(self, tokens: Float[Array, "image token dim"]) -> Float[Array, "group group_token dim"]:
+        return tokens.reshape(-1, self.group_images * tokens.shape[1], tokens.shape[2])

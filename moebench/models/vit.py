@@ -131,9 +131,25 @@ class Block(nnx.Module):
         self, x: Float[Array, "row dim"], tokens: int, noise_key: PRNGKeyArray | None
     ) -> tuple[Float[Array, "row dim"], routers.Routing | None]:
         """Its second half: the MLP, or the experts with their routing."""
-        normed = self.norm_mlp(x).astype(self.dtype)
-        y, routing = through(self.mlp, normed, tokens, noise_key)
+        y, routing = through(self.mlp, self._normed(x), tokens, noise_key)
         return x + y, routing
+
+    def route(self, x: Float[Array, "row dim"], tokens: int) -> tuple[Float[Array, "image token dim"], routers.Routing]:
+        """The second half of a block with experts up to its routing, in evaluation: what is routed, and how."""
+        assert isinstance(self.mlp, MoE)
+        images = self._normed(x).reshape(-1, tokens, x.shape[-1])
+        return images, self.mlp.route(images)
+
+    def finish(
+        self, x: Float[Array, "row dim"], images: Float[Array, "image token dim"], routing: routers.Routing
+    ) -> Float[Array, "row dim"]:
+        """The rest of it."""
+        assert isinstance(self.mlp, MoE)
+        return x + self.mlp.apply(images, routing).reshape(x.shape)
+
+    def _normed(self, x: Float[Array, "row dim"]) -> Float[Array, "row dim"]:
+        normed: Array = self.norm_mlp(x)
+        return normed.astype(self.dtype)
 
 
 class RoutedBlock(nnx.Module):
@@ -163,16 +179,28 @@ class RoutedBlock(nnx.Module):
         self, x: Float[Array, "row dim"], tokens: int, noise_key: PRNGKeyArray | None
     ) -> tuple[Float[Array, "row dim"], routers.Routing | None]:
         """The whole block, for the tokens that are taken."""
+        images, routing = self.route(x, tokens, noise_key)
+        return self.finish(x, images, routing), routing
+
+    def route(
+        self, x: Float[Array, "row dim"], tokens: int, noise_key: PRNGKeyArray | None = None
+    ) -> tuple[Float[Array, "image token dim"], routers.Routing]:
+        """The images' tokens, and which of them are taken."""
         images = x.reshape(-1, tokens, x.shape[-1])
         with jax.named_scope("router"):
-            routing = self.router(images, noise_key=noise_key)
+            return images, self.router(images, noise_key=noise_key)
+
+    def finish(
+        self, x: Float[Array, "row dim"], images: Float[Array, "image token dim"], routing: routers.Routing
+    ) -> Float[Array, "row dim"]:
+        """The block for those that are, and the others past it."""
         with jax.named_scope("dispatch_combine"):
             inside = routing.dispatch(images)
         rows = inside.reshape(-1, x.shape[-1])
         added = self.block(rows, inside.shape[2], None)[0] - rows
         with jax.named_scope("dispatch_combine"):
             combined = routing.combine(added.reshape(inside.shape))
-        return x + combined.reshape(x.shape), routing
+        return x + combined.reshape(x.shape)
 
 
 def make_block(config: VitConfig, number: int, *, rngs: nnx.Rngs) -> Block | RoutedBlock:
