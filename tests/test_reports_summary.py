@@ -195,6 +195,7 @@ def test_labels_say_just_what_tells_cells_apart() -> None:
             "cell_id": ["a1", "b2", "c3", "d4", "e5", "f6", "0123456789", "abcdefghij"],
             "top_k": [None, None, None, None, 1.0, 1.0, None, None],
             "capacity_factor": [None, None, 1.0, 1.0, 1.05, 2.0, None, None],
+            "slots_per_expert": [16, 4, 4, 4, 5, 8, 4, 4],  # which follow from the capacity factor
             "config": [
                 *(json.dumps({"options": {"norm": norm}}) for norm in (None, True, True, False, True, True)),
                 *("not JSON", None),

@@ -9,7 +9,7 @@ import pandas as pd
 LONGEST = 60
 _SETTING = ("model", "data", "device_kind", "suite")
 _OPTIONS = (
-    *("slots_per_expert", "top_k", "capacity_factor", "group_images", "dispatch", "moe_layers", "steps"),
+    *("top_k", "capacity_factor", "slots_per_expert", "group_images", "dispatch", "moe_layers", "steps"),
     *("batch_size", "precision", "learning_rate", "upstream", "upstream_steps"),
 )
 
