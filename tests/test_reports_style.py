@@ -8,6 +8,7 @@ import pytest
 from moebench.reports import style
 
 FIVE = ("dense", "tokens-choice", "bpr", "experts-choice", "soft")
+ABLATION = ("dense", "soft", "identity", "uniform", "soft-uniform", "uniform-soft")
 # Colour blindness in linear RGB, severity 1: Machado, Oliveira and Fernandes (2009), table 1.
 SIGHT = {
     "full": np.eye(3),
@@ -67,7 +68,7 @@ def test_the_five_routers_stay_apart(sight: str) -> None:
 
 
 def test_every_colour_stands_out_on_white_and_on_the_dark_page() -> None:
-    for name in (*FIVE, *(f"plugin-{i}" for i in range(200))):
+    for name in (*FIVE, *ABLATION, *(f"plugin-{i}" for i in range(200))):
         assert contrast(style.of(name).color, "#ffffff") >= 3, name
         assert contrast(style.of(name).color, "#16181d") >= 3, name
 
@@ -75,6 +76,13 @@ def test_every_colour_stands_out_on_white_and_on_the_dark_page() -> None:
 def test_markers_tell_the_five_apart_without_colour() -> None:
     assert len({style.of(name).marker for name in FIVE}) == 5
     assert len({style.of(name).shape for name in FIVE}) == 5
+
+
+def test_the_routers_of_the_ablation_have_colours_and_forms_of_their_own() -> None:
+    assert len({style.of(name).color for name in ABLATION}) == 6
+    assert len({style.of(name).marker for name in ABLATION}) == 6
+    for one, other in combinations(ABLATION, 2):
+        assert np.linalg.norm(lab(linear(style.of(one).color)) - lab(linear(style.of(other).color))) > 15
 
 
 def test_a_plugin_looks_the_same_on_every_machine_and_like_none_of_the_five() -> None:

@@ -27,6 +27,13 @@ _KNOWN = {
     "experts-choice": RouterStyle("#aa55bb", "^", "triangle-up"),
     "soft": RouterStyle("#cf5a10", "P", "cross"),
 }
+_ABLATIONS = {
+    # Shipped suites draw them side by side.
+    "identity": RouterStyle("#997700", "v", "triangle-down"),
+    "uniform": RouterStyle("#6b6b9e", ">", "triangle-right"),
+    "soft-uniform": RouterStyle("#008fb3", "<", "triangle-left"),
+    "uniform-soft": RouterStyle("#d9447a", "s", "square"),
+}
 PARTS = {
     "attention and the rest": "#8a8a96",
     "experts (dense: the MLP)": "#0066ee",
@@ -42,8 +49,9 @@ _OTHER_FORMS = (("v", "triangle-down"), ("<", "triangle-left"), (">", "triangle-
 
 def of(router: str) -> RouterStyle:
     """The style of a router, known or not."""
-    if router in _KNOWN:
-        return _KNOWN[router]
+    known = {**_KNOWN, **_ABLATIONS}
+    if router in known:
+        return known[router]
     number = crc32(router.encode())
     marker, shape = _OTHER_FORMS[number // len(_OTHER_COLORS) % len(_OTHER_FORMS)]
     return RouterStyle(_OTHER_COLORS[number % len(_OTHER_COLORS)], marker, shape)
