@@ -187,6 +187,16 @@ def test_the_trend_is_the_fit_through_the_means_of_each_number_of_experts() -> N
     assert "bpr" not in headline(frame)
 
 
+def test_a_cell_stands_beside_the_dense_one_of_its_own_image_size() -> None:
+    small = suite_frame()
+    small = small[small["router"].isin(["dense", "soft"]) & small["experts"].isin([1, 2])]
+    # At 16 pixels everybody has ten points less, so that gains over dense are the same at both sizes.
+    large = small.assign(image_size=16, accuracy=small["accuracy"] - 0.1, cell_id=small["cell_id"] + "-16")
+    cells = summarise(pd.concat([small, large]))
+    gains = cells[cells["router"] == "soft"]["accuracy_vs_dense"]
+    assert gains.iloc[0] == pytest.approx(gains.iloc[1])
+
+
 def test_labels_say_just_what_tells_cells_apart() -> None:
     cells = pd.DataFrame(
         {

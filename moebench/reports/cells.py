@@ -20,7 +20,7 @@ SETTING = ("suite", "model", "data", "device_kind")
 IDENTITY = ("suite", "cell_id")
 NEEDED = ("suite", "cell_id", "seed", "status", "router", "experts", "accuracy")
 _OVER_SEEDS = ("accuracy", "few_shot_1", "few_shot_5", "few_shot_10", "eval_loss", "train_loss", "train_wall_s")
-_TWIN = (*SETTING, "steps", "batch_size", "precision", "learning_rate", "upstream", "upstream_steps")
+_TWIN = (*SETTING, "image_size", "steps", "batch_size", "precision", "learning_rate", "upstream", "upstream_steps")
 _SCALARS = tuple(c.name for c in COLUMNS if not str(c.type).startswith("list"))
 _NUMBERS = tuple(c.name for c in COLUMNS if str(c.type) in ("double", "int32", "int64"))
 

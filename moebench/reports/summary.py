@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from moebench.errors import BadInput
-from moebench.reports import doubts, times
+from moebench.reports import doubts, probes, times
 from moebench.reports.cells import SETTING, Results, compared_pairs, summarise
 from moebench.reports.labels import shortened
 from moebench.reports.quantities import written, written_interval, written_points
@@ -65,7 +65,8 @@ def answer(results: Results, question: str | None = None) -> str:
     if "expert" in asked:
         parts.reverse()
     # What the question is about comes first.
-    for words, extra in (("diverge", _divergence(results.rows)), ("after training", _cuts(results))):
+    found = {"diverge": _divergence(results.rows), "after training": _cuts(results), "learn": probes.sentence(results)}
+    for words, extra in found.items():
         parts = [*extra, *parts] if words in asked else [*parts, *extra]
     answer = "; ".join(parts)
     return f"{_ground(good)}, {answer}{_failures(cells)}"
