@@ -1,6 +1,6 @@
 """Who is best in the linear probe of what was learned before, in words."""
 
-from math import isnan
+import numpy as np
 
 from moebench.reports.cells import SETTING, Results, compared_pairs, shown_better
 from moebench.reports.quantities import quantity, written_interval
@@ -13,25 +13,21 @@ def sentence(results: Results) -> list[str]:
 
     Nothing where no cell was probed, or cells of several models, data sets or devices were.
     """
-    column = next((name for name in PROBES if results.cells[name].notna().any()), None)
-    if column is None:
+    cells = results.cells
+    column = next((name for name in PROBES if cells[name].notna().any()), None)
+    if column is None or len(cells.loc[cells[column].notna(), list(SETTING)].drop_duplicates()) > 1:
         return []
-    probed = results.cells[results.cells[column].notna()]
-    if len(probed[list(SETTING)].drop_duplicates()) > 1:
-        return []
-    shown = {place: written_interval(*_interval(results, column, place), "share") for place in probed.index}
-    best = int(probed.index[probed[column].to_numpy(float).argmax()])
-    text = f"in the {PROBES[column]} probe {results.cells.loc[best, 'label']} is best, {shown[best]}"
-    dense = [place for place in probed.index if probed.loc[place, "router"] == "dense" and place != best]
+    values, lows, highs = (cells[f"{column}{end}"].to_numpy(float) for end in ("", "_ci_low", "_ci_high"))
+    shown = [written_interval(*found, kind="share") for found in zip(values, lows, highs, strict=True)]
+    probed = np.flatnonzero(~np.isnan(values)).tolist()
+    best = max(probed, key=lambda place: values[place])
+    labels, routers = cells["label"].tolist(), cells["router"].tolist()
+    text = f"in the {PROBES[column]} probe {labels[best]} is best, {shown[best]}"
+    dense = [place for place in probed if routers[place] == "dense" and place != best]
     if len(dense) == 1:
         text += f" (dense {shown[dense[0]]})"
-    others, pairs = len(probed) - 1, compared_pairs(results.cells, column)
-    if others and not isnan(_interval(results, column, best)[1]):
-        apart = len(shown_better(results, quantity(column))[best])
-        text += f", and a difference is shown from {apart} of {others} other cells (corrected for all {pairs} pairs)"
+    if len(probed) > 1 and not np.isnan(lows[best]):
+        apart, pairs = len(shown_better(results, quantity(column))[best]), compared_pairs(cells, column)
+        text += f", and a difference is shown from {apart} of {len(probed) - 1} other cells"
+        text += f" (corrected for all {pairs} pairs)" if pairs > 1 else ""
     return [text]
-
-
-def _interval(results: Results, column: str, place: int) -> tuple[float, float, float]:
-    value, low, high = results.cells[[column, f"{column}_ci_low", f"{column}_ci_high"]].to_numpy(float)[place]
-    return float(value), float(low), float(high)
