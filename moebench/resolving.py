@@ -105,6 +105,7 @@ class ResolvedCell:
             "experts": self.router.experts,
             "slots_per_expert": layer.slots_per_expert,
             "total_slots": layer.total_slots,
+            "slots_per_image": layer.total_slots / self.model.group_images,
             "top_k": options.get("top_k"),
             "capacity_factor": options.get("capacity_factor"),
             "effective_capacity_factor": layer.total_slots / (layer.group_tokens * options.get("top_k", 1)),

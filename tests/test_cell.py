@@ -130,7 +130,7 @@ def test_total_slots_sets_the_slots_of_every_kind_of_router() -> None:
         ({"router": "softt"}, "router", "did you mean 'soft'"),
         ({"model": "nu/2"}, "model", "did you mean 'mu/2'"),
         ({"data": "digit"}, "data", "did you mean 'digits'"),
-        ({"image_size": 16}, "image_size", "leave image_size=16 out"),
+        ({"image_size": 4}, "image_size", "which can be enlarged to at most 224, and image_size=4 was asked for"),
         ({"options": {}}, "router", "needs the option 'experts'"),
         ({"options": {"experts": 2, "top_k": 3}}, "top_k", "must be from 1 to experts=2, got 3"),
         ({"options": {"experts": 3}, "total_slots": "tokens"}, "total_slots", "128 slots for a group of 8"),

@@ -305,6 +305,37 @@ def test_a_figure_that_cannot_be_written_is_said(tmp_path: Path) -> None:
         figures.save(figure, tmp_path / "file" / "figure", ["png"])
 
 
+def capacity_frame() -> pd.DataFrame:
+    """Cells of 4 experts whose capacity factors take the place of their numbers of experts."""
+    frame = suite_frame(failed=())
+    routed = frame["router"] != "dense"
+    frame.loc[routed, "capacity_factor"] = frame["experts"] / 8
+    frame.loc[routed, "slots_per_expert"] = frame["experts"] * 2
+    frame.loc[routed, "experts"] = 4
+    return frame
+
+
+def test_health_is_drawn_over_what_the_suite_varies() -> None:
+    assert frames.varied(Results.of(suite_frame())) == "experts"
+    # Slots that follow from the capacity factor tell as many cells apart; dense has no capacity factor, but one slot.
+    assert frames.varied(Results.of(capacity_frame())) == "capacity_factor"
+    assert {axes.get_xlabel() for axes in figures.health(capacity_frame()).axes} >= {"Capacity factor"}
+
+
+def test_slots_are_drawn_over_where_cells_share_their_number_of_experts() -> None:
+    # As a suite that spends the same slots on more and more experts, and all of them on two.
+    frame = suite_frame(failed=())
+    frame = frame[frame["router"].isin(["dense", "soft"])]
+    soft = frame["router"] == "soft"
+    spread = frame[soft].assign(total_slots=frame["experts"], slots_per_expert=1)
+    two = spread.assign(slots_per_expert=spread["experts"], experts=2, cell_id=spread["cell_id"] + "-two")
+    two["total_slots"] *= 2
+    drawn = figures.scaling(pd.concat([frame[~soft], spread, two], ignore_index=True))
+    assert drawn.axes[0].get_xlabel() == "Slots for an image"
+    numbers = sorted(text.get_text() for text in drawn.axes[0].texts)
+    assert numbers == ["16", "2", "2", "2", "2", "2", "4", "8"]  # each cell's experts
+
+
 def test_cells_with_one_seed_or_no_timing_are_drawn_without_bars() -> None:
     frame = suite_frame(seeds=1)
     for name in ("train_step_s", "train_step_vs_dense"):

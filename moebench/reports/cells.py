@@ -39,6 +39,8 @@ def prepared(frame: pd.DataFrame) -> pd.DataFrame:
     if frame.empty:
         raise BadInput("there are no results to report: the table has no rows.")
     table = frame.reindex(columns=[column.name for column in COLUMNS]).reset_index(drop=True)
+    # Rows of before this column was there say it in two others.
+    table["slots_per_image"] = table["slots_per_image"].fillna(table["total_slots"] / table["group_images"])
     # The copy puts columns of a type together, which pandas would otherwise ask for at every column that follows.
     return table.astype(dict.fromkeys(_NUMBERS, float)).copy()
 

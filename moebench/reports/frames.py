@@ -15,7 +15,7 @@ FRONT = ("data", "device_kind")
 """Cells compete for one Pareto front where these agree; models of different size do."""
 
 LOAD_BINS = 32
-INPUTS = ("experts", "capacity_factor", "slots_per_expert", "total_slots", "top_k", "learning_rate")
+INPUTS = ("experts", "capacity_factor", "slots_per_image", "slots_per_expert", "top_k", "learning_rate")
 """What a suite may vary, and quantities can be drawn over."""
 RATIOS = ("train_step_vs_dense", "infer_vs_dense")
 _COUNTED = ("flops_experts", "flops_padding", "flops_router", "flops_dispatch_combine")
@@ -68,9 +68,10 @@ def pareto(results: Results, x: str = "flops_forward_per_image", y: str = "accur
 
 
 def varied(results: Results) -> str:
-    """The first of the inputs that the suite varies for one router; experts where it varies none."""
-    several = results.cells.groupby("router")[list(INPUTS)].nunique() > 1
-    return next((name for name in INPUTS if several[name].any()), "experts")
+    """The input that tells most cells of a router apart; the first of several, and experts where none does."""
+    levels = results.cells.groupby([*SETTING, "router"], dropna=False)[list(INPUTS)].nunique()
+    apart = (levels - 1).clip(lower=0).sum()
+    return max(INPUTS, key=lambda name: int(apart[name]))
 
 
 def scaling(results: Results, y: Sequence[str], x: str = "experts") -> pd.DataFrame:

@@ -64,6 +64,7 @@ _NAMED = {
         Quantity("slot_utilisation", "Slot utilisation", "share", higher_is_better=True),
         Quantity("experts", "Experts", "count"),
         Quantity("total_slots", "Slots for a group of images", "count"),
+        Quantity("slots_per_image", "Slots for an image", "count"),
     )
 }
 _KINDS: dict[str, Kind] = {"s": "s", "FLOPs": "FLOPs", "bytes": "bytes", "share": "share", "ratio": "ratio"}

@@ -92,6 +92,7 @@ COLUMNS: tuple[Column, ...] = (
         ("experts", pa.int32(), "", "experts of each MoE layer; 1 for dense"),
         ("slots_per_expert", pa.int32(), "slots", "slots of each expert for one group of images"),
         ("total_slots", pa.int32(), "slots", "slots of all experts for one group: experts × slots_per_expert"),
+        ("slots_per_image", _NUMBER, "slots", "slots of all experts for one image: total_slots / group_images"),
         ("top_k", pa.int32(), "", "experts each token chooses; null where tokens do not choose"),
         ("capacity_factor", _NUMBER, "", "capacity factor asked for; null where the router has none"),
         ("effective_capacity_factor", _NUMBER, "", "total_slots / (tokens of a group × top_k or 1)"),

@@ -23,6 +23,8 @@ _WIDE = 320
 def health(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
     """Routing health: the load of every expert as a heat map for each router; drops, entropy and dead experts.
 
+    The latter are drawn over what the suite varies, as in `scaling`.
+
     Raises:
         BadInput: no cell holds expert loads.
     """
@@ -34,7 +36,8 @@ def health(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
     # `soft[experts=4]` of block 2 becomes `experts=4 · 2`, a line that all routers share.
     options = load["label"].str.extract(r"\[(.*)\]$", expand=False).fillna("")
     load = load.assign(line=options + " · " + load["layer"].astype(str))
-    shares_behind = [frames.scaling(results, [measure]) for measure in measures]
+    varied = frames.varied(results)
+    shares_behind = [frames.scaling(results, [measure], varied) for measure in measures]
     behind = pd.concat([load.assign(quantity="expert_load", y=load["load"]).drop(columns="load"), *shares_behind])
     lines = list(dict.fromkeys(load.sort_values(["experts", "layer"], kind="stable")["line"]))
     with look():
@@ -53,7 +56,7 @@ def health(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
         bar = above[0].figure.colorbar(above[-1].images[0], ax=above, extend=extend, aspect=15)
         bar.set_label("load / even share")
         for panel, measure, points in zip(below, measures, shares_behind, strict=True):
-            draw_scaling(panel, points[points["router"] != "dense"], quantity(measure), quantity("experts"))
+            draw_scaling(panel, points[points["router"] != "dense"], quantity(measure), quantity(varied))
             top = 1.0 if measure == "router_entropy" else max(0.02, points["y"].max())
             panel.set_ylim(-0.04 * top, 1.08 * top)
         note = "heat maps: the experts of a layer from the fullest to the emptiest, mean over seeds; 1 is an even share"

@@ -114,8 +114,15 @@ def scaling(
                 )
             axes[row, 0].set_title(name, loc="left")
         note = "bars and band: 95 % intervals · band: dense"
+        note += " · number: experts" if _numbered(points, quantity(x)) else ""
         legend(figure, points["router"], " · ".join(filter(None, (note, doubts.note(results.cells, y)))))
     return figure
+
+
+def _numbered(points: pd.DataFrame, x: Quantity) -> bool:
+    """Whether cells of one router have the same x and other numbers of experts, which are then written beside them."""
+    apart = points.drop_duplicates(["router", *SETTING, "x", "experts"])
+    return x.column != "experts" and bool(apart.duplicated(["router", *SETTING, "x"]).any())
 
 
 def draw_scaling(axes: "Axes", points: pd.DataFrame, y: Quantity, x: Quantity) -> None:
@@ -139,8 +146,14 @@ def draw_scaling(axes: "Axes", points: pd.DataFrame, y: Quantity, x: Quantity) -
         moved = group.assign(x=group["x"] * beside)
         bars(axes, moved, look_of.color)
         axes.scatter(moved["x"], moved["y"], marker=look_of.marker, s=24, color=look_of.color, linewidths=0, zorder=3)
+        if _numbered(group, x):
+            for cell in moved.itertuples():
+                text, at = f"{cell.experts:.0f}", (cell.x, cell.y)
+                axes.annotate(text, at, (4, 3), textcoords="offset points", fontsize=6, color=look_of.color)
     if len(sparse) and sparse["x"].min() > 0:
         axes.set_xscale("log", base=2)
+        if sparse["x"].nunique() == 1:  # as wide as if there were more on either side
+            axes.set_xlim(sparse["x"].iloc[0] / 2, sparse["x"].iloc[0] * 2)
         axes.set_xticks(ticks := sorted(sparse["x"].unique()), minor=False)
         axes.minorticks_off()
         if x.kind == "number":
