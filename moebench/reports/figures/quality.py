@@ -104,23 +104,27 @@ def scaling(
     results = Results.of(frame)
     y, x = y or _measured(results, "accuracy"), x or frames.varied(results)
     points = frames.scaling(results, y, x)
+    numbered = _numbered(points, quantity(x))
     with look():
         rows = groups(points, SETTING)
+        width = layout.width / (len(y) if layout.columns > 1 else 1)
         figure, axes = panels(layout, points, len(rows), len(y), height=2.6)
         for row, (name, here) in enumerate(rows):
             for column, drawn in enumerate(y):
-                draw_scaling(
-                    axes[row, column], points[here & (points["quantity"] == drawn)], quantity(drawn), quantity(x)
-                )
+                cells = points[here & (points["quantity"] == drawn)]
+                draw_scaling(axes[row, column], cells, quantity(drawn), quantity(x))
+                if numbered:
+                    names = [f"{experts:.0f}" if experts > 1 else "" for experts in cells["experts"]]
+                    name_points(axes[row, column], cells, names, (0.8 * width, 2.2))
             axes[row, 0].set_title(name, loc="left")
         note = "bars and band: 95 % intervals · band: dense"
-        note += " · number: experts" if _numbered(points, quantity(x)) else ""
+        note += " · number: experts" if numbered else ""
         legend(figure, points["router"], " · ".join(filter(None, (note, doubts.note(results.cells, y)))))
     return figure
 
 
 def _numbered(points: pd.DataFrame, x: Quantity) -> bool:
-    """Whether cells of one router have the same x and other numbers of experts, which are then written beside them."""
+    """Whether cells of one router have the same x and other numbers of experts, which then stand beside them."""
     apart = points.drop_duplicates(["router", *SETTING, "x", "experts"])
     return x.column != "experts" and bool(apart.duplicated(["router", *SETTING, "x"]).any())
 
@@ -146,10 +150,6 @@ def draw_scaling(axes: "Axes", points: pd.DataFrame, y: Quantity, x: Quantity) -
         moved = group.assign(x=group["x"] * beside)
         bars(axes, moved, look_of.color)
         axes.scatter(moved["x"], moved["y"], marker=look_of.marker, s=24, color=look_of.color, linewidths=0, zorder=3)
-        if _numbered(group, x):
-            for cell in moved.itertuples():
-                text, at = f"{cell.experts:.0f}", (cell.x, cell.y)
-                axes.annotate(text, at, (4, 3), textcoords="offset points", fontsize=6, color=look_of.color)
     if len(sparse) and sparse["x"].min() > 0:
         axes.set_xscale("log", base=2)
         if sparse["x"].nunique() == 1:  # as wide as if there were more on either side
