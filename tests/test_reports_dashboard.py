@@ -292,3 +292,19 @@ def test_a_page_of_trained_models_in_other_settings_carries_them_with_their_inte
     assert "over the trained setting's on the same batch" in costs["infer_vs_trained"]
     assert [of["column"] for of in data["quantities"]["tried_qualities"]] == ["accuracy"]
     assert Page(dashboard.build(suite_frame(), "none tried", QUESTION)).data()["tried"] == {}
+
+
+def test_beside_the_accuracy_stands_what_was_measured() -> None:
+    assert Page(dashboard.build(suite_frame(), "timed", QUESTION)).data()["second"] == "train_step_vs_dense"
+    untimed = suite_frame()
+    for name in ("train_step_s", "train_step_vs_dense"):
+        untimed[name] = np.nan
+    assert Page(dashboard.build(untimed, "untimed", QUESTION)).data()["second"] == "dropped_tokens"
+
+
+def test_the_first_axis_is_what_the_suite_varies() -> None:
+    frame = suite_frame(failed=())
+    routed = frame["router"] != "dense"
+    frame.loc[routed, "capacity_factor"], frame.loc[routed, "experts"] = frame["experts"] / 8, 4
+    inputs = Page(dashboard.build(frame, "capacity", QUESTION)).data()["quantities"]["inputs"]
+    assert inputs[0]["column"] == "capacity_factor"

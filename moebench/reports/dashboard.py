@@ -82,7 +82,7 @@ def _data(results: Results, title: str) -> dict[str, Any]:
         "costs": contents.available(cells, payload.COSTS),
         "qualities": contents.available(cells, payload.QUALITIES),
         "scaled": contents.available(cells, payload.SCALED),
-        "inputs": [quantity(name) for name in _varying(cells)],
+        "inputs": [quantity(name) for name in _varying(results)],
         "table": contents.available(cells, contents.TABLE),
         "health": contents.available(cells, contents.HEALTH),
         "timing": contents.available(cells, contents.TIMING),
@@ -99,7 +99,7 @@ def _data(results: Results, title: str) -> dict[str, Any]:
         "fronts": payload.front_probabilities(results, quantities["costs"], quantities["qualities"]),
         "quantities": {use: [_described(each) for each in found] for use, found in quantities.items()},
         "published": payload.columns(published.results()),
-        "time": frames.time_column(results),
+        "second": _second(results, quantities["scaled"]),
         "parts": list(style.PARTS),
         "environment": payload.columns(contents.environments(results.rows)),
         "specifications": charts.specifications(routers, sorted(set(tried["test_router"].astype(str)))),
@@ -160,10 +160,17 @@ def _described(of: Quantity) -> dict[str, Any]:
     }
 
 
-def _varying(cells: pd.DataFrame) -> list[str]:
-    """Inputs that take several values, so that something can be drawn over them."""
-    sparse = cells[cells["router"] != "dense"]
-    return [name for name in frames.INPUTS if sparse[name].nunique() > 1]
+def _varying(results: Results) -> list[str]:
+    """Inputs that take several values, so that something can be drawn over them; first what the figures take."""
+    sparse, first = results.cells[results.cells["router"] != "dense"], frames.varied(results)
+    return sorted((name for name in frames.INPUTS if sparse[name].nunique() > 1), key=lambda name: name != first)
+
+
+def _second(results: Results, scaled: list[Quantity]) -> str:
+    """What is drawn beside the accuracy: step times, where cells were timed."""
+    there = [each.column for each in scaled]
+    wanted = (frames.time_column(results), "dropped_tokens", *there)
+    return next((name for name in wanted if name in there), "accuracy")
 
 
 def _facts(results: Results) -> str:

@@ -218,7 +218,7 @@ function pick(box) {
 function drawScaling(figure) {
   const x = find(data.quantities.inputs, choice["scaling-x"]);
   const slot = figure.dataset.slot;
-  const y = find(data.quantities.scaled, choice["scaling-y" + slot] || { 1: "accuracy", 2: data.time }[slot]);
+  const y = find(data.quantities.scaled, choice["scaling-y" + slot] || { 1: "accuracy", 2: data.second }[slot]);
   if (!x || !y) return draw(figure, "scaling", { sets: { points: [] }, table: { rows: [], columns: [] } });
   const all = pointsOf(visible(), x, y);
   const { rows, note } = few(all.filter((row) => row.router !== "dense" && row.x > 0), MOST_POINTS / 4, (row) => row.path);

@@ -86,7 +86,7 @@ function showChoices() {
   options("pareto-y", qualities, "y");
   options("scaling-x", inputs, "scaling-x");
   options("scaling-y1", scaled, "scaling-y1", "accuracy");
-  options("scaling-y2", scaled, "scaling-y2", data.time);
+  options("scaling-y2", scaled, "scaling-y2", data.second);
   if (data.tried.cell) {
     options("tried-x", data.quantities.tried_costs, "tried-x");
     options("tried-y", data.quantities.tried_qualities, "tried-y");
