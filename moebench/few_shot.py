@@ -46,8 +46,13 @@ class Probe:
         return found
 
     def _of(self, state: TrainState, split: Split) -> Float[np.ndarray, "image dim"]:
-        parts = [self._features(state, part.images) for part, _ in filled_batches(split, self.batch)]
-        return np.concatenate(jax.device_get(parts))[: len(split)].astype(np.float64)
+        """The features of every image, in the split's own order."""
+        numbered = Split(split.images, np.arange(len(split), dtype=np.int32))
+        batches = [
+            (self._features(state, part.images), part.labels) for part, _ in filled_batches(numbered, self.batch)
+        ]
+        features, places = (np.concatenate(each)[: len(split)] for each in zip(*jax.device_get(batches), strict=True))
+        return features[np.argsort(places)].astype(np.float64)
 
 
 def drawn_shots(

@@ -20,6 +20,7 @@ from moebench.training import (
     compiled_in_haste,
     evaluate,
     evaluation_batch,
+    filled_batches,
     loss_spikes,
     train,
 )
@@ -175,6 +176,23 @@ def test_evaluation_batches_are_whole_groups_and_add_up(images: int, batch: int,
     assert size % group == 0
     assert whole_groups % size == 0
     assert size <= max(batch, group)
+
+
+def test_evaluation_mixes_classes_that_lie_together() -> None:
+    # 8 classes of 8 images each, one after the other, as image folders have them.
+    labels = np.repeat(np.arange(8, dtype=np.int32), 8)
+    split = Split(np.arange(64, dtype=np.float32).reshape(64, 1, 1, 1), labels)
+    parts = list(filled_batches(split, 24))
+    seen = np.concatenate([part.images.ravel() for part, _ in parts])
+    weights = np.concatenate([weight for _, weight in parts])
+    # 3 batches of 24 are 72 places: every image once, and 8 of the first again for nothing.
+    assert sorted(seen[weights == 1]) == list(range(64))
+    np.testing.assert_array_equal(seen[64:], seen[:8])
+    # Groups of 8 hold several classes each, and labels go with their images.
+    assert all(len(set(group)) > 3 for group in (seen[:64] // 8).reshape(8, 8))
+    np.testing.assert_array_equal(np.concatenate([part.labels for part, _ in parts]), seen // 8)
+    # The same order every time: settings and seeds are compared on the same groups.
+    np.testing.assert_array_equal(np.concatenate([part.images.ravel() for part, _ in filled_batches(split, 24)]), seen)
 
 
 def test_weight_decay_spares_biases_scales_and_positions() -> None:

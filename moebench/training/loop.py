@@ -162,9 +162,15 @@ def evaluate(step: Callable[..., EvalReport], state: TrainState, split: Split, b
 
 
 def filled_batches(split: Split, batch: int) -> Iterator[tuple[Split, Float32[np.ndarray, "image"]]]:
-    """The split in order, the last batch filled with images from its beginning, which weigh 0 and all others 1."""
+    """The split's images mixed, always in the same way; the last batch is filled with the first of them again, which
+    weigh 0 and all others 1.
+
+    Many sets keep the images of a class together. In groups of one class more tokens want the same experts than in
+    training, whose batches are mixed: routers of groups would drop more, and be worse, than they are.
+    """
     count = len(split)
+    order = np.random.default_rng(0).permutation(count)
     for start in range(0, count, batch):
         places = np.arange(start, start + batch)
-        part = places % count
+        part = order[places % count]
         yield Split(split.images[part], split.labels[part]), (places < count).astype(np.float32)
