@@ -30,7 +30,16 @@ from moebench.resolving import ResolvedCell, dataset, prepare, resolve, resolve_
 from moebench.specification import CellSpec
 from moebench.sweeping import Sweep
 from moebench.timings import timings
-from moebench.training import LayerProgram, Progress, compiled, evaluate, evaluation_batch, join_processes, train
+from moebench.training import (
+    LayerProgram,
+    Progress,
+    TrainState,
+    compiled,
+    evaluate,
+    evaluation_batch,
+    join_processes,
+    train,
+)
 from moebench.transfer import Origin, UpstreamDiverged, kept, with_channels
 
 __all__ = ["environment", "main", "prepare", "resolve", "run"]
@@ -97,6 +106,9 @@ def run(
             with accounts.spending("few_shot_s"):
                 probe = probe or Probe(program, images, batch)
                 probed = probe.of(begun, seed)
+        if cell.settings and sweep is None:  # what cannot be compiled is to end the cell before its training
+            with accounts.spending("test_time_s"):
+                sweep = Sweep(cell, program, batch)
         start = checkpoints.progress(seed, program.abstract_state) or Progress(begun)
         say(f"seed {seed}: training {spec.steps} steps")
         done, augment = len(start.losses), cell.spec.augment or "none"
@@ -109,16 +121,24 @@ def run(
                 evaluation = evaluate(program.fed(evaluating), training.state, images.test, batch)
             outcome |= evaluated(evaluation, cell.model, shared["flops_experts"])
             say(f"seed {seed}: accuracy {evaluation.accuracy:.4f} after {training.wall_s:.1f} s")
-            if cell.settings:
-                with accounts.spending("test_time_s"):
-                    sweep = sweep or Sweep(cell, program, batch)
-                    outcome["test_time"] = sweep.of(training.state, images.test, shared["flops_forward_per_image"])
             if spec.keep_model:
                 outcome["kept_model"] = kept(cell, training.state, seed, models, say)
+            if sweep is not None:
+                with accounts.spending("test_time_s"):
+                    outcome["test_time"] = _tried(sweep, training.state, images.test, shared, seed)
         checkpoints.finish(seed, outcome)
     shared |= accounts.columns()
     for seed in spec.seeds:
         yield shared | checkpoints.rows[seed] | {"seed": seed}
+
+
+def _tried(sweep: Sweep, state: TrainState, test: data.Split, shared: Row, seed: int) -> list[Row] | None:
+    """The trained model in its settings; None where one needs more memory than there is: the training is not lost."""
+    try:
+        return sweep.of(state, test, shared["flops_forward_per_image"])
+    except jax.errors.JaxRuntimeError as fault:
+        say(f"seed {seed}: not tried in other settings: {str(fault).splitlines()[0]}")
+        return None
 
 
 def known(cell: ResolvedCell, executables: Executables) -> Row:

@@ -65,6 +65,10 @@ def _resolved(asked: Mapping[str, Scalar], model: VitConfig, trained: routers.Ro
         changed = _changed(asked, model)
         router = _abstract(changed)
         _check_parameters(changed.router, router, trained)
+        if router.experts != trained.experts:
+            raise BadInput(
+                f"router '{changed.router}' would have {router.experts} experts, and {trained.experts} were trained."
+            )
         slots = routers.slots_per_expert(
             changed.router, changed.tokens * changed.group_images, training=False, **changed.router_options
         )

@@ -78,6 +78,24 @@ def test_a_split_of_the_users_own_is_kept(tmp_path: Path) -> None:
     assert bytes_of(loaded(root)) == {"train": [(0, 1), (1, 2), (1, 3)], "test": [(1, 4)]}
 
 
+@pytest.mark.parametrize(("train", "test"), [("Train", "Test"), ("train", "eval"), ("training", "dev")])
+def test_splits_are_known_by_any_of_their_names(tmp_path: Path, train: str, test: str) -> None:
+    root = folder(tmp_path / "mine", {f"{train}/a": [1], f"{train}/b": [2, 3], f"{test}/b": [4]})
+    assert bytes_of(loaded(root)) == {"train": [(0, 1), (1, 2), (1, 3)], "test": [(1, 4)]}
+
+
+def test_a_class_may_be_called_as_a_split_is(tmp_path: Path) -> None:
+    root = folder(tmp_path / "mine", {"train": [1, 2], "plane": [3, 4]})
+    assert {label for label, _ in bytes_of(loaded(root))["train"]} == {0, 1}
+
+
+def test_grey_images_of_16_bits_keep_their_range() -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.array([[0, 256], [32768, 65535]], np.uint16)).save(file, "png")
+    # The upper 8 of 16 bits: 256 is 1, 32768 is 128, 65535 is 255.
+    assert decode(Raw("x-ray.png", file.getvalue()), 2, 1)[..., 0].tolist() == [[0, 1], [128, 255]]
+
+
 def test_images_are_resized_to_what_is_asked_for(tmp_path: Path) -> None:
     root = folder(tmp_path / "mine", {"a": [1, 2], "b": [3, 4]})
     assert loaded(root, 8).train.images.shape == (2, 8, 8, 1)
@@ -148,6 +166,15 @@ def test_parquet_files_of_two_splits(tmp_path: Path) -> None:
     found = loaded(tmp_path)
     assert bytes_of(found) == {"train": [(1, 1), (0, 2), (1, 3)], "test": [(0, 4)]}  # no comes before yes
     assert found.channels == 3
+
+
+@pytest.mark.parametrize("names", [("train_0", "test_0"), ("Train.0", "validation.0"), ("train00", "eval00")])
+def test_the_first_word_of_a_parquet_file_is_its_split(tmp_path: Path, names: tuple[str, str]) -> None:
+    (tmp_path / "mine").mkdir()
+    for name, rows in zip(names, (table([1, 2, 3], [0, 1, 1]), table([4], [1])), strict=True):
+        pq.write_table(rows, tmp_path / "mine" / f"{name}.parquet")
+    found = loaded(tmp_path / "mine")
+    assert (len(found.train), len(found.test)) == (3, 1)
 
 
 def test_one_parquet_file(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from flax import nnx
 
 from moebench import routers
+from moebench.cell import _tried
 from moebench.errors import BadInput
 from moebench.executables import schedule
 from moebench.outcome import padding
@@ -176,12 +177,26 @@ def test_the_first_slots_of_soft_experts_are_those_of_a_router_with_fewer() -> N
         (spec("relu", {"top_k": 1}, experts=4), "has settled top_k in training"),
         (spec("experts-choice", {"capacity_factor": 9.0}, experts=4), "288 slots for each expert are more than"),
         (spec("dense", {"top_k": 1}), "has no options"),
+        (spec("bpr", {"noise_std": 0.5}, experts=4), "has settled noise_std in training"),
+        (spec("loss-free", {"update_rate": 0.5}, experts=4), "has settled update_rate in training"),
+        (spec("hash", {"experts": 4}, experts=8), "would have 4 experts, and 8 were trained"),
     ],
 )
 def test_what_the_trained_model_cannot_be_put_in_is_refused(asked: CellSpec, says: str) -> None:
     with pytest.raises(BadInput, match=says) as mistake:
         resolve_cell(asked)
     assert mistake.value.key == "test_time"
+
+
+def test_a_setting_that_needs_too_much_memory_costs_no_training(
+    sweep: Sweep, state: TrainState, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: Any) -> None:
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory\nin a program")
+
+    monkeypatch.setattr(Sweep, "of", full)
+    assert _tried(sweep, state, dataset("digits").test, {"flops_forward_per_image": 1.0}, 3) is None
+    assert capsys.readouterr().out == "seed 3: not tried in other settings: RESOURCE_EXHAUSTED: out of memory\n"
 
 
 def test_a_setting_without_a_capacity_drops_nothing() -> None:

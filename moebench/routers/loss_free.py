@@ -53,6 +53,8 @@ class LossFree(BiasedRouter):
     bias += update_rate · sign(mean load − load).
     """
 
+    settled_in_training = ("update_rate",)
+
     update_rate: float = 1e-3
     """Step of a bias after each training step."""
 

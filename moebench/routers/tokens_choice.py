@@ -28,6 +28,8 @@ class TokensChoice(SparseRouter):
     `moebench.routers.losses`.
     """
 
+    settled_in_training = ("noise_std", "importance_weight", "load_weight", "gshard_weight", "z_weight")
+
     noise_std: float = 1.0
     """Standard deviation of the noise on the logits in training, times the number of experts; 0 for none."""
     renormalise: bool = False

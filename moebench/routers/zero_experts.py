@@ -72,6 +72,8 @@ class ZeroExperts(SparseRouter):
     """
 
     top_k = 2
+    settled_in_training = ("balance_weight",)
+
     zero_experts: int = 1
     """Experts that give 0."""
     copy_experts: int = 1

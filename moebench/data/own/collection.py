@@ -104,11 +104,14 @@ def identity_of(files: Iterable[Path], root: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-TEST_NAMES = ("test", "val", "valid", "validation")
-"""What a split for testing may be called; the first of them that is there is taken."""
+TRAIN_NAMES = ("train", "training")
+TEST_NAMES = ("test", "testing", "val", "valid", "validation", "eval", "dev")
+"""What splits may be called, in letters of any case; the first of them that is there is taken."""
 
 
-def test_name(found: Iterable[str]) -> str | None:
-    """The split for testing among these names."""
-    names = set(found)
-    return next((name for name in TEST_NAMES if name in names), None)
+def splits_among(found: Iterable[str]) -> tuple[str, str] | None:
+    """The splits for training and for testing among these names; None where one of them is not there."""
+    written = {name.lower(): name for name in found}
+    known = (TRAIN_NAMES, TEST_NAMES)
+    train, test = (next((written[name] for name in names if name in written), None) for names in known)
+    return (train, test) if train and test else None

@@ -12,7 +12,9 @@ from moebench.errors import BadInput
 
 _FAULTS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 """What Pillow raises for a file that is broken, or whose header promises more pixels than memory should hold."""
-_GREY = ("1", "L", "LA", "I", "I;16", "F")
+_SIXTEEN_BITS = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+"""Modes of grey images of 16 bits, as several versions of Pillow call them."""
+_GREY = ("1", "L", "LA", *_SIXTEEN_BITS)
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ def decode(raw: Raw, size: int, channels: int) -> UInt8[np.ndarray, "size size c
 
 
 def _squared(image: Image.Image, size: int, channels: int) -> np.ndarray:
+    if image.mode in _SIXTEEN_BITS:  # which Pillow would cut off at 255
+        image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
     converted = image.convert("RGB" if channels == 3 else "L")
     if converted.size != (size, size):
         converted = ImageOps.fit(converted, (size, size), Image.Resampling.BICUBIC)
@@ -68,9 +72,14 @@ def _squared(image: Image.Image, size: int, channels: int) -> np.ndarray:
 def _opened(raw: Raw) -> Image.Image:
     assert isinstance(raw.content, bytes)
     try:
-        return Image.open(io.BytesIO(raw.content))
+        image = Image.open(io.BytesIO(raw.content))
     except _FAULTS as error:
         raise _broken(raw, error) from error
+    if image.mode == "F":
+        raise BadInput(
+            f"{raw.name} has floating-point pixels, whose range nothing tells: save it with 8 or 16 bits.", key="data"
+        )
+    return image
 
 
 def _broken(raw: Raw, error: Exception) -> BadInput:

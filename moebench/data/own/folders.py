@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
-from moebench.data.own.collection import Listing, Raw, identity_of, listed, test_name
+from moebench.data.own.collection import TRAIN_NAMES, Listing, Raw, identity_of, listed, splits_among
 from moebench.errors import BadInput
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 
 
 class ImageFolder:
-    """ROOT/CLASS/…/IMAGE, or the same below ROOT/train and ROOT/test (or val, valid, validation)."""
+    """ROOT/CLASS/…/IMAGE, or the same below ROOT/train and ROOT/test, or what else splits are called."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -34,12 +34,13 @@ class ImageFolder:
     @cached_property
     def _files(self) -> tuple[list[Path], list[str], list[bool] | None]:
         """The images, their classes, and which are for testing."""
-        split = test_name(_folders(self.root)) if "train" in _folders(self.root) else None
-        if split is None:
-            top = self.root / "train" if _folders(self.root) == ["train"] else self.root
-            found = list(_images(top))
+        folders = _folders(self.root)
+        splits = splits_among(folders)
+        if splits is None:
+            alone = len(folders) == 1 and folders[0].lower() in TRAIN_NAMES
+            found = list(_images(self.root / folders[0] if alone else self.root))
             return [file for file, _ in found], [name for _, name in found], None
-        train, test = (list(_images(self.root / name)) for name in ("train", split))
+        train, test = (list(_images(self.root / name)) for name in splits)
         files, names = [file for file, _ in train + test], [name for _, name in train + test]
         return files, names, [False] * len(train) + [True] * len(test)
 

@@ -17,7 +17,7 @@ from moebench.data.storing import SPLITS, Writer, is_kept, kept
 from moebench.errors import BadInput
 from moebench.specification import Augment, absolute_place
 
-DECODING = 1
+DECODING = 2
 """Raised with every change of how images are decoded, so that nobody takes the old ones for the new."""
 _LOOKED_AT = 16
 """Images whose sizes and colours stand for all."""

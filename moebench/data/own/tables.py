@@ -1,6 +1,7 @@
 """Tables of images and labels: Parquet files, and what Hugging Face's `save_to_disk` writes."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from moebench.data.own.collection import Listing, Raw, identity_of, listed, test_name
+from moebench.data.own.collection import TEST_NAMES, TRAIN_NAMES, Listing, Raw, identity_of, listed, splits_among
 from moebench.errors import BadInput
 
 IMAGE_NAMES = ("image", "img", "images", "pixels")
@@ -41,8 +42,7 @@ class Table:
             BadInput: no split, or no such columns.
         """
         self.where, self.identity = where, identity
-        split = test_name(parts)
-        names = ["train", split] if "train" in parts and split else sorted(parts)[:1]
+        names = list(splits_among(parts) or sorted(parts)[:1])
         if len(parts) > 1 and len(names) == 1:
             raise BadInput(
                 f"{where} has the splits {', '.join(sorted(parts))}: moebench takes train, and test or validation.",
@@ -90,8 +90,8 @@ class Table:
 
 
 def parquet(path: Path) -> Table:
-    """A Parquet file, or all of a folder and of its folder `data`; files that begin with train, test or validation
-    are these splits.
+    """A Parquet file, or all of a folder and of its folder `data`; files whose names begin with the word train, test or
+    validation, or what else splits are called, are these splits.
 
     Raises:
         BadInput: a file that is none, or without images and labels.
@@ -99,11 +99,15 @@ def parquet(path: Path) -> Table:
     files = [path] if path.is_file() else parquet_files(path)
     splits: dict[str, list[Path]] = {}
     for file in files:
-        stem = file.name.partition("-")[0].removesuffix(".parquet").lower()
-        known = stem if path.is_dir() and (stem == "train" or test_name([stem])) else "all"
+        word = _FIRST_WORD.match(file.stem.lower())
+        stem = word[0] if word else ""
+        known = stem if path.is_dir() and stem in (*TRAIN_NAMES, *TEST_NAMES) else "all"
         splits.setdefault(known, []).append(file)
     parts = {name: Part(_parquet_schema(own[0]), _parquet_reader(own)) for name, own in splits.items()}
     return Table(str(path), parts, identity_of(files, path.parent))
+
+
+_FIRST_WORD = re.compile("[a-z]+")
 
 
 def parquet_files(folder: Path) -> list[Path]:
