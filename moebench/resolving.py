@@ -80,6 +80,8 @@ class ResolvedCell:
     """Those in which the trained model is evaluated, the trained one first."""
     upstream: "ResolvedCell | None" = None
     """The cell whose trained model this one starts from, if it trains that itself."""
+    kept: str = ""
+    """Digest of the kept model that it starts from, if it does: another may lie at the same place tomorrow."""
 
     @property
     def label(self) -> str:
@@ -157,6 +159,7 @@ class ResolvedCell:
                     *(str(device[version]) for version in VERSIONS),
                     self.images.identity() if self.images else "",
                     *([self.upstream.identity(device)["fingerprint"]] if self.upstream else []),
+                    *([self.kept] if self.kept else []),
                 ]
             ),
         }
@@ -213,12 +216,13 @@ def _resolve_kept(spec: CellSpec, found: "moebench.data.Format") -> ResolvedCell
         )
     known = routers.options(spec.router)
     options = {key: value for key, value in kept.about["options"].items() if key in known} | spec.options
-    begun = spec.model_copy(update={"options": options})
+    together = spec.group_images or kept.about.get("group_images")
+    begun = spec.model_copy(update={"options": options, "group_images": together})
     cell = resolve_for(begun, found.image_size, kept.about["channels"], found.classes)
     schedule = training.Schedule(steps=1, learning_rate=1.0, weight_decay=0.0, warmup=0.0, clip_norm=1.0)
     state = training.Program(cell.model, schedule, spec.batch).abstract_state
     kept.check(spec.model, cell.label, kept_models.arrays_of(state))
-    return replace(cell, spec=spec)
+    return replace(cell, spec=spec, kept=digest([json.dumps(kept.about["digests"], sort_keys=True)]))
 
 
 def _resolve_layer(spec: CellSpec) -> ResolvedCell:

@@ -1,5 +1,6 @@
 """Starting from trained models: what is kept, what is taken over, what a few shots show, and what is refused."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from moebench.checkpoints import Checkpoints
 from moebench.data import Dataset, Pixels, Split
 from moebench.errors import BadInput
 from moebench.executables import program_for
+from moebench.identity import VERSIONS
 from moebench.kept_models import KeptModel, arrays_of
-from moebench.resolving import dataset, prepare, resolve_cell
+from moebench.resolving import ResolvedCell, dataset, prepare, resolve_cell
 from moebench.results import at_test_time, load, suite_names, write_rows
 from moebench.specification import CellSpec
 from moebench.suites.grid import build_spec
@@ -237,6 +239,23 @@ def test_shots_of_fewer_are_among_those_of_more() -> None:
     assert all((labels[places] == label).all() for label, places in some.items())
     fewer = few_shot.drawn_shots(labels, 1, np.random.default_rng(0))
     assert all(some[label][0] == fewer[label][0] for label in some)
+
+
+def test_another_model_at_the_same_place_is_another_start(tmp_path: Path, fresh: TrainState) -> None:
+    place, trained = tmp_path / "kept", resolve_cell(spec(group_images=2))
+    device = {"device_kind": "cpu", "cpu": "x", **dict.fromkeys(VERSIONS, "1")}
+
+    def started(value: float) -> ResolvedCell:
+        shutil.rmtree(place, ignore_errors=True)
+        arrays = jax.tree.map(lambda leaf: jnp.full_like(leaf, value), arrays_of(fresh))
+        kept_models.keep(place, describe(trained, 0), arrays)
+        return resolve_cell(spec(start_from=str(place), options={}))
+
+    first, again, other = (started(value).identity(device) for value in (1.0, 1.0, 2.0))
+    assert first["cell_id"] == again["cell_id"] == other["cell_id"]
+    assert first["fingerprint"] != other["fingerprint"]
+    # What is left out is the kept model's own, its groups as well.
+    assert started(1.0).model.group_images == 2
 
 
 def test_channels_follow_the_model() -> None:

@@ -228,9 +228,11 @@ def _cuts(results: Results) -> list[str]:
     lost = [str(row["label"]) for row in rows if not row["setting"]]
     texts = []
     if kept:
-        texts.append(f"cut after training, accuracy stays within a point for {_listed([_cut(row) for row in kept])}")
+        texts.append(
+            f"cut after training, an estimated point at most is lost by {_listed([_cut(row) for row in kept])}"
+        )
     if lost:
-        texts.append(f"every cheaper setting tried after training loses more than a point for {_listed(lost)}")
+        texts.append(f"every cheaper setting tried is estimated to cost more than a point for {_listed(lost)}")
     return ["; ".join(texts)] if texts else []
 
 
