@@ -86,3 +86,14 @@ def test_the_reports_tell_it() -> None:
     page = markdown.build(frame(ends), "stability")
     assert "## Divergence over learning rates" in page
     assert "| soft\\[experts=2\\] | 2 from 0.1 to 1 | 1 | 3 of 3 | 1 | 7 |" in page
+
+
+def test_a_rate_that_is_too_low_to_learn_at_is_none_to_diverge_at() -> None:
+    slow = stability(frame({("soft", 0.01): "ggg", ("soft", 0.1): "...", ("soft", 1.0): "..g"}))
+    # One of three at 1 does diverge: nobody learned at a higher one.
+    assert slow[["first", "diverged"]].to_numpy().tolist() == [[1.0, 1]]
+    # Without a finite loss, or where others learned at the same rate, it is divergence whatever came after.
+    assert stability(frame({("soft", 0.01): "ddd", ("soft", 0.1): "..."}))["first"].tolist() == [0.01]
+    assert stability(frame({("soft", 0.01): "g..", ("soft", 0.1): "..."}))["first"].tolist() == [0.01]
+    # Where nothing was learned at any rate, the lowest was too high for all that is known.
+    assert stability(frame({("soft", 0.01): "ggg", ("soft", 0.1): "ggg"}))["first"].tolist() == [0.01]

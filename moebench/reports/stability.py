@@ -18,7 +18,8 @@ def stability(frame: pd.DataFrame) -> pd.DataFrame:
     """From which learning rate on the seeds of each configuration diverge.
 
     A seed has diverged if its loss was no longer finite, or if it ended its training no better than guessing:
-    `train_loss` at log(classes) or above. A configuration is a cell without its learning rate.
+    `train_loss` at 0.99 log(classes) or above, unless all seeds did at that rate and some learned at a higher one: then
+    it was too low. A configuration is a cell without its learning rate.
 
     Args:
         frame: the result table, one row for each cell and seed.
@@ -44,7 +45,7 @@ def stability(frame: pd.DataFrame) -> pd.DataFrame:
         lost=(rows["status"] == "diverged") | (rows["train_loss"] >= 0.99 * np.log(rows["classes"])),
     )
     groups = rows.groupby([*SETTING, "configuration"], dropna=False, sort=False)
-    several = [group for _, group in groups if group["learning_rate"].nunique() > 1]
+    several = [_without_slow(group) for _, group in groups if group["learning_rate"].nunique() > 1]
     if not several:
         raise nothing
     one_each = pd.concat([group.nsmallest(1, "learning_rate") for group in several])
@@ -53,6 +54,14 @@ def stability(frame: pd.DataFrame) -> pd.DataFrame:
     order = ["first", "all", "share"]
     table = pd.DataFrame(found).sort_values(order, ascending=[True, True, False], kind="stable", na_position="last")
     return table.drop(columns="share").reset_index(drop=True)
+
+
+def _without_slow(group: pd.DataFrame) -> pd.DataFrame:
+    """One configuration, in which to guess at a rate so low that nothing is learned yet is not to diverge."""
+    learned = group.loc[~group["lost"], "learning_rate"].max()  # NaN where nothing was
+    nobody = group.groupby("learning_rate")["lost"].transform("all")
+    slow = nobody & (group["learning_rate"] < learned) & (group["status"] != "diverged")
+    return group.assign(lost=group["lost"] & ~slow)
 
 
 def verdict(table: pd.DataFrame) -> str:
