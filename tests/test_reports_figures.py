@@ -315,6 +315,18 @@ def capacity_frame() -> pd.DataFrame:
     return frame
 
 
+def test_costs_over_more_than_a_decade_have_ticks_that_can_be_read() -> None:
+    frame = suite_frame(failed=())
+    frame.loc[frame["router"] == "soft", "flops_forward_per_image"] *= 20
+    figure = figures.pareto(frame, "flops_forward_per_image")
+    figure.canvas.draw()
+    axis = figure.axes[0].xaxis
+    assert figure.axes[0].get_xscale() == "log"
+    assert not [label for label in axis.get_minorticklabels() if label.get_text()]
+    shown = [label.get_text() for label in axis.get_majorticklabels()]
+    assert {"5 M", "10 M", "20 M", "50 M"} <= set(shown)
+
+
 def test_health_is_drawn_over_what_the_suite_varies() -> None:
     assert frames.varied(Results.of(suite_frame())) == "experts"
     # Slots that follow from the capacity factor tell as many cells apart; dense has no capacity factor, but one slot.

@@ -95,6 +95,15 @@ def dress(axis: "Axis", of: Quantity) -> None:
         axis.set_major_formatter(EngFormatter(unit=unit))
 
 
+def in_ratios(axes: "Axes") -> None:
+    """A horizontal axis in equal ratios, with ticks at 1, 2 and 5 times powers of ten and none between them."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
 def narrow(title: str) -> str:
     """A title in lines of no more than 26 letters, broken at its comma if it has one."""
     return "\n".join(fill(part, 26) for part in re.split(r"(?<=,) ", title)) if len(title) > 26 else title

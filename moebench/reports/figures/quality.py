@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from moebench.reports import doubts, frames, style
-from moebench.reports.canvas import bars, dress, groups, legend, name_points, narrow, panels
+from moebench.reports.canvas import bars, dress, groups, in_ratios, legend, name_points, narrow, panels
 from moebench.reports.cells import SETTING, Results
 from moebench.reports.drawing import INK, PAPER, Drawing, Layout, look
 from moebench.reports.quantities import Quantity, quantity
@@ -78,7 +78,7 @@ def _draw_pareto(axes: "Axes", points: pd.DataFrame, x: Quantity, y: Quantity, w
             zorder=3,
         )
     if points["x"].min() > 0 and points["x"].max() > 10 * points["x"].min():
-        axes.set_xscale("log")
+        in_ratios(axes)
     else:
         # Labels such as 6.55 M stand clear of each other where each has six tenths of an inch.
         axes.xaxis.set_major_locator(MaxNLocator(max(3, min(6, round(1.6 * width))), steps=[1, 2, 5, 10]))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from moebench.reports import style
-from moebench.reports.canvas import bars, dress, grid, legend, plain
+from moebench.reports.canvas import bars, dress, grid, in_ratios, legend, plain
 from moebench.reports.cells import Results
 from moebench.reports.drawing import INK, PAPER, Drawing, Layout, look
 from moebench.reports.labels import shortened
@@ -76,6 +76,6 @@ def _draw(axes: "Axes", points: pd.DataFrame, x: Quantity, y: Quantity) -> None:
     trained = points[points["setting"] == "{}"]
     axes.scatter(trained["x"], trained["y"], s=90, facecolors="none", edgecolors=INK, linewidths=0.9, zorder=4)
     if points["x"].min() > 0 and points["x"].max() > 10 * points["x"].min():
-        axes.set_xscale("log")
+        in_ratios(axes)
     dress(axes.xaxis, x)
     dress(axes.yaxis, y)
