@@ -133,8 +133,8 @@ def read_file(path: Path, columns: Sequence[str] | None = None) -> pa.Table | Pr
     """The rows of one file in today's layout; None where it has vanished since it was listed."""
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            schema, large = file.schema_arrow, file.metadata.num_rows > _LARGE
-            version = file_version(schema)
+            large = file.metadata.num_rows > _LARGE
+            version = file_version(file.metadata)
             if version is None:
                 return Problem(path, "holds no moebench results, though it is a Parquet file")
             if version > SCHEMA_VERSION:
@@ -144,7 +144,9 @@ def read_file(path: Path, columns: Sequence[str] | None = None) -> pa.Table | Pr
             if version < SCHEMA_VERSION:
                 # An old column may have another name, so all are read before the upgrade.
                 return conform(upgrade(file.read(use_threads=large), version), columns)
-            stored = schema.names if columns is None else list(set(columns).intersection(schema.names))
+            if columns is None or set(columns).issuperset(SCHEMA.names):
+                return conform(file.read(use_threads=large), columns)
+            stored = list(set(columns).intersection(file.schema_arrow.names))
             return conform(file.read(stored, use_threads=large), columns)
     except FileNotFoundError:
         return None

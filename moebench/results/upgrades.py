@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from moebench.results.schema import SCHEMA, SCHEMA_VERSION
 
@@ -33,9 +34,9 @@ UPGRADES: dict[int, Callable[[pa.Table], pa.Table]] = {1: _mixed}
 """From version n, the key, to version n + 1."""
 
 
-def file_version(schema: pa.Schema) -> int | None:
+def file_version(file: pq.FileMetaData) -> int | None:
     """The layout's version that a file was written with; None where it holds no moebench results."""
-    text = (schema.metadata or {}).get(VERSION_KEY, b"")
+    text = (file.metadata or {}).get(VERSION_KEY, b"")
     return int(text) if text.isdigit() else None
 
 
@@ -53,6 +54,8 @@ def conform(table: pa.Table, columns: Sequence[str] | None = None) -> pa.Table:
     them, and rewriting a file must not lose them.
     """
     fields = list(SCHEMA) if columns is None else [SCHEMA.field(name) for name in columns]
+    if table.schema.equals(pa.schema(fields)):  # as of most files, of which there may be thousands
+        return pa.table(table.columns, schema=pa.schema(fields, metadata=SCHEMA.metadata))
     stored = dict(zip(table.column_names, table.columns, strict=True))
     arrays = []
     for field in fields:
