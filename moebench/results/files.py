@@ -8,7 +8,6 @@ pandas and pyarrow skip. A file that cannot be read is named with its reason, an
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,8 @@ from moebench.results.attempts import IDENTITY
 from moebench.results.schema import SCHEMA, SCHEMA_VERSION, STATUSES
 from moebench.results.upgrades import conform, file_version, upgrade
 
-_READERS = 2
 _LARGE = 10_000
-"""Rows from which on a file is worth reading with several threads; small ones are read side by side instead."""
+"""Rows from which on a file is worth reading with several threads."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +148,7 @@ def read_file(path: Path, columns: Sequence[str] | None = None) -> pa.Table | Pr
             return conform(file.read(stored, use_threads=large), columns)
     except FileNotFoundError:
         return None
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         return Problem(path, f"is no readable Parquet file ({str(error).splitlines()[0].rstrip('.')})")
 
 
@@ -158,7 +156,6 @@ def read_files(
     paths: Iterable[Path], columns: Sequence[str] | None = None
 ) -> tuple[dict[Path, pa.Table], list[Problem]]:
     """The tables of all readable files, in the order given, and the files that could not be read."""
-    with ThreadPoolExecutor(_READERS) as pool:
-        found = list(pool.map(lambda path: (path, read_file(path, columns)), paths))
+    found = [(path, read_file(path, columns)) for path in paths]
     tables = {path: table for path, table in found if isinstance(table, pa.Table)}
     return tables, [problem for _, problem in found if isinstance(problem, Problem)]
