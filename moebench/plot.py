@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from moebench.reports.drawing import Drawing
+    from moebench.reports.figures.layout import Drawing
 
 __all__ = ["at_test_time", "costs", "curves", "health", "pareto", "scaling", "speed"]
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from moebench import routers
 from moebench.checking.failure import Failure
-from moebench.checking.layer import TOKENS, Answers, Toy, toy_options, traces_differ, variable
-from moebench.checking.training import train
+from moebench.checking.toy_layer import TOKENS, Answers, Toy, toy_options, traces_differ, variable
+from moebench.checking.toy_training import train
 from moebench.errors import BadInput
 from moebench.routers.plugins import in_words
 from moebench.training import compiled_in_haste

@@ -15,21 +15,21 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from moebench import cell
+from moebench.cells import run
+from moebench.cells.count_published import counts
+from moebench.cells.resolve import resolve, resolve_cell, source
 from moebench.checking.failure import Failure
-from moebench.checkpoints import Checkpoints
 from moebench.data import Dataset, Split
 from moebench.errors import BadInput
-from moebench.published_costs import counts
-from moebench.reports import agreement
-from moebench.resolving import resolve, resolve_cell, source
+from moebench.papers import agreement
 from moebench.results import write_rows
 from moebench.routers.plugins import in_words
-from moebench.specification import CellSpec
-from moebench.suites.counting_file import CountingSuite
+from moebench.spec.cell_spec import CellSpec
 from moebench.suites.grid import Cell
-from moebench.suites.planning import identify
+from moebench.suites.plan import identify
+from moebench.suites.published_costs_file import CountingSuite
 from moebench.suites.suite_file import Suite
+from moebench.training.checkpoints import Checkpoints
 
 _IDENTITY = {"suite": "check", "run_id": "check", "cell_id": "check", "fingerprint": "check", "attempt": 1}
 
@@ -106,7 +106,7 @@ def _run(spec: CellSpec) -> Failure | None:
     with tempfile.TemporaryDirectory(prefix="moebench-") as folder:
         checkpoints = Checkpoints(Path(folder, "checkpoints"), {}, spec.checkpoint_every_s, _no_one)
         try:
-            (row,) = cell.run(spec, checkpoints, partial(_noise, batch=spec.batch))
+            (row,) = run.run(spec, checkpoints, partial(_noise, batch=spec.batch))
             write_rows([_IDENTITY | row], Path(folder, "row.parquet"))
         except Exception as error:
             return Failure(label, f"run at toy size it raises {in_words(error)}")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import moebench
-from moebench.cli import catalogue, checking, comparing, counting, drawing, options, results, suite
+from moebench.cli import check, compare, flops, list_show_env, options, plot, results, run
 from moebench.errors import BadInput
 
 app = typer.Typer(
@@ -20,17 +20,17 @@ app = typer.Typer(
 )
 
 for _name, _command, _example in (
-    ("suite", suite.suite, "suite scaling-experts --filter router=soft,dense --seeds 0,1"),
-    ("run", suite.run, "run 'soft[experts=16]' --model mu/2 --data digits --steps 50"),
-    ("list", catalogue.list_names, "list routers"),
-    ("show", catalogue.show, "show 'bpr[experts=8,top_k=2]' --model s/16"),
-    ("check", checking.check, "check my_router.py"),
-    ("plot", drawing.plot, "plot pareto --suite scaling-experts --x train_step_s --out pareto.pdf"),
-    ("dashboard", drawing.dashboard, "dashboard --suite scaling-experts --out page.html --open"),
-    ("report", drawing.report, "report --suite scaling-experts --out report.md"),
-    ("compare", comparing.compare, "compare router=soft router=bpr --fail-if-slower 5%"),
-    ("flops", counting.flops, "flops s/16 'soft[experts=128]'"),
-    ("env", catalogue.env, "env"),
+    ("suite", run.suite, "suite scaling-experts --filter router=soft,dense --seeds 0,1"),
+    ("run", run.run, "run 'soft[experts=16]' --model mu/2 --data digits --steps 50"),
+    ("list", list_show_env.list_names, "list routers"),
+    ("show", list_show_env.show, "show 'bpr[experts=8,top_k=2]' --model s/16"),
+    ("check", check.check, "check my_router.py"),
+    ("plot", plot.plot, "plot pareto --suite scaling-experts --x train_step_s --out pareto.pdf"),
+    ("dashboard", plot.dashboard, "dashboard --suite scaling-experts --out page.html --open"),
+    ("report", plot.report, "report --suite scaling-experts --out report.md"),
+    ("compare", compare.compare, "compare router=soft router=bpr --fail-if-slower 5%"),
+    ("flops", flops.flops, "flops s/16 'soft[experts=128]'"),
+    ("env", list_show_env.env, "env"),
 ):
     app.command(_name, epilog=options.example(_example))(_command)
 app.add_typer(results.app, name="results")
@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
         typer.echo(f"moebench: {error}", err=True)
         sys.exit(2)
     except RuntimeError as error:
-        from moebench.suites.executors import ExecutorError
+        from moebench.executors import ExecutorError
 
         if not isinstance(error, ExecutorError):
             raise

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from moebench.suites.executors.endings import last_line
-from moebench.suites.pace import Pace
-from moebench.suites.planning import FAILED
-from moebench.suites.running import CellEnded, CellStarted
+from moebench.executors.exit_reason import last_line
+from moebench.suites.eta import Pace
+from moebench.suites.plan import FAILED
+from moebench.suites.run import CellEnded, CellStarted
 
 if TYPE_CHECKING:
     from rich.console import Console

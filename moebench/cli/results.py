@@ -30,7 +30,7 @@ def ls(suite: OneSuite = None, results: options.Results = Path("results")) -> No
     """
     from rich.table import Table
 
-    from moebench.cli.tables import print_table
+    from moebench.cli.narrow_tables import print_table
     from moebench.results import Store, runs, statuses
 
     console, told = options.console(), list(statuses(results, suite))

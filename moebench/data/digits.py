@@ -4,8 +4,8 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from moebench.data.dataset import Dataset, Split
+from moebench.data.holdout import held_out
 from moebench.data.registry import register
-from moebench.data.splitting import held_out
 
 TEST_PER_CLASS = 36
 

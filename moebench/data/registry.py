@@ -7,10 +7,10 @@ from fvcore.common.registry import Registry
 
 from moebench.data.dataset import Dataset
 from moebench.data.fractals.source import Fractals
-from moebench.data.own.source import Own
-from moebench.data.sources import Loader, Say, Source
+from moebench.data.source import Loader, Say, Source
+from moebench.data.user.source import Own
 from moebench.errors import unknown
-from moebench.specification import is_place
+from moebench.spec.cell_spec import is_place
 
 L = TypeVar("L", bound=Callable[[], Dataset])
 

@@ -1,7 +1,7 @@
 """FLOPs, time, memory, and the environment they were measured in."""
 
 from moebench.measuring.environment import environment
-from moebench.measuring.flops import (
+from moebench.measuring.flops.closed_form import (
     PARTS,
     Parameters,
     Parts,
@@ -15,11 +15,11 @@ from moebench.measuring.flops import (
     shapes,
     train_flops,
 )
+from moebench.measuring.flops.jaxpr import Operations, operations, traced
 from moebench.measuring.memory import TrainMemory, estimate, peak_bytes
-from moebench.measuring.operations import Operations, operations, traced
 from moebench.measuring.roofline import Peak, measure_peak, moved_bytes
-from moebench.measuring.samples import Interval
-from moebench.measuring.timing import Comparison, compare
+from moebench.measuring.timing.interleaved import Comparison, compare
+from moebench.measuring.timing.sampler import Interval
 
 __all__ = [
     "PARTS",

@@ -8,8 +8,8 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from moebench.errors import BadInput
-from moebench.models.layout import over_experts
-from moebench.models.products import by_expert
+from moebench.models.matmul import by_expert
+from moebench.models.sharding import over_experts
 from moebench.routers import Router, Routing
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import pandas as pd
 
 from moebench.errors import BadInput
-from moebench.reports import contents, doubts
-from moebench.reports.cells import Results
+from moebench.reports import flag_marks, run_facts
+from moebench.reports.analysis.cells import Results
+from moebench.reports.analysis.divergence import stability
+from moebench.reports.analysis.expert_trend import trends
+from moebench.reports.answer.sentence import answer
 from moebench.reports.labels import shortened
 from moebench.reports.quantities import Quantity, written_interval, written_points
-from moebench.reports.stability import stability
-from moebench.reports.summary import answer
-from moebench.reports.trend import trends
 
 CAPTIONS = {
     "pareto": "Quality over cost. Bars: 95 % intervals; line: the Pareto front; the fuller a mark, the more probably "
@@ -56,26 +56,26 @@ def build(
     failed = [cell for cell in cells if cell["seeds_failed"]]
     slopes = trends(results.rows)
     slopes = slopes if slopes["slope"].notna().any() else slopes.iloc[:0]
-    facts = "\n".join(f"- {name}: {escaped(fact)}" for name, fact in contents.facts(results).items())
+    facts = "\n".join(f"- {name}: {escaped(fact)}" for name, fact in run_facts.facts(results).items())
     pictures = [f"![{CAPTIONS[name]}](<{path}>)\n\n*{CAPTIONS[name]}*" for name, path in (figures or {}).items()]
     parts = [
         f"# {escaped(question or title)}",
         escaped(answer(results, question)),
         f"Suite {escaped(title)}. Brackets hold 95 % intervals: over seeds for accuracy, over timed samples for times."
-        f" {escaped(doubts.MARK)} stands before times that were measured under a flag.",
+        f" {escaped(flag_marks.MARK)} stands before times that were measured under a flag.",
         facts,
         "## Results",
-        _table([_LABEL, _STANDING, *_columns(results, contents.TABLE), _GAIN], cells),
+        _table([_LABEL, _STANDING, *_columns(results, run_facts.TABLE), _GAIN], cells),
         *pictures,
         *_section("Accuracy for each doubling of the experts", _SLOPES, slopes.to_dict("records")),
         *_section("Divergence over learning rates", _STABILITY, _stability(results.rows)),
-        *_section("Routing health", [_LABEL, *_columns(results, contents.HEALTH)], sparse),
-        *([_meanings(contents.available(results.cells, contents.HEALTH))] if sparse else []),
-        *_section("Time and its quality", [_LABEL, *_columns(results, contents.TIMING), _FLAGS], cells),
+        *_section("Routing health", [_LABEL, *_columns(results, run_facts.HEALTH)], sparse),
+        *([_meanings(run_facts.available(results.cells, run_facts.HEALTH))] if sparse else []),
+        *_section("Time and its quality", [_LABEL, *_columns(results, run_facts.TIMING), _FLAGS], cells),
         *_on_times(results.cells),
         *_section("Failed cells", _FAILED, failed),
         "## Environment",
-        _environment(contents.environments(results.rows)),
+        _environment(run_facts.environments(results.rows)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -94,26 +94,26 @@ def _table(columns: Sequence[Column], rows: Sequence[Row]) -> str:
 
 def _meanings(quantities: Sequence[Quantity]) -> str:
     """What the columns of these quantities say, for readers who do not know their names."""
-    return "\n".join(f"- {of.title}: {escaped(contents.meaning(of.column))}" for of in quantities)
+    return "\n".join(f"- {of.title}: {escaped(run_facts.meaning(of.column))}" for of in quantities)
 
 
 def _on_times(cells: pd.DataFrame) -> list[str]:
     """How times are to be read, and what the flags mean that some cell has."""
     if cells["train_step_s"].isna().all():
         return []
-    note = f"{doubts.SECONDS}; {doubts.OWN_RATIO}."
-    flags = [f"- {name.replace('_', ' ')}: {meaning}" for name, meaning in doubts.meanings(cells).items()]
+    note = f"{flag_marks.SECONDS}; {flag_marks.OWN_RATIO}."
+    flags = [f"- {name.replace('_', ' ')}: {meaning}" for name, meaning in flag_marks.meanings(cells).items()]
     return [note[0].upper() + note[1:], *(["\n".join(flags)] if flags else [])]
 
 
 def _columns(results: Results, names: Sequence[str]) -> list[Column]:
-    return [(of.title, _interval(of)) for of in contents.available(results.cells, names)]
+    return [(of.title, _interval(of)) for of in run_facts.available(results.cells, names)]
 
 
 def _interval(of: Quantity) -> Callable[[Row], str]:
     def show(row: Row) -> str:
         low, high = (row.get(f"{of.column}_ci_{end}", float("nan")) for end in ("low", "high"))
-        return doubts.mark(row, of.column) + written_interval(row[of.column], low, high, of.kind)
+        return flag_marks.mark(row, of.column) + written_interval(row[of.column], low, high, of.kind)
 
     return show
 
@@ -139,7 +139,7 @@ _GAIN: Column = (
     "Points from dense",
     _points("accuracy_vs_dense", "accuracy_vs_dense_ci_low", "accuracy_vs_dense_ci_high"),
 )
-_FLAGS: Column = ("Flags", lambda row: doubts.in_words(row["timing_flags"]))
+_FLAGS: Column = ("Flags", lambda row: flag_marks.in_words(row["timing_flags"]))
 _SLOPES: tuple[Column, ...] = (
     ("Router", lambda row: str(row["router"])),
     ("Setting", lambda row: f"{row['model']}, {row['data']}, {row['device_kind']}"),

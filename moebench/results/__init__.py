@@ -11,13 +11,13 @@ imported by `load` only.
 """
 
 from moebench.results.export import export
-from moebench.results.files import Problem, publishing, write_rows
-from moebench.results.flattening import at_test_time
-from moebench.results.keeping import Run, merge, runs, verify
 from moebench.results.loading import UnreadableFileWarning, chosen_suites, gather, load
+from moebench.results.maintenance import Run, merge, runs, verify
+from moebench.results.parquet_files import Problem, publishing, write_rows
+from moebench.results.run_status import RunStatus, statuses
 from moebench.results.schema import COLUMNS, SCHEMA, SCHEMA_VERSION, STATUSES, Column
-from moebench.results.status import RunStatus, statuses
 from moebench.results.store import Finished, Store, suite_names
+from moebench.results.test_time import at_test_time
 
 __all__ = [
     "COLUMNS",

@@ -21,8 +21,8 @@ import pyarrow as pa
 
 from moebench.errors import BadInput
 from moebench.results import sealing
-from moebench.results.attempts import NEEDED, newest
-from moebench.results.files import Problem, entries, is_temporary, read_files
+from moebench.results.newest import NEEDED, newest
+from moebench.results.parquet_files import Problem, entries, is_temporary, read_files
 from moebench.results.schema import SCHEMA
 from moebench.results.upgrades import conform
 

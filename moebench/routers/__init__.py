@@ -1,15 +1,9 @@
 """Routing strategies: tokens in, a Routing out."""
 
-from moebench.routers.ablations import Identity, SoftUniform, Uniform, UniformSoft
-from moebench.routers.assigned import Base, Sinkhorn
-from moebench.routers.dense import Dense
-from moebench.routers.dropless import Dropless
-from moebench.routers.experts_choice import ExpertsChoice
-from moebench.routers.explaining import explanations
-from moebench.routers.hashed import Hash
-from moebench.routers.health import RoutingCounts
-from moebench.routers.loss_free import LossFree, Quantile
-from moebench.routers.mixture_of_depths import MixtureOfDepths
+from moebench.routers.contract import slots_per_expert
+from moebench.routers.hard_routing import SlotRouting
+from moebench.routers.metrics import RoutingCounts
+from moebench.routers.option_docs import explanations
 from moebench.routers.plugins import load_plugin
 from moebench.routers.registry import (
     broken_packages,
@@ -21,18 +15,24 @@ from moebench.routers.registry import (
     register,
     summary,
 )
-from moebench.routers.relu import Relu
 from moebench.routers.router import Router, RouterState, RoutingFlops
 from moebench.routers.routing import ExpertMlps, Routing, SoftRouting
-from moebench.routers.slot_routing import SlotRouting
-from moebench.routers.smear import Smear
-from moebench.routers.soft import Soft
 from moebench.routers.sparse import SparseRouter
-from moebench.routers.switch import GShard, Switch
-from moebench.routers.threshold import ExpertRace, Threshold
-from moebench.routers.tokens_choice import BatchPrioritized, TokensChoice
-from moebench.routers.trial import slots_per_expert
-from moebench.routers.zero_experts import ZeroExperts
+from moebench.routers.strategies.ablations import Identity, SoftUniform, Uniform, UniformSoft
+from moebench.routers.strategies.balanced_assignment import Base, Sinkhorn
+from moebench.routers.strategies.dense import Dense
+from moebench.routers.strategies.dropless import Dropless
+from moebench.routers.strategies.experts_choice import ExpertsChoice
+from moebench.routers.strategies.hash_layer import Hash
+from moebench.routers.strategies.loss_free import LossFree, Quantile
+from moebench.routers.strategies.mixture_of_depths import MixtureOfDepths
+from moebench.routers.strategies.relu import Relu
+from moebench.routers.strategies.smear import Smear
+from moebench.routers.strategies.soft import Soft
+from moebench.routers.strategies.switch import GShard, Switch
+from moebench.routers.strategies.threshold import ExpertRace, Threshold
+from moebench.routers.strategies.tokens_choice import BatchPrioritized, TokensChoice
+from moebench.routers.strategies.zero_experts import ZeroExperts
 
 __all__ = [
     "Base",

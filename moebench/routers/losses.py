@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from moebench.routers.products import top_k as largest
+from moebench.routers.cpu_kernels import top_k as largest
 
 
 def squared_cv(amounts: Float[Array, "group expert"]) -> Float[Array, ""]:

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from moebench.routers.health import RoutingCounts, gate_entropy
+from moebench.routers.metrics import RoutingCounts, gate_entropy
 
 LOW_MASS = 0.25
 """A soft router's token with less dispatch weight than this over all slots is hardly processed."""

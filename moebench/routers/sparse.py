@@ -7,8 +7,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from moebench.errors import unknown
 from moebench.routers.capacity import OWN_RULE, ROUNDINGS, RULES, capacity
+from moebench.routers.hard_routing import EinsumSlotRouting, RaggedSlotRouting, SlotRouting
 from moebench.routers.router import Router, RoutingFlops, at_least_float32
-from moebench.routers.slot_routing import EinsumSlotRouting, RaggedSlotRouting, SlotRouting
 
 ROUTING_BY_DISPATCH: dict[str, type[SlotRouting]] = {
     "gather": SlotRouting,

@@ -10,11 +10,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from moebench.errors import BadInput, unknown
-from moebench.results.selecting import parse_conditions
-from moebench.specification import CellSpec, Scalar, absolute_folder, absolute_place
-from moebench.suites import yaml_source
-from moebench.suites.validation import describe, first_mistake
-from moebench.suites.yaml_source import Location, Source
+from moebench.results.selection import parse_conditions
+from moebench.spec import yaml_source
+from moebench.spec.cell_spec import CellSpec, Scalar, absolute_folder, absolute_place
+from moebench.spec.messages import describe, first_mistake
+from moebench.spec.yaml_source import Location, Source
 
 CELL_KEYS = CellSpec.keys()
 MAX_CELLS = 10_000

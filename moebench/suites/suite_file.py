@@ -9,12 +9,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from moebench.errors import BadInput, unknown
-from moebench.specification import CellSpec
-from moebench.suites import yaml_source
+from moebench.spec import yaml_source
+from moebench.spec.cell_spec import CellSpec
+from moebench.spec.limits import UNITS, Limits
+from moebench.spec.messages import describe, first_mistake
+from moebench.spec.yaml_source import Location, Source
 from moebench.suites.grid import CELL_KEYS, MAX_CELLS, Cell, build_spec, expand, place
-from moebench.suites.limits import UNITS, Limits
-from moebench.suites.validation import describe, first_mistake
-from moebench.suites.yaml_source import Location, Source
 
 Figure = Literal["pareto", "scaling", "health", "curves", "costs", "speed", "test-time"]
 

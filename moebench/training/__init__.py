@@ -1,6 +1,5 @@
 """Training steps, the optimiser, and evaluation."""
 
-from moebench.training.layer import LayerProgram
 from moebench.training.loop import (
     Evaluation,
     Progress,
@@ -10,6 +9,7 @@ from moebench.training.loop import (
     filled_batches,
     train,
 )
+from moebench.training.loss_spikes import loss_spikes
 from moebench.training.optimizer import Schedule
 from moebench.training.program import (
     Program,
@@ -19,8 +19,8 @@ from moebench.training.program import (
     compiled_in_haste,
     cross_entropy,
 )
-from moebench.training.spikes import loss_spikes
-from moebench.training.wide import WideProgram, join_processes, mesh
+from moebench.training.sharded import WideProgram, join_processes, mesh
+from moebench.training.single_layer import LayerProgram
 
 __all__ = [
     "Evaluation",

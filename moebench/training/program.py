@@ -12,7 +12,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from moebench.models import Vit, VitConfig
-from moebench.models.keys import rngs
+from moebench.models.rngs import rngs
 from moebench.routers import Router, Routing, RoutingCounts
 from moebench.training.optimizer import Schedule
 

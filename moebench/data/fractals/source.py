@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from moebench.data.cache import Writer, is_kept, kept
 from moebench.data.dataset import Dataset, Format
-from moebench.data.parallel import mapped
-from moebench.data.sources import Say
-from moebench.data.storing import Writer, is_kept, kept
+from moebench.data.source import Say
+from moebench.data.threads import mapped
 from moebench.errors import BadInput
-from moebench.specification import Augment
+from moebench.spec.cell_spec import Augment
 
 COUNTS = {"train": 200, "test": 20}
 """Images of each class."""
@@ -107,7 +107,8 @@ class Fractals:
 
 def _rendered(kind: Format) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Images and labels of both splits, class by class, in parts."""
-    from moebench.data.fractals import instances, systems  # whoever only asks what there is need not wait for jax
+    from moebench.data.fractals import classes as systems
+    from moebench.data.fractals import images as instances  # whoever only asks what there is need not wait for jax
 
     classes = systems.draw(kind.classes)
     part = max(1, _CHUNK_PIXELS // kind.image_size**2)

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from moebench.reports import style
-from moebench.reports.canvas import bars, dress, grid, in_ratios, legend, plain
-from moebench.reports.cells import Results
-from moebench.reports.drawing import INK, PAPER, Drawing, Layout, look
+from moebench.reports.analysis.cells import Results
+from moebench.reports.analysis.test_time import known, settings
+from moebench.reports.figures.axes import bars, dress, grid, in_ratios, legend, plain
+from moebench.reports.figures.layout import INK, PAPER, Drawing, Layout, look
 from moebench.reports.labels import shortened
 from moebench.reports.quantities import Quantity, possible, quantity
-from moebench.reports.settings import known, settings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,0 +1,69 @@
+"""The cost columns of a cell: what it counts to, how near it comes to what its device can do."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from moebench.cells.compile import Executables
+from moebench.cells.count import Count
+from moebench.cells.resolve import ResolvedCell
+from moebench.measuring import compiler_flops, measure_peak, moved_bytes, peak_bytes
+
+Row = dict[str, Any]
+
+
+def costs(cell: ResolvedCell, executables: Executables) -> Row:
+    """Parameters, FLOPs and memory, apart from padding, which only an evaluation knows."""
+    count, batch = Count(cell, executables.program), cell.spec.batch
+    forward = count.forward
+    # Not three times the forward pass: no gradient is computed for the images, or for one-hot dispatch weights.
+    step = count.step.total
+    devices = math.prod(cell.spec.mesh_shape)
+    compiler = compiler_flops(executables.infer)
+    flops = {
+        "flops_forward_per_image": forward.total / batch,
+        "flops_train_step": step,
+        "flops_train_total": step * cell.spec.steps if cell.spec.measure == "model" else math.nan,
+        "flops_router": forward.parts.router / batch,
+        "flops_dispatch_combine": forward.parts.dispatch_combine / batch,
+        "flops_experts": forward.parts.experts / batch,
+        # The compiler counts what one device does.
+        "flops_forward_hlo": math.nan if compiler is None else compiler * devices / batch,
+        "train_intensity": step / _moved(executables.train_step, devices),
+        "infer_intensity": forward.total / _moved(executables.infer, devices),
+    }
+    return {
+        "params": count.parameters.total,
+        "params_active": count.parameters.active,
+        **{column: None if math.isnan(value) else value for column, value in flops.items()},
+        "train_peak_bytes": peak_bytes(executables.train_step),
+        "infer_peak_bytes": peak_bytes(executables.infer),
+        "train_bytes_estimate": count.memory.total,
+    }
+
+
+def _moved(program: Any, devices: int) -> float:
+    """Bytes that a program moves on all devices; NaN where its compiler does not say."""
+    moved = moved_bytes(program)
+    return math.nan if moved is None else moved * devices
+
+
+def efficiency(cell: ResolvedCell, row: Mapping[str, Any]) -> Row:
+    """Shares of the devices' measured peak that a timed cell reached.
+
+    Args:
+        cell: the cell.
+        row: its cost and time columns.
+    """
+    peak, devices = measure_peak(str(cell.model.dtype)), math.prod(cell.spec.mesh_shape)
+    found: Row = {"peak_flops_per_s": peak.flops_per_s, "peak_bytes_per_s": peak.bytes_per_s}
+    for name, flops, seconds in (
+        ("train", row["flops_train_step"], row["train_step_s"]),
+        ("infer", row["flops_forward_per_image"], row["infer_s_per_image"]),
+    ):
+        if flops is not None:
+            reached = flops / seconds / devices
+            found[f"{name}_mfu"] = reached / peak.flops_per_s
+            if row[f"{name}_intensity"] is not None:
+                found[f"{name}_roofline"] = reached / peak.achievable(row[f"{name}_intensity"])
+    return found

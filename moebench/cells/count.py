@@ -1,0 +1,162 @@
+"""What a model with a router costs, from shapes alone: nothing is allocated and nothing runs.
+
+So the largest published models are counted on a laptop in seconds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from moebench import models, routers
+from moebench.cells.resolve import ResolvedCell, resolve_for
+from moebench.errors import BadInput
+from moebench.measuring import (
+    Operations,
+    Parameters,
+    Parts,
+    TrainMemory,
+    count_layer_parameters,
+    count_parameters,
+    estimate,
+    forward_flops,
+    operations,
+    padding,
+    printed_train_flops,
+    traced,
+)
+from moebench.spec.cell_spec import CellSpec
+from moebench.training import Program, Schedule
+
+CHANNELS = 3
+# No count depends on how long or how fast a model is trained.
+_SCHEDULE = Schedule(steps=1, learning_rate=1e-3, weight_decay=0.1, warmup=0.0, clip_norm=1.0)
+
+
+@dataclass(frozen=True)
+class Count:
+    """The costs of one model with one router."""
+
+    cell: ResolvedCell
+    program: Program
+    """Of the same model, for the cell's batch."""
+
+    @property
+    def batch(self) -> int:
+        """Images of the programs that are traced."""
+        return self.cell.spec.batch
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        """All, and those that one token can meet."""
+        counted = count_layer_parameters if self.cell.spec.measure == "layer" else count_parameters
+        return counted(self.cell.model, self.cell.router)
+
+    @cached_property
+    def closed_form(self) -> Parts:
+        """FLOPs of the forward pass for one image by part, from the shapes."""
+        return forward_flops(self.cell.model, self.cell.router)
+
+    @cached_property
+    def forward(self) -> Operations:
+        """The operations of inference on a batch."""
+        images, _ = self.program.abstract_batch(self.batch)
+        return operations(traced(self.program.infer, self.program.abstract_state, images))
+
+    @cached_property
+    def step(self) -> Operations:
+        """The operations of a training step on a batch, without the optimiser, which has no products."""
+        return operations(self._gradient)
+
+    @cached_property
+    def memory(self) -> TrainMemory:
+        """An estimate for a training step on a batch."""
+        state = self.program.abstract_state
+        return estimate(state.parameters, state.optimizer, self._gradient)
+
+    @cached_property
+    def _gradient(self) -> Any:
+        return traced(self.program.gradient, self.program.abstract_state, *self.program.abstract_batch(self.batch))
+
+    def record(self) -> dict[str, Any]:
+        """Everything as plain values, by name.
+
+        `parts`, `closed_form`, `operations` and `elementwise` are of the forward pass for one image: the program's by
+        part, those that the shapes give, the program's by operation, and those left out of all of these.
+        `flops_padding` are those of `experts` for slots that no routing can fill; which others stay empty, an
+        evaluation tells. `slots` are of each expert for one group. Bytes are estimates.
+        """
+        model, forward, memory = self.cell.model, self.forward, self.memory
+        has_experts = bool(model.moe_blocks)
+        inputs = {key: value if has_experts else None for key, value in self.cell.inputs.items()}
+        per_image = {part: flops / self.batch for part, flops in asdict(forward.parts).items()}
+        return {
+            "model": self.cell.spec.model,
+            "router": self.cell.label,
+            "image_size": model.image_size,
+            "classes": model.classes,
+            "tokens_per_image": model.tokens,
+            "batch": self.batch,
+            "precision": model.precision,
+            "group_images": inputs["group_images"],
+            "moe_layers": inputs["moe_layers"],
+            "dispatch": inputs["dispatch"],
+            "experts": inputs["experts"],
+            "slots": inputs["slots_per_expert"],
+            "total_slots": inputs["total_slots"],
+            "effective_capacity_factor": inputs["effective_capacity_factor"],
+            "params": self.parameters.total,
+            "params_active": self.parameters.active,
+            "flops_forward_per_image": forward.total / self.batch,
+            "flops_train_per_image": self.step.total / self.batch,
+            "flops_train_per_image_as_printed": printed_train_flops(forward.parts, self.step.parts) / self.batch,
+            "flops_padding": per_image["experts"] * padding(model, self.cell.router),
+            "parts": per_image,
+            "closed_form": asdict(self.closed_form),
+            "operations": {name: flops / self.batch for name, flops in forward.by_name.items()},
+            "elementwise": {name: flops / self.batch for name, flops in forward.left_out.items()},
+            "parameter_bytes": memory.parameters,
+            "gradient_bytes": memory.gradients,
+            "optimizer_bytes": memory.optimizer,
+            "activation_bytes": memory.activations,
+            "train_bytes_estimate": memory.total,
+        }
+
+
+def completed(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry of a suite with the model's own router and the smallest batch, one group, where it has none.
+
+    Args:
+        entry: one value for each key, `model` among them.
+
+    Raises:
+        BadInput: an unknown model or router.
+    """
+    values = {"router": models.preset(entry["model"]).router, **entry}
+    group = values.get("group_images") or routers.find(values["router"]).group_images
+    return {"batch": group, **values}
+
+
+def resolved(spec: CellSpec, image_size: int | None = None, classes: int | None = None) -> ResolvedCell:
+    """What a specification would build, whatever its data set; a dense model has MLPs alone, none taken for an expert.
+
+    Args:
+        spec: its data set and schedule are of no account.
+        image_size: pixels of a side; None takes what the model was published for.
+        classes: likewise.
+
+    Raises:
+        BadInput: as `resolve_for`.
+    """
+    preset = models.preset(spec.model)
+    if spec.measure == "layer":
+        raise BadInput("whole models are counted here: leave measure=layer out.", key="measure")
+    cell = resolve_for(spec, image_size or spec.image_size or preset.image_size, CHANNELS, classes or preset.classes)
+    if spec.router != "dense":
+        return cell
+    return replace(cell, model=replace(cell.model, moe_blocks=()))
+
+
+def count(cell: ResolvedCell) -> Count:
+    """Count a cell's model."""
+    return Count(cell, Program(cell.model, _SCHEDULE, cell.spec.batch))

@@ -1,0 +1,367 @@
+"""From what was asked for to what will be built: defaults filled in, slots worked out, mistakes found.
+
+Nothing is allocated and nothing runs, so that a whole grid is resolved in a moment.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flax import nnx
+
+import moebench
+from moebench import models, routers
+from moebench.cells.fingerprint import VERSIONS, code, digest
+from moebench.errors import BadInput
+from moebench.evaluation.test_time_settings import Setting, resolve_settings
+from moebench.measuring import environment, shapes
+from moebench.models import VitConfig
+from moebench.spec.cell_spec import CellSpec, Scalar
+
+if TYPE_CHECKING:
+    import moebench.data
+
+ABSENT: dict[str, Any] = {
+    "measure": "model",
+    "test_time": [],
+    "upstream": None,
+    "upstream_steps": None,
+    "upstream_image_size": None,
+    "start_from": None,
+    "keep_model": False,
+}
+"""Keys that a cell's identity leaves out at these values, so that cells keep it which never heard of them."""
+OF_TRAINING = (
+    *("data", "augment", "steps", "learning_rate", "weight_decay", "warmup", "clip_norm", "moe_layers", "devices"),
+    *("test_time", "upstream", "upstream_steps", "upstream_image_size", "start_from", "keep_model"),
+)
+"""Keys that change nothing where a layer is measured alone."""
+OF_DOWNSTREAM: dict[str, Any] = {
+    "upstream": None,
+    "upstream_steps": None,
+    "upstream_image_size": None,
+    "keep_model": False,
+    "test_time": (),
+    "timing_budget_s": 0.0,
+    "checkpoint_every_s": 0.0,
+}
+"""Keys that change nothing in the training upstream, and what stands for them there."""
+LAYER_INPUTS = dict.fromkeys(("classes", "moe_layers", "steps", "learning_rate")) | {"data": "random tokens"}
+"""Columns that differ there from those of a model."""
+
+
+@cache
+def dataset(name: str, image_size: int | None = None) -> "moebench.data.Dataset":
+    """The data set of that name at that size, read once."""
+    return source(name).load(image_size, partial(print, flush=True))
+
+
+@cache
+def source(name: str) -> "moebench.data.Source":
+    """Where the images of that name come from."""
+    from moebench import data  # whoever only counts need not wait for the libraries that images come from
+
+    return data.find(name)
+
+
+@dataclass(frozen=True)
+class ResolvedCell:
+    """A cell that can be built."""
+
+    spec: CellSpec
+    """As asked for; what it says of the data is filled in if it comes from `resolve_cell`."""
+    model: VitConfig
+    router: routers.Router
+    """A router of this cell for tokens of width 1: its options are filled in, its parameters of no account."""
+    settings: tuple[Setting, ...] = ()
+    """Those in which the trained model is evaluated, the trained one first."""
+    upstream: "ResolvedCell | None" = None
+    """The cell whose trained model this one starts from, if it trains that itself."""
+    kept: str = ""
+    """Digest of the kept model that it starts from, if it does: another may lie at the same place tomorrow."""
+
+    @property
+    def label(self) -> str:
+        """As it is written on the command line: the router with its options, apart from those at their defaults."""
+        defaults = routers.options(self.spec.router)
+        given = {key: value for key, value in self.model.router_options.items() if value != defaults[key]}
+        options = ",".join(f"{key}={value}" for key, value in given.items())
+        return f"{self.spec.router}[{options}]" if options else self.spec.router
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """The input columns of the result table."""
+        layer, options = shapes(self.model, self.router), self.router.options
+        spec = self.spec
+        return {
+            "router": spec.router,
+            "model": spec.model,
+            "measure": spec.measure,
+            "data": spec.data,
+            "image_size": self.model.image_size,
+            "classes": self.model.classes,
+            "tokens_per_image": self.model.tokens,
+            "experts": self.router.experts,
+            "slots_per_expert": layer.slots_per_expert,
+            "total_slots": layer.total_slots,
+            "slots_per_image": layer.total_slots / self.model.group_images,
+            "top_k": options.get("top_k"),
+            "capacity_factor": options.get("capacity_factor"),
+            "effective_capacity_factor": layer.total_slots / (layer.group_tokens * options.get("top_k", 1)),
+            "group_images": self.model.group_images,
+            "dispatch": options.get("dispatch"),
+            "moe_layers": ",".join(map(str, self.model.moe_blocks)),
+            "steps": spec.steps,
+            "batch_size": spec.batch,
+            "upstream": self.upstream.spec.data if self.upstream else spec.start_from,
+            "upstream_steps": self.upstream.spec.steps if self.upstream else None,
+            "precision": spec.precision,
+            "learning_rate": spec.learning_rate,
+            "config": json.dumps(self.config, sort_keys=True),
+            **(LAYER_INPUTS if spec.measure == "layer" else {}),
+        }
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Everything that was asked for, with defaults filled in, without what changes no result."""
+        asked = self.spec.as_json()
+        # A plugin counts by what is in it, which is part of the fingerprint, and not by where it lies.
+        del asked["seeds"], asked["total_slots"], asked["checkpoint_every_s"], asked["plugins"]
+        for key, nothing in ABSENT.items():
+            if asked[key] == nothing:
+                del asked[key]
+        asked |= {
+            # A router that is a plain module tells no defaults.
+            "options": {**self.model.router_options, **self.router.options},
+            "group_images": self.model.group_images,
+            "moe_layers": self.spec.moe_layers or self.model.preset.moe_layers,
+        }
+        if self.spec.measure == "layer":
+            asked = {key: value for key, value in asked.items() if key not in OF_TRAINING}
+        return asked
+
+    @property
+    def images(self) -> "moebench.data.Source | None":
+        """Where its images come from; None where a layer is measured alone, on random tokens."""
+        return None if self.spec.measure == "layer" else source(self.spec.data)
+
+    def identity(self, device: Mapping[str, Any]) -> dict[str, str]:
+        """`cell_id`, of what was asked for and where; and `fingerprint`, of the code, versions and images behind it."""
+        return {
+            # JAX calls every processor "cpu"; their times are not each other's.
+            "cell_id": digest([json.dumps(self.config, sort_keys=True), device["device_kind"], device["cpu"]]),
+            "fingerprint": digest(
+                [
+                    *code(self.spec.router),
+                    *(str(device[version]) for version in VERSIONS),
+                    self.images.identity() if self.images else "",
+                    *([self.upstream.identity(device)["fingerprint"]] if self.upstream else []),
+                    *([self.kept] if self.kept else []),
+                ]
+            ),
+        }
+
+
+def resolve_cell(spec: CellSpec) -> ResolvedCell:
+    """What a specification comes to.
+
+    Raises:
+        BadInput: unknown names, options that do not fit each other, slots that cannot be had.
+    """
+    for plugin in spec.plugins:
+        routers.load_plugin(Path(plugin))
+    if spec.measure == "layer":
+        return _resolve_layer(spec)
+    for key in ("upstream_steps", "upstream_image_size"):
+        if getattr(spec, key) is not None and spec.upstream is None:
+            raise BadInput(f"{key} needs upstream, the data set to train on first.", key=key)
+    images = source(spec.data)
+    found = images.format(spec.image_size)
+    given = {"data": images.name, "image_size": found.image_size, "augment": spec.augment or images.augment}
+    spec = spec.model_copy(update=given)
+    if spec.upstream is None and spec.start_from is None:
+        return resolve_for(spec, found.image_size, found.channels, found.classes)
+    return _resolve_start(spec, found)
+
+
+def _resolve_start(spec: CellSpec, found: "moebench.data.Format") -> ResolvedCell:
+    """A cell that starts from a trained model: its router and channels are that one's, its images and head are not."""
+    if spec.upstream is not None and spec.start_from is not None:
+        raise BadInput("upstream and start_from both say where to start; leave one out.", key="start_from")
+    if spec.mesh_shape != (1, 1):
+        raise BadInput(
+            f"a start from a trained model is for one device: leave devices={spec.devices} out.", key="devices"
+        )
+    if spec.upstream is None:
+        return _resolve_kept(spec, found)
+    asked = {"data": spec.upstream, "image_size": spec.upstream_image_size, "augment": None}
+    asked["steps"] = spec.upstream_steps or spec.steps
+    upstream = resolve_cell(spec.model_copy(update=OF_DOWNSTREAM | asked))
+    begun = spec.model_copy(update={"options": dict(upstream.model.router_options), "total_slots": None})
+    cell = resolve_for(begun, found.image_size, upstream.model.channels, found.classes)
+    return replace(cell, spec=spec, upstream=upstream)
+
+
+def _resolve_kept(spec: CellSpec, found: "moebench.data.Format") -> ResolvedCell:
+    """The same for a model that another cell has kept."""
+    from moebench import training  # whoever only counts need not wait for them
+    from moebench.training import saved_models
+
+    kept = saved_models.find(str(spec.start_from))
+    if spec.total_slots is not None:
+        raise BadInput(
+            f"start_from has the slots of the kept model: leave total_slots={spec.total_slots} out.", key="total_slots"
+        )
+    known = routers.options(spec.router)
+    options = {key: value for key, value in kept.about["options"].items() if key in known} | spec.options
+    together = spec.group_images or kept.about.get("group_images")
+    begun = spec.model_copy(update={"options": options, "group_images": together})
+    cell = resolve_for(begun, found.image_size, kept.about["channels"], found.classes)
+    schedule = training.Schedule(steps=1, learning_rate=1.0, weight_decay=0.0, warmup=0.0, clip_norm=1.0)
+    state = training.Program(cell.model, schedule, spec.batch).abstract_state
+    kept.check(spec.model, cell.label, saved_models.arrays_of(state))
+    return replace(cell, spec=spec, kept=digest([json.dumps(kept.about["digests"], sort_keys=True)]))
+
+
+def _resolve_layer(spec: CellSpec) -> ResolvedCell:
+    """A layer for as many tokens as images of the size asked for have, or of that which its model was published for."""
+    preset = models.preset(spec.model)
+    if routers.find(spec.router).takes == "block":
+        raise BadInput(
+            f"router '{spec.router}' takes tokens into whole blocks, so that it has no layer to measure alone.",
+            key="router",
+        )
+    if spec.mesh_shape != (1, 1):
+        raise BadInput(f"measure=layer is for one device: leave devices={spec.devices} out.", key="devices")
+    if not spec.timing_budget_s:
+        raise BadInput("measure=layer with timing_budget_s=0 leaves nothing to measure.", key="timing_budget_s")
+    size = spec.image_size or preset.image_size
+    return resolve_for(spec.model_copy(update={"image_size": size}), size, channels=3, classes=preset.classes)
+
+
+def resolve_for(spec: CellSpec, image_size: int, channels: int, classes: int) -> ResolvedCell:
+    """What a specification comes to on such images, whatever its data set; options left out are the model's own.
+
+    Raises:
+        BadInput: as `resolve_cell`.
+    """
+    preset = models.preset(spec.model)
+    known = routers.options(spec.router)
+    options = {key: value for key, value in preset.options.items() if key in known} | spec.options
+    routers.check_options(spec.router, options, CellSpec.keys())
+    group_images = spec.group_images or routers.find(spec.router).group_images
+    if spec.batch % group_images:
+        raise BadInput(
+            f"router '{spec.router}' routes groups of {group_images} images, which do not divide a batch of "
+            f"{spec.batch}: use a batch that is a multiple of {group_images}, or another group_images.",
+            key="group_images" if spec.group_images else "batch",
+        )
+    model = VitConfig(
+        preset=preset,
+        image_size=image_size,
+        channels=channels,
+        classes=classes,
+        router=spec.router,
+        router_options=options,
+        group_images=group_images,
+        moe_blocks=models.moe_blocks(spec.moe_layers or preset.moe_layers, preset.size.layers),
+        precision=spec.precision,
+    )
+    if spec.total_slots is not None:
+        slots = model.tokens if spec.total_slots == "tokens" else spec.total_slots
+        model = replace(model, router_options={**options, **_slot_options(spec, model, slots)})
+    router = nnx.eval_shape(lambda: routers.create(spec.router, dim=1, rngs=nnx.Rngs(0), **model.router_options))
+    layer = shapes(model, router)
+    if spec.total_slots is not None and layer.total_slots != slots * group_images:
+        raise BadInput(
+            f"router '{spec.router}' with {router.experts} experts cannot have total_slots={slots} for each image: "
+            f"{slots * group_images} slots for a group of {group_images} do not divide among them; "
+            f"{layer.total_slots} would.",
+            key="total_slots",
+        )
+    _check_mesh(spec, router.experts, group_images)
+    return ResolvedCell(spec, model, router, resolve_settings(spec.test_time, model))
+
+
+def _check_mesh(spec: CellSpec, experts: int, group_images: int) -> None:
+    """Whether images, groups and experts can be split as the specification asks."""
+    data_shards, expert_shards = spec.mesh_shape
+    count = data_shards * expert_shards
+    if experts > 1 and experts % expert_shards:
+        raise BadInput(
+            f"devices={spec.devices} splits experts into {expert_shards} parts, which do not divide {experts} experts.",
+            key="devices",
+        )
+    # The dense twin has nothing to split but its images, and they go over all devices.
+    if spec.batch % count:
+        raise BadInput(
+            f"devices={spec.devices} are {count} devices, which do not divide a batch of {spec.batch}: use a batch "
+            f"that is a multiple of {count}.",
+            key="devices",
+        )
+    if experts > 1 and spec.batch // data_shards % group_images:
+        raise BadInput(
+            f"devices={spec.devices} splits a batch of {spec.batch} into parts of {spec.batch // data_shards} images, "
+            f"and groups of {group_images} would straddle them: use a batch that is a multiple of "
+            f"{data_shards * group_images}.",
+            key="devices",
+        )
+    if count > 1 and spec.test_time:
+        raise BadInput(f"test_time is tried on one device, and devices={spec.devices} are {count}.", key="test_time")
+
+
+def _slot_options(spec: CellSpec, model: VitConfig, slots: int) -> dict[str, Scalar]:
+    """The option of the router that gives it so many slots for each image."""
+    known = routers.options(spec.router)
+    option = next((name for name in ("slots_per_expert", "capacity_factor") if name in known), None)
+    if option is None:
+        return {}
+    if option in spec.options:
+        raise BadInput(
+            f"router '{spec.router}': {option} and total_slots both set the slots; leave one out.", key=option
+        )
+    if option == "slots_per_expert":
+        experts = int(model.router_options.get("experts") or 1)
+        return {option: max(1, slots * model.group_images // experts)}
+    top_k = model.router_options.get("top_k", known["top_k"])
+    return {option: slots / (model.tokens * int(top_k or 1))}
+
+
+def resolve(specs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """For each specification what it comes to, or what is wrong with it, as plain values.
+
+    An entry has either `cell_id`, `fingerprint`, `label`, `inputs` and `ready`, which is false where images are still
+    to be made; or `error`, one sentence, and `key`, the key at fault or None.
+    """
+    device = environment()
+    return [_answer(spec, device) for spec in specs]
+
+
+def _answer(spec: Mapping[str, Any], device: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        cell = resolve_cell(CellSpec.model_validate_json(json.dumps(spec)))
+    except BadInput as mistake:
+        return {"error": str(mistake), "key": mistake.key}
+    ready = all(one.images is None or one.images.is_ready(one.spec.image_size) for one in (cell, cell.upstream) if one)
+    return {**cell.identity(device), "label": cell.label, "inputs": cell.inputs, "ready": ready}
+
+
+def prepare(specs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Make the images of each specification and keep them for the cells; what is wrong with them, as from `resolve`."""
+    return [_prepared(spec) for spec in specs]
+
+
+def _prepared(spec: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        dataset(spec["data"], spec["image_size"])
+    except BadInput as mistake:
+        return {"error": str(mistake), "key": mistake.key}
+    try:
+        if spec.get("upstream") is not None:
+            dataset(spec["upstream"], spec.get("upstream_image_size"))
+    except BadInput as mistake:
+        return {"error": str(mistake), "key": "upstream"}
+    return {}

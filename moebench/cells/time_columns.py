@@ -1,0 +1,150 @@
+"""The time columns of a cell: training step and inference, each in turns with those of the dense twin.
+
+The twin is the cell's own model with the MLP where the experts are, at the same batch, compiled here for nothing else.
+Inference is timed at the training batch; for one image, as whoever waits for an answer meets it; and on accelerators
+at the largest batch that fits, where it does most images a second.
+"""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from moebench import data
+from moebench.cells.compile import Executables, program_for
+from moebench.cells.resolve import ResolvedCell
+from moebench.measuring import Comparison, Interval, compare, peak_bytes
+from moebench.measuring.time_accounts import Accounts
+
+MOST_DOUBLINGS = 4
+_FREE_SHARE = 0.9
+"""How much of an accelerator's free memory a batch may fill by estimate."""
+
+Row = dict[str, Any]
+
+
+def timings(cell: ResolvedCell, executables: Executables, images: data.Split, accounts: Accounts) -> Row:
+    """The time columns, apart from those that the accounts give."""
+    twin_model = replace(cell.model, router="dense", router_options={}, group_images=1)
+    if twin_model == cell.model:
+        twin = executables
+    else:
+        with accounts.spending("twin_compile_s"):
+            twin = Executables.of(program_for(twin_model, cell.spec))
+    training = _timed_training(cell, executables, twin, images, accounts)
+    inference, batches = _timed_inference(cell, executables, twin, images, accounts)
+    named = {"training": training, "inference": inference}
+    row = {
+        **columns("train_step_s", training.seconds["cell"]),
+        **columns("train_step_vs_dense", training.ratios["cell"]),
+        **columns("infer_s_per_image", inference.seconds["cell"], 1 / cell.spec.batch),
+        **columns("infer_vs_dense", inference.ratios["cell"]),
+        "timing_flags": [f"{name}:{flag}" for name, comparison in named.items() for flag in comparison.flags],
+        "timing_outliers": sum(comparison.outliers for comparison in named.values()),
+        **surroundings(training, inference),
+    }
+    if jax.default_backend() == "cpu":
+        row |= columns("train_step_cpu_vs_dense", training.cpu_ratios["cell"])
+        row |= columns("infer_cpu_vs_dense", inference.cpu_ratios["cell"])
+    if "one" in batches:
+        row |= columns("infer_latency_s", inference.seconds["one"])
+        row |= columns("infer_latency_vs_dense", inference.ratios["one"])
+    if "largest" in batches:
+        row |= columns("infer_largest_s_per_image", inference.seconds["largest"], 1 / batches["largest"])
+        row["infer_largest_batch"] = batches["largest"]
+    return row
+
+
+def _timed_training(
+    cell: ResolvedCell, executables: Executables, twin: Executables, images: data.Split, accounts: Accounts
+) -> Comparison:
+    first = next(data.batches(images, cell.spec.batch, 1, 0))
+    calls = {"cell": executables.stepping(first), "dense": twin.stepping(first)}
+    return _noted(compare(calls, {"cell": "dense"}, cell.spec.timing_budget_s, seed=0), accounts)
+
+
+def _timed_inference(
+    cell: ResolvedCell, executables: Executables, twin: Executables, images: data.Split, accounts: Accounts
+) -> tuple[Comparison, dict[str, int]]:
+    """The comparison, whose programs bear the names of the batches, and the batches' sizes."""
+    batches = inference_batches(cell, executables)
+    calls, baselines = {}, {}
+    for model, side, account in ((executables, "", "compile_s"), (twin, "dense ", "twin_compile_s")):
+        state = model.fresh(0)
+        for name, size in batches.items():
+            with accounts.spending(account):
+                infer = model.infer_batch(size)
+            chosen = images.images[np.arange(size) % len(images)]
+            calls[side + name] = model.inferring(infer, state, chosen, wait=name == "one")
+            baselines[name] = f"dense {name}"
+    comparison = compare(calls, baselines, cell.spec.timing_budget_s, seed=1)
+    return _noted(comparison, accounts), batches
+
+
+def inference_batches(cell: ResolvedCell, executables: Executables) -> dict[str, int]:
+    """Images of each batch that inference is timed at: `cell`, the training batch; `one`; `largest`.
+
+    One image is left out where a group has more, or devices share the images; the largest batch on processors, which
+    have no memory of their own to fill.
+    """
+    batches = {"cell": cell.spec.batch}
+    if cell.model.group_images * executables.program.shards == 1:
+        batches["one"] = 1
+    memory = jax.local_devices()[0].memory_stats() or {}
+    if "bytes_limit" in memory:
+        free = memory["bytes_limit"] - memory.get("bytes_in_use", 0)
+        largest = largest_batch(cell.spec.batch, *_inference_bytes(executables), free)
+        if largest > cell.spec.batch:
+            batches["largest"] = largest
+    return batches
+
+
+def _inference_bytes(executables: Executables) -> tuple[int, int | None]:
+    """Bytes of the state, and of inference at the training batch with the state; None where the compiler is silent."""
+    leaves = jax.tree.leaves(executables.program.abstract_state)
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves), peak_bytes(executables.infer)
+
+
+def largest_batch(batch: int, state_bytes: int, infer_bytes: int | None, free_bytes: int) -> int:
+    """The training batch doubled while it should fit, at most four times: memory beyond the state grows with images."""
+    if infer_bytes is None:
+        return batch
+    largest = batch
+    for doubling in range(1, MOST_DOUBLINGS + 1):
+        if state_bytes + (infer_bytes - state_bytes) * 2**doubling <= _FREE_SHARE * free_bytes:
+            largest = batch * 2**doubling
+    return largest
+
+
+def _noted(comparison: Comparison, accounts: Accounts) -> Comparison:
+    accounts.add("warmup_s", comparison.warmup_s)
+    accounts.add("timed_s", comparison.timed_s)
+    return comparison
+
+
+def surroundings(training: Comparison, inference: Comparison) -> Row:
+    """The circumstances of both timings: the worse of two shares and drifts, clocks at the first and last moment."""
+    both = (training, inference)
+    shares = [each.circumstances.foreign_share for each in both]
+    before, after = training.circumstances.before, inference.circumstances.after
+    return {
+        "foreign_cpu_share": max((share for share in shares if share is not None), default=None),
+        "anchor_s": training.anchor.value,
+        "anchor_drift": max((each.drift for each in both), key=abs),
+        "clock_mhz_before": before.clock_mhz,
+        "clock_mhz_after": after.clock_mhz,
+        "temperature_c_before": before.temperature_c,
+        "temperature_c_after": after.temperature_c,
+    }
+
+
+def columns(name: str, measured: Interval, factor: float = 1.0) -> Row:
+    """A measured value's columns: median, interval, samples."""
+    return {
+        name: measured.value * factor,
+        f"{name}_ci_low": measured.low * factor,
+        f"{name}_ci_high": measured.high * factor,
+        f"{name}_samples": [sample * factor for sample in measured.samples],
+    }

@@ -1,0 +1,112 @@
+"""The command that tries routers and suites at toy size: `check`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from moebench.cli import options
+
+if TYPE_CHECKING:
+    from moebench.checking import Failure
+
+    Checked = tuple[str, str, list[Failure]]
+    """What was tried: router or suite, its name, and what does not hold."""
+
+
+def check(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="A .py file with routers, or a .yaml file with a suite; by default all."),
+    ] = None,
+    plugins: options.Plugins = None,
+    ruler: Annotated[
+        bool,
+        typer.Option(
+            "--ruler",
+            help="Hold the timing itself to known lengths instead: a program against itself, as it is and slowed down "
+            "by 2, 5 and 10 %. Takes minutes.",
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --ruler: print every timing as JSON.")] = False,
+) -> None:
+    """Try every router and suite, or those of a file, at toy size.
+
+    What does not hold is said in words.
+
+    A router goes through shapes, compilation, determinism, empty slots, groups, order of the tokens, bfloat16,
+    gradients and ten training steps. Of a suite every cell is resolved, and one of each router really run.
+    """
+    if ruler or as_json:
+        _ruler(file, plugins, ruler, as_json)
+        return
+    failed, count = [], 0
+    for kind, name, failures in _checked(file, plugins):
+        count += 1
+        typer.echo(f"{kind:<7} {name:<20} {'failed' if failures else 'ok'}")
+        for failure in failures:
+            typer.echo(f"  {failure.check}: {failure.what}")
+        if failures:
+            failed.append(f"{kind} {name}")
+    if failed:
+        typer.echo(f"moebench: {len(failed)} of {count} failed: {', '.join(failed)}", err=True)
+        raise typer.Exit(1)
+
+
+def _ruler(file: Path | None, plugins: list[Path] | None, ruler: bool, as_json: bool) -> None:
+    from moebench.cli import check_timing as command
+    from moebench.errors import BadInput
+
+    if not ruler:
+        raise BadInput("--json is for --ruler.")
+    if file or plugins:
+        raise BadInput("--ruler holds the timing itself to known lengths; it takes no file and no plugin.")
+    command.run(as_json)
+
+
+def _checked(file: Path | None, plugins: list[Path] | None) -> "Iterator[Checked]":
+    """Each as it has been tried.
+
+    Raises:
+        BadInput: a file that is neither kind, cannot be read, or holds nothing to try.
+    """
+    from moebench.errors import BadInput
+
+    suffix = None if file is None else file.suffix
+    if suffix not in (None, ".py", ".yaml", ".yml"):
+        raise BadInput(f"'{file}' is neither a .py file with routers nor a .yaml file with a suite.")
+    options.load_plugins(plugins)
+    if file is None:
+        yield from _packages()
+    if file is None or suffix == ".py":
+        yield from _routers(file)
+    if suffix != ".py":
+        yield from _suites(file, plugins)
+
+
+def _packages() -> "Iterator[Checked]":
+    from moebench import routers
+    from moebench.checking import Failure
+
+    if broken := routers.broken_packages():
+        yield "package", "entry points", [Failure("import", package) for package in broken]
+
+
+def _routers(file: Path | None) -> "Iterator[Checked]":
+    from moebench import routers
+    from moebench.checking import check_routers
+
+    names = routers.names() if file is None else options.load_plugins([file])
+    for name, failures in check_routers(names):
+        yield "router", name, failures
+
+
+def _suites(file: Path | None, plugins: list[Path] | None) -> "Iterator[Checked]":
+    from moebench.checking import SuiteChecks
+    from moebench.suites import find
+
+    checks = SuiteChecks(options.plugin_files(plugins))
+    for name in find.shipped() if file is None else [str(file)]:
+        suite = find.find(name)
+        yield "suite", suite.name, checks.check(suite)

@@ -1,0 +1,132 @@
+"""`check --ruler`: how often slow-downs of known size are found on this machine, and none where there is none."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from moebench.cli import options
+from moebench.cli.narrow_tables import print_table
+from moebench.cli.progress import duration, time_left
+from moebench.suites.eta import Pace
+
+if TYPE_CHECKING:
+    from moebench.measuring.timing.self_test import Detection, Reading
+
+
+def run(as_json: bool) -> None:
+    """Time a program against itself, tell how it goes on the standard error, and print the curve of detection.
+
+    Exit code 1 if something was found less often than is asked, or where there is nothing to be found; 130 after
+    Ctrl-C, with the curve as far as it goes.
+    """
+    from moebench.cells.timing_check import SPEC, check_ruler
+    from moebench.measuring.environment import environment
+    from moebench.measuring.timing.self_test import REPEATS, detections, expected_s
+
+    alone, most = (duration(seconds) for seconds in expected_s(SPEC.timing_budget_s))
+    told = Console(stderr=True, highlight=False)
+    told.print(
+        f"A training step of Soft MoE against itself, {SPEC.timing_budget_s:g} s for each timing: up to {alone} where "
+        f"nobody else uses the processors, up to {most} where others do.",
+        soft_wrap=True,
+    )
+    readings: list[Reading] = []
+    interrupted = False
+    try:
+        readings.extend(_watched(told, check_ruler(REPEATS)))
+    except KeyboardInterrupt:
+        interrupted = True
+    curve = detections(readings)
+    if as_json:
+        record = _record(curve, readings) | {"timing_budget_s": SPEC.timing_budget_s, "environment": environment()}
+        typer.echo(json.dumps(record, indent=1))
+    else:
+        _print(curve, readings)
+    if interrupted:
+        raise typer.Exit(130)
+    if not all(detection.passed for detection in curve):
+        raise typer.Exit(1)
+
+
+def _watched(console: Console, readings: "Iterator[Reading]") -> "Iterator[Reading]":
+    """The readings as they come, each with a line in a pipe, and with one line for all on a terminal."""
+    from moebench.measuring.timing.self_test import EFFECTS, REPEATS
+
+    pace = Pace(len(EFFECTS) * REPEATS)
+    pace.start()
+    status = console.status("compiling")
+    with status if console.is_terminal else nullcontext():
+        for reading in readings:
+            pace.end_one()
+            later = f", {time_left(pace.seconds_left())}" if pace.ended < pace.total else ""
+            line = f"{pace.ended} of {pace.total}, {_name(reading.effect)}: {reading.verdict}{later}"
+            if console.is_terminal:
+                status.update(line)
+            else:
+                console.print(line, markup=False, soft_wrap=True)
+            yield reading
+
+
+def _print(curve: "Sequence[Detection]", readings: "Sequence[Reading]") -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for place, heading in enumerate(("slow-down", "found", "share", "95 % interval", "asked", "", "median")):
+        table.add_column(heading, justify="right" if place else "left")
+    for detection in curve:
+        low, high = detection.interval
+        table.add_row(
+            _name(detection.effect),
+            f"{detection.found} of {detection.repeats}",
+            f"{detection.share:.0%}",
+            f"{low:.0%} to {high:.0%}",
+            detection.required,
+            "ok" if detection.passed else "missed",
+            f"{detection.estimate:+.1%}",
+        )
+    console = options.console()
+    if curve:
+        print_table(console, table)
+    shares = sorted(reading.foreign_share for reading in readings if reading.foreign_share is not None)
+    if shares:
+        middle = shares[len(shares) // 2]
+        console.print(f"Other processes had {middle:.0%} of the processors, from {shares[0]:.0%} to {shares[-1]:.0%}.")
+
+
+def _record(curve: "Sequence[Detection]", readings: "Sequence[Reading]") -> dict[str, Any]:
+    return {
+        "passed": all(detection.passed for detection in curve),
+        "curve": [
+            {
+                "effect": detection.effect,
+                "repeats": detection.repeats,
+                "found": detection.found,
+                "share": detection.share,
+                "share_interval": list(detection.interval),
+                "required": detection.required,
+                "passed": detection.passed,
+                "measured": detection.estimate,
+            }
+            for detection in curve
+        ],
+        "timings": [
+            {
+                "effect": reading.effect,
+                "verdict": reading.verdict,
+                "ratio": list(reading.test.ratio),
+                "p_value": reading.test.p_value,
+                "samples": reading.test.samples,
+                "seconds": reading.seconds,
+                "flags": list(reading.flags),
+                "foreign_cpu_share": reading.foreign_share,
+            }
+            for reading in readings
+        ],
+    }
+
+
+def _name(effect: float) -> str:
+    return f"{effect:.0%}" if effect else "none (A against A)"

@@ -1,0 +1,104 @@
+"""The command that sets results against results: `compare`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from moebench.cli import options
+
+if TYPE_CHECKING:
+    from moebench.compare.compare import Report
+    from moebench.compare.gates import Outcome
+
+_SELECTION = "results folder, run, commit, or keys such as router=soft,experts=8"
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help=f"What is asked about: a {_SELECTION}.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="What it is set against, likewise.")],
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="What to compare, repeatable; by default accuracy and times beside dense."),
+    ] = None,
+    suite: Annotated[str | None, typer.Option(metavar="NAME", help="Only this suite's results.")] = None,
+    results: options.Results = Path("results"),
+    across_environments: Annotated[
+        bool, typer.Option("--across-environments", help="Compare times of different devices or versions, too.")
+    ] = False,
+    fail_if_slower: Annotated[
+        str | None,
+        typer.Option(
+            metavar="5%",
+            help="Exit with 1 if A is shown to be slower, and by so much as estimated, over all cells or in any one; "
+            "with 2 if A lacks a time that B has. Where no difference is shown it passes.",
+        ),
+    ] = None,
+    fail_if_worse: Annotated[
+        str | None, typer.Option(metavar="1%", help="The same for accuracy that is lower, in points.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print it as Markdown.")] = False,
+) -> None:
+    """Set results against results, with a verdict on each metric.
+
+    Cells are matched one by one; what has no counterpart is listed.
+    """
+    from moebench.compare import compare as comparison
+    from moebench.compare import gates
+    from moebench.errors import BadInput
+    from moebench.results.selection import History
+
+    if as_json and as_markdown:
+        raise BadInput("--json and --markdown are two ways to print one thing; give one of them.")
+    asked = {
+        f"{name} {text}": (judge, gates.parse_share(text, name))
+        for name, text, judge in (
+            ("--fail-if-slower", fail_if_slower, gates.slower),
+            ("--fail-if-worse", fail_if_worse, gates.worse),
+        )
+        if text is not None
+    }
+    history = History(results, suite)
+    ours, theirs = history.select(a), history.select(b)
+    for problem in dict.fromkeys(map(str, history.problems)):
+        typer.echo(f"moebench: left out: {problem}", err=True)
+    report = comparison.compare(
+        ours.rows,
+        theirs.rows,
+        named=ours.keys & theirs.keys,
+        metrics=metric or (),
+        across_environments=across_environments,
+    )
+    outcomes = [judge(report, share, gate) for gate, (judge, share) in asked.items()]
+    _print(report, a, b, outcomes, as_json, as_markdown)
+    if any(outcome.state == "failed" for outcome in outcomes):
+        raise typer.Exit(1)
+    for outcome in outcomes:
+        if outcome.state == "undecided":
+            raise BadInput(str(outcome))
+
+
+def _print(report: "Report", a: str, b: str, outcomes: "list[Outcome]", as_json: bool, as_markdown: bool) -> None:
+    from moebench.compare import render
+
+    if as_json:
+        gates = [{"gate": outcome.gate, "state": outcome.state, "why": outcome.why} for outcome in outcomes]
+        typer.echo(json.dumps({**render.record(report, a, b), "gates": gates}, indent=1, ensure_ascii=False))
+        return
+    if as_markdown:
+        typer.echo(render.markdown(report, a, b, [str(outcome) for outcome in outcomes]), nl=False)
+        return
+    from moebench.cli.narrow_tables import print_table
+
+    console = options.console()
+    for table in render.render_tables(report):
+        print_table(console, table)
+        console.print()
+    for note in [*render.legend(report), *render.unmatched(report), *report.notes]:
+        console.print(note, markup=False, soft_wrap=not console.is_terminal)
+    console.print()
+    console.print(render.sentence(report, a, b), markup=False, style="bold", soft_wrap=not console.is_terminal)
+    for outcome in outcomes:
+        console.print(str(outcome), markup=False, soft_wrap=not console.is_terminal)

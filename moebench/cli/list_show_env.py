@@ -1,0 +1,256 @@
+"""The commands that tell what there is: `list`, `show` and `env`."""
+
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated
+
+import typer
+
+from moebench.cli import options
+
+_OPTIONS = "\noptions, with their defaults, as they stand in brackets or in a suite:\n"
+KINDS = ("routers", "suites", "models", "datasets", "columns")
+
+
+def list_names(
+    kind: Annotated[str, typer.Argument(metavar="|".join(KINDS), help="What to list.")],
+    plugins: options.Plugins = None,
+) -> None:
+    """List what there is, with a line about each."""
+    from moebench.errors import unknown
+
+    if kind not in KINDS:
+        raise unknown("kind of list", kind, KINDS)
+    options.load_plugins(plugins)
+    rows = list(_LISTS[kind]())
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, line in rows:
+        typer.echo(f"{name:<{width}}  {line}".rstrip())
+    if kind == "routers":
+        from moebench import routers
+
+        for broken in routers.broken_packages():
+            typer.echo(f"moebench: left out: {broken}", err=True)
+
+
+def show(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A router, suite, model, data set or column; or router[key=value,…].")
+    ],
+    model: Annotated[
+        str | None, typer.Option(metavar="SIZE/PATCH", help="The backbone whose tokens are routed; by default mu/2.")
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(min=1, metavar="PIXELS", help="Side of the images; by default the model's own.")
+    ] = None,
+    group_images: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Images routed together; by default the router's habit.")
+    ] = None,
+    plugins: options.Plugins = None,
+) -> None:
+    """Show everything about one name, or the slots of a router.
+
+    With options in brackets, or a model, a router's slots are shown. They depend on the tokens that are routed
+    together, and so on the model, the images, and how many are a group.
+    """
+    from moebench.errors import unknown
+
+    options.load_plugins(plugins)
+    if "[" in name or model or image_size or group_images:
+        for line in _describe_slots(name, image_size, model=model, group_images=group_images):
+            typer.echo(line)
+        return
+    known: list[str] = []
+    for kind, describe in _DESCRIPTIONS.items():
+        names = [found for found, _ in _LISTS[kind]()]
+        if name in names:
+            for line in describe(name):
+                typer.echo(line)
+            return
+        known += names
+    # What stands for more than is listed: places of one's own, a size at any patch, fractals of any number of classes.
+    # What is none of them says so itself.
+    data = name.startswith((".", "/", "~", "hf:", "fractals-"))
+    if data or "/" in name:
+        for line in _describe_dataset(name) if data else _describe_model(name):
+            typer.echo(line)
+        return
+    raise unknown("name", name, known, listing=f"moebench list {'|'.join(KINDS)}")
+
+
+def env(
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Also what the device does at its best: a matrix product, a copy.")
+    ] = False,
+) -> None:
+    """Print what is installed, found, and used by default."""
+    from moebench import executors
+    from moebench.spec.cell_spec import CellSpec
+
+    with executors.create("local") as placer:
+        environment = placer.environment()
+    of_cell = {key: CellSpec.model_fields[key].default for key in ("model", "data", "steps", "batch")}
+    platform = environment["platform"]
+    environment["profile of a suite"] = platform if platform == "cpu" else f"{platform}, or gpu where it has no such"
+    environment["cell of run"] = "{model} on {data}, {steps} steps of {batch} images, seed 0".format(**of_cell)
+    if measure:
+        from moebench.measuring import measure_peak
+
+        peaks = {precision: measure_peak(precision) for precision in ("float32", "bfloat16")}
+        environment |= {f"{name}_flops_per_s": f"{peak.flops_per_s:.3g}" for name, peak in peaks.items()}
+        environment["bytes_per_s"] = f"{max(peak.bytes_per_s for peak in peaks.values()):.3g}"
+    width = max(map(len, environment))
+    for key, value in environment.items():
+        typer.echo(f"{key:<{width}}  {'–' if value is None else value}")
+
+
+def _suites() -> Iterator[tuple[str, str]]:
+    from moebench.suites import find
+
+    for name in find.shipped():
+        yield name, find.find(name).question
+
+
+def _columns() -> Iterator[tuple[str, str]]:
+    from moebench.results.schema import COLUMNS
+
+    for column in COLUMNS:
+        unit = f" [{column.unit}]" if column.unit else ""
+        kind = "list<struct>" if "struct" in str(column.type) else column.type
+        yield column.name, f"{kind}{unit}  {column.meaning}".rstrip()
+
+
+def _routers() -> Iterator[tuple[str, str]]:
+    from moebench import routers
+
+    for name in routers.names():
+        yield name, routers.summary(name)
+
+
+def _models() -> Iterator[tuple[str, str]]:
+    from moebench import models
+
+    for name in models.names():
+        yield name, models.describe(name)
+    yield "SIZE/PATCH", "Any of these sizes with any other patch, in pixels, that divides the images."
+
+
+def _datasets() -> Iterator[tuple[str, str]]:
+    from moebench import data
+
+    for name in data.names():
+        yield name, data.describe(name)
+    yield "./PATH", f"Your own: {data.READABLE}."
+    yield "hf:NAME", "A data set of the Hugging Face hub, or hf:NAME:CONFIGURATION; needs moebench[hf]."
+
+
+def _describe_suite(name: str) -> Iterator[str]:
+    from moebench.suites import find
+
+    path = find.shipped()[name]
+    yield f"suite {name}, {path}\n"
+    yield path.read_text(encoding="utf-8").rstrip()
+
+
+def _describe_column(name: str) -> Iterator[str]:
+    from moebench.results.schema import COLUMNS, TEST_TIME_FIELDS
+    from moebench.spec import timing_flags
+
+    column = next(column for column in COLUMNS if column.name == name)
+    yield f"column {name} of the result table\n"
+    yield column.meaning
+    if "struct" in str(column.type):
+        yield "\nfields of each setting:"
+        for field, kind, unit, meaning in TEST_TIME_FIELDS:
+            yield f"  {field:<26} {f'{kind} [{unit}]' if unit else kind}  {meaning}"
+        return
+    yield f"type {column.type}, unit {column.unit or 'none'}, group {column.group}"
+    if name == "timing_flags":
+        yield "\nflags, each behind the name of what was timed, as in training:noisy:"
+        for flag, meaning in timing_flags.MEANINGS.items():
+            yield f"  {flag:<14}{meaning}"
+
+
+def _describe_router(name: str) -> Iterator[str]:
+    import inspect
+    import json
+
+    from moebench import routers
+
+    told = inspect.getdoc(routers.find(name)) or ""
+    yield f"router {name}\n"
+    yield told
+    papers = dict.fromkeys(re.findall(r"\b\d{4}\.\d{5}\b", told))
+    for place, paper in enumerate(papers):
+        yield f"{'' if place else chr(10)}paper: https://arxiv.org/abs/{paper}"
+    texts = routers.explanations(name)
+    for place, (option, default) in enumerate(routers.options(name).items()):
+        given = "must be given" if default is inspect.Parameter.empty else json.dumps(default).strip('"')
+        yield f"{'' if place else _OPTIONS}  {option:<22} {given}"
+        yield from textwrap.wrap(texts.get(option, ""), 76, initial_indent="    ", subsequent_indent="    ")
+
+
+def _describe_slots(cell: str, image_size: int | None, **given: str | int | None) -> Iterator[str]:
+    """The capacity of a router with its options, by the names that it has in the result table.
+
+    Args:
+        cell: as a cell is written, `router[key=value,…]`.
+        image_size: pixels of a side; None takes the model's own.
+        given: keys of a cell, in place of those in the brackets where they are not None.
+    """
+    from moebench.cells import count
+    from moebench.measuring import padding
+    from moebench.reports.quantities import written
+    from moebench.spec.cell_spec import CellSpec
+    from moebench.suites import grid
+
+    entry = {"model": CellSpec.model_fields["model"].default, **grid.parse_cell(cell)}
+    entry |= {key: value for key, value in given.items() if value is not None}
+    found = count.resolved(grid.build_spec(count.completed(entry)), image_size)
+    model, inputs = found.model, found.inputs
+    images = "1 image" if model.group_images == 1 else f"{model.group_images} images"
+    yield f"router {found.label} in {inputs['model']}, {model.image_size} × {model.image_size} pixels"
+    yield f"each group: {images}, {model.group_images * model.tokens} tokens\n"
+    rows = {
+        "slots_per_expert": str(inputs["slots_per_expert"]),
+        "total_slots": str(inputs["total_slots"]),
+        "effective_capacity_factor": f"{inputs['effective_capacity_factor']:.3f}",
+        "padding": f"{written(padding(model, found.router), 'share')} of the slots stay empty at least",
+    }
+    for name, value in rows.items():
+        yield f"{name:<26} {value}"
+
+
+def _describe_model(name: str) -> Iterator[str]:
+    from moebench import models
+
+    shown = models.describe(name)  # first, since it refuses what is no model
+    yield f"model {name}\n"
+    yield shown
+
+
+def _describe_dataset(name: str) -> Iterator[str]:
+    from moebench import data
+
+    source = data.find(name)
+    shown = source.describe()  # first, since it refuses what cannot be read
+    yield f"data set {source.name}\n"
+    yield shown
+
+
+_LISTS: dict[str, Callable[[], Iterable[tuple[str, str]]]] = {
+    "routers": _routers,
+    "suites": _suites,
+    "models": _models,
+    "datasets": _datasets,
+    "columns": _columns,
+}
+# What needs no jax is looked through first.
+_DESCRIPTIONS: dict[str, Callable[[str], Iterable[str]]] = {
+    "suites": _describe_suite,
+    "columns": _describe_column,
+    "routers": _describe_router,
+    "models": _describe_model,
+    "datasets": _describe_dataset,
+}

@@ -1,0 +1,96 @@
+"""The commands that draw and write from results: `plot`, `dashboard` and `report`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from moebench.cli import options
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def plot(
+    kind: Annotated[
+        str, typer.Argument(metavar="pareto|scaling|health|curves|costs|speed|test-time", help="What to draw.")
+    ],
+    suite: options.SuiteAmongResults = None,
+    x: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of the x axis.")] = None,
+    y: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of the y axis.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A .png, .svg or .pdf file; by default all three beside the results."),
+    ] = None,
+    style: Annotated[
+        str, typer.Option(metavar="paper|talk|notebook", help="Where it will stand: size, letters and resolution.")
+    ] = "paper",
+    columns: Annotated[int, typer.Option(metavar="1|2", help="How many columns of a page it is wide.")] = 2,
+    data: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write the numbers behind it, too.")] = None,
+    results: options.Results = Path("results"),
+) -> None:
+    """Draw a figure from the results."""
+    from moebench.reports import write
+
+    write.check_figure(kind, x, y)
+    name, frame = _load(results, suite)
+    stem = out.with_suffix("") if out else _report_folder(results, name) / kind
+    formats = [out.suffix.removeprefix(".")] if out and out.suffix else None
+    for path in write.draw(frame, kind, stem, formats=formats, x=x, y=y, style=style, columns=columns, data=data):
+        typer.echo(path)
+
+
+def dashboard(
+    suite: options.SuiteAmongResults = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Where to write it; by default beside the results.")
+    ] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    results: options.Results = Path("results"),
+) -> None:
+    """Write the results as one HTML page that needs no network."""
+    from moebench.reports import write
+
+    name, frame = _load(results, suite)
+    page = out or _report_folder(results, name) / "dashboard.html"
+    typer.echo(write.write_dashboard(frame, page, title=name, question=write.question_of(name)))
+    if show:
+        import webbrowser
+
+        webbrowser.open(page.resolve().as_uri())
+
+
+def report(
+    suite: options.SuiteAmongResults = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.md", help="Where to write it; by default beside the results.")
+    ] = None,
+    results: options.Results = Path("results"),
+) -> None:
+    """Write the results as Markdown with figures."""
+    from moebench.reports import write
+
+    name, frame = _load(results, suite)
+    page = out or _report_folder(results, name) / "report.md"
+    for path in write.write_markdown(frame, page, title=name, question=write.question_of(name)):
+        typer.echo(path)
+
+
+def _load(results: Path, suite: str | None) -> "tuple[str, pd.DataFrame]":
+    """The only suite among the results or the one named, and its rows."""
+    from moebench.errors import BadInput
+    from moebench.results import gather, suite_names
+
+    names = suite_names(results)
+    if suite is None and len(names) > 1:
+        raise BadInput(f"{results} holds several suites; give --suite: {', '.join(names)}.")
+    table, problems = gather(results, suite)
+    for problem in problems:
+        typer.echo(f"moebench: left out: {problem}", err=True)
+    return suite or names[0], table.to_pandas()
+
+
+def _report_folder(results: Path, suite: str) -> Path:
+    from moebench.results import Store
+
+    return Store(results, suite).report_folder

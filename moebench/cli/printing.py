@@ -1,0 +1,117 @@
+"""What the commands that run cells print: the plan before, the numbers and the paths after."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.text import Text
+
+from moebench.results import Store
+from moebench.suites.plan import PlannedCell
+from moebench.suites.published_costs_file import CountingSuite
+from moebench.suites.suite_file import Suite
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_NUMBERS = (
+    *("accuracy", "eval_loss", "train_loss", "params", "params_active", "flops_forward_per_image"),
+    *("flops_train_total", "train_step_s", "train_step_vs_dense", "infer_s_per_image", "infer_vs_dense"),
+    *("compile_s", "train_wall_s", "train_peak_bytes", "dropped_tokens", "load_cv", "router_entropy"),
+)
+
+
+def device(environment: Mapping[str, Any]) -> str:
+    """The device as JAX names it; all processors are "cpu" to it, so theirs is added."""
+    kind, processor = environment["device_kind"], environment.get("cpu")
+    return f"{kind} ({processor})" if environment["platform"] == "cpu" and processor else str(kind)
+
+
+def print_question(console: Console, suite: Suite | CountingSuite) -> None:
+    """The suite's name and what it asks."""
+    console.print(
+        Text(suite.name, style="bold").append(f"  {suite.question}", style="not bold"),
+        soft_wrap=not console.is_terminal,
+    )
+
+
+def print_plan(console: Console, cells: Sequence[PlannedCell], on: str, store: Store) -> None:
+    """One line: on what, how many cells, how many of them are done already, and where the results go."""
+    waiting = [cell for cell in cells if cell.seeds]
+    count = f"{len(cells)} cells" if len(cells) != 1 else "1 cell"
+    seeds = len(cells[0].cell.spec.seeds)
+    of_seeds = f" of {seeds} seeds" if seeds != 1 else ""
+    done = len(cells) - len(waiting)
+    state = f", {done} done before" if done else ""
+    line = f"{on}: {count}{of_seeds}{state}, {len(waiting)} to run; results in {store.folder}"
+    console.print(line, markup=False, soft_wrap=not console.is_terminal)
+
+
+def print_cells(console: Console, cells: Sequence[PlannedCell]) -> None:
+    """Every cell, whether it would run, and why."""
+    width = max(len(cell.label) for cell in cells)
+    for cell in cells:
+        verdict = "would run" if cell.seeds else "cached"
+        console.print(f"  {verdict:<10} {cell.label:<{width}}  {cell.why}", markup=False, soft_wrap=True)
+
+
+def print_cell(console: Console, cell: PlannedCell) -> None:
+    """One cell, with what it was given or takes by default."""
+    spec = cell.cell.spec
+    seeds = f"seed{'s' * (len(spec.seeds) > 1)} {', '.join(map(str, spec.seeds))}"
+    what = (
+        "one layer, timed alone"
+        if spec.measure == "layer"
+        else f"{spec.data}, {spec.steps} steps of {spec.batch} images"
+    )
+    console.print(f"{cell.label} in {spec.model}: {what}, {seeds}", markup=False, soft_wrap=not console.is_terminal)
+
+
+def print_summary(console: Console, frame: "pd.DataFrame", question: str) -> None:
+    """A table with a row for each cell, and one sentence that answers the suite's question."""
+    from moebench.cli.narrow_tables import print_table
+    from moebench.reports.answer.sentence import headline, render_table, summarise
+
+    console.print()
+    print_table(console, render_table(summarise(frame)))
+    console.print()
+    console.print(headline(frame, question), markup=False, style="bold", soft_wrap=not console.is_terminal)
+
+
+def print_numbers(console: Console, frame: "pd.DataFrame") -> None:
+    """The numbers of one cell, each with its interval where it has one."""
+    from moebench.reports import flag_marks
+    from moebench.reports.answer.sentence import summarise
+    from moebench.reports.quantities import quantity, written_interval
+
+    cell = summarise(frame).iloc[0].to_dict()
+    lines: dict[str, str] = {}
+    for name in _NUMBERS:
+        shown = quantity(name)
+        value, low, high = (float(cell.get(f"{name}{end}", float("nan"))) for end in ("", "_ci_low", "_ci_high"))
+        if not math.isnan(value):  # else this cell has no such number
+            lines[shown.title] = flag_marks.mark(cell, name) + written_interval(value, low, high, shown.kind)
+            if name == "accuracy" and cell["seeds"] == 1:
+                lines[shown.title] += " (one seed, so no interval)"
+    console.print()
+    width = max(map(len, lines), default=0)
+    for title, text in lines.items():
+        console.print(f"  {title:<{width}}  {text}", markup=False, soft_wrap=True)
+    flags = [flag for flag in cell["timing_flags"] if any(flag_marks.concerning(name, [flag]) for name in _NUMBERS)]
+    if flags:
+        text = f"  {flag_marks.MARK} timing flagged ({flag_marks.in_words(flags)}): moebench show timing_flags"
+        console.print(text, markup=False, soft_wrap=True)
+
+
+def print_paths(console: Console, store: Store, paths: Sequence[Path]) -> None:
+    """Where everything lies; the formats of one figure share a line."""
+    console.print()
+    console.print(f'results    {store.folder}   (pandas.read_parquet("{store.folder}"))', markup=False, soft_wrap=True)
+    stems: dict[Path, list[str]] = {}
+    for path in paths:
+        stems.setdefault(path.with_suffix(""), []).append(path.suffix)
+    for stem, suffixes in stems.items():
+        kind = "dashboard" if suffixes == [".html"] else "figure"
+        console.print(f"{kind:<10} {stem}{', '.join(suffixes)}", markup=False, soft_wrap=True)

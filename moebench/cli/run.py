@@ -1,0 +1,213 @@
+"""The commands that run cells: `suite` and `run`."""
+
+from collections.abc import Sequence
+from contextlib import closing, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from moebench.cli import options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from moebench.executors import Executor
+    from moebench.results import Store
+    from moebench.spec.limits import Limits
+    from moebench.suites.plan import PlannedCell
+
+
+def suite(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A shipped suite, or a suite file.")],
+    profile: Annotated[
+        str | None, typer.Option(metavar="P", help="The suite's size; by default that of the device found.")
+    ] = None,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option("--filter", metavar="KEY=VALUE,…", help="Only these cells, such as router=soft,experts=2,4."),
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(metavar="0,1,2", help="Seeds, in place of the suite's.")] = None,
+    executor: Annotated[str, typer.Option(metavar="NAME", help="What places the cells on devices.")] = "local",
+    jobs: Annotated[int | None, typer.Option(metavar="N", help="Cells side by side, each on its own device.")] = None,
+    plugins: options.Plugins = None,
+    results: options.Results = Path("results"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cells, which would run, and why.")] = False,
+    fresh: options.Fresh = False,
+    retry_failed: options.RetryFailed = False,
+) -> None:
+    """Run a suite, or the rest of it, and report.
+
+    At the end figures and a dashboard are written. What is done already is not done again. Ctrl-C keeps what is
+    finished; the same command goes on.
+    """
+    from moebench import executors
+    from moebench.cli import flops, printing
+    from moebench.reports.write import rows_of, write_report
+    from moebench.results import Store
+    from moebench.suites import find, grid
+    from moebench.suites.plan import plan_cells
+    from moebench.suites.published_costs_file import CountingSuite
+
+    chosen = find.find(name)
+    if isinstance(chosen, CountingSuite):
+        given = (profile, filters, seeds, jobs, plugins, dry_run, fresh, retry_failed)
+        flops.run(chosen, results, has_options=executor != "local" or any(given))
+        return
+    size = chosen.profile(profile) if profile else None
+    wanted = [one for text in filters or [] for one in grid.Filter.parse(text)]
+    new_seeds = grid.parse_seeds(seeds) if seeds is not None else None
+    files = options.plugin_files(plugins)
+    store = Store(results, chosen.name)
+    console = options.console()
+    with executors.create(executor, jobs) as placer:
+        if not dry_run:
+            _import_reports()
+        environment = placer.environment()
+        size = size or chosen.profile_for(environment["platform"])
+        cells = [cell.with_plugins(files) for cell in size.cells]
+        cells = [cell.with_seeds(new_seeds) if new_seeds is not None else cell for cell in cells]
+        kept = grid.choose([cell.spec for cell in cells], wanted)
+        planned = plan_cells(cells, placer, store, fresh=fresh, retry_failed=retry_failed)
+        asked = [planned[index] for index in kept]
+        printing.print_question(console, chosen)
+        _warn_of_namesake(name, chosen.name, store)
+        printing.print_plan(console, asked, f"{printing.device(environment)}, profile {size.name}", store)
+        if dry_run:
+            printing.print_cells(console, asked)
+            return
+        failed = _run_cells(console, asked, chosen.name, store, placer, size.limits, fresh)
+    frame, problems = rows_of(store, results, [cell.cell_id for cell in planned])
+    printing.print_summary(console, frame, chosen.question)
+    with console.status("drawing the figures and the dashboard") if console.is_terminal else nullcontext():
+        paths = write_report(store, frame, title=chosen.name, question=chosen.question, figures=chosen.figures)
+    printing.print_paths(console, store, paths)
+    _end(failed, problems)
+
+
+def run(
+    cell: Annotated[str, typer.Argument(metavar="ROUTER[KEY=VALUE,…]", help="A router with its options.")],
+    model: Annotated[str | None, typer.Option(metavar="SIZE/PATCH", help="The backbone; by default mu/2.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|./PATH|hf:NAME", help="moebench's own, yours, or of the hub; by default digits."),
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(metavar="PIXELS", help="Side of the images; by default the data set's own.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Training steps; by default 250.")] = None,
+    batch: Annotated[int | None, typer.Option(metavar="N", help="Images of a step; by default 64.")] = None,
+    seeds: Annotated[str | None, typer.Option(metavar="0,1,2", help="Seeds; by default 0 alone.")] = None,
+    time_limit_s: Annotated[float, typer.Option("--time-limit-s", metavar="S", help="Seconds it may take.")] = 3600.0,
+    memory_limit_gib: Annotated[
+        float | None, typer.Option("--memory-limit-gib", metavar="GIB", help="Memory it may take.")
+    ] = None,
+    plugins: options.Plugins = None,
+    results: options.Results = Path("results"),
+    fresh: options.Fresh = False,
+    retry_failed: options.RetryFailed = False,
+) -> None:
+    """Run one cell without a suite and print what was measured.
+
+    Inside the brackets stand options of the router, and any other key that a suite's entry may have, such as
+    precision or learning_rate.
+    """
+    from moebench import executors
+    from moebench.cli import printing
+    from moebench.reports.write import rows_of
+    from moebench.results import Store
+    from moebench.spec.limits import Limits
+    from moebench.suites import grid
+    from moebench.suites.plan import plan_cells
+    from moebench.suites.suite_file import SINGLE_CELLS
+
+    limits = Limits.of({"time_limit_s": time_limit_s, "memory_limit_gib": memory_limit_gib})
+    given = {"model": model, "data": data, "image_size": image_size, "steps": steps, "batch": batch}
+    values = {**grid.parse_cell(cell), **{key: value for key, value in given.items() if value is not None}}
+    asked = grid.Cell(grid.build_spec(values)).with_plugins(options.plugin_files(plugins))
+    asked = asked.with_seeds(grid.parse_seeds(seeds)) if seeds is not None else asked
+    store = Store(results, SINGLE_CELLS)
+    console = options.console()
+    with executors.create("local") as placer:
+        _import_reports()
+        planned = plan_cells([asked], placer, store, fresh=fresh, retry_failed=retry_failed)
+        printing.print_cell(console, planned[0])
+        printing.print_plan(console, planned, printing.device(placer.environment()), store)
+        failed = _run_cells(console, planned, SINGLE_CELLS, store, placer, limits, fresh)
+    frame, problems = rows_of(store, results, [planned[0].cell_id])
+    printing.print_numbers(console, frame)
+    printing.print_paths(console, store, [])
+    _end(failed, problems)
+
+
+def _warn_of_namesake(given: str, suite: str, store: "Store") -> None:
+    """Say so where a suite's file bears the name of a shipped suite, whose results would then be its own."""
+    from moebench.suites import find
+
+    namesake = find.shipped().get(suite)
+    if namesake and given != suite and not namesake.samefile(given):
+        typer.echo(
+            f"moebench: {given} has the name of the shipped suite '{suite}', and shares {store.folder} with it; "
+            "another `name:` keeps them apart.",
+            err=True,
+        )
+
+
+def _import_reports() -> None:
+    """Import pandas and what summarises with it, while the executor's server imports jax on another processor."""
+    import moebench.reports.answer.sentence  # noqa: F401
+
+
+def _run_cells(
+    console: "Console",
+    cells: "Sequence[PlannedCell]",
+    suite: str,
+    store: "Store",
+    executor: "Executor",
+    limits: "Limits",
+    fresh: bool,
+) -> list[str]:
+    """Run what has to be run and show it; the failed cells, each with its status and reason.
+
+    Raises typer.Exit(130) on Ctrl-C.
+    """
+    from moebench.cli.progress import outcome, showing, watching
+    from moebench.suites.plan import FAILED
+    from moebench.suites.prepare_data import prepare
+    from moebench.suites.run import CellEnded, new_run_id, run_cells
+
+    waiting = [cell for cell in cells if cell.seeds]
+    failed = [f"{cell.label} ({cell.failed} before)" for cell in cells if cell.failed]
+    run_id = new_run_id()
+    if not waiting:
+        store.seal(run_id)  # a driver that was killed may have left it to do
+        return failed
+    events = run_cells(waiting, suite=suite, store=store, run_id=run_id, executor=executor, limits=limits)
+    ended = 0
+    try:
+        with showing(console) as say:
+            prepare(waiting, executor, say)
+        with watching(console, [cell.label for cell in waiting]) as watch, closing(events):
+            for event in events:
+                watch(event)
+                if isinstance(event, CellEnded):
+                    ended += 1
+                    if event.status in FAILED:
+                        failed.append(f"{event.planned.label} ({outcome(event)})")
+    except KeyboardInterrupt:
+        then = "--fresh would run them again" if fresh else "the same command goes on"
+        typer.echo(f"\ninterrupted: {ended} of {len(waiting)} cells are finished and kept; {then}.", err=True)
+        raise typer.Exit(130) from None
+    return failed
+
+
+def _end(failed: list[str], problems: list[str]) -> None:
+    """Say what went wrong, and end with exit code 1 if a cell failed."""
+    for problem in problems:
+        typer.echo(f"moebench: {problem}", err=True)
+    if failed:
+        count, them = ("1 cell", "it") if len(failed) == 1 else (f"{len(failed)} cells", "them")
+        typer.echo(f"moebench: {count} failed; --retry-failed runs {them} again:", err=True)
+        for line in failed:
+            typer.echo(f"  {line}", err=True)
+        raise typer.Exit(1)

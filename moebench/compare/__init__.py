@@ -1,0 +1,1 @@
+"""Compare two selections of results, A against B."""

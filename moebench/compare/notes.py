@@ -1,0 +1,198 @@
+"""What to know before trusting a comparison, and what to do where there is none."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from moebench.compare.effect import OVER_SEEDS, Found, Missing
+from moebench.compare.match import Cell, Matching, Pair
+from moebench.compare.metrics import DEFAULT, SECONDS, TIMED
+from moebench.reports.analysis.cells import listed
+from moebench.reports.quantities import quantity
+from moebench.statistics import FEW_SAMPLES
+
+Differing = dict[str, tuple[str, str]]
+"""Columns, with their values on either side."""
+_SIDES = ((0, "A"), (1, "B"))
+_NAMED = 5
+"""Cells that a sentence names before it counts the rest."""
+
+
+def differing(pairs: Sequence[Pair], columns: Sequence[str]) -> Differing:
+    """Columns in which some pair differs, with the values of each side."""
+    found = {}
+    for column in columns:
+        values = [(_value(pair.a, column), _value(pair.b, column)) for pair in pairs]
+        if any(a != b for a, b in values):
+            found[column] = (_listed({a for a, _ in values}), _listed({b for _, b in values}))
+    return found
+
+
+def _value(cell: Cell, column: str) -> str:
+    value = cell.shared[column]
+    return "unknown" if pd.isna(value) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _listed(values: Collection[str]) -> str:
+    return ", ".join(sorted(values))
+
+
+def in_words(differing: Differing) -> str:
+    """`jax version: 0.9 against 0.10; cpu: …`."""
+    return "; ".join(f"{column.replace('_', ' ')}: {a} against {b}" for column, (a, b) in differing.items())
+
+
+def why_no_pair(matching: Matching) -> str:
+    """What to do where no cells match."""
+    near = "; ".join(f"{key} is {a} and {b}" for key, (a, b) in matching.in_the_way.items())
+    first = next(iter(matching.in_the_way))
+    return (
+        f"no cell of A matches one of B. The two that come nearest differ: {near}. Give {first} a value in both "
+        f"selections if that is what you mean to compare, as in '{first}=…'."
+    )
+
+
+def why_no_metric(lacking: Sequence[str], blocked: Sequence[str], pairs: Sequence[Pair], environment: Differing) -> str:
+    """What to do where a metric that was asked for, or every metric, cannot be compared."""
+    if blocked and len(blocked) == len(lacking):
+        return (
+            f"times from different machines or versions say nothing of the programs ({in_words(environment)}). "
+            "--across-environments compares them all the same."
+        )
+    ended = [pair for pair in pairs if len(pair.a.good) and len(pair.b.good)]
+    if not ended:
+        failed = [f"{cell.label} ({cell.shared['status']})" for p in pairs for cell in _sides(p) if cell.good.empty]
+        return (
+            f"of no two matched cells did both end well: {_some(failed)}. `moebench suite NAME --retry-failed` runs "
+            "them again."
+        )
+    present = ", ".join(f"{name} has {_present([_sides(pair)[place] for pair in ended])}" for place, name in _SIDES)
+    return f"no matched cell has {' or '.join(lacking)} on both sides; {present}. --metric takes another column."
+
+
+def why_too_little(metric: str, absent: Sequence[Missing]) -> str:
+    """What to do where a metric rests on a single seed, or on too few samples, wherever there is any."""
+    what = f"{metric} cannot be judged: {_some([each.why for each in absent])}"
+    if metric in TIMED:
+        return f"{what}, and fewer than {FEW_SAMPLES} show little; a larger timing_budget_s takes more."
+    return (
+        f"{what}, and one seed shows no difference; run more, such as --seeds 0,1,2, or compare times alone with "
+        "--metric train_step_vs_dense."
+    )
+
+
+def caveats(
+    found: Mapping[str, Found],
+    missing: Mapping[str, Sequence[tuple[Pair, Missing]]],
+    pairs: Sequence[Pair],
+    environment: Differing,
+    code: Differing,
+    blocked: Sequence[str],
+) -> list[str]:
+    """Sentences that whoever reads the numbers should know.
+
+    Args:
+        found: for each metric the pairs that have it.
+        missing: for each metric the pairs that do not.
+        pairs: all pairs.
+        environment: in what machines and versions differ.
+        code: in what the code differs.
+        blocked: metrics that were not compared because of the environment.
+    """
+    return [
+        *_on_environment(environment, code, blocked),
+        *_on_missing(missing, pairs),
+        *_on_seeds(found),
+        *_on_times(found),
+        *_on_settings(pairs),
+    ]
+
+
+def _on_environment(environment: Differing, code: Differing, blocked: Sequence[str]) -> list[str]:
+    notes = []
+    if blocked:
+        notes.append(
+            f"Times are not compared, for machines or versions differ ({in_words(environment)}); "
+            "--across-environments compares them all the same."
+        )
+    elif environment:
+        notes.append(f"Machines or versions differ, and with them, perhaps, the times: {in_words(environment)}.")
+    if code:
+        notes.append(f"The code differs: {in_words(code)}.")
+    return notes
+
+
+def _on_missing(missing: Mapping[str, Sequence[tuple[Pair, Missing]]], pairs: Sequence[Pair]) -> list[str]:
+    notes = []
+    for metric, absent in missing.items():
+        if absent:
+            what = "left out" if len(absent) == len(pairs) else f"{len(absent)} of {len(pairs)} pairs are left out"
+            notes.append(f"{quantity(metric).title}: {what}, with {_some([each.why for _, each in absent])}.")
+    return notes
+
+
+def _on_seeds(found: Mapping[str, Found]) -> list[str]:
+    pairs = [pair for those in found.values() for pair, each in those if each.test == OVER_SEEDS]
+    if not any((pair.a.shared["router"] == "dense") != (pair.b.shared["router"] == "dense") for pair in pairs):
+        return []
+    return [
+        "Seeds of A and B are taken for independent; tables and pages of a suite take the difference from dense seed "
+        "by seed, so that their intervals of it are others."
+    ]
+
+
+def _on_times(found: Mapping[str, Found]) -> list[str]:
+    notes = []
+    if any(metric in TIMED and those for metric, those in found.items()):
+        notes.append(
+            "Times: A, B and their change are Hodges' and Lehmann's estimates, which belong to the test; tables and "
+            "pages of a suite show medians, which lie elsewhere where samples fall in two heaps."
+        )
+    if any(each.on_processor_time for those in found.values() for _, each in those):
+        notes.append(
+            "Other processes had a part of the processors, so that times beside dense are compared by processor time; "
+            "tables and pages of a suite show wall-clock."
+        )
+    if any(found.get(metric) for metric in SECONDS):
+        notes.append(
+            "Seconds that were measured apart drift with the machine, and the more the more others have of it: their "
+            "intervals and p allow for that, so that no difference may be shown though all samples of A are shorter. "
+            "Times beside the dense twin, which took turns with the cell, do not drift."
+        )
+    return notes
+
+
+def _on_settings(pairs: Sequence[Pair]) -> list[str]:
+    differing: dict[str, set[tuple[str, str]]] = {}
+    for pair in pairs:
+        for key, (a, b) in pair.differing.items():
+            differing.setdefault(key, set()).add((str(a), str(b)))
+    texts = [f"{key} ({_listed({f'{a} and {b}' for a, b in values})})" for key, values in differing.items()]
+    notes = [f"Some matched cells differ in more than was named: {'; '.join(texts)}."] if texts else []
+    same = sum(pair.is_one_cell for pair in pairs)
+    if same:
+        notes.append(f"Of {len(pairs)} pairs {same} {'is' if same == 1 else 'are'} one measurement set against itself.")
+    return notes
+
+
+def _sides(pair: Pair) -> tuple[Cell, Cell]:
+    return pair.a, pair.b
+
+
+def _present(cells: Sequence[Cell]) -> str:
+    """Which of the metrics that are compared by default some cell has, times with their samples."""
+    columns = {name: f"{name}_samples" if name in TIMED else name for name in (*DEFAULT, *SECONDS)}
+    names = [name for name, column in columns.items() if any(_has_values(cell.good[column]) for cell in cells)]
+    return " and ".join(names) or "none of the usual ones"
+
+
+def _has_values(column: "pd.Series[Any]") -> bool:
+    return any(listed(value) or (isinstance(value, float) and value == value) for value in column)
+
+
+def _some(texts: Sequence[str]) -> str:
+    """The first few of these, and how many more there are."""
+    distinct = list(dict.fromkeys(texts))
+    more = len(distinct) - _NAMED
+    return "; ".join(distinct[:_NAMED]) + (f"; and {more} more" if more > 0 else "")

@@ -1,0 +1,219 @@
+"""A comparison for readers and programs: one line, a table for each metric, Markdown, JSON."""
+
+from collections.abc import Mapping, Sequence
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+from moebench.compare.compare import BETTER, NEITHER, WORSE, Report
+from moebench.compare.metrics import PROCESSOR_TIMES, TIMED, smallest_effect
+from moebench.reports.markdown import MOST_ROWS, escaped
+from moebench.reports.quantities import quantity, written, written_points
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Row = Mapping[Any, Any]
+_LISTED = 40
+_LEVEL = 0.05
+
+
+def sentence(report: Report, a: str, b: str) -> str:
+    """The verdict in one line: in what A is better, in what worse, and where no difference is shown."""
+    parts = []
+    for verdict in (BETTER, WORSE, NEITHER):
+        rows = report.overall[report.overall["verdict"] == verdict].to_dict("records")
+        those = [f"{_lower(named(row))} ({written_change(row)})" for row in rows]
+        if those:
+            parts.append(f"{verdict} in {' and '.join(filter(None, [', '.join(those[:-1]), those[-1]]))}")
+    pairs = "1 pair of cells" if report.pairs == 1 else f"{report.pairs} pairs of cells"
+    return f"{a} against {b}, {pairs}: {'; '.join(parts)}. {correction(report)}"
+
+
+def correction(report: Report) -> str:
+    """For how many comparisons the verdicts are corrected."""
+    together, cells = report.comparisons
+    if not cells:
+        return "What is counted has no doubt."
+    if cells == 1:
+        return "One comparison, at the 5 % level."
+    metrics = f"{together} metric{'s' * (together > 1)} over all cells"
+    single = f", {cells} on single cells" if cells > together else ""
+    return f"Verdicts are at the 5 % level, corrected for the number of comparisons (Holm): {metrics}{single}."
+
+
+def render_tables(report: Report) -> "list[Table]":
+    """A table for each metric: a line for each pair of cells, and one for all."""
+    from rich.table import Table
+    from rich.text import Text
+
+    tables = []
+    for metric, lines in _lines(report).items():
+        table = Table(box=None, pad_edge=False, header_style="bold", title=Text(_title(report, metric)))
+        table.title_justify = "left"
+        headings = _headings(metric)
+        for heading in headings:
+            table.add_column(heading, justify="left" if heading in (headings[0], headings[-1]) else "right")
+        for place, line in enumerate(lines):
+            if place == len(lines) - 1 and place:
+                table.add_section()
+            table.add_row(*(Text(text) for text in line))
+        tables.append(table)
+    return tables
+
+
+def markdown(report: Report, a: str, b: str, outcomes: Sequence[str] = ()) -> str:
+    """The same as Markdown that GitHub reads, the verdict first, and what came of gates."""
+    parts = [f"**{escaped(line)}**" for line in (sentence(report, a, b), *outcomes)]
+    for metric, lines in _lines(report).items():
+        headings = _headings(metric)
+        rules = ["---", *["---:"] * (len(headings) - 2), "---"]
+        rows = [list(headings), rules, *([escaped(text) for text in line] for line in lines)]
+        parts += [f"### {escaped(_title(report, metric))}", "\n".join(f"| {' | '.join(row)} |" for row in rows)]
+    notes = [*legend(report), *unmatched(report), *report.notes]
+    parts.append("\n".join(f"- {escaped(note)}" for note in notes))
+    return "\n\n".join(parts) + "\n"
+
+
+def legend(report: Report) -> list[str]:
+    """What the columns mean, a sentence for each."""
+    together, cells = report.comparisons
+    lines = [
+        "[ ]: interval of 95 %, each for itself.",
+        "A better: of all pairs of a seed or timing of A and one of B, those in which A's is the better, in %.",
+    ]
+    if cells > 1:
+        each = f"for {cells} comparisons of single cells" + f" and {together} of all cells" * (cells > together)
+        lines.append(f"p: corrected {each} (Holm).")
+    if cells:
+        lines.append(
+            f"A difference is shown where p is below {_LEVEL}, unless its whole interval is smaller than what matters."
+        )
+    return lines
+
+
+def named(row: Row) -> str:
+    """What was compared, with the clock that timed it."""
+    metric = row["metric"]
+    if row["clock"] == "processor" and metric in PROCESSOR_TIMES:
+        return quantity(PROCESSOR_TIMES[metric]).title
+    return quantity(metric).title + (", partly processor time" if row["clock"] == "both" else "")
+
+
+def unmatched(report: Report) -> list[str]:
+    """The cells without a counterpart, a sentence for each side; of very many the first."""
+    return [
+        f"Only in {side}, not compared: {', '.join(cells[:_LISTED])}"
+        + (f" and {len(cells) - _LISTED} more, in --json." if len(cells) > _LISTED else ".")
+        for side, cells in (("A", report.only_a), ("B", report.only_b))
+        if cells
+    ]
+
+
+def record(report: Report, a: str, b: str) -> dict[str, Any]:
+    """The same as plain values for JSON; what has no number is None."""
+    together, cells = report.comparisons
+    metrics = []
+    for row in report.overall.to_dict("records"):
+        own = report.rows[report.rows["metric"] == row["metric"]].drop(columns="metric")
+        metrics.append({**_plain(row), "pairs": [_plain(each) for each in own.to_dict("records")]})
+    return {
+        "a": a,
+        "b": b,
+        "sentence": sentence(report, a, b),
+        "verdicts": {row["metric"]: row["verdict"] for row in metrics},
+        "correction": {"method": "Holm", "level": 0.05, "comparisons_together": together, "comparisons_single": cells},
+        "metrics": metrics,
+        "only_a": list(report.only_a),
+        "only_b": list(report.only_b),
+        "environment": {key: list(values) for key, values in report.environment.items()},
+        "notes": list(report.notes),
+    }
+
+
+def written_change(row: Row) -> str:
+    """`+12.3 % [+10.1, +14.6]` of a time, `+0.4 points [−0.2, +1.0]` of a share, else in the metric's unit."""
+    unit, text = _unit_of_change(row["metric"]), _change(row)
+    number, bracket, bounds = text.partition(" [")
+    return f"{number} {unit}{bracket}{bounds}" if unit else text
+
+
+def _unit_of_change(metric: str) -> str:
+    """What changes of a time or a share are told in; others have the metric's own unit behind them."""
+    return "%" if metric in TIMED else "points" if quantity(metric).kind == "share" else ""
+
+
+def _change(row: Row) -> str:
+    metric, (value, low, high) = row["metric"], (row[f"change{end}"] for end in ("", "_low", "_high"))
+    kind = quantity(metric).kind
+    if _unit_of_change(metric):
+        return written_points(value) + ("" if isnan(low) else f" [{written_points(low)}, {written_points(high)}]")
+    texts = [f"{'+' * (number > 0)}{written(number, kind)}" for number in (value, low, high)]
+    return texts[0] if isnan(low) or low == high else f"{texts[0]} [{texts[1]}, {texts[2]}]"
+
+
+def _lines(report: Report) -> dict[str, list[tuple[str, ...]]]:
+    """For each metric the lines of its table; of many pairs the first, and how many more there are."""
+    found = {}
+    for together in report.overall.to_dict("records"):
+        own = report.rows[report.rows["metric"] == together["metric"]].to_dict("records")
+        lines = [_line(row, _name(row)) for row in own[:MOST_ROWS]]
+        if len(own) > MOST_ROWS:
+            lines.append(
+                (f"… and {len(own) - MOST_ROWS} more, in --json", *[""] * (len(_headings(together["metric"])) - 1))
+            )
+        if len(own) > 1:
+            lines.append(_line(together, f"all {len(own)}"))
+        found[together["metric"]] = lines
+    return found
+
+
+def _name(row: Row) -> str:
+    return str(row["a"]) if row["a"] == row["b"] else f"{row['a']} / {row['b']}"
+
+
+def _line(row: Row, name: str) -> tuple[str, ...]:
+    of = quantity(row["metric"])
+    low, high = row["improvement_low"], row["improvement_high"]
+    chance = f"{100 * row['improvement']:.0f}" + (
+        "" if isnan(low) or low == high else f" [{100 * low:.0f}, {100 * high:.0f}]"
+    )
+    return (
+        name,
+        written(row["value_a"], of.kind),
+        written(row["value_b"], of.kind),
+        _change(row),
+        chance,
+        _p_value(row["p_corrected"]),
+        row["verdict"],
+    )
+
+
+def _headings(metric: str) -> tuple[str, ...]:
+    unit = _unit_of_change(metric)
+    return ("A / B", "A", "B", f"change, {unit}" if unit else "change", "A better", "p", "verdict")
+
+
+def _p_value(p: float) -> str:
+    """With as many digits as tell on which side of the level it lies."""
+    if isnan(p):
+        return "–"
+    texts = (f"{p:.{digits}g}" for digits in range(2, 9))
+    return "< 0.001" if p < 0.001 else next((text for text in texts if float(text) != _LEVEL), str(_LEVEL))
+
+
+def _title(report: Report, metric: str) -> str:
+    """The metric, its test, and what change of it matters."""
+    tests = dict.fromkeys(report.rows.loc[report.rows["metric"] == metric, "test"])
+    together = report.overall[report.overall["metric"] == metric].to_dict("records")[0]
+    least = smallest_effect(metric)
+    matters = f"{100 * least:g} {'%' if metric in TIMED else 'points'} matter" if least else "any difference matters"
+    return f"{named(together)} ({', '.join(tests)}; {matters})"
+
+
+def _lower(title: str) -> str:
+    """The title within a sentence; abbreviations stay."""
+    return title if title[:2].isupper() else title[:1].lower() + title[1:]
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    return {key: None if isinstance(value, float) and isnan(value) else value for key, value in row.items()}

@@ -1,0 +1,134 @@
+"""Classes of fractals: iterated function systems drawn at random and accepted by how much of the canvas they fill.
+
+After FractalDB (2101.08515): a class is a set of 2 to 8 affine maps with coefficients drawn evenly from [−1, 1], kept
+if its picture fills enough pixels; its images are the pictures of the set with one of the six coefficients weighted by
+0.8 to 1.2 in all maps, and mirrored. What differs, and why: maps that do not contract are drawn again, as 2110.03091
+does, so that every set stays bounded; the weight is one of many in its range and not of five, so that few images are
+nearly alike; and a point is a single pixel, where the paper draws patches of 3 × 3 on canvases several times as large.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int32, Int64, UInt8, UInt32
+
+from moebench.data.fractals import render
+from moebench.data.fractals.render import COEFFICIENT_BITS, MOST_MAPS, ONE, SHARE_BITS, UNIT, hashed
+
+SEED = 210108515
+LEAST_FILLED = 0.1
+"""Filling rate at 64 × 64 pixels from which on a set is a class; none that was drawn fills more than half."""
+_CANVAS = 64
+_CONTRACTION = 0.9
+"""Largest singular value of a map that is taken."""
+_TRIES = 12
+"""Draws of a map, the first of which that contracts is taken."""
+_BLOCK = 256
+"""Sets drawn at a time."""
+_COARSE = 1 << 12
+"""What 1 is in a set's coordinates before it has been stretched to the canvas."""
+_LEAST_SHARE = 64
+"""A map is drawn at least once in so many times, however flat it is."""
+
+
+@dataclass(frozen=True)
+class Systems:
+    """Iterated function systems, as `chaos.points` takes them."""
+
+    maps: Int32[np.ndarray, "system map coefficient"]
+    shares: UInt32[np.ndarray, "system map"]
+
+    def __len__(self) -> int:
+        return len(self.maps)
+
+    def __getitem__(self, chosen: np.ndarray | slice) -> "Systems":
+        return Systems(self.maps[chosen], self.shares[chosen])
+
+
+def keys(classes: Int64[np.ndarray, "image"], instances: Int64[np.ndarray, "image"]) -> UInt32[np.ndarray, "image"]:
+    """The seed of each image, from its class and its number within the class."""
+    key: np.ndarray = hashed(np.full(len(classes), SEED, np.uint32))
+    for part in (classes, instances):
+        key = hashed(key + part.astype(np.uint32) + np.uint32(1))
+    return key
+
+
+def draw(count: int) -> Systems:
+    """So many classes, the same for everyone; the first of many are the classes of fewer."""
+    bits = np.random.PCG64(SEED)
+    found: list[Systems] = []
+    while sum(map(len, found)) < count:
+        drawn, contracting = _drawn(bits)
+        sets = _stretched(drawn)
+        rates = filling_rate(render.render(sets.maps, sets.shares, np.arange(len(sets), dtype=np.uint32), _CANVAS))
+        found.append(sets[contracting & (rates >= LEAST_FILLED)])
+    maps, shares = (np.concatenate([getattr(each, name) for each in found])[:count] for name in ("maps", "shares"))
+    return Systems(maps, shares)
+
+
+def filling_rate(images: UInt8[np.ndarray, "image height width"]) -> Float64[np.ndarray, "image"]:
+    """Share of the pixels that a point has fallen on."""
+    rates: np.ndarray = (images > 0).mean((1, 2))
+    return rates
+
+
+def perturbed(systems: Systems, key: UInt32[np.ndarray, "system"]) -> Systems:
+    """Each system with one of its six coefficients, drawn from the key, weighted by 0.8 to 1.2 in all of its maps."""
+    column = hashed(key ^ np.uint32(0x68E31DA4)) % np.uint32(6)
+    weight = 205 + (hashed(key ^ np.uint32(0xB5297A4D)) % np.uint32(103)).astype(np.int32)  # in 1/256ths
+    maps = systems.maps.copy()
+    rows = np.arange(len(maps))
+    maps[rows, :, column] = (maps[rows, :, column] * weight[:, None]) >> 8
+    return Systems(maps, systems.shares)
+
+
+def contracts(maps: Int64[np.ndarray, "*shape coefficient"]) -> np.ndarray:
+    """Whether the larger singular value of a map is below 0.9; maps are in 1/8192ths.
+
+    For the squares p ≥ q of both, p + q is the sum of the squared coefficients and p · q the squared determinant; with
+    the bound's square s, both are below s if (s − p)(s − q) > 0 and p + q < 2s.
+    """
+    a, b, c, d = (maps[..., column] for column in range(4))
+    bound = int(_CONTRACTION * ONE) ** 2
+    total, product = a * a + b * b + c * c + d * d, (a * d - b * c) ** 2
+    below: np.ndarray = (bound * bound - bound * total + product > 0) & (total < 2 * bound)
+    return below
+
+
+def _drawn(bits: np.random.PCG64) -> tuple[Int64[np.ndarray, "set map coefficient"], np.ndarray]:
+    """Sets of 2 to 8 maps, filled up with zeros, and which of the sets contract."""
+    words = bits.random_raw(_BLOCK * (1 + MOST_MAPS * _TRIES * 6)).reshape(_BLOCK, -1)
+    count = 2 + (words[:, 0] >> np.uint64(32)) % np.uint64(MOST_MAPS - 1)
+    drawn = (words[:, 1:] >> np.uint64(63 - COEFFICIENT_BITS)).astype(np.int64) - ONE
+    drawn = drawn.reshape(_BLOCK, MOST_MAPS, _TRIES, 6)
+    good = contracts(drawn)
+    first = good.argmax(-1)
+    maps = np.take_along_axis(drawn, first[:, :, None, None], 2)[:, :, 0]
+    used = np.arange(MOST_MAPS) < count[:, None]
+    contracting: np.ndarray = np.asarray((good.any(-1) | ~used).all(-1))
+    return np.where(used[..., None], maps, 0), contracting
+
+
+def _stretched(maps: Int64[np.ndarray, "set map coefficient"]) -> Systems:
+    """The same fractals in coordinates of their own: the larger of width and height is the canvas."""
+    coarse = maps.copy()
+    coarse[..., 4:] = coarse[..., 4:] * _COARSE // ONE
+    shares = _shares(maps)
+    low, high = render.extent(coarse.astype(np.int32), shares, np.arange(len(maps), dtype=np.uint32))
+    middle, half = (low + high) // 2, np.maximum((high - low).max(-1) // 2, 1)
+    # With p = m + h·u, A·p + t becomes A·u + (A·m + t − m) / h.
+    a, b, c, d, e, f = np.moveaxis(coarse, -1, 0)
+    mx, my = middle[:, :1], middle[:, 1:]
+    moved = np.stack([a * mx + b * my + (e - mx) * ONE, c * mx + d * my + (f - my) * ONE], -1)
+    stretched = np.concatenate([maps[..., :4], moved * UNIT // (half[:, None, None] * ONE)], -1)
+    return Systems(stretched.astype(np.int32), shares)
+
+
+def _shares(maps: Int64[np.ndarray, "set map coefficient"]) -> UInt32[np.ndarray, "set map"]:
+    """Running sums of the maps' shares, each by the area that it leaves of an area, |ad − bc|."""
+    area = np.abs(maps[..., 0] * maps[..., 3] - maps[..., 1] * maps[..., 2])
+    used = maps.any(-1)
+    area = np.where(used, np.maximum(area, area.sum(-1, keepdims=True) // _LEAST_SHARE + 1), 0)
+    sums = area.cumsum(-1)
+    shares: np.ndarray = ((sums << SHARE_BITS) // sums[:, -1:]).astype(np.uint32)
+    return shares

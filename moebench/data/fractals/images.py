@@ -1,0 +1,30 @@
+"""One image of a class: which it is follows from class and number alone, whatever is rendered beside it."""
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from moebench.data.fractals import classes as systems
+from moebench.data.fractals import render as chaos
+from moebench.data.fractals.classes import Systems
+from moebench.data.fractals.render import hashed
+
+
+def render(
+    classes: Systems, labels: Int64[np.ndarray, "image"], numbers: Int64[np.ndarray, "image"], size: int
+) -> UInt8[np.ndarray, "image size size 1"]:
+    """The images with these numbers of these classes.
+
+    Args:
+        classes: of the whole data set.
+        labels: class of each image.
+        numbers: which of its class each is, from 0.
+        size: side in pixels.
+    """
+    keys = systems.keys(labels, numbers)
+    chosen = systems.perturbed(classes[labels], keys)
+    images = chaos.render(chosen.maps, chosen.shares, keys, size).copy()
+    mirror = hashed(keys ^ np.uint32(0x1B56C4E9))
+    across, down = mirror & np.uint32(1) > 0, mirror & np.uint32(2) > 0
+    images[across] = images[across][:, :, ::-1]
+    images[down] = images[down][:, ::-1]
+    return images[..., None]

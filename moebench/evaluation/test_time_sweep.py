@@ -1,0 +1,226 @@
+"""A trained model tried in other settings: accuracy, FLOPs, time and drops of each, without training again.
+
+A model is taken apart where its routing begins. What comes before is computed once for all settings. Blocks are alike
+but for their parameters, so that each setting has one set of programs for all its layers: it routes, computes what is
+routed, and counts. Settings share those of them that are the same, as all seeds do: most of a sweep's time would be
+compiling. The settings take turns on each batch, so that their times compare.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from moebench.cells.resolve import ResolvedCell
+from moebench.data import Split
+from moebench.evaluation.columns import calls, health, padding
+from moebench.measuring import operations
+from moebench.models import VitConfig, make_block
+from moebench.models.rngs import rngs
+from moebench.training import Program, TrainState, calls_by_image, cross_entropy, filled_batches
+
+Row = dict[str, Any]
+FROM_HEALTH = ("dropped_tokens", "dropped_assignments", "slot_utilisation")
+QUICKER = {"xla_backend_optimization_level": "1"}
+"""For processors: compiled faster by a sixth, and as fast."""
+
+
+class _Feed(NamedTuple):
+    """The routed half of a block in one setting, as programs."""
+
+    route: Any
+    """What is routed, and the arrays of its routing."""
+    finish: Any
+    """The block's output."""
+    count: Any
+    """The counts of the routing, and calls by image."""
+
+
+class Sweep:
+    """The settings of one cell, compiled for test batches of one size."""
+
+    def __init__(self, cell: ResolvedCell, program: Program, batch: int) -> None:
+        """Compile, in as many threads as there are processors.
+
+        Args:
+            cell: a cell with settings.
+            program: of its model.
+            batch: test images at a time; whole groups.
+        """
+        self.model, self.settings, self.program, self.batch = cell.model, cell.settings, program, batch
+        self.first = self.model.moe_blocks[0]
+        images, labels = program.abstract_batch(batch)
+        weights = jax.ShapeDtypeStruct(labels.shape, jnp.float32)
+        state = program.abstract_state
+        x = jax.eval_shape(self._front, state, images)
+        routed = [_block(setting.model, self.first) for setting in self.settings]
+        feeds = [self._feed(graph, held, x) for graph, held in routed]
+        self.flops = [_flops(feed) for feed in feeds]
+        between = {
+            "front": jax.jit(self._front).trace(state, images),
+            "end": jax.jit(self._end).trace(state, x, labels, weights),
+        }
+        if len(self.model.moe_blocks) > 1:
+            graph, held = routed[0]
+            between["attend"] = jax.jit(self._attending(graph)).trace(held, x)
+        dense = [number for number in self._later() if number not in self.model.moe_blocks]
+        if dense:
+            graph, held = _block(self.model, dense[0])
+            between["pass on"] = jax.jit(self._passing(graph)).trace(held, x)
+        made = iter(_compiled([program for feed in feeds for program in feed] + list(between.values())))
+        self.feeds = [_Feed(next(made), next(made), next(made)) for _ in feeds]
+        self.between = dict(zip(between, made, strict=True))
+
+    def of(self, state: TrainState, split: Split, flops: float | None) -> list[Row]:
+        """What a trained model gives in each setting: the fields of the result table's `test_time`.
+
+        Args:
+            state: of the trained model.
+            split: the test split.
+            flops: of a forward pass for one image in the setting of the training; None where they are not known.
+        """
+        blocks = [nnx.split(block)[1] for block in self.program.model(state).blocks]
+        count = len(self.settings)
+        totals: list[Any] = [None] * count
+        by_image: list[list[Any]] = [[] for _ in range(count)]
+        seconds = []
+        for number, (part, weights) in enumerate(filled_batches(split, self.batch)):
+            images, *rest = self.program.placed(part.images, part.labels, weights)
+            x, shared_s = _timed(self.between["front"], state, images)
+            if number == 0:  # what runs for the first time is slow
+                x, shared_s = _timed(self.between["front"], state, images)
+                for place in range(count):
+                    self._rest(place, state, blocks, x, *rest)
+            took = np.zeros(count)
+            for turn in range(count):
+                place = (number + turn) % count
+                (sums, each), own_s = _timed(self._rest, place, state, blocks, x, *rest)
+                took[place] = shared_s + own_s
+                totals[place] = sums if number == 0 else jax.tree.map(jnp.add, totals[place], sums)
+                by_image[place].append(each)
+            seconds.append(took / self.batch)
+        times = np.array(seconds)
+        ratios = times / times[:, :1]
+        return [
+            {
+                **self.settings[place].columns,
+                **self._numbers(place, totals[place], by_image[place], len(split), flops),
+                "infer_s_per_image": float(np.median(times[:, place])),
+                "infer_vs_trained": float(np.median(ratios[:, place])),
+            }
+            for place in range(count)
+        ]
+
+    def _numbers(self, place: int, sums: Any, calls_of: Sequence[Any], images: int, flops: float | None) -> Row:
+        """Those of one setting, from the sums over all batches and the calls by image of each."""
+        loss, correct, layers = sums
+        called = calls_of[0] is not None
+        by_image = np.concatenate(jax.device_get(calls_of))[:images].astype(np.float64) if called else None
+        routing = health(layers)
+        row: Row = {"accuracy": float(correct) / images, "eval_loss": float(loss) / images}
+        row |= {name: routing[name] for name in FROM_HEALTH} | calls(by_image)
+        here, of_experts = self.flops[place]
+        of_layers = len(self.model.moe_blocks) / self.batch
+        if flops is not None and np.isfinite(here):
+            row["flops_forward_per_image"] = flops + of_layers * (here - self.flops[0][0])
+            unused = padding(self.settings[place].model, of_layers * of_experts, by_image)
+            row["flops_used_per_image"] = row["flops_forward_per_image"] - unused
+        return row
+
+    def _rest(self, place: int, state: TrainState, blocks: Sequence[Any], x: Any, labels: Any, weights: Any) -> Any:
+        """Everything after what all settings share: the sums of loss, hits and counts by layer; calls by image."""
+        counts, by_layer = [], []
+        for number in self._later():
+            if number not in self.model.moe_blocks:
+                x = self.between["pass on"](blocks[number], x)
+                continue
+            if number != self.first:
+                x = self.between["attend"](blocks[number], x)
+            feed = self.feeds[place]
+            images, routing = feed.route(blocks[number], x)
+            x = feed.finish(blocks[number], x, images, routing)
+            layer, by_image = feed.count(routing)
+            counts.append(layer)
+            by_layer.append(by_image)
+        loss, correct = self.between["end"](state, x, labels, weights)
+        return (loss, correct, counts), None if by_layer[0] is None else jnp.stack(by_layer).mean(0)
+
+    def _later(self) -> Iterator[int]:
+        """Numbers of the blocks from the first with experts on."""
+        return iter(range(self.first, self.model.preset.size.layers))
+
+    def _front(self, state: Any, images: Any) -> Any:
+        model = self.program.model(state)
+        x = model.embedded(images)
+        for block in model.blocks[: self.first]:
+            x, _ = block(x, self.model.tokens, None)
+        return model.blocks[self.first].attend(x, self.model.tokens)
+
+    def _end(self, state: Any, x: Any, labels: Any, weights: Any) -> Any:
+        logits = self.program.model(state).read_out(x)
+        return (weights * cross_entropy(logits, labels)).sum(), (weights * (logits.argmax(-1) == labels)).sum()
+
+    def _attending(self, graph: Any) -> Any:
+        return lambda held, x: nnx.merge(graph, held).attend(x, self.model.tokens)
+
+    def _passing(self, graph: Any) -> Any:
+        return lambda held, x: nnx.merge(graph, held)(x, self.model.tokens, None)[0]
+
+    def _feed(self, graph: Any, held: Any, x: Any) -> "_Feed":
+        """The programs of a block, traced. A routing goes between them as bare arrays, whatever else it holds."""
+        kind: Any = None
+
+        def route(held: Any, x: Any) -> Any:
+            nonlocal kind
+            images, routing = nnx.merge(graph, held).route(x, self.model.tokens)
+            arrays, kind = jax.tree.flatten(replace(routing, losses={}))
+            return images, arrays
+
+        def finish(held: Any, x: Any, images: Any, arrays: Any) -> Any:
+            return nnx.merge(graph, held).finish(x, images, jax.tree.unflatten(kind, arrays))
+
+        def count(arrays: Any) -> Any:
+            routing = jax.tree.unflatten(kind, arrays)
+            return routing.counts(), calls_by_image([routing], self.batch)
+
+        routing = jax.jit(route).trace(held, x)
+        images, arrays = routing.out_info
+        return _Feed(routing, jax.jit(finish).trace(held, x, images, arrays), jax.jit(count).trace(arrays))
+
+
+def _block(model: VitConfig, number: int) -> tuple[Any, Any]:
+    """A block's graph, and the shapes of its arrays."""
+    graph, held = nnx.split(nnx.eval_shape(lambda: make_block(model, number, rngs=rngs(0))))
+    return graph, held
+
+
+def _flops(feed: _Feed) -> tuple[float, float]:
+    """Of a block's routed half, and of the experts alone."""
+    found = [operations(program.jaxpr) for program in (feed.route, feed.finish)]
+    return sum(each.total for each in found), sum(each.parts.experts for each in found)
+
+
+def _compiled(traced: Sequence[Any]) -> list[jax.stages.Compiled]:
+    """The programs, those that are the same only once."""
+    lowered = [each.lower() for each in traced]
+    texts = [each.as_text() for each in lowered]
+    different = dict(zip(texts, lowered, strict=True))
+    options = QUICKER if jax.default_backend() == "cpu" else None
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        made = list(pool.map(lambda program: program.compile(compiler_options=options), different.values()))
+    by_text = dict(zip(different, made, strict=True))
+    return [by_text[text] for text in texts]
+
+
+def _timed(function: Any, *arguments: Any) -> tuple[Any, float]:
+    """What a call gives, and the seconds until it is there."""
+    began = time.perf_counter()
+    result = jax.block_until_ready(function(*arguments))
+    return result, time.perf_counter() - began

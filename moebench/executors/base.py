@@ -1,0 +1,74 @@
+"""What the runner asks of an executor: to say what the cells will run on, and to run them."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from moebench.spec.limits import Limits
+
+
+class ExecutorError(RuntimeError):
+    """The executor itself cannot work, whatever the cells are; its text needs no traceback."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One cell to run: the cell program is given `spec` and `out`, and prints into `log`."""
+
+    name: str
+    spec: Path
+    out: Path
+    log: Path
+    limits: Limits
+    devices: int = 1
+    """How many the cell takes; the processors of a machine are one, whatever it splits them into."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """A job began."""
+
+    job: Job
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job ended. Without `status` it left its rows in `out`; else they have to be written for it."""
+
+    job: Job
+    seconds: float
+    status: str | None = None
+    reason: str | None = None
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """Places cell programs on devices. Results travel by files, so losing the driver loses no finished cell."""
+
+    def environment(self) -> dict[str, Any]:
+        """Platform, device kind and versions that a cell will find, as columns of the result table.
+
+        Raises BadInput if more cells are to run side by side than can be timed.
+        """
+
+    def resolve(self, specs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """For each specification its identity and input columns, or what is wrong with it."""
+
+    def prepare(self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None]) -> list[dict[str, Any]]:
+        """Make the images of these specifications for the cells, and say how far that is.
+
+        For each what is wrong with its images. An executor whose cells run on other machines has nothing to say: there
+        the first cell makes them.
+        """
+
+    def run(self, jobs: Iterable[Job]) -> Iterator[Started | Ended]:
+        """Run every job and report each as it begins and as it ends, in any order.
+
+        A job that fails is reported and does not stop the others. Closing the iterator stops what still runs.
+        """
+
+    def __enter__(self) -> "Executor": ...
+
+    def __exit__(self, *error: object) -> None:
+        """Stop everything that still runs."""

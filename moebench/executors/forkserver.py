@@ -1,0 +1,225 @@
+"""The server that cells are forked from: it has jax imported and no backend started, and forks one process a cell.
+
+Its own program and not multiprocessing's forkserver, which imports the driver's main script again in every child,
+gives no process group to kill and leaves children behind when the driver is killed.
+
+Requests come on the standard input and events go to the standard output, one JSON object a line. The driver's end,
+however it comes, closes the input; then every child is killed and the server ends.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from moebench.executors.log_file import CappedLog
+from moebench.executors.memory_limit import resident_bytes
+
+_READ_BYTES = 1 << 16
+_LOOK_AT_MEMORY_S = 0.2
+"""Rare enough to disturb no timing: one look takes 0.2 ms. A cell may fill a gigabyte in between."""
+
+
+@dataclass
+class _Child:
+    task: str
+    pid: int
+    started: float
+    deadline: float
+    limit_bytes: int
+    output: int
+    log: CappedLog
+    stopped: str | None = None
+
+
+class _Server:
+    def __init__(self, requests: int, events: int) -> None:
+        self.requests, self.events = requests, events
+        self.children: dict[int, _Child] = {}
+        # Nothing is ever written to it: it ends when the server does.
+        self.life, self.own_life = os.pipe()
+        self.waiting = b""
+        self.next_look = 0.0
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(requests, selectors.EVENT_READ)
+        self.wakeup, sender = socket.socketpair()
+        self.sender = sender
+        for end in (self.wakeup, sender):
+            end.setblocking(False)
+        self.selector.register(self.wakeup, selectors.EVENT_READ)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+
+    def tell(self, **event: Any) -> None:
+        os.write(self.events, json.dumps(event).encode() + b"\n")
+
+    def serve(self) -> None:
+        """Answer requests until the driver is gone, then kill what still runs."""
+        try:
+            while True:
+                ready = {key.fd for key, _ in self.selector.select(self._patience())}
+                if self.wakeup.fileno() in ready:
+                    self.wakeup.recv(_READ_BYTES)
+                if self.requests in ready and not self._read_requests():
+                    return
+                outputs = {child.output: child for child in self.children.values()}
+                for fd in ready & outputs.keys():
+                    self._read_output(outputs[fd])
+                self._stop_at_limits()
+                self._reap()
+        finally:
+            for child in self.children.values():
+                _kill(child.pid)
+
+    def _patience(self) -> float | None:
+        """Seconds until the next deadline or look at memory; none if no child runs."""
+        deadlines = [child.deadline for child in self.children.values() if not child.stopped]
+        return min(_LOOK_AT_MEMORY_S, max(0.0, min(deadlines) - time.monotonic())) if deadlines else None
+
+    def _read_requests(self) -> bool:
+        received = os.read(self.requests, _READ_BYTES)
+        *lines, self.waiting = (self.waiting + received).split(b"\n")
+        for line in lines:
+            request = json.loads(line)
+            try:
+                self._start(request)
+            except OSError as error:
+                self.tell(event="ended", task=request["task"], error=str(error))
+        return bool(received)
+
+    def _start(self, request: dict[str, Any]) -> None:
+        log = CappedLog(request["log"])
+        output, child_output = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            _become_child(self, request, child_output)
+        os.close(child_output)
+        os.set_blocking(output, False)
+        now = time.monotonic()
+        self.children[pid] = _Child(
+            request["task"], pid, now, now + request["limit_s"], request["limit_bytes"], output, log
+        )
+        self.selector.register(output, selectors.EVENT_READ)
+        self.tell(event="started", task=request["task"], pid=pid)
+
+    def _read_output(self, child: _Child) -> bool:
+        """Move what the child printed into its log; False at its end."""
+        try:
+            printed = os.read(child.output, _READ_BYTES)
+        except BlockingIOError:
+            return False
+        if printed:
+            child.log.write(printed)
+        elif child.output in self.selector.get_map():
+            self.selector.unregister(child.output)
+        return bool(printed)
+
+    def _stop_at_limits(self) -> None:
+        now = time.monotonic()
+        look = now >= self.next_look
+        if look:
+            self.next_look = now + _LOOK_AT_MEMORY_S
+        for child in self.children.values():
+            if child.stopped:
+                continue
+            if child.deadline <= now:
+                child.stopped = "time"
+            elif look and resident_bytes(child.pid) > child.limit_bytes:
+                child.stopped = "memory"
+            if child.stopped:
+                _kill(child.pid)
+
+    def _reap(self) -> None:
+        for child in list(self.children.values()):
+            pid, status = os.waitpid(child.pid, os.WNOHANG)
+            if pid == 0:
+                continue
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.pid, signal.SIGKILL)  # what the cell started must not outlive it
+            while self._read_output(child):
+                pass
+            if child.output in self.selector.get_map():
+                self.selector.unregister(child.output)
+            os.close(child.output)
+            child.log.close()
+            del self.children[child.pid]
+            code = os.waitstatus_to_exitcode(status)
+            seconds = time.monotonic() - child.started
+            self.tell(event="ended", task=child.task, code=code, stopped=child.stopped, seconds=seconds)
+
+
+def _become_child(server: _Server, request: dict[str, Any], output: int) -> NoReturn:
+    """In the forked process: leave the server's group and files behind, and run the program."""
+    code = 1
+    try:
+        os.setsid()
+        _end_with_server(server)
+        _offer_to_the_kernel()
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        server.selector.close()
+        for child in server.children.values():
+            os.close(child.output)
+        for fd in (server.life, server.requests, server.events, server.wakeup.detach(), server.sender.detach(), output):
+            os.close(fd)
+        os.environ.update(request["env"])
+        sys.argv = [request["program"], *request["argv"]]
+        code = importlib.import_module(request["program"]).main(request["argv"])
+    except SystemExit as ending:
+        code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code & 0xFF)
+
+
+def _end_with_server(server: _Server) -> None:
+    """Have this process and what it starts killed when the server is killed and cannot.
+
+    A shell of the group waits for that. The system alone would tell only this process, and not on every system.
+    """
+    os.close(server.own_life)
+    keeper = ["sh", "-c", "read -r _; kill -KILL 0"]
+    os.posix_spawn("/bin/sh", keeper, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, server.life, 0)])
+
+
+def _offer_to_the_kernel() -> None:
+    """Should the machine run out of memory, have Linux kill this process and not the driver."""
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write("1000")
+
+
+def _kill(pid: int) -> None:
+    """Kill a child that has not been waited for, and its group."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):  # it has no group of its own yet
+        os.kill(pid, signal.SIGKILL)
+
+
+def main() -> None:
+    """Import the programs named as arguments, then serve. What they print goes to the standard error."""
+    requests, events = os.dup(0), os.dup(1)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    server = _Server(requests, events)
+    for program in sys.argv[1:]:
+        importlib.import_module(program)
+    server.serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Cells on this machine: a fresh process for each, on devices that no other cell has meanwhile."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from moebench.errors import BadInput
+from moebench.executors.base import Ended, Job, Started
+from moebench.executors.exit_reason import explain, oom_kills_so_far
+from moebench.executors.memory_limit import limit_bytes
+from moebench.executors.process_pool import Task, Workers
+from moebench.executors.remote import SURVEY, ask, prepare
+
+CELL_PROGRAM = "moebench.cells.run"
+
+
+class LocalExecutor:
+    """Runs `jobs` cells side by side, by default as many as there are devices; a wide cell takes several of them.
+
+    Timed cells never share a device, so more `jobs` than devices are refused; all processors of the machine
+    together are one device. `cell_program` is the module that `python -m` would run for one cell.
+    """
+
+    def __init__(self, jobs: int | None = None, cell_program: str | None = None) -> None:
+        self._jobs = jobs
+        self._cell_program = cell_program or CELL_PROGRAM
+        # Arrow imports pandas when it first converts a value: 0.3 s in every cell that has not inherited it.
+        self._workers = Workers([self._cell_program, SURVEY, "pandas"])
+
+    def __enter__(self) -> "LocalExecutor":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._workers.close()
+
+    def environment(self) -> dict[str, Any]:
+        """What `cell.environment()` says in a worker.
+
+        Raises BadInput for more jobs than devices.
+        """
+        self._side_by_side()
+        return dict(self._environment)
+
+    def resolve(self, specs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """What `cell.resolve(specs)` says in a worker."""
+        answer: list[dict[str, Any]] = ask(self._workers, self._cell_program, list(specs))
+        return answer
+
+    def prepare(self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None]) -> list[dict[str, Any]]:
+        """What `cell.prepare(specs)` says in a worker."""
+        return prepare(self._workers, self._cell_program, list(specs), say)
+
+    def run(self, jobs: Iterable[Job]) -> Iterator[Started | Ended]:
+        """Run the jobs, in their order, as devices become free."""
+        side_by_side = self._side_by_side()
+        free = self._devices
+        most = len(free)
+        waiting = deque(jobs)
+        running: dict[str, tuple[Job, Task, list[str], int]] = {}
+
+        def fill() -> Iterator[Started]:
+            # A cell that asks for more than there is gets what there is, and says in its row what it lacks.
+            while waiting and len(running) < side_by_side and len(free) >= (takes := min(waiting[0].devices, most)):
+                job = waiting.popleft()
+                devices = [free.pop(0) for _ in range(takes)]
+                argv, limit = [str(job.spec), str(job.out)], limit_bytes(job.limits, side_by_side)
+                env = {"CUDA_VISIBLE_DEVICES": ",".join(devices)} if most > 1 else {}
+                task = Task(job.name, self._cell_program, argv, job.log, job.limits.time_limit_s, limit, env)
+                running[job.name] = (job, task, devices, oom_kills_so_far())
+                self._workers.start(task)
+                yield Started(job)
+
+        yield from fill()
+        for end in self._workers.ends():
+            job, task, devices, oom_kills = running.pop(end.name)
+            free.extend(devices)
+            if job.out.exists():  # it was published whole, so what happened afterwards does not matter
+                yield Ended(job, end.seconds)
+            else:
+                yield Ended(job, end.seconds, *explain(end, task, oom_kills_so_far() - oom_kills))
+            yield from fill()
+
+    @cached_property
+    def _environment(self) -> dict[str, Any]:
+        answer: dict[str, Any] = ask(self._workers, self._cell_program, None)
+        return answer
+
+    @property
+    def _devices(self) -> list[str]:
+        """The devices by the names that CUDA takes; all processors of the machine are one."""
+        platform, count = self._environment["platform"], self._environment["device_count"]
+        if platform != "gpu":
+            return ["0"]
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+        return visible if len(visible) == count else [str(index) for index in range(count)]
+
+    def _side_by_side(self) -> int:
+        """How many cells may run at once."""
+        devices = len(self._devices)
+        jobs = devices if self._jobs is None else self._jobs
+        if jobs > devices:
+            platform = self._environment["platform"]
+            held = "the processors, which are one device" if platform == "cpu" else f"{devices} device(s)"
+            raise BadInput(
+                f"--jobs {jobs} is more than this machine can time: it has {held}, and timed cells never share one."
+            )
+        return jobs

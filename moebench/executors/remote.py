@@ -1,0 +1,165 @@
+"""What executors have done on the machine that a cell is placed on: ask about its device, run one cell program.
+
+Results travel by files. A machine that sees the driver's files is told where to write, so that a finished cell is
+safe although the driver may have died; one that does not see them hands back the bytes.
+"""
+
+import importlib
+import json
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from moebench.errors import BadInput
+from moebench.executors.base import Ended, ExecutorError, Job
+from moebench.executors.exit_reason import explain, last_line, oom_kills_so_far
+from moebench.executors.memory_limit import limit_bytes, usable_bytes
+from moebench.executors.process_pool import Task, Workers
+from moebench.results import publishing
+
+SURVEY = "moebench.executors.query_program"
+SURVEY_LIMIT_S = 300.0
+PREPARATION_LIMIT_S = 7 * 24 * 3600.0
+_LOOK_AGAIN_S = 0.25
+_DOING = {"environment": "look at the device", "resolve": "work out the cells", "prepare": "make the images"}
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How a cell ended on another machine, and its files as bytes where the driver may not see them."""
+
+    seconds: float
+    status: str | None
+    reason: str | None
+    rows: bytes | None
+    log: bytes | None
+
+    def receive(self, job: Job) -> Ended:
+        """Publish what is not there yet, and tell how the job ended."""
+        if self.log is not None:
+            job.log.write_bytes(self.log)
+        # Rows come along even from a machine that wrote them in place: its folder may show them here seconds later.
+        if self.rows is not None and not job.out.exists():
+            with publishing(job.out) as temporary:
+                temporary.write_bytes(self.rows)
+        return Ended(job, self.seconds, self.status, self.reason)
+
+
+def ask(workers: Workers, cell_program: str, specs: Sequence[Mapping[str, Any]] | None) -> Any:
+    """What the cell program says about these specifications; of the environment where they are None."""
+    return _answered(workers, cell_program, "environment" if specs is None else "resolve", specs, SURVEY_LIMIT_S)
+
+
+def prepare(
+    workers: Workers, cell_program: str, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Have the cell program make these specifications' images; `say` hears how far it is."""
+    answer: list[dict[str, Any]] = _answered(workers, cell_program, "prepare", specs, PREPARATION_LIMIT_S, say)
+    return answer
+
+
+def _answered(
+    workers: Workers,
+    cell_program: str,
+    wanted: str,
+    specs: Sequence[Mapping[str, Any]] | None,
+    limit_s: float,
+    say: Callable[[str], None] | None = None,
+) -> Any:
+    with tempfile.TemporaryDirectory(prefix="moebench-") as folder:
+        request, answer, log = (Path(folder, name) for name in ("request.json", "answer.json", "log"))
+        asked = {"cell_program": cell_program, "wanted": wanted, "specs": specs}
+        try:
+            request.write_text(json.dumps(asked), encoding="utf-8")
+        except OSError as error:
+            raise ExecutorError(f"cannot write into the temporary folder {folder}: {error.strerror}") from error
+        argv = [str(request), str(answer)]
+        workers.start(Task(wanted, SURVEY, argv, log, limit_s, usable_bytes()))
+        with _following(log, say) if say else nullcontext():
+            for _ in workers.ends():
+                pass
+        if not answer.exists():
+            printed = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+            raise ExecutorError(f"asking the worker to {_DOING[wanted]} failed; it printed:\n{printed.strip()}")
+        return json.loads(answer.read_text(encoding="utf-8"))
+
+
+@contextmanager
+def _following(log: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Say each new last line of a log while the block lasts."""
+    end = threading.Event()
+
+    def follow() -> None:
+        said = ""
+        while not end.wait(_LOOK_AGAIN_S):
+            line = last_line(log)
+            if line != said:
+                say(line)
+                said = line
+
+    follower = threading.Thread(target=follow, daemon=True)
+    follower.start()
+    try:
+        yield
+    finally:
+        end.set()
+        follower.join()
+
+
+def ask_here(cell_program: str, specs: Sequence[Mapping[str, Any]] | None) -> Any:
+    """`ask`, with workers of its own."""
+    with Workers([cell_program, SURVEY]) as workers:
+        return ask(workers, cell_program, specs)
+
+
+def run_here(cell_program: str, job: Job, spec: bytes, side_by_side: int = 1) -> Delivery:
+    """Run one cell on the machine where this is called, under the job's limits.
+
+    `spec` is what the driver wrote to `job.spec`. If that very file is seen here, so are the driver's folders.
+    `side_by_side` cells share the memory of a machine, unless the limits say how much a cell may take.
+    """
+    with tempfile.TemporaryDirectory(prefix="moebench-") as folder:
+        shared = _holds(job.spec, spec)
+        files = (job.spec, job.out, job.log) if shared else tuple(Path(folder, name) for name in ("spec", "out", "log"))
+        if not shared:
+            asked = json.loads(spec)
+            for name in ("checkpoints", "models"):
+                asked.pop(name, None)  # a folder of the driver's machine
+            files[0].write_text(json.dumps(asked), encoding="utf-8")
+        limits = (job.limits.time_limit_s, limit_bytes(job.limits, side_by_side))
+        task = Task(job.name, cell_program, [str(files[0]), str(files[1])], files[2], *limits)
+        oom_kills = oom_kills_so_far()
+        with Workers([cell_program]) as workers:
+            workers.start(task)
+            (end,) = workers.ends()
+        status, reason = None, None
+        if not files[1].exists():
+            status, reason = explain(end, task, oom_kills_so_far() - oom_kills)
+        log = None if shared or not files[2].exists() else files[2].read_bytes()
+        return Delivery(end.seconds, status, reason, files[1].read_bytes() if status is None else None, log)
+
+
+def absolute(job: Job) -> Job:
+    """The job with paths that mean the same in any process."""
+    return replace(job, spec=job.spec.absolute(), out=job.out.absolute(), log=job.log.absolute())
+
+
+def needed(module: str, extra: str) -> Any:
+    """A module that an executor needs; BadInput says how to install it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise BadInput(
+            f"the executor '{extra}' needs {module}, which is not installed: pip install 'moebench[{extra}]'"
+        ) from error
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return path.read_bytes() == content
+    except OSError:
+        return False

@@ -1,0 +1,172 @@
+"""Cells as jobs of a Slurm cluster, by submitit.
+
+Partition, account and the like are taken from the variables that sbatch itself reads: SBATCH_PARTITION,
+SBATCH_ACCOUNT and so on. The results folder and the home folder have to be shared with the compute nodes, and
+moebench has to be importable there by the same path.
+"""
+
+import itertools
+import math
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from moebench.executors import local
+from moebench.executors.base import Ended, ExecutorError, Job, Started
+from moebench.executors.exit_reason import first_line
+from moebench.executors.remote import SURVEY_LIMIT_S, absolute, ask_here, needed, run_here
+from moebench.spec.limits import Limits
+
+_GRACE_S = 300.0
+"""Beyond a cell's own time limit, which is to stop it and not Slurm's: for starting Python and writing files."""
+_LOST = ("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED")
+
+
+class SlurmExecutor:
+    """Submits one array for each resource class, of which `jobs` tasks may run side by side.
+
+    A cell takes its GPUs of one node where the partition has any, else a whole node. One whose node fails is submitted
+    once more. Cancelled with the run. `cluster` is submitit's name for what runs the jobs; "local" needs no Slurm.
+
+    Raises BadInput where submitit is not installed.
+    """
+
+    def __init__(
+        self, jobs: int | None = None, cell_program: str | None = None, cluster: str = "slurm", poll_s: float = 2.0
+    ) -> None:
+        self._submitit = needed("submitit", extra="slurm")
+        self._jobs = jobs
+        self._cell_program = cell_program or local.CELL_PROGRAM
+        self._cluster = cluster
+        self._poll_s = poll_s
+        self._alive: list[Any] = []
+
+    def __enter__(self) -> "SlurmExecutor":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._cancel()
+
+    def environment(self) -> dict[str, Any]:
+        """What `cell.environment()` says in a job."""
+        return dict(self._environment)
+
+    def resolve(self, specs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """What `cell.resolve(specs)` says in a job."""
+        answer: list[dict[str, Any]] = self._ask(list(specs))
+        return answer
+
+    def prepare(self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None]) -> list[dict[str, Any]]:
+        """Nothing: each machine makes the images that its first cell needs."""
+        return []
+
+    def run(self, jobs: Iterable[Job]) -> Iterator[Started | Ended]:
+        """Submit all jobs and report them as they begin and end; closing cancels what is left."""
+        flying: list[tuple[Job, Any, bool]] = []
+        resources = sorted(map(absolute, jobs), key=_resource_class)
+        for (limits, devices), group in itertools.groupby(resources, key=lambda job: (job.limits, job.devices)):
+            flying += self._submit(list(group), limits, devices)
+        started: dict[str, float] = {}
+        try:
+            while flying:
+                left = []
+                for job, placed, again in flying:
+                    # The log is opened when the cell begins; Slurm's own word comes minutes late.
+                    if job.name not in started and (job.log.exists() or placed.done()):
+                        started[job.name] = time.monotonic()
+                        yield Started(job)
+                    lost = _state(placed) in _LOST  # submitit takes some of these for states that jobs come back from
+                    if not (lost or placed.done()):
+                        left.append((job, placed, again))
+                    elif lost and not again and not job.out.exists():
+                        left += [(job, other, True) for _, other, _ in self._submit([job], job.limits, job.devices)]
+                    else:
+                        self._alive.remove(placed)
+                        yield self._end(job, placed, time.monotonic() - started[job.name])
+                flying = left
+                if flying:
+                    time.sleep(self._poll_s)
+        finally:
+            self._cancel()
+
+    @cached_property
+    def _environment(self) -> dict[str, Any]:
+        answer: dict[str, Any] = self._ask(None)
+        return answer
+
+    def _ask(self, specs: list[Mapping[str, Any]] | None) -> Any:
+        job = self._executor(Limits(SURVEY_LIMIT_S)).submit(ask_here, self._cell_program, specs)
+        self._alive.append(job)
+        try:
+            return job.result()
+        except self._submitit.core.utils.UncompletedJobError as error:
+            raise ExecutorError(f"asking about the device failed in Slurm job {job.job_id}: {error}") from error
+        finally:
+            if job.done():
+                self._alive.remove(job)
+
+    def _submit(self, jobs: list[Job], limits: Limits, devices: int) -> list[tuple[Job, Any, bool]]:
+        """One array."""
+        executor = self._executor(limits, devices)
+        with executor.batch():
+            placed = [executor.submit(run_here, self._cell_program, job, job.spec.read_bytes()) for job in jobs]
+        self._alive += placed
+        return [(job, one, False) for job, one in zip(jobs, placed, strict=True)]
+
+    def _executor(self, limits: Limits, devices: int = 1) -> Any:
+        cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+        executor = self._submitit.AutoExecutor(cache / "moebench" / "slurm", cluster=self._cluster)
+        resources: dict[str, Any] = {"gpus_per_node": devices} if self._gpus else {"slurm_exclusive": True}
+        if limits.memory_limit_gib is not None:
+            resources["mem_gb"] = math.ceil(limits.memory_limit_gib) + 1  # ours is to be reached first, with a reason
+        minutes = math.ceil((limits.time_limit_s + _GRACE_S) / 60)
+        # Without srun, whose step would be sent submitit's warning signal: the cell has limits of its own.
+        resources |= {"nodes": 1, "tasks_per_node": 1, "slurm_use_srun": False}
+        executor.update_parameters(name="moebench", timeout_min=minutes, **resources)
+        if self._jobs is not None:
+            executor.update_parameters(slurm_array_parallelism=self._jobs)
+        return executor
+
+    @cached_property
+    def _gpus(self) -> bool:
+        """Whether the nodes of the partition have GPUs, as far as sinfo tells."""
+        partition = os.environ.get("SBATCH_PARTITION")
+        command = ["sinfo", "--noheader", "--format=%G", *(["--partition", partition] if partition else [])]
+        try:
+            return "gpu" in subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        except FileNotFoundError:
+            return False
+
+    def _end(self, job: Job, placed: Any, seconds: float) -> Ended:
+        errors = self._submitit.core.utils
+        try:
+            ended: Ended = placed.result().receive(job)
+            return ended
+        except errors.FailedJobError as error:
+            status, reason = "crashed", str(error).strip().splitlines()[-1]
+        except errors.UncompletedJobError as error:
+            statuses = {"OUT_OF_MEMORY": "oom", "TIMEOUT": "timeout"}
+            status = statuses.get(_state(placed), "crashed")
+            reason = f"Slurm job {placed.job_id} ended as {_state(placed)}: {first_line(error)}"
+        if job.out.exists():
+            return Ended(job, seconds)
+        return Ended(job, seconds, status, reason)
+
+    def _cancel(self) -> None:
+        for job in self._alive:
+            job.cancel(check=False)
+        self._alive.clear()
+
+
+def _state(placed: Any) -> str:
+    """Slurm's word for how a job is, without who cancelled it."""
+    return str(placed.state).partition(" ")[0].rstrip("+")
+
+
+def _resource_class(job: Job) -> tuple[float, float, int]:
+    """Jobs that ask for the same come together."""
+    return job.limits.time_limit_s, job.limits.memory_limit_gib or 0.0, job.devices

@@ -1,0 +1,1 @@
+"""Interleaved timing of compiled programs, and what may disturb it."""

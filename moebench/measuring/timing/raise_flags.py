@@ -1,0 +1,43 @@
+"""What to know before trusting a time."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from moebench.measuring.timing.machine_state import Circumstances
+from moebench.measuring.timing.sampler import Interval
+from moebench.spec.timing_flags import CLOCKS, DRIFT, FOREIGN_SHARE, MEANINGS, NOISY
+
+
+def drift(anchor: Interval) -> float:
+    """The anchor's median in the second half of the rounds over that in the first, less 1."""
+    first, second = np.array_split(np.array(anchor.samples), 2)
+    return float(np.median(second) / np.median(first) - 1)
+
+
+def contaminated(circumstances: Circumstances) -> bool:
+    """Whether others had a good part of the processors, or work on the accelerator."""
+    return (circumstances.foreign_share or 0.0) > FOREIGN_SHARE or circumstances.device_shared
+
+
+def flags(
+    measured: Iterable[Interval], anchor: Interval, circumstances: Circumstances, *, steady: bool, precise: bool
+) -> tuple[str, ...]:
+    """Names of what is the matter, from `MEANINGS` and in its order; none is good.
+
+    Args:
+        measured: the intervals that are reported.
+        anchor: samples of the fixed kernel.
+        circumstances: of the rounds.
+        steady: whether each program settled in the warm-up.
+        precise: whether the intervals became narrow within the budget.
+    """
+    raised = {
+        "not_steady": not steady,
+        "noisy": any(interval.relative_width > NOISY for interval in measured),
+        "contaminated": contaminated(circumstances),
+        "budget": not precise,
+        "drift": abs(drift(anchor)) > DRIFT,
+        "clocks": circumstances.clock_moved > CLOCKS,
+    }
+    return tuple(name for name in MEANINGS if raised[name])

@@ -1,0 +1,136 @@
+"""The ruler itself, held to known lengths: a program against itself, as it is and slowed down by a known share."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+
+from moebench.measuring.timing.interleaved import PATIENCE, WARM_UP, Comparison, compare
+from moebench.measuring.timing.sampler import Call
+from moebench.statistics import SignedRank, proportion_interval, signed_rank
+
+EFFECTS = (0.0, 0.02, 0.05, 0.1)
+REPEATS = 20
+SMALLEST_EFFECT = 0.05
+_LEAST_FOUND = {0.05: 0.9, 0.1: 0.99}
+_MOST_FOUND = {0.0: 0.05}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One timing of a program under two names, one of them slowed down."""
+
+    effect: float
+    verdict: str
+    test: SignedRank
+    seconds: float
+    """What the timing took, warm-up included."""
+    flags: tuple[str, ...]
+    foreign_share: float | None = None
+    """Of the processors' time, what other processes had."""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """How often a slow-down of one size was found."""
+
+    effect: float
+    repeats: int
+    found: int
+    """Verdicts of `higher`, and for no effect of `lower` as well."""
+    estimate: float
+    """Median over the repeats of the slow-down that was measured, as a share."""
+
+    @property
+    def share(self) -> float:
+        """Found, of all repeats."""
+        return self.found / self.repeats
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of that share: what so few repeats say of many."""
+        return proportion_interval(self.found, self.repeats)[1:]
+
+    @property
+    def required(self) -> str:
+        """What is asked of this size in words; nothing of some."""
+        if self.effect in _LEAST_FOUND:
+            return f"at least {_LEAST_FOUND[self.effect]:.0%}"
+        return f"at most {_MOST_FOUND[self.effect]:.0%}" if self.effect in _MOST_FOUND else ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether it was found as often as is asked."""
+        return _LEAST_FOUND.get(self.effect, 0.0) <= self.share <= _MOST_FOUND.get(self.effect, 1.0)
+
+
+def readings(
+    make: Callable[[], Call],
+    budget_s: float,
+    *,
+    effects: Sequence[float] = EFFECTS,
+    repeats: int = REPEATS,
+    seed: int = 0,
+) -> Iterator[Reading]:
+    """Time a program against itself, so many times for each effect, in a seeded random order of effects.
+
+    Args:
+        make: gives the program anew, with a state of its own.
+        budget_s: of each timing.
+        effects: shares by which one of the two is slowed down.
+        repeats: timings for each effect.
+        seed: of all orders.
+    """
+    generator = np.random.default_rng(seed)
+    for repeat in range(repeats):
+        for effect in generator.permutation(effects):
+            calls = {"A": slowed(make(), float(effect)), "B": slowed(make(), 0.0)}
+            yield read(float(effect), compare(calls, {"A": "B"}, budget_s, seed + repeat))
+
+
+def expected_s(budget_s: float, repeats: int = REPEATS, effects: Sequence[float] = EFFECTS) -> tuple[float, float]:
+    """How long `readings` take at most where nobody else uses the processors, and at most anywhere."""
+    timings = repeats * len(effects)
+    return timings * budget_s * (1 + WARM_UP), timings * budget_s * (PATIENCE + WARM_UP)
+
+
+def read(effect: float, comparison: Comparison) -> Reading:
+    """What a comparison of A with B comes to."""
+    test = signed_rank(list(comparison.judged("A").samples))
+    verdict = test.verdict(test.p_value, SMALLEST_EFFECT)
+    seconds = comparison.warmup_s + comparison.timed_s
+    return Reading(effect, verdict, test, seconds, comparison.flags, comparison.circumstances.foreign_share)
+
+
+def detections(taken: Sequence[Reading]) -> list[Detection]:
+    """The curve of detection over effect size."""
+    curve = []
+    for effect in sorted({reading.effect for reading in taken}):
+        own = [reading for reading in taken if reading.effect == effect]
+        wanted = ("higher",) if effect else ("higher", "lower")
+        found = sum(reading.verdict in wanted for reading in own)
+        estimate = float(np.median([reading.test.ratio.value for reading in own])) - 1
+        curve.append(Detection(effect, len(own), found, estimate))
+    return curve
+
+
+def slowed(call: Call, effect: float) -> Call:
+    """The same program, followed by work of that share of its own time.
+
+    The work is as long as the program's wall-clock, or its processor time where that is less: alone on the machine a
+    program of several threads takes less of the former, disturbed by others less of the latter, and by the one that is
+    less the difference is judged.
+    """
+
+    def slow() -> object:
+        began, worked = time.perf_counter(), time.process_time()
+        outputs = jax.block_until_ready(call())
+        own = min(time.perf_counter() - began, time.process_time() - worked)
+        end = time.thread_time() + effect * own
+        while time.thread_time() < end:
+            pass
+        return outputs
+
+    return slow

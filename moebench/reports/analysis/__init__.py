@@ -1,0 +1,1 @@
+"""Analyses of result rows: a frame in, a frame out."""

@@ -1,0 +1,238 @@
+"""The data behind every figure and chart: result table in, small tidy frames out."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from moebench.errors import BadInput
+from moebench.reports import flag_marks, style
+from moebench.reports.analysis.cells import SETTING, Results, listed
+from moebench.reports.quantities import possible, quantity
+from moebench.statistics import pareto_probability
+
+FRONT = ("data", "device_kind")
+"""Cells compete for one Pareto front where these agree; models of different size do."""
+
+LOAD_BINS = 32
+INPUTS = ("experts", "capacity_factor", "slots_per_image", "slots_per_expert", "top_k", "learning_rate")
+"""What a suite may vary, and quantities can be drawn over."""
+RATIOS = ("train_step_vs_dense", "infer_vs_dense")
+_COUNTED = ("flops_experts", "flops_padding", "flops_router", "flops_dispatch_combine")
+_IDENTITY = ("cell", "cell_id", "label", "router", "experts", *SETTING)
+_POINT = ("x", "x_low", "x_high", "y", "y_low", "y_high")
+
+
+def time_column(results: Results) -> str:
+    """The column in which step times of these cells compare best.
+
+    Cells are timed minutes or days apart, and a machine is not the same all along; the ratio to the dense twin, timed
+    in turns with the cell, is free of that. Dense twins of different models differ, so there it has to be seconds.
+    """
+    cells = results.cells
+    paired = cells["train_step_vs_dense"].notna().any() and cells["model"].nunique() <= 1
+    return "train_step_vs_dense" if paired else "train_step_s"
+
+
+def pareto(results: Results, x: str = "flops_forward_per_image", y: str = "accuracy") -> pd.DataFrame:
+    """Quality over cost, one row for each cell that has both.
+
+    Columns: `cell` (its position among `results.cells`), `cell_id label router experts suite model data
+    device_kind`; `x y` with bounds `x_low x_high y_low y_high`, NaN where there is no interval; `on_front`; and
+    `front_probability`, as the seeds and timed samples let the points move, NaN for a cell with one seed. All cells
+    of one data set on one device compete for a front.
+
+    Raises:
+        BadInput: an axis that is no numeric column, or no cell with both.
+    """
+    points = _with(results, x, y)
+    for axis, column in (("x", x), ("y", y)):
+        points[axis] = points[column]
+        for end in ("low", "high"):
+            points[f"{axis}_{end}"] = _bound(points, column, end)
+    points["on_front"], points["front_probability"] = False, np.nan
+    good = results.rows[results.rows["status"] == "ok"]
+    rows = good.assign(cell=results.places(good))
+    for _, group in points.groupby(list(FRONT), dropna=False):
+        fronts = pareto_probability(
+            rows[rows["cell"].isin(group.index)],
+            x,
+            y,
+            cell="cell",
+            x_higher_is_better=quantity(x).higher_is_better,
+            y_higher_is_better=quantity(y).higher_is_better,
+        ).set_index("cell")
+        points.loc[group.index, "on_front"] = fronts["on_front"]
+        points.loc[group.index, "front_probability"] = fronts["probability"]
+    return points[[*_IDENTITY, *_POINT, "on_front", "front_probability"]].reset_index(drop=True)
+
+
+def varied(results: Results) -> str:
+    """The input that tells most cells of a router apart; the first of several, and experts where none does."""
+    levels = results.cells.groupby([*SETTING, "router"], dropna=False)[list(INPUTS)].nunique()
+    apart = (levels - 1).clip(lower=0).sum()
+    return max(INPUTS, key=lambda name: int(apart[name]))
+
+
+def scaling(results: Results, y: Sequence[str], x: str = "experts") -> pd.DataFrame:
+    """Quantities over the number of experts (or another input), one row for each cell and quantity.
+
+    Columns: those of `pareto` up to `device_kind`, then `quantity x y y_low y_high`.
+
+    Raises:
+        BadInput: a column that is not numeric, or no cell with a value.
+    """
+    parts = []
+    for column in y:
+        known = _with(results, x, column)
+        part = known[list(_IDENTITY)].assign(quantity=column, x=known[x], y=known[column])
+        for end in ("low", "high"):
+            part[f"y_{end}"] = _bound(known, column, end)
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def costs(results: Results) -> pd.DataFrame:
+    """Where the FLOPs of a forward pass go, one row for each cell and part of `style.PARTS` that takes any.
+
+    Columns: those of `pareto` up to `device_kind`, `part`, `flops` for one image, and `share` of the cell's total.
+
+    Raises:
+        BadInput: no cell has its FLOPs counted.
+    """
+    known = _with(results, "flops_forward_per_image")
+    total, known = known["flops_forward_per_image"], known.fillna(dict.fromkeys(_COUNTED, 0.0))
+    experts, padding, router, moving = (known[name] for name in _COUNTED)
+    flops = (total - experts - router - moving, experts - padding, padding, router, moving)
+    parts = [
+        known[list(_IDENTITY)].assign(part=part, flops=of_part, share=of_part / total)
+        for part, of_part in zip(style.PARTS, flops, strict=True)
+    ]
+    found = pd.concat(parts, ignore_index=True)
+    return found[found["flops"] > 0].sort_values("cell", kind="stable").reset_index(drop=True)
+
+
+def speed(results: Results) -> pd.DataFrame:
+    """Times over those of the dense twin timed in turns, one row for each cell and ratio.
+
+    Columns: those of `pareto` up to `device_kind`, `quantity` (train_step_vs_dense or infer_vs_dense), `x` with
+    bounds `x_low x_high`, and `flags`, what to know before trusting that time, empty if nothing.
+
+    Raises:
+        BadInput: no cell was timed beside a dense twin.
+    """
+    ratios = [name for name in RATIOS if results.cells[name].notna().any()]
+    parts = []
+    for column in ratios or RATIOS:
+        known = _with(results, column)
+        part = known[list(_IDENTITY)].assign(quantity=column, x=known[column])
+        for end in ("low", "high"):
+            part[f"x_{end}"] = _bound(known, column, end)
+        flags = [", ".join(flag_marks.concerning(column, found)) for found in known["timing_flags"]]
+        parts.append(part.assign(flags=flags))
+    return pd.concat(parts, ignore_index=True)
+
+
+def curves(results: Results) -> pd.DataFrame:
+    """Training curves, one row for each cell and recorded step: mean, lowest and highest of the seeds.
+
+    Columns: those of `pareto` up to `device_kind`, `step`, `loss loss_low loss_high`, `accuracy accuracy_low
+    accuracy_high`.
+
+    Raises:
+        BadInput: no row holds a curve.
+    """
+    table = _labelled(results)
+    rows = []
+    for row in table.to_dict("records"):
+        steps, losses, accuracies = (listed(row[f"curve_{name}"]) for name in ("step", "loss", "accuracy"))
+        identity = [row[name] for name in _IDENTITY]
+        missing = [np.nan] * len(steps)
+        for step, loss, accuracy in zip(steps, losses or missing, accuracies or missing, strict=False):
+            rows.append((*identity, step, loss, accuracy))
+    if not rows:
+        raise BadInput("no training curves to show: no row of these results holds one.")
+    points = pd.DataFrame(rows, columns=[*_IDENTITY, "step", "loss", "accuracy"])
+    points = points.astype({"step": float, "loss": float, "accuracy": float})
+    groups = points.groupby([*_IDENTITY, "step"], sort=False, dropna=False)
+    return groups.agg(
+        loss=("loss", "mean"),
+        loss_low=("loss", "min"),
+        loss_high=("loss", "max"),
+        accuracy=("accuracy", "mean"),
+        accuracy_low=("accuracy", "min"),
+        accuracy_high=("accuracy", "max"),
+    ).reset_index()
+
+
+def load(results: Results, column: str = "expert_load") -> pd.DataFrame:
+    """How evenly experts are used, one row for each cell, layer and place in the order of load.
+
+    An expert's number means nothing across seeds, so the experts of a layer are put in the order of their load
+    first, and the seeds averaged then. More than 32 experts become 32 places, each the mean of its neighbours.
+
+    Columns: those of `pareto` up to `device_kind`, `layer` (the number of its block), `place` (1 is the fullest
+    expert), and `load` relative to an even share (1 is even).
+
+    Raises:
+        BadInput: no row holds a load.
+    """
+    table = _labelled(results)
+    table = table[table["router"] != "dense"]
+    rows = []
+    for _, group in table.groupby("cell", sort=False):
+        loads = [array for array in map(_layers_by_experts, group[column]) if array is not None]
+        if not loads or len({array.shape for array in loads}) > 1:
+            continue
+        ordered = np.sort(np.stack(loads), axis=-1)[:, :, ::-1]
+        means = ordered.mean(axis=-1, keepdims=True)
+        even = np.divide(ordered, means, out=np.full_like(ordered, np.nan), where=means > 0).mean(axis=0)
+        identity = group.iloc[0][list(_IDENTITY)].tolist()
+        for layer, places in zip(_blocks(group["moe_layers"].iloc[0], len(even)), even, strict=True):
+            bins = np.array_split(places, min(LOAD_BINS, len(places)))
+            rows += [(*identity, layer, place, chunk.mean()) for place, chunk in enumerate(bins, start=1)]
+    if not rows:
+        raise BadInput("no expert loads to show: no row of these results holds one.")
+    return pd.DataFrame(rows, columns=[*_IDENTITY, "layer", "place", "load"])
+
+
+def _labelled(results: Results) -> pd.DataFrame:
+    """The rows that have something to show, in the order and with the labels of the cells."""
+    rows = results.rows[results.rows["status"].isin(["ok", "diverged"])]
+    places = np.array(results.places(rows), dtype=int)
+    labelled = rows.assign(label=results.cells["label"].to_numpy()[places], cell=places)
+    return labelled.sort_values("cell", kind="stable")
+
+
+def _with(results: Results, *columns: str) -> pd.DataFrame:
+    """The cells that have a value in all of these columns."""
+    for column in columns:
+        quantity(column)
+    cells = results.cells.assign(cell=range(len(results.cells)))
+    known = cells[cells[list(columns)].notna().all(axis=1)]
+    if known.empty:
+        failed = int((cells["seeds"] == 0).sum())
+        why = f"; {failed} of {len(cells)} cells failed" if failed else ""
+        raise BadInput(f"nothing to draw: no cell has a value of {' and '.join(columns)}{why}.")
+    return known
+
+
+def _bound(cells: pd.DataFrame, column: str, end: str) -> "pd.Series[float]":
+    """One end of a column's interval, as far as such a number can go; NaN where it has none."""
+    bounds = cells.get(f"{column}_ci_{end}", pd.Series(np.nan, index=cells.index)).astype(float)
+    return bounds.map(lambda bound: possible(bound, quantity(column).kind), na_action="ignore")
+
+
+def _blocks(moe_layers: object, count: int) -> list[int]:
+    """The blocks that hold experts, out of `2,3`; counted from 0 where that does not name `count` of them."""
+    names = str(moe_layers).split(",")
+    blocks = [int(name) for name in names if name.strip().isdecimal()]
+    return blocks if len(blocks) == count else list(range(count))
+
+
+def _layers_by_experts(nested: object) -> np.ndarray | None:
+    """A nested list as float[layers, experts]; none where it is missing, ragged or empty."""
+    layers = [np.asarray(listed(layer), dtype=float) for layer in listed(nested)]
+    if not layers or len({len(layer) for layer in layers}) > 1 or not len(layers[0]):
+        return None
+    return np.stack(layers)

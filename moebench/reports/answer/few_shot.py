@@ -1,0 +1,33 @@
+"""Who is best in the linear probe of what was learned before, in words."""
+
+import numpy as np
+
+from moebench.reports.analysis.cells import SETTING, Results, compared_pairs, shown_better
+from moebench.reports.quantities import quantity, written_interval
+
+PROBES = {"few_shot_10": "10-shot", "few_shot_5": "5-shot", "few_shot_1": "1-shot"}
+
+
+def sentence(results: Results) -> list[str]:
+    """Of the probe with the most shots: the best cell, dense beside it, and from how many others it is told apart.
+
+    Nothing where no cell was probed, or cells of several models, data sets or devices were.
+    """
+    cells = results.cells
+    column = next((name for name in PROBES if cells[name].notna().any()), None)
+    if column is None or len(cells.loc[cells[column].notna(), list(SETTING)].drop_duplicates()) > 1:
+        return []
+    values, lows, highs = (cells[f"{column}{end}"].to_numpy(float) for end in ("", "_ci_low", "_ci_high"))
+    shown = [written_interval(*found, kind="share") for found in zip(values, lows, highs, strict=True)]
+    probed = np.flatnonzero(~np.isnan(values)).tolist()
+    best = max(probed, key=lambda place: values[place])
+    labels, routers = cells["label"].tolist(), cells["router"].tolist()
+    text = f"in the {PROBES[column]} probe {labels[best]} is best, {shown[best]}"
+    dense = [place for place in probed if routers[place] == "dense" and place != best]
+    if len(dense) == 1:
+        text += f" (dense {shown[dense[0]]})"
+    if len(probed) > 1 and not np.isnan(lows[best]):
+        apart, pairs = len(shown_better(results, quantity(column))[best]), compared_pairs(cells, column)
+        text += f", and a difference is shown from {apart} of {len(probed) - 1} other cells"
+        text += f" (corrected for all {pairs} pairs)" if pairs > 1 else ""
+    return [text]

@@ -1,0 +1,37 @@
+"""What the summary says of cells that were timed and not trained, as layers alone are."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+from moebench.reports import flag_marks
+from moebench.reports.quantities import written, written_interval
+
+Cell = Mapping[Hashable, Any]
+HEADINGS = ("FLOPs/image", "forward and backward", "× dense")
+
+
+def numbers(cell: Cell) -> tuple[str, ...]:
+    """A line of the table, under the headings."""
+    flops = written(cell["flops_forward_per_image"], "FLOPs").removesuffix("FLOPs")
+    marks = [flag_marks.mark(cell, name) for name in ("train_step_s", "train_step_vs_dense")]
+    return flops, marks[0] + written(cell["train_step_s"], "s"), marks[1] + _ratio(cell)
+
+
+def sentence(cells: Sequence[Cell]) -> str:
+    """What the quickest and the slowest take beside dense, and how many of the timings are flagged.
+
+    Args:
+        cells: some, all of them timed.
+    """
+    moe = [cell for cell in cells if cell["router"] != "dense"] or cells
+    first, *others = sorted(moe, key=lambda cell: float(cell["train_step_vs_dense"]))
+    text = f"{first['label']} takes {_ratio(first)} the time of dense for forward and backward"
+    if others:
+        text += f", the least of {len(moe)} cells, and {others[-1]['label']} takes most, {_ratio(others[-1])}"
+    flagged = sum(bool(cell["timing_flags"]) for cell in cells)
+    return f"{text}; {flagged} of {len(cells)} timings are flagged" if flagged else text
+
+
+def _ratio(cell: Cell) -> str:
+    low, high = cell["train_step_vs_dense_ci_low"], cell["train_step_vs_dense_ci_high"]
+    return written_interval(cell["train_step_vs_dense"], low, high, "ratio")

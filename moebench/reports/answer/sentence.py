@@ -1,0 +1,281 @@
+"""The answer of a suite: one sentence with its doubt, and one table for the terminal."""
+
+from collections import Counter
+from collections.abc import Hashable
+from itertools import groupby
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from moebench.errors import BadInput
+from moebench.reports import flag_marks
+from moebench.reports.analysis.cells import SETTING, Results, compared_pairs, summarise
+from moebench.reports.analysis.divergence import stability, verdict
+from moebench.reports.analysis.expert_trend import trends
+from moebench.reports.analysis.test_time import cuts
+from moebench.reports.answer import few_shot, layer_times
+from moebench.reports.labels import shortened
+from moebench.reports.quantities import written, written_interval, written_points
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["answer", "headline", "render_table", "summarise"]
+
+Cell = dict[Hashable, Any]
+_ANSWERING = (
+    *(*SETTING, "label", "router", "status", "seeds", "seeds_failed", "standing"),
+    "timing_flags",
+    *(
+        f"{name}{end}"
+        for name in ("accuracy", "accuracy_vs_dense", "train_step_vs_dense")
+        for end in ("", "_ci_low", "_ci_high")
+    ),
+)
+_HEADINGS = ("accuracy", "points over dense", "FLOPs/image", "train step", "× dense")
+_MARKS = {"best": "●", "near": "○"}
+
+
+def headline(frame: pd.DataFrame, question: str | None = None) -> str:
+    """One sentence that answers a suite's question as far as its results can, with the doubt in it.
+
+    Args:
+        frame: the result table, one row for each cell and seed.
+        question: the suite's question; where it asks about experts, the trend over experts comes first.
+
+    Raises:
+        BadInput: as `summarise`.
+    """
+    return answer(Results.of(frame), question)
+
+
+def answer(results: Results, question: str | None = None) -> str:
+    """The `headline` of results that are summarised already."""
+    cells: list[Cell] = results.cells[list(_ANSWERING)].to_dict("records")
+    good = [cell for cell in cells if not isnan(cell["accuracy"])]
+    timed = [cell for cell in cells if cell["seeds"] and not isnan(cell["train_step_vs_dense"])]
+    if not good and timed:
+        return f"{_ground(timed)}, {layer_times.sentence(timed)}{_failures(cells)}"
+    if not good:
+        return f"No answer: none of {_count(len(cells), 'cell')} ended well ({_states(cells)})."
+    pairs = compared_pairs(results.cells)
+    settings = [list(group) for _, group in groupby(good, key=lambda cell: [str(cell[key]) for key in SETTING])]
+    asked = (question or "").lower()
+    parts = [_of_many(settings, pairs)] if len(settings) > 1 else [_best(good, pairs), *_trend(results.rows)]
+    if "expert" in asked:
+        parts.reverse()
+    # What the question is about comes first.
+    found = {
+        "diverge": _divergence(results.rows),
+        "after training": _cuts(results),
+        "learn": few_shot.sentence(results),
+    }
+    for words, extra in found.items():
+        parts = [*extra, *parts] if words in asked else [*parts, *extra]
+    answer = "; ".join(parts)
+    return f"{_ground(good)}, {answer}{_failures(cells)}"
+
+
+def render_table(cells: pd.DataFrame) -> "Table":
+    """The summary as a table for the terminal: ● marks the best cell, ○ those not shown to differ from it.
+
+    Args:
+        cells: what `summarise` returns.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    trained = cells["accuracy"].notna().any() or cells["train_step_vs_dense"].isna().all()
+    marks = "● highest accuracy  ○ no difference from it shown, corrected for all pairs  " if trained else ""
+    table.caption_justify = "left"
+    table.caption = "\n".join(filter(None, (marks + "\\[ ] 95 % interval", *_on_times(cells))))
+    for heading in ("cell", *(_HEADINGS if trained else layer_times.HEADINGS)):
+        table.add_column(heading, justify="left" if heading == "cell" else "right", no_wrap=heading != "cell")
+    for cell in cells.to_dict("records"):
+        # Text, because rich would read the brackets of a label as markup.
+        name = Text(f"{_MARKS.get(str(cell['standing']), ' ')} {shortened(cell['label'])}")
+        if cell["seeds_failed"]:
+            asked = cell["seeds"] + cell["seeds_failed"]
+            name.append(f" {cell['seeds']} of {_count(asked, 'seed')}", style="red")
+        if cell["seeds"]:
+            table.add_row(name, *(Text(text) for text in (_numbers if trained else layer_times.numbers)(cell)))
+        else:
+            table.add_row(name, Text(str(cell["status"]), style="red"))
+    return table
+
+
+def _numbers(cell: Cell) -> tuple[str, ...]:
+    gain, low, high = (cell[f"accuracy_vs_dense{end}"] for end in ("", "_ci_low", "_ci_high"))
+    return (
+        _accuracy(cell),
+        ""
+        if isnan(gain)
+        else written_points(gain) + ("" if isnan(low) else f" [{written_points(low)}, {written_points(high)}]"),
+        written(cell["flops_forward_per_image"], "FLOPs").removesuffix("FLOPs"),
+        flag_marks.mark(cell, "train_step_s") + written(cell["train_step_s"], "s"),
+        flag_marks.mark(cell, "train_step_vs_dense") + written(cell["train_step_vs_dense"], "ratio"),
+    )
+
+
+def _on_times(cells: pd.DataFrame) -> list[str]:
+    """What stands under the table about its times."""
+    lines = []
+    if flag_marks.note(cells, ["train_step_s"]):
+        flagged = flag_marks.flagged(cells, ["train_step_s"])
+        lines.append(f"{flag_marks.MARK} timing of {flagged}: moebench show timing_flags")
+    if cells["train_step_vs_dense"].notna().any():
+        lines.append("compare times by the ratio to dense, timed in turns; dense's own is off 1 by the timing's error")
+    return lines
+
+
+def _ground(good: list[Cell]) -> str:
+    """What the sentence stands on: data, device and seeds."""
+    least, most = (bound(cell["seeds"] for cell in good) for bound in (min, max))
+    seeds = _count(most, "seed") if least == most else f"{least} to {most} seeds"
+    data = _listed(list(dict.fromkeys(str(cell["data"]) for cell in good)))
+    devices = _listed(list(dict.fromkeys(str(cell["device_kind"]) for cell in good)))
+    return f"On {data} ({devices}, {seeds})"
+
+
+def _best(good: list[Cell], pairs: int) -> str:
+    """Who is best, by how much over dense, and who cannot be told from it, corrected for so many pairs."""
+    best = max(good, key=_by_accuracy)
+    text = f"{best['label']} has the highest accuracy, {_accuracy(best)}"
+    if best["seeds_failed"]:
+        text += f" although {_count(best['seeds_failed'], 'seed')} of it failed"
+    if best["router"] != "dense":
+        text += f", {_over_dense(best, [cell for cell in good if cell['router'] == 'dense'])}"
+    near = [cell for cell in good if cell["standing"] == "near"]
+    below = [cell for cell in good if cell["standing"] == "below"]
+    if near:
+        runner_up = max(near, key=_by_accuracy)
+        others = f"{len(near)} of {len(good) - 1} other cells" if len(good) > 2 else "the other cell"
+        text += f", and no difference is shown from {others}"
+        nearest = f"the nearest: {runner_up['label']}, {written(runner_up['accuracy'], 'share')}"
+        return f"{text} ({nearest}{_corrected('; ', pairs)})"
+    if below:
+        text += f", and a difference is shown from {'each of ' * (len(below) > 1)}{_count(len(below), 'other cell')}"
+        return text + (f" ({_corrected('', pairs)})" if pairs > 1 else "")
+    return f"{text}, and one seed cannot show a difference" if len(good) > 1 else text
+
+
+def _corrected(before: str, pairs: int) -> str:
+    """Which cell is the best was found by looking at all of them, so all pairs count."""
+    return f"{before}corrected for all {pairs} pairs of cells" if pairs > 1 else ""
+
+
+def _failures(cells: list[Cell]) -> str:
+    """The end of a sentence: how many cells failed, if any."""
+    failed = [cell for cell in cells if cell["seeds"] == 0]
+    return f"; {len(failed)} of {_count(len(cells), 'cell')} failed ({_states(failed)})." if failed else "."
+
+
+def _by_accuracy(cell: Cell) -> float:
+    return float(cell["accuracy"])
+
+
+def _accuracy(cell: Cell) -> str:
+    low, high = cell["accuracy_ci_low"], cell["accuracy_ci_high"]
+    return written_interval(cell["accuracy"], low, high, "share")
+
+
+def _over_dense(best: Cell, dense: list[Cell]) -> str:
+    gain, low, high = (best[f"accuracy_vs_dense{end}"] for end in ("", "_ci_low", "_ci_high"))
+    if isnan(gain):
+        return "with no dense cell to compare"
+    text = f"{abs(100 * gain):.1f} points {'above' if gain >= 0 else 'below'} dense"
+    if isnan(low):
+        return f"{text} (no interval)"
+    shown = all(cell["standing"] == "below" for cell in dense)
+    return text + _between(low, high) + ("" if shown else " (no difference shown)")
+
+
+def _trend(rows: pd.DataFrame) -> list[str]:
+    """Of one setting: whose accuracy rises or falls with the experts, for whom neither is shown; empty if nobody's.
+
+    The intervals are so wide that all of them hold at once in 95 %.
+    """
+    fitted = int(trends(rows)["slope"].notna().sum())
+    if not fitted:
+        return []
+    slopes: list[Cell] = trends(rows, level=1 - 0.05 / fitted).to_dict("records")
+    slopes = [row for row in slopes if not isnan(row["slope"])]
+    rising = [row for row in slopes if row["low"] > 0]
+    falling = [row for row in slopes if row["high"] < 0]
+    rest = [str(row["router"]) for row in slopes if row["low"] <= 0 <= row["high"]]
+    texts = [
+        f"accuracy {word} with each doubling of the experts for {_listed([_slope(row) for row in rows])}"
+        for word, rows in (("rises", rising), ("falls", falling))
+        if rows
+    ]
+    if rest:
+        texts.append(f"no trend over the number of experts is shown for {_listed(rest)}")
+    return [", while ".join(texts) + (f" (corrected for {fitted} routers)" if fitted > 1 else "")]
+
+
+def _divergence(rows: pd.DataFrame) -> list[str]:
+    """Who diverges first, where learning rates were tried."""
+    try:
+        return [verdict(stability(rows))]
+    except BadInput:
+        return []
+
+
+def _cuts(results: Results) -> list[str]:
+    """How far trained models can be cut without losing more than a point, where that was tried."""
+    try:
+        rows: list[Cell] = cuts(results).to_dict("records")
+    except BadInput:
+        return []
+    kept = [row for row in rows if row["setting"]]
+    lost = [str(row["label"]) for row in rows if not row["setting"]]
+    texts = []
+    if kept:
+        texts.append(
+            f"cut after training, an estimated point at most is lost by {_listed([_cut(row) for row in kept])}"
+        )
+    if lost:
+        texts.append(f"every cheaper setting tried is estimated to cost more than a point for {_listed(lost)}")
+    return ["; ".join(texts)] if texts else []
+
+
+def _cut(row: Cell) -> str:
+    bounds = "" if isnan(row["low"]) else _between(row["low"], row["high"])
+    share = written(row["share"], "share")
+    return f"{row['label']} at {share} of its FLOPs ({row['setting']}: {written_points(row['change'])}{bounds})"
+
+
+def _slope(row: Cell) -> str:
+    slope, low, high = (row[key] for key in ("slope", "low", "high"))
+    return f"{row['router']} ({written_points(slope)} points{_between(low, high)})"
+
+
+def _of_many(settings: list[list[Cell]], pairs: int) -> str:
+    """Who leads how often, where models, data or devices differ."""
+    leaders = Counter(str(max(group, key=_by_accuracy)["router"]) for group in settings)
+    each = [f"{router} in {count}" for router, count in leaders.most_common()]
+    alone = sum({cell["standing"] for cell in group} == {"best", "below"} for group in settings)
+    return (
+        f"in {len(settings)} settings of model, data and device the highest accuracy is that of "
+        f"{_listed(each)}, with a difference shown from every other cell in {alone} of them"
+        + (f" ({_corrected('', pairs)})" if pairs > 1 else "")
+    )
+
+
+def _between(low: float, high: float) -> str:
+    return f" [{written_points(low)}, {written_points(high)}]"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _listed(items: list[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def _states(cells: list[Cell]) -> str:
+    """How often each state occurs: `3 oom, 1 timeout`."""
+    return ", ".join(f"{count} {status}" for status, count in Counter(c["status"] for c in cells).most_common())

@@ -1,0 +1,1 @@
+"""The HTML dashboard: a frame in, one offline page out."""

@@ -1,0 +1,168 @@
+"""The results as the page carries them: once, by columns, with no more digits than anybody reads."""
+
+import base64
+import gzip
+import json
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from moebench.errors import BadInput
+from moebench.reports.analysis import chart_data
+from moebench.reports.analysis.cells import Results, listed, shown_better
+from moebench.reports.analysis.test_time import settings
+from moebench.reports.quantities import Quantity
+
+DIGITS = 6
+DIGITS_DRAWN = 4
+"""Of numbers that are many and only drawn."""
+LARGE = 600
+"""Cells beyond which the page carries no curves, loads, drifts and settings, and only the columns that it shows."""
+MOST_COMPETING = 120
+"""Cells beyond which no probability of being on a front is worked out: each pair of axes would take seconds."""
+COSTS = (
+    *("flops_forward_per_image", "flops_train_total", "train_step_s", "train_step_vs_dense"),
+    *(
+        "train_wall_s",
+        "infer_s_per_image",
+        "infer_vs_dense",
+        "params",
+        "params_active",
+        "train_peak_bytes",
+        "infer_peak_bytes",
+    ),
+)
+"""What the Pareto chart offers as the cost."""
+QUALITIES = ("accuracy", "eval_loss", "few_shot_1", "few_shot_5", "few_shot_10")
+TRIED_COSTS = (
+    *("flops_forward_per_image", "flops_used_per_image", "infer_vs_trained", "infer_s_per_image"),
+    *("capacity_factor", "total_slots", "expert_calls_per_token"),
+)
+TRIED_QUALITIES = ("accuracy", "eval_loss", "dropped_tokens", "dropped_assignments", "slot_utilisation")
+"""What the chart of compute at test time offers as the cost and as what it buys."""
+SCALED = (
+    *(*QUALITIES, "train_step_s", "train_step_vs_dense", "infer_s_per_image", "flops_forward_per_image", "params"),
+    *("dropped_tokens", "router_entropy", "load_cv", "max_violation", "dead_experts", "slot_utilisation"),
+)
+_TOLD_APART = (
+    *("label", "suite", "router", "model", "data", "device_kind", "status", "status_reason", "standing"),
+    *("seeds", "seeds_failed", "timing_flags", "accuracy_vs_dense", "accuracy_vs_dense_ci_low"),
+    *("accuracy_vs_dense_ci_high", "flops_experts", "flops_padding", "flops_router", "flops_dispatch_combine"),
+)
+Columns = dict[str, Any]
+
+
+def columns(frame: pd.DataFrame, digits: int = DIGITS) -> Columns:
+    """A frame by columns for JSON; columns without any value are left out.
+
+    Numbers are lists, whole or of so many digits, with null for what is missing or infinite; texts are
+    `{"of": distinct, "at": positions}`.
+    """
+    out: Columns = {}
+    for name in frame.columns:
+        values = frame[name]
+        if values.isna().all():
+            continue
+        if values.dtype == object and values.map(lambda value: isinstance(value, (list, tuple))).any():
+            out[str(name)] = [", ".join(map(str, listed(value))) for value in values]
+        elif pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+            out[str(name)] = [_short(float(value), digits) for value in values]
+        elif pd.api.types.is_datetime64_any_dtype(values):
+            out[str(name)] = [None if pd.isna(value) else value.isoformat(timespec="seconds") for value in values]
+        else:
+            codes, distinct = pd.factorize(values)
+            out[str(name)] = {"of": [_value(value) for value in distinct], "at": codes.tolist()}
+    return out
+
+
+def timing(results: Results) -> pd.DataFrame:
+    """How far each cell's step times can be trusted, one row for each cell.
+
+    Columns: `samples` taken, `half_width` of the interval relative to the median, `drift` from the median of the
+    first third of the samples to that of the last, relative to the median of all.
+    """
+    samples = dict(zip(results.places(results.rows), results.rows["train_step_s_samples"], strict=True))
+    found = []
+    for place in range(len(results.cells)):
+        taken = np.asarray(listed(samples[place]), dtype=float)
+        third = len(taken) // 3
+        drift = (np.median(taken[-third:]) - np.median(taken[:third])) / np.median(taken) if third else np.nan
+        found.append((len(taken) or np.nan, drift))
+    cells = results.cells
+    width = (cells["train_step_s_ci_high"] - cells["train_step_s_ci_low"]) / 2 / cells["train_step_s"]
+    return pd.DataFrame(found, columns=["samples", "drift"], index=cells.index).assign(half_width=width)
+
+
+def front_probabilities(results: Results, costs: Sequence[Quantity], qualities: Sequence[Quantity]) -> Columns:
+    """For each pair of axes `COST QUALITY` the probability of each cell to lie on the Pareto front, if they are few."""
+    out: Columns = {}
+    if len(results.cells) > MOST_COMPETING:
+        return out
+    for cost in costs:
+        for quality in qualities:
+            try:
+                points = chart_data.pareto(results, cost.column, quality.column).set_index("cell")
+            except BadInput:
+                continue
+            chances = points["front_probability"].reindex(range(len(results.cells)))
+            out[f"{cost.column} {quality.column}"] = [_short(chance, 3) for chance in chances]
+    return out
+
+
+def told_apart(results: Results, qualities: Sequence[Quantity]) -> Columns:
+    """For each quality and each cell the positions of the cells that it is shown to be better than, if they are few."""
+    if len(results.cells) > MOST_COMPETING:
+        return {}
+    return {quality.column: shown_better(results, quality) for quality in qualities}
+
+
+def tidy(make: Callable[[Results], pd.DataFrame], results: Results, names: Sequence[str]) -> Columns:
+    """Columns of a frame of `frames`, with the position of the cell; empty where there is nothing to show."""
+    try:
+        return columns(make(results)[["cell", *names]], DIGITS_DRAWN)
+    except BadInput:
+        return {}
+
+
+def tried(results: Results) -> pd.DataFrame:
+    """Trained models in other settings as `settings` gives them, bounds named as those of cells, if the cells are few.
+
+    Empty where no model was tried in any.
+    """
+    nothing = pd.DataFrame(columns=["test_router"])
+    if len(results.cells) > LARGE:
+        return nothing
+    try:
+        found = settings(results, *TRIED_COSTS, *TRIED_QUALITIES)
+    except BadInput:
+        return nothing
+    numbers = [name for name in (*TRIED_COSTS, *TRIED_QUALITIES) if found[name].notna().any()]
+    bounds = {f"{name}_{end}": f"{name}_ci_{end}" for name in numbers for end in ("low", "high")}
+    named = ["cell", "setting", "test_router", "test_top_k", *numbers, *bounds]
+    return found[named].rename(columns=bounds)
+
+
+def shown_only(cells: pd.DataFrame, shown: Sequence[Quantity]) -> pd.DataFrame:
+    """Of the columns of the cells those of these quantities, with bounds, and those by which cells are told apart."""
+    names = [f"{of.column}{end}" for of in shown for end in ("", "_ci_low", "_ci_high")]
+    return cells[[name for name in cells.columns if name in {*_TOLD_APART, *chart_data.INPUTS, *names}]]
+
+
+def packed(data: Mapping[str, Any]) -> str:
+    """JSON, compressed and in base64, which can stand inside a script element whatever it holds."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    # Without a date the same results make the same page.
+    return base64.b64encode(gzip.compress(text.encode(), compresslevel=7, mtime=0)).decode()
+
+
+def _short(value: float, digits: int) -> float | int | None:
+    if not isfinite(value):
+        return None
+    return int(value) if value.is_integer() and abs(value) < 2**53 else float(f"{value:.{digits}g}")
+
+
+def _value(value: object) -> object:
+    return value if isinstance(value, (bool, str)) else str(value)

@@ -1,0 +1,106 @@
+"""What a router costs: where its FLOPs go, and its time beside that of a dense model."""
+
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from moebench.reports import flag_marks, style
+from moebench.reports.analysis import chart_data
+from moebench.reports.analysis.cells import Results
+from moebench.reports.figures.axes import bars, dress, legend, narrow, panels, parts_legend, plain
+from moebench.reports.figures.layout import INK, PAPER, Drawing, Layout, look
+from moebench.reports.labels import shortened
+from moebench.reports.quantities import quantity
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST_LINES = 80
+"""Cells that one figure has a line for; a page of paper has no room for more."""
+
+
+def costs(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
+    """Where the FLOPs of a forward pass go: a bar for each cell, stacked by part.
+
+    Raises:
+        BadInput: no cell has its FLOPs counted.
+    """
+    points, left_out = _first_cells(chart_data.costs(Results.of(frame)))
+    cells = list(dict.fromkeys(points["cell"]))
+    with look():
+        figure, axes = panels(layout, points, 1, 1, height=_height(len(cells)))
+        (panel,) = axes.flat
+        reached = np.zeros(len(cells))
+        for part, color in style.PARTS.items():
+            flops = points[points["part"] == part].set_index("cell")["flops"].reindex(cells).fillna(0).to_numpy(float)
+            panel.barh(range(len(cells)), flops, left=reached, color=color, height=0.72, linewidth=0)
+            reached += flops
+        _name_lines(panel, points, layout)
+        dress(panel.xaxis, quantity("flops_forward_per_image"))
+        panel.set_xlabel(fill(panel.get_xlabel(), 26 if layout.columns > 1 else 18))
+        present = [part for part in style.PARTS if part in set(points["part"])]
+        note = f"one image; 1 multiply-add is 2 FLOPs · {style.THE_REST}{left_out}"
+        parts_legend(figure, {part: style.PARTS[part] for part in present}, note)
+    return figure
+
+
+def speed(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
+    """Times of a training step and of inference over those of the dense twin, a line for each cell.
+
+    Every cell is timed in turns with its dense twin, so the ratio holds where seconds would not. Bars are 95 %
+    intervals; a hollow mark is a time measured under a flag.
+
+    Raises:
+        BadInput: no cell was timed beside a dense twin.
+    """
+    results = Results.of(frame)
+    points, left_out = _first_cells(chart_data.speed(results))
+    ratios = list(dict.fromkeys(points["quantity"]))
+    cells = list(dict.fromkeys(points["cell"]))
+    points = points.assign(y=points["cell"].map({cell: place for place, cell in enumerate(cells)}))
+    with look():
+        figure, axes = panels(layout, points, 1, len(ratios), height=_height(len(cells)))
+        for place, (panel, ratio) in enumerate(zip(axes.flat, ratios, strict=True)):
+            _draw_speed(panel, points[points["quantity"] == ratio])
+            _name_lines(panel, points, layout, named=place == 0 or layout.columns == 1)
+            dress(panel.xaxis, quantity(ratio))
+            panel.set_xlabel(narrow(panel.get_xlabel()))
+        flagged = flag_marks.note(results.cells, ratios)
+        note = f"bars: 95 % intervals · dashed: the dense twin{f' · hollow: {flagged}' if flagged else ''}{left_out}"
+        legend(figure, points["router"], note)
+    return figure
+
+
+def _draw_speed(axes: "Axes", points: pd.DataFrame) -> None:
+    axes.axvline(1, color=INK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
+    for router, group in points.groupby("router", sort=False):
+        look_of = style.of(str(router))
+        bars(axes, group, look_of.color)
+        faces = [look_of.color if flags == "" else "white" for flags in group["flags"]]
+        form: dict[str, Any] = {"marker": look_of.marker, "s": 24, "linewidths": 1.0, "edgecolors": look_of.color}
+        axes.scatter(group["x"], group["y"], facecolors=faces, zorder=3, **form)
+
+
+def _first_cells(points: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """The rows of as many cells as a figure has lines for, and what to say about the others."""
+    cells = points["cell"].unique()
+    if len(cells) <= MOST_LINES:
+        return points, ""
+    return points[points["cell"].isin(cells[:MOST_LINES])], f" · the first {MOST_LINES} of {len(cells):,} cells"
+
+
+def _height(lines: int) -> float:
+    return 0.7 + 0.16 * lines
+
+
+def _name_lines(axes: "Axes", points: pd.DataFrame, layout: Layout, *, named: bool = True) -> None:
+    """A name for each line, the first cell on top."""
+    labels = [
+        plain(shortened(label, 44 if layout.columns > 1 else 26)) for label in points.groupby("cell")["label"].first()
+    ]
+    axes.set_yticks(range(len(labels)), labels if named else [])
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False, axis="y")

@@ -1,0 +1,80 @@
+"""The doubt about times, in the few words that have room where the times stand."""
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from math import isnan
+from typing import Any
+
+import pandas as pd
+
+from moebench.spec.timing_flags import MEANINGS
+
+MARK = "~"
+"""Before a time that was measured under a flag."""
+_TIMED = {"training": ("train_step_",), "inference": ("infer_s_", "infer_vs_", "infer_latency_", "infer_largest_s_")}
+_ANY = ("train_step_s", "infer_s_per_image")
+
+SECONDS = "seconds of different cells compare only on a quiet machine; the ratio to dense is of pairs timed in turns"
+OWN_RATIO = "that of dense is its program against itself, so its distance from 1 is an error of the timing"
+
+
+def concerning(column: str, flags: Iterable[object]) -> list[str]:
+    """Those of a cell's flags that bear on a column; empty for columns that are not timed.
+
+    A flag without `training:` or `inference:` before it bears on both.
+    """
+    found = []
+    for flag in map(str, flags):
+        timed, colon, _ = flag.rpartition(":")
+        prefixes = _TIMED.get(timed, ()) if colon else sum(_TIMED.values(), ())
+        if column.startswith(prefixes):
+            found.append(flag)
+    return found
+
+
+def mark(cell: Mapping[Hashable, Any], column: str) -> str:
+    """What stands before a number of this cell: the mark if it is a time measured under a flag, else nothing."""
+    return MARK if concerning(column, cell["timing_flags"]) and not isnan(cell[column]) else ""
+
+
+def in_words(flags: Iterable[object]) -> str:
+    """`both: drift; training: noisy; inference: budget`, both being training and inference."""
+    named: dict[str, list[str]] = {}
+    for flag in map(str, flags):
+        timed, _, name = flag.rpartition(":")
+        named.setdefault(name.replace("_", " "), []).append(timed)
+    grouped: dict[str, list[str]] = {}
+    for name, phases in named.items():
+        grouped.setdefault("both" if {*_TIMED} <= {*phases} else phases[0], []).append(name)
+    order = [timed for timed in ("", "both", *_TIMED) if timed in grouped]
+    return "; ".join((f"{timed}: " if timed else "") + ", ".join(grouped[timed]) for timed in order)
+
+
+def meanings(cells: pd.DataFrame) -> dict[str, str]:
+    """What the flags mean that some cell has, by their bare names."""
+    names = {str(flag).rpartition(":")[2] for flags in cells["timing_flags"] for flag in flags}
+    return {name: meaning for name, meaning in MEANINGS.items() if name in names}
+
+
+def flagged(cells: pd.DataFrame, columns: Sequence[str] = _ANY) -> str:
+    """`17 of 17 cells flagged (contaminated 17, drift 3)`, of cells that have one of these times; empty if none has.
+
+    Args:
+        cells: what `summarise` returns.
+        columns: the times that are spoken of.
+    """
+    timed = cells[cells[[*columns]].notna().any(axis=1)]
+    flags = [{flag for name in columns for flag in concerning(name, found)} for found in timed["timing_flags"]]
+    if timed.empty:
+        return ""
+    count = Counter(name for found in flags for name in {flag.rpartition(":")[2] for flag in found})
+    names = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in count.most_common())
+    some = sum(map(bool, flags))
+    return f"{some} of {len(timed)} cells flagged" + (f" ({names})" if names else "")
+
+
+def note(cells: pd.DataFrame, columns: Sequence[str]) -> str:
+    """What a figure of these columns says of its times; empty where none is timed or none is flagged."""
+    timed = [name for name in columns if concerning(name, ["any"])]
+    text = flagged(cells, timed) if timed else ""
+    return "" if text.startswith("0 ") else f"timing of {text}" if text else ""

@@ -1,0 +1,116 @@
+"""Looking after a results folder: what is in it, whether it is sound, and making one out of several."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from moebench.errors import BadInput
+from moebench.results.loading import chosen_suites
+from moebench.results.newest import IDENTITY, newest
+from moebench.results.parquet_files import Problem, read_file, read_files
+from moebench.results.schema import STATUSES
+from moebench.results.store import Store, concatenated
+
+_DEAD_S = 3600
+"""A temporary file this old has no writer any more."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of a suite has brought so far; rows that a later run replaced are not counted."""
+
+    suite: str
+    run_id: str
+    began: datetime | None
+    """When its first cell began, UTC."""
+    statuses: dict[str, int]
+    """Rows by status, in the order of `STATUSES`; a status without rows is left out."""
+    unsealed: int
+    """Files of single cells that sealing has yet to take away."""
+
+
+def runs(root: Path | str = "results", suite: str | None = None) -> list[Run]:
+    """The runs under `root`, of one suite or of all; each suite's in the order in which they were made."""
+    return [run for name in chosen_suites(Path(root), suite) for run in _runs(Store(root, name))]
+
+
+def _runs(store: Store) -> Iterator[Run]:
+    rows = store.rows(["run_id", "status", "started_at"])
+    groups = rows.group_by(["run_id", "status"]).aggregate([("started_at", "min"), ([], "count_all")]).to_pylist()
+    for run_id in sorted({group["run_id"] or "" for group in groups}):
+        own = [group for group in groups if (group["run_id"] or "") == run_id]
+        counts = {group["status"]: group["count_all"] for group in own}
+        yield Run(
+            suite=store.suite,
+            run_id=run_id,
+            began=min((group["started_at_min"] for group in own if group["started_at_min"]), default=None),
+            statuses={status: counts[status] for status in STATUSES if status in counts},
+            unsealed=len(store.cell_files(run_id)) if run_id else 0,
+        )
+
+
+def verify(root: Path | str = "results", suite: str | None = None) -> list[Problem]:
+    """Whatever is wrong with the results under `root`; every file is read to its last byte. Empty is good."""
+    return [problem for name in chosen_suites(Path(root), suite) for problem in _verify(Store(root, name))]
+
+
+def _verify(store: Store) -> Iterator[Problem]:
+    sealed = store.sealed_files()
+    sound = []
+    for path in [*sealed, *store.cell_files(), *store.superseded_files()]:
+        table = read_file(path)
+        if isinstance(table, Problem):
+            yield table
+        elif table is not None:
+            yield from (Problem(path, what) for what in _faults(table, store.suite))
+            if path in sealed:
+                sound.append(table.select([*IDENTITY, "started_at"]))
+    twice = int((~newest(concatenated(sound, [*IDENTITY, "started_at"]))).sum())
+    if twice:
+        yield Problem(
+            store.folder, f"shows rows beside newer ones that replace them ({twice} too many); sealing clears them"
+        )
+    yield from store.strangers()
+    for path in store.temporary_files():
+        if time.time() - path.stat().st_mtime > _DEAD_S:
+            yield Problem(path, "is what a killed writer left; sealing clears it when it is a day old")
+
+
+def _faults(table: pa.Table, suite: str) -> Iterator[str]:
+    for name in (*IDENTITY, "status"):
+        nulls = table[name].null_count
+        if nulls:
+            yield f"lacks {name} in {nulls} of its rows"
+    for status in pc.unique(table["status"]).to_pylist():
+        if status is not None and status not in STATUSES:
+            yield f"has rows of the unknown status '{status}'"
+    others = [name for name in pc.unique(table["suite"]).to_pylist() if name not in (suite, None)]
+    if others:
+        yield f"has rows of the suite '{others[0]}' in the folder of '{suite}'"
+
+
+def merge(sources: Sequence[Path | str], into: Path | str) -> tuple[list[Path], list[Problem]]:
+    """Take the results of other folders, replaced attempts too, into the folder `into`; the sources stay as they are.
+
+    Of a cell and seed that several hold, the newest attempt counts and the others go to `_superseded/`. What is
+    there already is passed over, so merging again changes nothing. Returns the new files, one for each suite and
+    source that brought any, and the files that could not be read. A source without results, or `into` itself as a
+    source, raises `BadInput`.
+    """
+    suites = {Path(source): chosen_suites(Path(source), None) for source in sources}
+    if Path(into).resolve() in [source.resolve() for source in suites]:
+        raise BadInput(f"cannot merge {into} into itself: give another folder, new or not, to merge into")
+    written, unreadable = [], []
+    for source, names in suites.items():
+        for name in names:
+            store = Store(source, name)
+            replaced, lost = read_files(store.superseded_files())
+            path = Store(into, name).add(concatenated([*replaced.values(), store.attempts()]))
+            written += [path] if path else []
+            unreadable += [*store.unreadable, *lost]
+    return written, unreadable

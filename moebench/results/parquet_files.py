@@ -1,0 +1,161 @@
+"""One result file: published whole or not at all, and read without ever hiding another.
+
+A file is written under a hidden temporary name beside its place, flushed to the disk, and renamed. A reader sees the
+old file or the new one, never half of one, and a process killed at any moment leaves at worst a hidden file that
+pandas and pyarrow skip. A file that cannot be read is named with its reason, and the rest are read all the same.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from moebench.errors import BadInput, unknown
+from moebench.results.newest import IDENTITY
+from moebench.results.schema import SCHEMA, SCHEMA_VERSION, STATUSES
+from moebench.results.upgrades import conform, file_version, upgrade
+
+_LARGE = 10_000
+"""Rows from which on a file is worth reading with several threads."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that is not as it should be, and how; str() is a sentence."""
+
+    path: Path
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.what}"
+
+
+def entries(folder: Path) -> list[Path]:
+    """What lies in a folder, by name; nothing where it is no folder or has gone since it was listed."""
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether this is the name of a file that is still being written."""
+    return path.name.startswith(".") and path.suffix == ".tmp"
+
+
+@contextlib.contextmanager
+def publishing(path: Path) -> Iterator[Path]:
+    """A hidden temporary path to write to; it becomes `path`, at once and durably, when the block ends well.
+
+    Folders on the way are made. A full disk, a missing permission or any other failure to write raises `BadInput`,
+    leaves no half-written file behind, and leaves what stood at `path` as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid4().hex[:12]}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _flush(temporary, os.O_RDWR)
+        os.replace(temporary, path)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        raise BadInput(f"cannot write {path}: {why}; what was there before is unchanged") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    # The rename itself is durable once the folder is flushed; file systems that cannot do that order it themselves.
+    with contextlib.suppress(OSError):
+        _flush(path.parent, os.O_RDONLY)
+
+
+def _flush(path: Path, mode: int) -> None:
+    handle = os.open(path, mode)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_table(table: pa.Table, path: Path) -> Path:
+    """Publish `table` as one Parquet file."""
+    with publishing(path) as temporary:
+        write_parquet(table, temporary)
+    return path
+
+
+def write_parquet(table: pa.Table, path: Path) -> None:
+    """`table` in the file format of all results: zstd, with checksums that show a bit flipped later."""
+    pq.write_table(table, path, compression="zstd", write_page_checksum=True)
+
+
+def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
+    """Publish `rows`, one mapping for each seed of a cell, as one Parquet file with the result table's schema.
+
+    Columns that a row lacks are null; `schema_version` is filled in. NumPy and JAX scalars and arrays are taken as
+    well as Python's. A row without its identity (suite, run_id, cell_id, seed, attempt) or status, a column that the
+    schema does not know, a status that is none of `STATUSES`, or a value that its column cannot hold raises
+    `BadInput`.
+    """
+    plain = []
+    for row in rows:
+        for name in row:
+            if name not in SCHEMA.names:
+                raise unknown("column", name, SCHEMA.names)
+        for name in (*IDENTITY, "status"):
+            if row.get(name) is None:
+                raise BadInput(f"a result row lacks '{name}', without which it could not be told from others")
+        if row["status"] not in STATUSES:
+            raise unknown("status", str(row["status"]), STATUSES)
+        values = {name: v.tolist() if hasattr(v, "tolist") else v for name, v in row.items()}
+        plain.append(values | {"schema_version": SCHEMA_VERSION})
+    columns = [_column(field, [row.get(field.name) for row in plain]) for field in SCHEMA]
+    return write_table(pa.table(columns, schema=SCHEMA), path)
+
+
+def _column(field: pa.Field, values: list[Any]) -> pa.Array:
+    try:
+        if pa.types.is_integer(getattr(field.type, "value_type", field.type)):
+            # Given the type at once, Arrow cuts 2.5 down to 2; a cast refuses.
+            return pa.array(values).cast(field.type)
+        return pa.array(values, field.type)
+    except (pa.ArrowException, OverflowError) as error:
+        raise BadInput(f"column '{field.name}' holds {field.type}: {str(error).splitlines()[0]}") from error
+
+
+def read_file(path: Path, columns: Sequence[str] | None = None) -> pa.Table | Problem | None:
+    """The rows of one file in today's layout; None where it has vanished since it was listed."""
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            large = file.metadata.num_rows > _LARGE
+            version = file_version(file.metadata)
+            if version is None:
+                return Problem(path, "holds no moebench results, though it is a Parquet file")
+            if version > SCHEMA_VERSION:
+                return Problem(
+                    path, f"was written by a newer moebench (table version {version}, this one reads {SCHEMA_VERSION})"
+                )
+            if version < SCHEMA_VERSION:
+                # An old column may have another name, so all are read before the upgrade.
+                return conform(upgrade(file.read(use_threads=large), version), columns)
+            if columns is None or set(columns).issuperset(SCHEMA.names):
+                return conform(file.read(use_threads=large), columns)
+            stored = list(set(columns).intersection(file.schema_arrow.names))
+            return conform(file.read(stored, use_threads=large), columns)
+    except FileNotFoundError:
+        return None
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        return Problem(path, f"is no readable Parquet file ({str(error).splitlines()[0].rstrip('.')})")
+
+
+def read_files(
+    paths: Iterable[Path], columns: Sequence[str] | None = None
+) -> tuple[dict[Path, pa.Table], list[Problem]]:
+    """The tables of all readable files, in the order given, and the files that could not be read."""
+    found = [(path, read_file(path, columns)) for path in paths]
+    tables = {path: table for path, table in found if isinstance(table, pa.Table)}
+    return tables, [problem for _, problem in found if isinstance(problem, Problem)]

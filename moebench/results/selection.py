@@ -1,0 +1,185 @@
+"""A part of the results by what it is called on the command line: a folder, a run, a commit, or keys with values.
+
+    results-of-yesterday          a results folder, or the folder of one suite in it
+    20250102T030405-abc123        a run
+    4f77fe2                       what was measured at a commit of moebench
+    router=soft,experts=8,16      cells whose router is soft and whose experts are 8 or 16
+
+Runs and commits are found among all attempts, replaced ones too; a folder and keys stand for the newest.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from moebench.errors import BadInput, unknown
+from moebench.results.loading import chosen_suites
+from moebench.results.newest import newest
+from moebench.results.parquet_files import Problem, entries, read_files
+from moebench.results.schema import COLUMNS
+from moebench.results.store import Store, concatenated
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SCALARS = tuple(column.name for column in COLUMNS if not pa.types.is_list(column.type))
+_COMMIT = re.compile(r"[0-9a-f]{7,40}\+?")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Rows of the result table, the newest attempt at each cell and seed."""
+
+    name: str
+    """As it was asked for."""
+    rows: "pd.DataFrame"
+    keys: frozenset[str]
+    """Which keys were given values, as they are called in a suite."""
+
+
+class History:
+    """Every attempt under a results folder, replaced ones too, read when first needed."""
+
+    def __init__(self, root: Path, suite: str | None = None) -> None:
+        self.root, self.suite = root, suite
+        self.problems: list[Problem] = []
+        """Files that had to be left out."""
+
+    @cached_property
+    def attempts(self) -> "pd.DataFrame":
+        """All rows; `newest` says which of them count."""
+        stores = [Store(self.root, name) for name in chosen_suites(self.root, self.suite)]
+        tables = []
+        for store in stores:
+            replaced, lost = read_files(store.superseded_files())
+            tables += [*replaced.values(), store.attempts()]
+            self.problems += [*lost, *store.unreadable]
+        table = concatenated(tables)
+        if not table.num_rows:
+            raise BadInput(f"no row of results could be read in {self.root}" + "".join(f"; {p}" for p in self.problems))
+        frame: pd.DataFrame = table.to_pandas()
+        return frame.assign(newest=newest(table))
+
+    def select(self, text: str) -> Selection:
+        """The rows that the text stands for.
+
+        Raises:
+            BadInput: it stands for nothing, or may be several runs or commits.
+        """
+        if not text.strip():
+            raise BadInput("a selection is empty; write a folder, a run, a commit, or keys such as 'router=soft'.")
+        if "=" not in text and Path(text).is_dir():
+            return self._folder(Path(text))
+        if "=" in text:
+            return self._where(text)
+        return self._made_by(text)
+
+    def _made_by(self, text: str) -> Selection:
+        """What a run gave, or what was measured at a commit, by the beginning of its name."""
+        if not self.root.is_dir():
+            raise BadInput(f"'{text}' is no folder, and there is no folder {self.root} to find a run or commit in.")
+        for column in ("run_id", "git_commit"):
+            names = self.attempts[column].dropna().unique()
+            found = sorted(name for name in names if name.startswith(text) or _same_commit(text, name))
+            if text in found:
+                found = [text]
+            if len(found) > 1:
+                raise BadInput(f"'{text}' may be any of {', '.join(found)}: write more of it.")
+            if found:
+                return Selection(text, _newest(self.attempts[self.attempts[column] == found[0]]), frozenset())
+        router = text.partition("[")[0]
+        is_router = self.attempts["router"].eq(router).any()
+        hint = f"did you mean 'router={router}'?" if is_router else "`moebench results ls` lists the runs."
+        raise BadInput(f"'{text}' is no folder, and no run or commit in {self.root}; {hint}")
+
+    def _folder(self, folder: Path) -> Selection:
+        whole = folder.resolve()
+        # The folder of one suite holds its files itself, a results folder holds such folders.
+        of_suite = any(path.suffix == ".parquet" or path.name == "_cells" for path in entries(whole))
+        other = History(whole.parent, whole.name) if of_suite else History(folder, self.suite)
+        rows = other.attempts[other.attempts["newest"]]
+        self.problems += other.problems
+        return Selection(str(folder), rows.drop(columns="newest"), frozenset())
+
+    def _where(self, text: str) -> Selection:
+        rows = self.attempts[self.attempts["newest"]]
+        configs = [config_of(text) for text in rows["config"]]
+        known = {*_SCALARS, *(key for config in configs for key in config)}
+        keep = [True] * len(rows)
+        conditions = parse_conditions(text)
+        for key, wanted in conditions.items():
+            if key not in known:
+                raise unknown("key", key, known, listing="moebench list columns")
+            columns = [rows[key]] if key in rows else []
+            asked = (config.get(key) for config in configs)
+            values = [_first_known(*found) for found in zip(*columns, asked, strict=True)]
+            # A value with commas of its own, such as moe_layers=2,3, comes in parts.
+            chosen = [",".join(wanted)] if ",".join(wanted) in values else [_plain(value) for value in wanted]
+            for value in chosen:
+                if value not in values:
+                    mistake = unknown(key, value, {*values} - {"none"}, of=f"the results in {self.root}")
+                    elsewhere = "" if str(mistake).endswith("?") else " --results DIR looks in another folder."
+                    raise BadInput(f"{mistake}{elsewhere}")
+            keep = [kept and value in chosen for kept, value in zip(keep, values, strict=True)]
+        if not any(keep):
+            raise BadInput(f"no cell in {self.root} has all of '{text}'; `moebench results ls` shows what there is.")
+        keys = frozenset("batch" if key == "batch_size" else key for key in conditions)
+        return Selection(text, rows[keep].drop(columns="newest"), keys)
+
+
+def parse_conditions(text: str) -> dict[str, list[str]]:
+    """router=soft,experts=8,16 as keys with the values they may have; a part without '=' is one more of them."""
+    conditions: dict[str, list[str]] = {}
+    key = ""
+    for part in text.split(","):
+        before, equals, after = part.partition("=")
+        if equals:
+            key, value = before.strip(), after.strip()
+            if key in conditions:
+                raise BadInput(f"'{text}' gives '{key}' twice; several values are written {key}=1,2.")
+        else:
+            value = part.strip()
+        if not key or not value:
+            raise BadInput(f"'{text}' is no selection; write key=value, such as 'router=soft,experts=8'.")
+        conditions.setdefault(key, []).append(value)
+    return conditions
+
+
+def config_of(text: object) -> dict[str, Any]:
+    """What a row's `config` asked for, options of the router beside the other keys; empty where it does not say."""
+    try:
+        config = json.loads(text) if isinstance(text, str) else {}
+        return {**config.pop("options", {}), **config}
+    except (TypeError, ValueError, AttributeError):
+        return {}
+
+
+def _same_commit(text: str, stored: str) -> bool:
+    """Whether a commit's whole name was given where the first letters of it are kept; '+' tells of changes to it."""
+    clean = stored.removesuffix("+")
+    return bool(_COMMIT.fullmatch(text)) and text.startswith(clean) and text.endswith("+") == stored.endswith("+")
+
+
+def _newest(rows: "pd.DataFrame") -> "pd.DataFrame":
+    table = pa.Table.from_pandas(rows[["suite", "cell_id", "seed", "attempt", "run_id", "started_at"]])
+    return rows[newest(table)].drop(columns="newest")
+
+
+def _first_known(*values: Any) -> str:
+    """Of a column and of what was asked for, whichever says something."""
+    return next((text for text in map(_plain, values) if text != "none"), "none")
+
+
+def _plain(value: Any) -> str:
+    """How a value is compared: numbers by what they are, whatever way they are written."""
+    if value is None or value != value:  # NaN
+        return "none"
+    try:
+        return str(value).lower() if isinstance(value, bool) else f"{float(value):.15g}"
+    except (TypeError, ValueError):
+        return str(value).lower()

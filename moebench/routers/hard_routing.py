@@ -1,0 +1,133 @@
+"""Hard routing: each slot holds one token or none, whichever way the tokens travel."""
+
+from dataclasses import dataclass, field
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from moebench.routers.cpu_kernels import weighted
+from moebench.routers.metrics import RoutingCounts, gate_entropy
+from moebench.routers.routing import ExpertMlps, Routing, mix, unmix
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class SlotRouting(Routing):
+    """Each slot one token, or none; tokens travel by gather and come back by scatter-add."""
+
+    token: Int[Array, "group expert slot"]
+    """Which token of the group the slot holds; the number of tokens where it is empty."""
+    weight: Float[Array, "group expert slot"]
+    """Weight of the slot's output in the token's sum; of no account where the slot is empty."""
+    demand: Float[Array, "expert"]
+    """Tokens that wanted each expert, summed over groups, before capacity."""
+    choices: int = field(metadata={"static": True})
+    """Most experts that a token can choose; 0 where tokens do not choose."""
+
+    def _rows(self) -> Int[Array, "group expert slot"]:
+        """Row of each slot's token among all groups' tokens laid end to end; past the end where it is empty."""
+        groups, tokens, _ = self.gates.shape
+        first = jnp.arange(groups)[:, None, None] * tokens
+        return jnp.where(self._filled(), first + self.token, groups * tokens)
+
+    def _filled(self) -> Array:
+        return self.token < self.gates.shape[1]
+
+    def dispatch(self, tokens: Float[Array, "group token dim"]) -> Float[Array, "expert group slot dim"]:
+        rows = tokens.reshape(-1, tokens.shape[-1])
+        return jnp.take(rows, self._rows().swapaxes(0, 1), axis=0, mode="fill", fill_value=0)
+
+    def combine(self, outputs: Float[Array, "expert group slot dim"]) -> Float[Array, "group token dim"]:
+        groups, tokens, _ = self.gates.shape
+        dim = outputs.shape[-1]
+        scaled = weighted(outputs, self.weight.astype(outputs.dtype).swapaxes(0, 1))
+        rows = self._rows().swapaxes(0, 1).reshape(-1)
+        summed = jnp.zeros((groups * tokens, dim), outputs.dtype).at[rows].add(scaled.reshape(-1, dim), mode="drop")
+        return summed.reshape(groups, tokens, dim)
+
+    @property
+    def dispatch_weights(self) -> Float[Array, "group token expert slot"]:
+        tokens = self.gates.shape[1]
+        return jnp.moveaxis(jax.nn.one_hot(self.token, tokens, dtype=self.gates.dtype), -1, 1)
+
+    @property
+    def combine_weights(self) -> Float[Array, "group token expert slot"]:
+        return self.dispatch_weights * self.weight[:, None]
+
+    @property
+    def calls(self) -> Float[Array, "group token"]:
+        """Slots that hold each token."""
+        groups, tokens, _ = self.gates.shape
+        slots = jnp.zeros(groups * tokens).at[self._rows().reshape(-1)].add(1, mode="drop")
+        return slots.reshape(groups, tokens)
+
+    @property
+    def processed(self) -> Bool[Array, "group token"]:
+        """Whether any slot holds the token."""
+        return self.calls > 0
+
+    def counts(self) -> RoutingCounts:
+        groups, tokens, _ = self.gates.shape
+        filled = self._filled()
+        load = filled.sum((0, 2)).astype(jnp.float32)
+        everything = jnp.asarray(groups * tokens, jnp.float32)
+        choices = self.demand.sum() if self.choices else jnp.zeros(())
+        return RoutingCounts(
+            tokens=everything,
+            unprocessed=everything - self.processed.sum(),
+            choices=choices,
+            refused=choices - load.sum() if self.choices else choices,
+            load=load,
+            demand=self.demand.astype(jnp.float32),
+            entropy=gate_entropy(self.gates),
+            filled=load.sum(),
+            slots=jnp.asarray(filled.size, jnp.float32),
+            low_mass=jnp.asarray(jnp.nan),
+            slot_spread=jnp.asarray(jnp.nan),
+        )
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class EinsumSlotRouting(SlotRouting):
+    """The same routing with one-hot weights in a matrix product: what early systems and some accelerators do."""
+
+    def dispatch(self, tokens: Float[Array, "group token dim"]) -> Float[Array, "expert group slot dim"]:
+        return mix(self.dispatch_weights, tokens)
+
+    def combine(self, outputs: Float[Array, "expert group slot dim"]) -> Float[Array, "group token dim"]:
+        return unmix(self.combine_weights, outputs)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class RaggedSlotRouting(SlotRouting):
+    """The same routing with the filled slots alone laid end to end, so that the experts compute no empty one.
+
+    The products are jax.lax.ragged_dot, which accelerators have kernels for. On CPUs XLA computes them as many
+    times as there are experts: there it is right, but slow.
+    """
+
+    def apply(self, tokens: Float[Array, "group token dim"], experts: ExpertMlps) -> Float[Array, "group token dim"]:
+        groups, count, dim = tokens.shape
+        nowhere, most = groups * count, groups * self._most_filled()
+        with jax.named_scope("dispatch_combine"):
+            rows = self._rows().swapaxes(0, 1).reshape(-1)
+            filled = rows < nowhere
+            place = jnp.where(filled, jnp.cumsum(filled) - 1, most)
+            row = jnp.full(most, nowhere).at[place].set(rows, mode="drop")
+            by_expert = self.weight.swapaxes(0, 1).reshape(-1)
+            weight = jnp.zeros(most, by_expert.dtype).at[place].set(by_expert, mode="drop")
+            inputs = jnp.take(tokens.reshape(-1, dim), row, axis=0, mode="fill", fill_value=0)
+        with jax.named_scope("experts"):
+            outputs = experts.ragged(inputs, self._filled().sum((0, 2)))
+        with jax.named_scope("dispatch_combine"):
+            weighted = outputs * weight.astype(outputs.dtype)[:, None]
+            summed = jnp.zeros((nowhere, dim), outputs.dtype).at[row].add(weighted, mode="drop")
+        return summed.reshape(tokens.shape)
+
+    def _most_filled(self) -> int:
+        """Slots of a group that can be filled at once."""
+        _, experts, slots = self.token.shape
+        return min(experts * slots, self.gates.shape[1] * self.choices) if self.choices else experts * slots

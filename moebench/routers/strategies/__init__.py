@@ -1,0 +1,1 @@
+"""The published routing strategies, one file for each family."""

@@ -1,0 +1,85 @@
+"""The four ablations of Soft MoE (2308.00951, table 2): dispatch, combine or both fixed instead of learned."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from moebench.errors import BadInput
+from moebench.routers.registry import register
+from moebench.routers.router import Router, RoutingFlops, at_least_float32
+from moebench.routers.routing import Routing, SoftRouting
+from moebench.routers.strategies.dense import identity_routing
+from moebench.routers.strategies.soft import Soft
+
+
+@register("soft-uniform")
+class SoftUniform(Soft):
+    """Soft MoE whose tokens get the mean of all slots' outputs: dispatch is learned, combine is not (2308.00951)."""
+
+    learned = ("dispatch",)
+
+
+@register("uniform-soft")
+class UniformSoft(Soft):
+    """Soft MoE whose slots all hold the mean of the tokens: combine is learned, dispatch is not (2308.00951)."""
+
+    learned = ("combine",)
+
+
+@register("uniform")
+class Uniform(Router):
+    """Every slot the mean of all tokens, every output the mean of all slots' outputs: nothing is learned (2308.00951).
+
+    dispatch = 1 / S and combine = 1 / (E·P) everywhere, so all tokens of a group get the same output.
+    """
+
+    order_free = True
+    group_images = 1
+
+    experts: int
+    """MLPs that slots are shared out to."""
+    slots_per_expert: int = 1
+    """Slots of each expert for one group, which is one image unless a layer says otherwise."""
+
+    def check(self) -> None:
+        self.require(self.experts >= 1, "experts", "must be at least 1")
+        self.require(self.slots_per_expert >= 1, "slots_per_expert", "must be at least 1")
+
+    def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
+        shape = (*tokens.shape[:2], self.experts, self.slots_per_expert)
+        dtype = at_least_float32(tokens).dtype
+        combine = jnp.full(shape, 1 / (self.experts * self.slots_per_expert), dtype)
+        return SoftRouting(
+            gates=combine.sum(-1), dispatch_weights=jnp.full(shape, 1 / shape[1], dtype), combine_weights=combine
+        )
+
+    def flops(self, group_tokens: int, dim: int) -> RoutingFlops:
+        pairs = group_tokens * self.experts * self.slots_per_expert
+        return RoutingFlops(router=0, dispatch_combine=2 * 2 * pairs * dim, backward=1.0)
+
+
+@register("identity")
+class Identity(Router):
+    """Token i goes through slot i at weight 1, the first tokens of a group to the first expert (2308.00951).
+
+    Nothing is mixed and nothing learned: each expert is the MLP of a fixed part of the image, S / E tokens of it.
+    """
+
+    group_images = 1
+
+    experts: int
+    """MLPs that slots are shared out to."""
+
+    def check(self) -> None:
+        self.require(self.experts >= 1, "experts", "must be at least 1")
+
+    def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
+        if tokens.shape[1] % self.experts:
+            raise BadInput(
+                f"router '{self.name}': the {tokens.shape[1]} tokens of a group cannot be shared out evenly among "
+                f"experts={self.experts}.",
+                key="experts",
+            )
+        return identity_routing(tokens, self.experts)
+
+    def flops(self, group_tokens: int, dim: int) -> RoutingFlops:
+        return RoutingFlops(router=0, dispatch_combine=0)

@@ -1,0 +1,60 @@
+"""The dense layer as a router, so that the harness has one path for all."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from moebench.routers.hard_routing import SlotRouting
+from moebench.routers.registry import register
+from moebench.routers.router import Router, RoutingFlops, at_least_float32
+from moebench.routers.routing import Routing
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class IdentityRouting(SlotRouting):
+    """Slot i holds token i, so nothing needs to travel."""
+
+    def dispatch(self, tokens: Float[Array, "group token dim"]) -> Float[Array, "expert group slot dim"]:
+        groups, _, dim = tokens.shape
+        return tokens.reshape(groups, *self.token.shape[1:], dim).swapaxes(0, 1)
+
+    def combine(self, outputs: Float[Array, "expert group slot dim"]) -> Float[Array, "group token dim"]:
+        return outputs.swapaxes(0, 1).reshape(*self.gates.shape[:2], outputs.shape[-1])
+
+
+def identity_routing(tokens: Float[Array, "group token dim"], experts: int) -> IdentityRouting:
+    """The first tokens of each group to the first expert, the next ones to the next, at weight 1."""
+    groups, count, _ = tokens.shape
+    slot = jnp.broadcast_to(jnp.arange(count).reshape(1, experts, -1), (groups, experts, count // experts))
+    expert = jnp.repeat(jnp.arange(experts), count // experts)
+    gates = jax.nn.one_hot(expert, experts, dtype=at_least_float32(tokens).dtype)
+    return IdentityRouting(
+        gates=jnp.broadcast_to(gates, (groups, count, experts)),
+        token=slot,
+        weight=jnp.ones(slot.shape, gates.dtype),
+        demand=jnp.full(experts, groups * count / experts),
+        choices=1,
+    )
+
+
+@register("dense")
+class Dense(Router):
+    """One MLP for every token: what each routing strategy is measured against."""
+
+    order_free = True
+    group_images = 1
+    experts = 1
+
+    def __call__(
+        self,
+        tokens: Float[Array, "group token dim"],
+        *,
+        noise_key: PRNGKeyArray | None = None,
+    ) -> Routing:
+        return identity_routing(tokens, self.experts)
+
+    def flops(self, group_tokens: int, dim: int) -> RoutingFlops:
+        return RoutingFlops(router=0, dispatch_combine=0)

@@ -1,0 +1,24 @@
+"""Dropless routing (2211.15841): no capacity, so that no token is ever refused."""
+
+from moebench.routers.registry import register
+from moebench.routers.strategies.switch import Switch
+
+
+@register("dropless")
+class Dropless(Switch):
+    """Dropless MoE: Switch routing without a capacity, on grouped matrix products over ragged groups (2211.15841).
+
+    Each token is processed by all its top k experts, and an expert computes as many rows as chose it. With
+    dispatch "gather" instead, every expert has a slot for every token of the group and computes the empty ones too;
+    on CPUs, whose ragged product computes every row for every expert, that is the faster one for top_k above 1.
+    """
+
+    order_free = True
+
+    capacity_factor = None
+    dispatch = "ragged"
+
+    def check(self) -> None:
+        super().check()
+        for option in ("capacity_factor", "eval_capacity_factor"):
+            self.require(getattr(self, option) is None, option, "must stay None, since nothing may be dropped")

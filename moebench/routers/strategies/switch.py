@@ -1,0 +1,47 @@
+"""Switch (2101.03961) and GShard (2006.16668): Tokens Choice without noise, balanced by the loss E · Σ f · P."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from moebench.routers.registry import register
+from moebench.routers.strategies.tokens_choice import TokensChoice
+
+
+@register("switch")
+class Switch(TokensChoice):
+    """Switch: each token goes to its one best expert; balance loss E · Σ f · P of weight 0.01 (2101.03961).
+
+    gates = softmax(x·kernel), the weight is the gate, the loss that of eq. 4, which is 1 at balance.
+    """
+
+    noise_std = 0.0
+    importance_weight = 0.0
+    load_weight = 0.0
+    gshard_weight = 0.01
+
+
+@register("gshard")
+class GShard(Switch):
+    """GShard: two experts for each token, their gates renormalised; a weak second choice is left out (2006.16668).
+
+    g₁, g₂ = the two largest of softmax(x·kernel) over their sum. In training the second expert is asked for a slot
+    with probability min(1, 2·g₂) only (algorithm 1); in evaluation always. The paper's balance loss, the mean over the
+    experts of f · P, is Switch's over E².
+    """
+
+    top_k = 2
+    renormalise = True
+
+    def kept(
+        self,
+        expert: Int[Array, "group token choice"],
+        weights: Float[Array, "group token expert"],
+        noise_key: PRNGKeyArray | None,
+    ) -> Int[Array, "group token choice"]:
+        """All first choices; of the others, in training, as many as a draw in proportion to their weight leaves."""
+        if noise_key is None:
+            return expert
+        weight = jnp.take_along_axis(weights, expert, axis=-1)
+        drawn = jax.random.uniform(jax.random.fold_in(noise_key, 1), expert.shape) < 2 * weight
+        return jnp.where(drawn.at[..., 0].set(True), expert, self.experts)

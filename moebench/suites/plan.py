@@ -1,0 +1,145 @@
+"""Which cells have to run, and why: the grid set against the results that are there."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from moebench.executors import Executor
+from moebench.results import Finished, Store
+from moebench.suites.grid import Cell
+
+FAILED = ("oom", "timeout", "crashed")
+"""Statuses that say nothing about the cell's question; `diverged` and `skipped` are answers."""
+
+_SHOWN = ("router", "options", "total_slots", "seeds", "plugins")
+"""Keys of a specification that its label shows already, or that make it no other cell."""
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """One cell of the grid with its identity, and the seeds of it that have to run."""
+
+    cell: Cell
+    cell_id: str
+    fingerprint: str
+    label: str
+    inputs: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    why: str
+    attempt: int
+    failed: str | None = None
+    """The status of an earlier failure that is left as it is."""
+    ready: bool = True
+    """Whether its images are made."""
+    fresh: bool = False
+    """Whether it starts over, even from what a killed run has kept of it."""
+
+
+def identify(cells: Sequence[Cell], answers: Sequence[Mapping[str, Any]]) -> None:
+    """Check what the cell program said about the specifications.
+
+    Raises BadInput, with file and line, for the first cell that cannot be built or that is there twice.
+    """
+    first: dict[str, Mapping[str, Any]] = {}
+    for cell, answer in zip(cells, answers, strict=True):
+        if "error" in answer:
+            raise cell.error(str(answer["error"]), answer.get("key"))
+        same = first.setdefault(answer["cell_id"], answer)
+        if same is not answer:
+            raise cell.error(f"{answer['label']} is the same cell as {same['label']}; leave one out.")
+
+
+def plan(
+    cell: Cell,
+    answer: Mapping[str, Any],
+    known: Mapping[tuple[str, int], Finished],
+    *,
+    fresh: bool = False,
+    retry_failed: bool = False,
+) -> PlannedCell:
+    """What has to be done for one cell, given what is known about its seeds."""
+    cell_id, fingerprint = answer["cell_id"], answer["fingerprint"]
+    seeds: list[int] = []
+    reasons: list[str] = []
+    failed = None
+    for seed in cell.spec.seeds:
+        found = known.get((cell_id, seed))
+        reason = _reason(found, fingerprint, fresh=fresh, retry_failed=retry_failed)
+        if reason is not None:
+            seeds.append(seed)
+            reasons.append(reason)
+        elif found is not None and found.status in FAILED:
+            failed = found.status
+    earlier = [known[cell_id, seed].attempt for seed in seeds if (cell_id, seed) in known]
+    if reasons:
+        why = ", ".join(dict.fromkeys(reasons))
+        if len(seeds) < len(cell.spec.seeds):
+            why += f" (seed {', '.join(map(str, seeds))})"
+    else:
+        why = f"failed before ({failed}); --retry-failed runs it again" if failed else "done"
+    return PlannedCell(
+        cell=cell,
+        cell_id=cell_id,
+        fingerprint=fingerprint,
+        label=answer["label"],
+        inputs=answer["inputs"],
+        seeds=tuple(seeds),
+        why=why,
+        attempt=1 + max(earlier, default=0),
+        failed=failed,
+        ready=answer.get("ready", True),
+        fresh=fresh,
+    )
+
+
+def _reason(found: Finished | None, fingerprint: str, *, fresh: bool, retry_failed: bool) -> str | None:
+    """Why a seed has to run; None if it has not."""
+    if found is None:
+        return "new"
+    if fresh:
+        return "again, --fresh"
+    if found.fingerprint != fingerprint:
+        return "the code, the libraries or the images changed"
+    if found.status in FAILED and retry_failed:
+        return f"again after {found.status}"
+    return None
+
+
+def plan_cells(
+    cells: Sequence[Cell], executor: Executor, store: Store, *, fresh: bool = False, retry_failed: bool = False
+) -> list[PlannedCell]:
+    """What has to be done for each cell of a grid, from what the executor's devices and the store say.
+
+    Raises BadInput, with file and line, for the first cell that cannot be built or that is there twice.
+    """
+    known = store.finished()
+    answers = executor.resolve([cell.spec.as_json() for cell in cells])
+    identify(cells, answers)
+    return told_apart(
+        [
+            plan(cell, answer, known, fresh=fresh, retry_failed=retry_failed)
+            for cell, answer in zip(cells, answers, strict=True)
+        ]
+    )
+
+
+def told_apart(planned: Sequence[PlannedCell]) -> list[PlannedCell]:
+    """The same cells; to labels that several of them have is added in what these cells were asked to differ.
+
+    As in the reports: model and data behind, `soft[experts=2] · mu/4`, all else inside the brackets.
+    """
+    sharing: dict[str, list[dict[str, Any]]] = {}
+    for cell in planned:
+        sharing.setdefault(cell.label, []).append(cell.cell.spec.as_json())
+    return [replace(cell, label=_told_apart(cell, sharing[cell.label])) for cell in planned]
+
+
+def _told_apart(cell: PlannedCell, sharing: Sequence[Mapping[str, Any]]) -> str:
+    asked = cell.cell.spec.as_json()
+    differing = [key for key in asked if len({json.dumps(spec[key]) for spec in sharing}) > 1]
+    given = {key: asked[key] for key in differing if asked[key] not in (None, []) and key not in _SHOWN}
+    behind = [str(given.pop(key)) for key in ("model", "data") if key in given]
+    router, _, options = cell.label.removesuffix("]").partition("[")
+    inside = [*filter(None, [options]), *(f"{key}={value}" for key, value in given.items())]
+    return " · ".join([f"{router}[{','.join(inside)}]" if inside else router, *behind])

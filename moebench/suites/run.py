@@ -1,0 +1,133 @@
+"""Running what a plan asks for: a stream of events for whoever watches, and one row for every cell and seed."""
+
+import json
+import math
+import secrets
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from moebench.executors import Ended, Executor, Job, Started
+from moebench.results import SCHEMA, Store, publishing, write_rows
+from moebench.spec.limits import Limits
+from moebench.suites.heartbeat import announcing
+from moebench.suites.plan import PlannedCell
+
+
+@dataclass(frozen=True)
+class CellStarted:
+    """A cell began."""
+
+    planned: PlannedCell
+    log: Path
+    """Where what it prints will stand; it may be on another machine, and come when the cell has ended."""
+
+
+@dataclass(frozen=True)
+class CellEnded:
+    """A cell ended and its rows are on disk."""
+
+    planned: PlannedCell
+    seconds: float
+    status: str
+    """ok if every seed ended well, else the first status that is not."""
+    reason: str | None
+    accuracy: float | None
+    """Mean over the seeds that ended well."""
+
+
+def new_run_id() -> str:
+    """A name for a run that sorts by time and that no other driver takes."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+def run_cells(
+    cells: Sequence[PlannedCell],
+    *,
+    suite: str,
+    store: Store,
+    run_id: str,
+    executor: Executor,
+    limits: Limits,
+) -> Generator[CellStarted | CellEnded, None, None]:
+    """Run the seeds that each cell is to run; however this ends, what is finished is sealed.
+
+    A cell that leaves no rows gets them here, with its status, reason and log.
+    """
+    by_id = {planned.cell_id: planned for planned in cells}
+    began: dict[str, datetime] = {}
+    root = store.folder.parent
+    jobs = [_job(planned, suite, store, run_id, limits) for planned in cells]
+    try:
+        with announcing(root, suite, run_id, len(jobs)) as announcement:
+            for event in executor.run(jobs):
+                planned = by_id[event.job.name]
+                if isinstance(event, Started):
+                    began[planned.cell_id] = datetime.now(UTC)
+                    announcement.started(planned.label)
+                    yield CellStarted(planned, event.job.log)
+                    continue
+                if event.status is not None:
+                    identity = _identity(planned, suite, run_id) | {"started_at": began[planned.cell_id]}
+                    rows = _failed_rows(planned, event, identity, executor.environment())
+                    write_rows(rows, event.job.out)
+                ended = _ended(planned, event)
+                announcement.ended(planned.label, ended.status)
+                yield ended
+    finally:
+        store.seal(run_id)
+
+
+def _job(planned: PlannedCell, suite: str, store: Store, run_id: str, limits: Limits) -> Job:
+    if planned.fresh:
+        store.forget_checkpoint(planned.cell_id)
+    log = store.log_file(run_id, planned.cell_id, planned.attempt)
+    spec = log.with_suffix(".json")  # beside the log, so that a failed cell can be run again by hand
+    asked = planned.cell.with_seeds(planned.seeds).spec.as_json()
+    content = {
+        "spec": asked,
+        "identity": _identity(planned, suite, run_id),
+        "checkpoints": str(store.checkpoint_folder(planned.cell_id).absolute()),
+        "models": str(store.folder.with_name("_models").absolute()),
+    }
+    with publishing(spec) as temporary:
+        temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    out = store.cell_file(run_id, planned.cell_id, planned.attempt)
+    return Job(planned.cell_id, spec, out, log, limits, math.prod(planned.cell.spec.mesh_shape))
+
+
+def _identity(planned: PlannedCell, suite: str, run_id: str) -> dict[str, Any]:
+    return {
+        "suite": suite,
+        "run_id": run_id,
+        "cell_id": planned.cell_id,
+        "fingerprint": planned.fingerprint,
+        "attempt": planned.attempt,
+    }
+
+
+def _failed_rows(
+    planned: PlannedCell, end: Ended, identity: Mapping[str, Any], environment: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    known = {key: value for key, value in {**environment, **planned.inputs}.items() if key in SCHEMA.names}
+    reason = f"{end.reason} (log: {end.job.log})"
+    outcome = {"status": end.status, "status_reason": reason, "cell_wall_s": end.seconds}
+    return [{**known, **identity, **outcome, "seed": seed} for seed in planned.seeds]
+
+
+def _ended(planned: PlannedCell, end: Ended) -> CellEnded:
+    rows = _rows(end.job.out)
+    worst: Mapping[str, Any] = next((row for row in rows if row["status"] != "ok"), {"status": "ok"})
+    good = [row["accuracy"] for row in rows if row["status"] == "ok" and row["accuracy"] is not None]
+    accuracy = sum(good) / len(good) if good else None
+    return CellEnded(planned, end.seconds, worst["status"], worst.get("status_reason"), accuracy)
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    table = pq.ParquetFile(path).read(["seed", "status", "status_reason", "accuracy"])
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows

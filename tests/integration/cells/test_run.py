@@ -1,0 +1,193 @@
+"""One cell, really run at a tiny size: every column of the record, and what is refused."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import pandas as pd
+import pytest
+
+from moebench.cells import run, time_columns
+from moebench.cells.resolve import resolve_cell
+from moebench.cells.run import main, resolve
+from moebench.errors import BadInput
+from moebench.evaluation.columns import health
+from moebench.results.schema import COLUMNS
+from moebench.routers import RoutingCounts
+from moebench.spec.cell_spec import CellSpec
+
+INTERVAL = ("", "_ci_low", "_ci_high", "_samples")
+IDENTITY = {"suite": "s", "run_id": "r", "cell_id": "c", "attempt": 1, "fingerprint": "f"}
+# Columns that are empty for a healthy, timed bpr cell: what only failures, soft routers or checkouts have,
+EMPTY = {"status_reason", "diverged_step", "dispatch_mass_low", "tokens_per_slot_90", "git_commit"}
+# what groups of one image or accelerators have, and what not every machine tells.
+EMPTY |= {f"infer_l{name}{end}" for name in ("atency_s", "atency_vs_dense", "argest_s_per_image") for end in INTERVAL}
+EMPTY |= {"infer_largest_batch", "foreign_cpu_share"}
+# What is asked for by cells that start from a trained model, keep theirs, or try it in other settings.
+EMPTY |= {"test_time", "upstream", "upstream_steps", "few_shot_1", "few_shot_5", "few_shot_10", "kept_model"}
+EMPTY |= {f"{name}_{when}" for name in ("clock_mhz", "temperature_c") for when in ("before", "after")}
+
+
+def spec(**changes: Any) -> CellSpec:
+    given = {"router": "bpr", "options": {"experts": 2}, "steps": 6, "seeds": (0, 1), "timing_budget_s": 0.0}
+    return CellSpec(**{**given, **changes})
+
+
+def written(tmp_path: Path, asked: CellSpec) -> pd.DataFrame:
+    source, out = tmp_path / "spec.json", tmp_path / "out.parquet"
+    source.write_text(json.dumps({"spec": asked.as_json(), "identity": IDENTITY}))
+    assert main([str(source), str(out)]) == 0
+    return pd.read_parquet(out)
+
+
+def test_a_cell_fills_every_column(tmp_path: Path) -> None:
+    frame = written(tmp_path, spec(timing_budget_s=0.05))
+    assert list(frame.columns) == [column.name for column in COLUMNS]
+    assert list(frame.seed) == [0, 1]
+    assert set(frame.status) == {"ok"}
+    assert set(frame.columns[frame.isna().any()]) <= EMPTY
+    row = frame.iloc[0]
+    # 8 images of 16 tokens to 2 experts: 64 slots each.
+    assert (row.slots_per_expert, row.total_slots, row.effective_capacity_factor) == (64, 128, 1.0)
+    assert row.flops_padding == pytest.approx(row.flops_experts * (1 - row.slot_utilisation))
+    assert row.flops_train_total == row.flops_train_step * 6
+    assert len(row.expert_load) == 2
+    # Each of two layers processes all tokens but those dropped; one choice each, so shares add up.
+    processed = sum(sum(layer) for layer in row.expert_load) / 2
+    assert processed == pytest.approx(1 - row.dropped_tokens)
+    assert row.train_step_s_ci_low <= row.train_step_s <= row.train_step_s_ci_high
+    assert 0 < row.input_s_per_step < row.train_step_s
+    assert 0 < row.input_share < 1
+    # Other processes cannot have had all of the time, and a small model is not slower than its twin a hundred times.
+    assert 0 <= row.foreign_cpu_share < 1
+    assert 0.01 < row.train_step_cpu_vs_dense < 100
+
+
+def test_the_accounts_of_a_cell_add_up_to_its_wall_time(tmp_path: Path) -> None:
+    began = time.perf_counter()
+    frame = written(tmp_path, spec(router="soft", timing_budget_s=0.05))
+    around = time.perf_counter() - began
+    row = frame.iloc[0]
+    named = ("compile_s", "twin_compile_s", "warmup_s", "timed_s", "training_s", "evaluation_s")
+    assert row.cell_wall_s == pytest.approx(sum(row[account] for account in named) + row.rest_s)
+    assert row.test_time_s == 0.0  # nothing is asked of the trained model
+    assert row.timing_wall_s == pytest.approx(row.warmup_s + row.timed_s)
+    assert min(row[account] for account in named) > 0
+    # The rest is no place to hide in, the whole is what a clock outside shows, and seeds are in the account of all.
+    assert 0 < row.rest_s < 0.5 * row.cell_wall_s
+    assert 0.5 * around < row.cell_wall_s < around
+    assert frame.train_wall_s.sum() == pytest.approx(row.training_s, rel=0.1)
+    # One image is a group of its own to this router: it was timed beside the twin, and takes longer than in a batch.
+    assert row.infer_latency_s > row.infer_s_per_image
+    assert row.infer_latency_vs_dense_ci_low <= row.infer_latency_vs_dense <= row.infer_latency_vs_dense_ci_high
+
+
+def test_the_largest_batch_is_doubled_while_it_should_fit() -> None:
+    # A state of 100 bytes, and 50 for each batch: 100 + 50 · 2, · 4, · 8, · 16 against 0.9 of what is free.
+    def largest(free: int) -> int:
+        return time_columns.largest_batch(8, state_bytes=100, infer_bytes=150, free_bytes=free)
+
+    assert largest(100) == 8
+    assert largest(223) == 16
+    assert largest(560) == 64
+    assert largest(10**9) == 8 * 2**time_columns.MOST_DOUBLINGS
+    assert time_columns.largest_batch(8, 100, None, 10**9) == 8
+
+
+def test_a_loss_that_is_not_finite_ends_the_seed_as_diverged(tmp_path: Path) -> None:
+    frame = written(tmp_path, spec(learning_rate=1e30, clip_norm=1e30, steps=30, seeds=(0,)))
+    row = frame.iloc[0]
+    assert row.status == "diverged"
+    assert row.status_reason == f"the loss was not finite at step {int(row.diverged_step)}"
+    assert pd.isna(row.accuracy)
+
+
+def test_a_specification_that_cannot_be_built_is_said_in_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "spec.json"
+    source.write_text(json.dumps({"spec": spec(options={"expert": 2}).as_json(), "identity": IDENTITY}))
+    assert main([str(source), str(tmp_path / "out.parquet")]) == 2
+    assert "unknown option 'expert' of router 'bpr': did you mean 'experts'?" in capsys.readouterr().err
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_total_slots_sets_the_slots_of_every_kind_of_router() -> None:
+    # 16 tokens an image: soft has one group of 16 slots, 4 for each of 4 experts; bpr groups 8 images.
+    soft = resolve_cell(spec(router="soft", options={"experts": 4}, total_slots="tokens"))
+    assert soft.router.options["slots_per_expert"] == 4
+    assert soft.label == "soft[experts=4,slots_per_expert=4]"
+    bpr = resolve_cell(spec(options={"experts": 4, "top_k": 2}, total_slots=8))
+    assert bpr.inputs["total_slots"] == 8 * 8
+    assert bpr.inputs["capacity_factor"] == 0.25
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "says"),
+    [
+        ({"router": "softt"}, "router", "did you mean 'soft'"),
+        ({"model": "nu/2"}, "model", "did you mean 'mu/2'"),
+        ({"data": "digit"}, "data", "did you mean 'digits'"),
+        ({"image_size": 4}, "image_size", "which can be enlarged to at most 224, and image_size=4 was asked for"),
+        ({"options": {}}, "router", "needs the option 'experts'"),
+        ({"options": {"experts": 2, "top_k": 3}}, "top_k", "must be from 1 to experts=2, got 3"),
+        ({"options": {"experts": 3}, "total_slots": "tokens"}, "total_slots", "128 slots for a group of 8"),
+        ({"options": {"experts": 2, "capacity_factor": 1.0}, "total_slots": 16}, "capacity_factor", "leave one out"),
+        ({"batch": 12}, "batch", "use a batch that is a multiple of 8"),
+        ({"moe_layers": "first"}, "moe_layers", "last-half"),
+        ({"model": "mu/3"}, "model", "do not tile"),
+        ({"options": {"experts": "two"}}, "experts", "must be of type int"),
+    ],
+)
+def test_what_cannot_be_built_names_the_key(changes: dict[str, Any], key: str, says: str) -> None:
+    with pytest.raises(BadInput, match=says) as mistake:
+        resolve_cell(spec(**changes))
+    assert mistake.value.key == key
+    assert resolve([spec(**changes).as_json()]) == [{"error": str(mistake.value), "key": key}]
+
+
+def test_a_key_that_is_not_used_has_no_part_in_the_identity() -> None:
+    assert "test_time" not in resolve_cell(spec()).config
+    tried = spec(test_time=({"top_k": 2},))
+    assert resolve_cell(tried).config["test_time"] == [{"top_k": 2}]
+    assert resolve([tried.as_json()])[0]["cell_id"] != resolve([spec().as_json()])[0]["cell_id"]
+
+
+def test_identity_is_of_what_was_asked_and_not_of_how_it_was_written() -> None:
+    written_out, by_default, other, seeds = resolve(
+        [
+            spec(options={"experts": 2, "top_k": 1}, image_size=8, augment="none").as_json(),
+            spec().as_json(),
+            spec(options={"experts": 4}).as_json(),
+            spec(seeds=(5,)).as_json(),
+        ]
+    )
+    assert written_out["cell_id"] == by_default["cell_id"] == seeds["cell_id"]
+    assert other["cell_id"] != by_default["cell_id"]
+    assert other["fingerprint"] == by_default["fingerprint"]
+
+
+def test_health_takes_the_mean_over_layers_and_names_the_worst() -> None:
+    def layer(unprocessed: float, load: list[float]) -> RoutingCounts:
+        numbers = {"tokens": 10.0, "unprocessed": unprocessed, "choices": 10.0, "refused": unprocessed}
+        numbers |= {"entropy": 0.0, "filled": 8.0, "slots": 16.0, "low_mass": jnp.nan, "slot_spread": jnp.nan}
+        counts = {name: jnp.asarray(value) for name, value in numbers.items()}
+        return RoutingCounts(**counts, load=jnp.asarray(load), demand=jnp.asarray(load))
+
+    row = health([layer(1.0, [6.0, 2.0]), layer(3.0, [8.0, 0.0])])
+    assert row["dropped_tokens"] == pytest.approx(0.2)
+    assert row["dropped_tokens_max_layer"] == pytest.approx(0.3)
+    # Loads of 6 and 2: mean 4, deviation 2, cv 0.5; of 8 and 0: cv 1.
+    assert row["load_cv"] == pytest.approx(0.75)
+    # Largest over mean, less one: 0.5 and 1.
+    assert row["max_violation"] == pytest.approx(0.75)
+    assert row["dead_experts"] == pytest.approx(0.25)
+    assert row["slot_utilisation"] == pytest.approx(0.5)
+    assert row["expert_load"] == [pytest.approx([0.6, 0.2]), pytest.approx([0.8, 0.0])]
+
+
+def test_the_program_says_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main([]) == 2
+    assert "SPEC.json OUT.parquet" in capsys.readouterr().err

@@ -1,0 +1,9 @@
+"""Where the repository keeps what tests read."""
+
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+SUPPORT = REPOSITORY / "tests" / "support"
+DATA = REPOSITORY / "tests" / "data"
+README = REPOSITORY / "README.md"
+EXAMPLE = REPOSITORY / "examples" / "tempered_choice.py"

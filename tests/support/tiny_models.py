@@ -1,0 +1,36 @@
+"""The smallest model and data that train: two blocks of width 8, and stripes to tell apart."""
+
+import numpy as np
+
+from moebench import routers
+from moebench.data import Split
+from moebench.models import VitConfig
+from moebench.models.presets import Preset, Size
+from moebench.training import Schedule
+
+TINY = Preset(Size(width=8, layers=2, mlp=12, heads=2), patch=2)
+
+
+def tiny(router: str = "dense", precision: str = "float32", **options: object) -> VitConfig:
+    return VitConfig(
+        preset=TINY,
+        image_size=4,
+        channels=1,
+        classes=3,
+        router=router,
+        router_options=options,
+        group_images=routers.find(router).group_images,
+        moe_blocks=(1,),
+        precision=precision,
+    )
+
+
+SCHEDULE = Schedule(steps=30, learning_rate=1e-2, weight_decay=0.0, warmup=0.1, clip_norm=1.0)
+
+
+def stripes(count: int) -> Split:
+    """Images whose brightest quarter is their class: learnable in a few steps."""
+    labels = np.arange(count, dtype=np.int32) % 3
+    images = np.zeros((count, 4, 4, 1), np.float32)
+    images[np.arange(count), labels] = 3
+    return Split(images, labels)

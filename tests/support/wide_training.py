@@ -1,0 +1,86 @@
+"""Train tiny models on meshes and print what came of it, a line for each.
+
+    python wide_training.py FOLDER ROUTERS MESHES        such as  /tmp/x dense,soft 1x1,2x4
+
+A program of its own: how many devices a processor is split into is decided before JAX starts.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tiny_models import stripes, tiny
+
+from moebench.data import batches
+from moebench.spec.cell_spec import CellSpec
+from moebench.training import (
+    Program,
+    Progress,
+    Schedule,
+    Training,
+    WideProgram,
+    compiled_in_haste,
+    evaluate,
+    join_processes,
+    mesh,
+    train,
+)
+from moebench.training.checkpoints import Checkpoints
+
+STEPS, BATCH = 8, 16
+SCHEDULE = Schedule(steps=STEPS, learning_rate=1e-2, weight_decay=0.1, warmup=0.1, clip_norm=1.0)
+
+
+def trained(router: str, devices: str, folder: Path) -> dict[str, Any]:
+    config = tiny(router) if router == "dense" else tiny(router, experts=4)
+    over = mesh(CellSpec(router=router, devices=devices).mesh_shape)
+    program = WideProgram(config, SCHEDULE, BATCH, over) if over else Program(config, SCHEDULE, BATCH)
+    state, (images, labels) = program.abstract_state, program.abstract_batch(BATCH)
+    weights = jax.ShapeDtypeStruct(labels.shape, jnp.float32, sharding=labels.sharding)
+    init = compiled_in_haste(program.init, jax.eval_shape(lambda: jnp.zeros((), jnp.int32)))
+    step = compiled_in_haste(program.train_step, state, images, labels)
+    evaluation = compiled_in_haste(program.evaluate, state, images, labels, weights)
+    start = Progress(init(np.asarray(0, np.int32)))
+    training = train(program.fed(step), start, batches(stripes(48), BATCH, STEPS, 0))
+    evaluated = evaluate(program.fed(evaluation), training.state, stripes(40), BATCH)
+    leaves = jax.tree.leaves(training.state)
+    return {
+        "router": router,
+        "devices": devices,
+        "losses": [float(loss) for loss in training.losses],
+        "eval_loss": evaluated.loss,
+        "load": [float(load) for load in evaluated.routing[0].load],
+        # Shape of what one device holds of the experts' kernels, and of what the optimiser has beside them.
+        "held": sorted({shard(leaf) for leaf in leaves if leaf.shape[1:] == (8, 12)}),
+        "batch": shard(program.placed(np.zeros((BATCH, 1), np.float32))[0]),
+        # One is enough: nothing in a checkpoint knows of routers, and each takes seconds.
+        "restored": restored(program, training, folder / devices) if router == "bpr" else None,
+    }
+
+
+def restored(program: Program, training: Training, folder: Path) -> bool:
+    """Whether a checkpoint gives every array back as it was, and where it was."""
+    Checkpoints(folder, {}, 1e-9, print).offer(0, Progress(training.state))
+    progress = Checkpoints(folder, {}, 1e-9, print).progress(0, program.abstract_state)
+    assert progress is not None
+    return all(map(equal, jax.tree.leaves(progress.state), jax.tree.leaves(training.state)))
+
+
+def equal(one: jax.Array, other: jax.Array) -> bool:
+    return bool((one == other).all()) and one.sharding.is_equivalent_to(other.sharding, one.ndim)
+
+
+def shard(array: jax.Array) -> str:
+    return "x".join(map(str, array.addressable_shards[0].data.shape))
+
+
+if __name__ == "__main__":
+    join_processes(os.environ)
+    for router in sys.argv[2].split(","):
+        for devices in sys.argv[3].split(","):
+            print(json.dumps(trained(router, devices, Path(sys.argv[1]))), flush=True)

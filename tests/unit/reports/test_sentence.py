@@ -1,0 +1,293 @@
+"""From seeds to cells to one sentence: numbers by hand, doubt where there is doubt."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from report_frames import suite_frame
+from rich.console import Console
+
+from moebench.errors import BadInput
+from moebench.reports import flag_marks
+from moebench.reports.analysis.expert_trend import trends
+from moebench.reports.answer.sentence import headline, render_table, summarise
+from moebench.reports.labels import cell_labels, shortened
+
+
+def with_accuracies(accuracies: dict[str, list[float]]) -> pd.DataFrame:
+    """Cells of the suite, named `router/experts`, with these accuracies for seeds 0, 1, 2."""
+    frame = suite_frame(failed=())
+    names = frame["router"] + "/" + frame["experts"].astype(int).astype(str)
+    frame = frame[names.isin(list(accuracies))].reset_index(drop=True)
+    names = frame["router"] + "/" + frame["experts"].astype(int).astype(str)
+    frame["accuracy"] = [accuracies[name][seed] for name, seed in zip(names, frame["seed"].astype(int), strict=True)]
+    return frame
+
+
+def test_a_cell_is_the_mean_of_its_seeds_with_an_interval_around_it() -> None:
+    cells = summarise(with_accuracies({"soft/4": [0.95, 0.96, 0.98]}))
+    assert len(cells) == 1
+    cell = cells.iloc[0]
+    # (0.95 + 0.96 + 0.98) / 3 = 0.96333
+    assert cell["accuracy"] == pytest.approx(0.963333, abs=1e-6)
+    assert cell["accuracy_ci_low"] < 0.96 < cell["accuracy"] < 0.97 < cell["accuracy_ci_high"]
+    assert cell["seeds"] == 3
+    assert cell["label"] == "soft[experts=4]"
+
+
+def test_the_interval_of_a_time_is_that_of_its_samples() -> None:
+    cells = summarise(suite_frame()).set_index("label")
+    dense = cells.loc["dense"]
+    # The frame's dense step: 0.030 · (1 + 0.02) = 0.0306, bounds 0.98 and 1.03 times that.
+    assert dense["train_step_s"] == pytest.approx(0.0306)
+    assert dense["train_step_s_ci_low"] == pytest.approx(0.029988)
+    assert dense["train_step_s_ci_high"] == pytest.approx(0.031518)
+
+
+def test_cells_come_in_the_order_of_routers_and_experts() -> None:
+    labels = summarise(suite_frame().sample(frac=1, random_state=1))["label"].tolist()
+    assert labels[:3] == ["dense", "tokens-choice[experts=2]", "tokens-choice[experts=4]"]
+    assert labels[-1] == "soft[experts=16]"
+    assert len(labels) == 17
+
+
+def test_a_failed_cell_stays_with_its_reason() -> None:
+    cell = summarise(suite_frame(failed=("soft/8",))).set_index("label").loc["soft[experts=8]"]
+    assert (cell["status"], cell["seeds"], cell["seeds_failed"]) == ("oom", 0, 3)
+    assert "12.1 GB" in cell["status_reason"]
+    assert np.isnan(cell["accuracy"])
+    assert pd.isna(cell["standing"])
+
+
+def test_a_seed_that_diverged_is_counted_and_left_out_of_the_mean() -> None:
+    frame = with_accuracies({"dense/1": [0.96, 0.97, 0.98], "soft/4": [0.95, 0.97, 0.10]})
+    bad = (frame["router"] == "soft") & (frame["seed"] == 2)
+    frame.loc[bad, ["status", "status_reason"]] = ["diverged", "loss was NaN at step 7"]
+    cell = summarise(frame).set_index("label").loc["soft[experts=4]"]
+    assert cell["accuracy"] == pytest.approx(0.96)
+    assert (cell["status"], cell["seeds"], cell["seeds_failed"]) == ("ok", 2, 1)
+    assert cell["status_reason"] == "loss was NaN at step 7"
+    # Against dense over the two seeds that both have: (0.95 − 0.96 + 0.97 − 0.97) / 2 = −0.005.
+    assert cell["accuracy_vs_dense"] == pytest.approx(-0.005)
+
+
+def test_who_can_be_told_from_the_best() -> None:
+    cells = summarise(
+        with_accuracies(
+            {
+                # Squares about the means 2e-4, 2e-4 and 2.667e-4 give a pooled variance of 6.667e-4 / 6 = 1.111e-4.
+                "dense/1": [0.90, 0.91, 0.92],  # t = 0.05 / sqrt(2 · 1.111e-4 / 3) = 5.81: 3 · 0.0011 = 0.0034
+                "soft/4": [0.95, 0.96, 0.97],  # the best
+                "bpr/4": [0.96, 0.94, 0.96],  # 0.0067 below it, less than one standard error
+            }
+        )
+    )
+    assert dict(zip(cells["router"], cells["standing"], strict=True)) == {
+        "dense": "below",
+        "bpr": "near",
+        "soft": "best",
+    }
+    soft = cells.set_index("router").loc["soft"]
+    assert soft["accuracy_vs_dense"] == pytest.approx(0.05)
+    assert soft["accuracy_vs_dense_ci_low"] == pytest.approx(0.05)
+
+
+def test_cells_are_compared_within_one_model_data_and_device_only() -> None:
+    frame = pd.concat([suite_frame(device="cpu"), suite_frame(device="NVIDIA H200")])
+    cells = summarise(frame)
+    assert (cells["standing"] == "best").sum() == 2
+    text = headline(frame)
+    assert "in 2 settings of model, data and device the highest accuracy is that of soft in 2" in text
+
+
+def test_the_headline_names_the_best_its_interval_and_its_doubt() -> None:
+    text = headline(
+        with_accuracies({"dense/1": [0.90, 0.91, 0.92], "soft/4": [0.95, 0.96, 0.97], "bpr/4": [0.96, 0.94, 0.96]})
+    )
+    assert text.startswith("On digits (cpu, 3 seeds), soft[experts=4] has the highest accuracy, 96.0 % [")
+    assert "5.0 points above dense [+5.0, +5.0]" in text
+    assert "no difference is shown from 1 of 2 other cells (the nearest: bpr[experts=4], 95.3 %; " in text
+    assert text.endswith("; corrected for all 3 pairs of cells).")
+    assert "\n" not in text
+
+
+def test_who_wins_is_corrected_for_the_number_of_cells() -> None:
+    # t = 0.03 / sqrt(2 · 1e-4 / 3) = 3.67 of 4 freedoms, p = 0.021, of two cells; of 17 it is nothing.
+    two = {"dense/1": [0.93, 0.94, 0.95], "soft/4": [0.96, 0.97, 0.98]}
+    others = {f"{router}/{experts}": [0.93, 0.94, 0.95] for router in ("bpr", "experts-choice") for experts in (2, 4)}
+    text = headline(with_accuracies(two))
+    assert text.endswith("3.0 points above dense [+3.0, +3.0], and a difference is shown from 1 other cell.")
+    # Six cells, 15 pairs: all variances are 1e-4, with 12 freedoms p is 0.0032, 15 times that 0.048.
+    assert "a difference is shown from each of 5 other cells (corrected for all 15 pairs of cells)" in headline(
+        with_accuracies(two | others)
+    )
+    # Seven cells, 21 pairs: with 14 freedoms p is 0.0025, and 21 times that 0.053.
+    text = headline(with_accuracies(two | others | {"tokens-choice/2": [0.93, 0.94, 0.95]}))
+    assert "(no difference shown)" in text
+    assert "no difference is shown from 6 of 6 other cells" in text
+    assert "corrected for all 21 pairs of cells" in text
+
+
+def test_a_trend_is_corrected_for_the_number_of_routers() -> None:
+    # Slopes of all routers of the frame; BPR has too few numbers of experts for one.
+    text = headline(suite_frame(), "Do more experts help?")
+    assert "(corrected for 3 routers)" in text
+
+
+def test_the_headline_says_when_dense_cannot_be_told_apart() -> None:
+    text = headline(with_accuracies({"dense/1": [0.95, 0.97, 0.96], "soft/4": [0.97, 0.96, 0.96]}))
+    assert "dense [" in text
+    assert "(no difference shown)" in text
+
+
+def test_one_seed_shows_no_difference() -> None:
+    text = headline(suite_frame(seeds=1))
+    assert "one seed cannot show a difference" in text
+    assert "(no interval)" in text
+
+
+def test_a_question_about_experts_is_answered_with_the_trend_first() -> None:
+    question = "Does quality keep rising as experts are added?"
+    text = headline(suite_frame(), question)
+    assert text.startswith("On digits (cpu, 3 seeds), accuracy rises with each doubling of the experts for ")
+    assert text.index("soft (+0.") < text.index("has the highest accuracy")
+    assert text.endswith("; 1 of 17 cells failed (1 oom).")
+
+
+def test_nothing_but_failures_is_no_answer() -> None:
+    frame = suite_frame()
+    frame["status"], frame["accuracy"] = "crashed", np.nan
+    assert headline(frame) == "No answer: none of 17 cells ended well (17 crashed)."
+
+
+def test_a_frame_without_rows_or_columns_is_refused() -> None:
+    with pytest.raises(BadInput, match="no rows"):
+        summarise(suite_frame().iloc[:0])
+    with pytest.raises(BadInput, match="lacks the column 'accuracy'; it has 'acuracy'"):
+        summarise(suite_frame().rename(columns={"accuracy": "acuracy"}).drop(columns="curve_accuracy"))
+    with pytest.raises(BadInput, match="lacks the column"):
+        summarise(pd.DataFrame())
+
+
+def test_the_trend_is_the_fit_through_the_means_of_each_number_of_experts() -> None:
+    frame = suite_frame(failed=("bpr/16",))
+    rising = frame["router"] == "soft"
+    # 0.90 with 2 experts and 0.01 more for each doubling, the seeds 0.003 apart.
+    line = 0.89 + 0.01 * np.log2(frame["experts"]) + 0.003 * (frame["seed"] - 1)
+    frame["accuracy"] = frame["accuracy"].where(~rising, line)
+    slopes = trends(frame).set_index("router")
+    assert slopes.loc["soft", ["slope", "low", "high", "levels"]].tolist() == pytest.approx([0.01, 0.01, 0.01, 4])
+    assert "dense" not in slopes.index
+    # Of BPR's four numbers of experts one failed, and three are too few for a fit.
+    assert slopes.loc["bpr", "levels"] == 3
+    assert np.isnan(slopes.loc["bpr", "slope"])
+    assert "soft (+1.0 points [+1.0, +1.0])" in headline(frame)
+    assert "bpr" not in headline(frame)
+
+
+def test_a_cell_stands_beside_the_dense_one_of_its_own_image_size() -> None:
+    small = suite_frame()
+    small = small[small["router"].isin(["dense", "soft"]) & small["experts"].isin([1, 2])]
+    # At 16 pixels everybody has ten points less, so that gains over dense are the same at both sizes.
+    large = small.assign(image_size=16, accuracy=small["accuracy"] - 0.1, cell_id=small["cell_id"] + "-16")
+    cells = summarise(pd.concat([small, large]))
+    gains = cells[cells["router"] == "soft"]["accuracy_vs_dense"]
+    assert gains.iloc[0] == pytest.approx(gains.iloc[1])
+
+
+def test_labels_say_just_what_tells_cells_apart() -> None:
+    cells = pd.DataFrame(
+        {
+            "router": ["dense", "soft", "soft", "soft", "bpr", "bpr", "hash", "hash"],
+            "experts": [1.0, 4, 8, 8, 4, 4, 4, 4],
+            "cell_id": ["a1", "b2", "c3", "d4", "e5", "f6", "0123456789", "abcdefghij"],
+            "top_k": [None, None, None, None, 1.0, 1.0, None, None],
+            "capacity_factor": [None, None, 1.0, 1.0, 1.05, 2.0, None, None],
+            "slots_per_expert": [16, 4, 4, 4, 5, 8, 4, 4],  # which follow from the capacity factor
+            "config": [
+                *(json.dumps({"options": {"norm": norm}}) for norm in (None, True, True, False, True, True)),
+                *("not JSON", None),
+            ],
+        }
+    )
+    assert cell_labels(cells).tolist() == [
+        "dense",
+        "soft[experts=4]",
+        "soft[experts=8,norm=True]",
+        "soft[experts=8,norm=False]",
+        "bpr[experts=4,capacity_factor=1.05]",
+        "bpr[experts=4,capacity_factor=2]",
+        "hash[experts=4,cell=01234567]",
+        "hash[experts=4,cell=abcdefgh]",
+    ]
+
+
+def test_a_long_name_loses_its_middle() -> None:
+    assert shortened("abcdefghij", 10) == "abcdefghij"
+    # 7 characters remain beside the ellipsis: 3 in front, 4 behind.
+    assert shortened("abcdefghij", 8) == "abc…ghij"
+
+
+def test_the_table_shows_brackets_as_they_are() -> None:
+    frame = suite_frame()
+    frame.loc[frame["router"] == "soft", "router"] = "[red]sóft"
+    console = Console(width=140, record=True)
+    with console.capture() as capture:
+        console.print(render_table(summarise(frame)))
+    text = capture.get()
+    assert "● [red]sóft[experts=16]" in text
+    assert "bpr[experts=16] 0 of 3 seeds" in text
+    assert "oom" in text
+    assert "+0.0" in text
+    assert "-0.0 [" not in text
+
+
+def test_a_flagged_time_is_marked_in_the_table_and_counted_under_it() -> None:
+    cells = summarise(suite_frame())
+    console = Console(width=140, record=True)
+    console.print(render_table(cells))
+    lines = console.export_text().splitlines()
+    # 0.030 s · 1.3 · (1 + 0.02 · √2) over 30.6 ms; of the 16 cells with times soft[experts=2] alone is flagged.
+    assert next(line for line in lines if "soft[experts=2]" in line).split()[-4:] == ["~40.1", "ms", "~1.31", "×"]
+    assert sum("~" in line for line in lines) == 2
+    assert any("~ timing of 1 of 16 cells flagged (noisy 1): moebench show timing_flags" in line for line in lines)
+
+
+def test_a_flag_bears_on_what_was_timed_under_it() -> None:
+    flags = ["training:not_steady", "inference:budget", "training:noisy"]
+    assert flag_marks.concerning("train_step_vs_dense", flags) == ["training:not_steady", "training:noisy"]
+    assert flag_marks.concerning("infer_s_per_image", flags) == ["inference:budget"]
+    assert flag_marks.concerning("params", flags) == flag_marks.concerning("train_wall_s", ["noisy"]) == []
+    words = flag_marks.in_words([*flags, "inference:noisy"])
+    assert words == "both: noisy; training: not steady; inference: budget"
+
+
+def test_labels_put_model_data_and_device_behind_the_options() -> None:
+    frame = pd.concat(
+        [suite_frame(model=model, device=device) for model in ("mu/2", "ti/1") for device in ("cpu", "gpu")]
+    )
+    labels = set(summarise(frame)["label"])
+    assert len(labels) == 68
+    assert {"dense · mu/2 · cpu", "soft[experts=16] · ti/1 · gpu"} < labels
+
+
+def test_cells_that_were_timed_and_not_trained_are_told_by_their_times() -> None:
+    frame = with_accuracies({"dense/1": [0.9] * 3, "soft/4": [0.9] * 3, "bpr/4": [0.9] * 3})
+    frame = frame[frame["seed"] == 0].assign(accuracy=np.nan, data="random tokens")
+    ratios = {"dense": 1.0, "soft": 1.5, "bpr": 2.5}
+    for end, factor in (("", 1.0), ("_ci_low", 0.9), ("_ci_high", 1.1)):
+        frame[f"train_step_vs_dense{end}"] = frame["router"].map(ratios) * factor
+    frame["timing_flags"] = [["training:noisy"] if router == "bpr" else [] for router in frame["router"]]
+    # Bounds of 1.5 and 2.5, times 0.9 and 1.1; dense is what is compared with and no answer.
+    assert headline(frame) == (
+        "On random tokens (cpu, 1 seed), soft[experts=4] takes 1.50 × [1.35, 1.65] the time of dense for forward and "
+        "backward, the least of 2 cells, and bpr[experts=4] takes most, 2.50 × [2.25, 2.75]; 1 of 3 timings are "
+        "flagged."
+    )
+    console = Console(width=140, record=True)
+    console.print(render_table(summarise(frame)))
+    printed = console.export_text()
+    assert "accuracy" not in printed
+    assert re.search(r"soft\[experts=4\] .* 1\.50 × \[1\.35, 1\.65\]", printed)
