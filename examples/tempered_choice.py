@@ -25,4 +25,4 @@ class TemperedChoice(routers.SparseRouter):
         gates = jax.nn.softmax(self.logits(tokens) / self.temperature)
         weight, expert = jax.lax.top_k(gates, self.choices(training))
         order = jnp.argsort(-weight[..., 0], axis=-1)
-        return self.seat(gates, expert, order, weights=gates, slots=self.slots(tokens.shape[1], training))
+        return self.route_choices(gates, expert, order, weights=gates, slots=self.slots(tokens.shape[1], training))

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from moebench import plot, routers
     from moebench.results import load
-
-__version__ = "0.1.0"
+    from moebench.version import __version__
 
 __all__ = ["__version__", "load", "plot", "routers"]
 
@@ -16,6 +15,8 @@ def __getattr__(name: str) -> Any:
     # Imported on first use: pandas and JAX are heavy, and the command line's help needs neither.
     if name == "load":
         return importlib.import_module("moebench.results").load
+    if name == "__version__":
+        return importlib.import_module("moebench.version").__version__
     if name in ("plot", "routers"):
         return importlib.import_module(f"moebench.{name}")
     raise AttributeError(f"module 'moebench' has no attribute '{name}'")

@@ -17,8 +17,8 @@ from moebench.training import (
     Schedule,
     TrainState,
     WideProgram,
+    compile_unoptimized,
     compiled,
-    compiled_in_haste,
     mesh,
 )
 
@@ -33,11 +33,11 @@ class Executables:
     program: Program
 
     @classmethod
-    def of(cls, program: Program) -> "Executables":
+    def compile(cls, program: Program) -> "Executables":
         """Compile for the shapes of the training batch."""
         state, (images, labels) = program.abstract_state, program.abstract_batch(program.batch)
         return cls(
-            init=compiled_in_haste(program.init, jax.eval_shape(lambda: jnp.zeros((), jnp.int32))),
+            init=compile_unoptimized(program.init, jax.eval_shape(lambda: jnp.zeros((), jnp.int32))),
             train_step=compiled(program.train_step, state, images, labels, donate=(0,)),
             infer=compiled(program.infer, state, images),
             program=program,
@@ -56,7 +56,7 @@ class Executables:
 
     def stepping(self, batch: data.Split) -> Call:
         """A call that takes one more training step with the same batch."""
-        state, on_device = self.fresh(0), self.program.placed(batch.images, batch.labels)
+        state, on_device = self.fresh(0), self.program.device_put(batch.images, batch.labels)
 
         def step() -> Any:
             nonlocal state
@@ -67,7 +67,7 @@ class Executables:
 
     def inferring(self, infer: jax.stages.Compiled, state: TrainState, images: np.ndarray, *, wait: bool) -> Call:
         """A call that infers the images; with `wait` it returns when the result is there, as someone would who asks."""
-        on_device = self.program.placed(images)
+        on_device = self.program.device_put(images)
         if wait:
             return lambda: jax.block_until_ready(infer(state, *on_device))
         return lambda: infer(state, *on_device)
@@ -75,7 +75,7 @@ class Executables:
 
 def program_for(model: VitConfig, spec: CellSpec) -> Program:
     """The programs of a model as the specification trains it on the devices that it asks for, or of its layer alone."""
-    if spec.measure == "layer":
+    if spec.scope == "layer":
         return LayerProgram(model, schedule(spec), spec.batch)
     devices = mesh(spec.mesh_shape)
     if devices is None:

@@ -23,7 +23,7 @@ def costs(cell: ResolvedCell, executables: Executables) -> Row:
     flops = {
         "flops_forward_per_image": forward.total / batch,
         "flops_train_step": step,
-        "flops_train_total": step * cell.spec.steps if cell.spec.measure == "model" else math.nan,
+        "flops_train_total": step * cell.spec.steps if cell.spec.scope == "model" else math.nan,
         "flops_router": forward.parts.router / batch,
         "flops_dispatch_combine": forward.parts.dispatch_combine / batch,
         "flops_experts": forward.parts.experts / batch,

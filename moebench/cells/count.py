@@ -49,7 +49,7 @@ class Count:
     @cached_property
     def parameters(self) -> Parameters:
         """All, and those that one token can meet."""
-        counted = count_layer_parameters if self.cell.spec.measure == "layer" else count_parameters
+        counted = count_layer_parameters if self.cell.spec.scope == "layer" else count_parameters
         return counted(self.cell.model, self.cell.router)
 
     @cached_property
@@ -149,8 +149,8 @@ def resolved(spec: CellSpec, image_size: int | None = None, classes: int | None 
         BadInput: as `resolve_for`.
     """
     preset = models.preset(spec.model)
-    if spec.measure == "layer":
-        raise BadInput("whole models are counted here: leave measure=layer out.", key="measure")
+    if spec.scope == "layer":
+        raise BadInput("whole models are counted here: leave scope=layer out.", key="scope")
     cell = resolve_for(spec, image_size or spec.image_size or preset.image_size, CHANNELS, classes or preset.classes)
     if spec.router != "dense":
         return cell

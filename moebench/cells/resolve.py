@@ -25,25 +25,25 @@ if TYPE_CHECKING:
     import moebench.data
 
 ABSENT: dict[str, Any] = {
-    "measure": "model",
+    "scope": "model",
     "test_time": [],
-    "upstream": None,
-    "upstream_steps": None,
-    "upstream_image_size": None,
-    "start_from": None,
-    "keep_model": False,
+    "pretrain_data": None,
+    "pretrain_steps": None,
+    "pretrain_image_size": None,
+    "init_from": None,
+    "save_model": False,
 }
 """Keys that a cell's identity leaves out at these values, so that cells keep it which never heard of them."""
 OF_TRAINING = (
     *("data", "augment", "steps", "learning_rate", "weight_decay", "warmup", "clip_norm", "moe_layers", "devices"),
-    *("test_time", "upstream", "upstream_steps", "upstream_image_size", "start_from", "keep_model"),
+    *("test_time", "pretrain_data", "pretrain_steps", "pretrain_image_size", "init_from", "save_model"),
 )
 """Keys that change nothing where a layer is measured alone."""
 OF_DOWNSTREAM: dict[str, Any] = {
-    "upstream": None,
-    "upstream_steps": None,
-    "upstream_image_size": None,
-    "keep_model": False,
+    "pretrain_data": None,
+    "pretrain_steps": None,
+    "pretrain_image_size": None,
+    "save_model": False,
     "test_time": (),
     "timing_budget_s": 0.0,
     "checkpoint_every_s": 0.0,
@@ -78,7 +78,7 @@ class ResolvedCell:
     """A router of this cell for tokens of width 1: its options are filled in, its parameters of no account."""
     settings: tuple[Setting, ...] = ()
     """Those in which the trained model is evaluated, the trained one first."""
-    upstream: "ResolvedCell | None" = None
+    pretraining: "ResolvedCell | None" = None
     """The cell whose trained model this one starts from, if it trains that itself."""
     kept: str = ""
     """Digest of the kept model that it starts from, if it does: another may lie at the same place tomorrow."""
@@ -99,7 +99,7 @@ class ResolvedCell:
         return {
             "router": spec.router,
             "model": spec.model,
-            "measure": spec.measure,
+            "scope": spec.scope,
             "data": spec.data,
             "image_size": self.model.image_size,
             "classes": self.model.classes,
@@ -116,12 +116,12 @@ class ResolvedCell:
             "moe_layers": ",".join(map(str, self.model.moe_blocks)),
             "steps": spec.steps,
             "batch_size": spec.batch,
-            "upstream": self.upstream.spec.data if self.upstream else spec.start_from,
-            "upstream_steps": self.upstream.spec.steps if self.upstream else None,
+            "pretrain_data": self.pretraining.spec.data if self.pretraining else spec.init_from,
+            "pretrain_steps": self.pretraining.spec.steps if self.pretraining else None,
             "precision": spec.precision,
             "learning_rate": spec.learning_rate,
             "config": json.dumps(self.config, sort_keys=True),
-            **(LAYER_INPUTS if spec.measure == "layer" else {}),
+            **(LAYER_INPUTS if spec.scope == "layer" else {}),
         }
 
     @property
@@ -139,14 +139,14 @@ class ResolvedCell:
             "group_images": self.model.group_images,
             "moe_layers": self.spec.moe_layers or self.model.preset.moe_layers,
         }
-        if self.spec.measure == "layer":
+        if self.spec.scope == "layer":
             asked = {key: value for key, value in asked.items() if key not in OF_TRAINING}
         return asked
 
     @property
     def images(self) -> "moebench.data.Source | None":
         """Where its images come from; None where a layer is measured alone, on random tokens."""
-        return None if self.spec.measure == "layer" else source(self.spec.data)
+        return None if self.spec.scope == "layer" else source(self.spec.data)
 
     def identity(self, device: Mapping[str, Any]) -> dict[str, str]:
         """`cell_id`, of what was asked for and where; and `fingerprint`, of the code, versions and images behind it."""
@@ -158,7 +158,7 @@ class ResolvedCell:
                     *code(self.spec.router),
                     *(str(device[version]) for version in VERSIONS),
                     self.images.identity() if self.images else "",
-                    *([self.upstream.identity(device)["fingerprint"]] if self.upstream else []),
+                    *([self.pretraining.identity(device)["fingerprint"]] if self.pretraining else []),
                     *([self.kept] if self.kept else []),
                 ]
             ),
@@ -173,36 +173,36 @@ def resolve_cell(spec: CellSpec) -> ResolvedCell:
     """
     for plugin in spec.plugins:
         routers.load_plugin(Path(plugin))
-    if spec.measure == "layer":
+    if spec.scope == "layer":
         return _resolve_layer(spec)
-    for key in ("upstream_steps", "upstream_image_size"):
-        if getattr(spec, key) is not None and spec.upstream is None:
-            raise BadInput(f"{key} needs upstream, the data set to train on first.", key=key)
+    for key in ("pretrain_steps", "pretrain_image_size"):
+        if getattr(spec, key) is not None and spec.pretrain_data is None:
+            raise BadInput(f"{key} needs pretrain_data, the data set to train on first.", key=key)
     images = source(spec.data)
     found = images.format(spec.image_size)
     given = {"data": images.name, "image_size": found.image_size, "augment": spec.augment or images.augment}
     spec = spec.model_copy(update=given)
-    if spec.upstream is None and spec.start_from is None:
+    if spec.pretrain_data is None and spec.init_from is None:
         return resolve_for(spec, found.image_size, found.channels, found.classes)
     return _resolve_start(spec, found)
 
 
 def _resolve_start(spec: CellSpec, found: "moebench.data.Format") -> ResolvedCell:
     """A cell that starts from a trained model: its router and channels are that one's, its images and head are not."""
-    if spec.upstream is not None and spec.start_from is not None:
-        raise BadInput("upstream and start_from both say where to start; leave one out.", key="start_from")
+    if spec.pretrain_data is not None and spec.init_from is not None:
+        raise BadInput("pretrain_data and init_from both say where to start; leave one out.", key="init_from")
     if spec.mesh_shape != (1, 1):
         raise BadInput(
             f"a start from a trained model is for one device: leave devices={spec.devices} out.", key="devices"
         )
-    if spec.upstream is None:
+    if spec.pretrain_data is None:
         return _resolve_kept(spec, found)
-    asked = {"data": spec.upstream, "image_size": spec.upstream_image_size, "augment": None}
-    asked["steps"] = spec.upstream_steps or spec.steps
+    asked = {"data": spec.pretrain_data, "image_size": spec.pretrain_image_size, "augment": None}
+    asked["steps"] = spec.pretrain_steps or spec.steps
     upstream = resolve_cell(spec.model_copy(update=OF_DOWNSTREAM | asked))
-    begun = spec.model_copy(update={"options": dict(upstream.model.router_options), "total_slots": None})
-    cell = resolve_for(begun, found.image_size, upstream.model.channels, found.classes)
-    return replace(cell, spec=spec, upstream=upstream)
+    initial_state = spec.model_copy(update={"options": dict(upstream.model.router_options), "total_slots": None})
+    cell = resolve_for(initial_state, found.image_size, upstream.model.channels, found.classes)
+    return replace(cell, spec=spec, pretraining=upstream)
 
 
 def _resolve_kept(spec: CellSpec, found: "moebench.data.Format") -> ResolvedCell:
@@ -210,16 +210,16 @@ def _resolve_kept(spec: CellSpec, found: "moebench.data.Format") -> ResolvedCell
     from moebench import training  # whoever only counts need not wait for them
     from moebench.training import saved_models
 
-    kept = saved_models.find(str(spec.start_from))
+    kept = saved_models.find(str(spec.init_from))
     if spec.total_slots is not None:
         raise BadInput(
-            f"start_from has the slots of the kept model: leave total_slots={spec.total_slots} out.", key="total_slots"
+            f"init_from has the slots of the kept model: leave total_slots={spec.total_slots} out.", key="total_slots"
         )
     known = routers.options(spec.router)
     options = {key: value for key, value in kept.about["options"].items() if key in known} | spec.options
     together = spec.group_images or kept.about.get("group_images")
-    begun = spec.model_copy(update={"options": options, "group_images": together})
-    cell = resolve_for(begun, found.image_size, kept.about["channels"], found.classes)
+    initial_state = spec.model_copy(update={"options": options, "group_images": together})
+    cell = resolve_for(initial_state, found.image_size, kept.about["channels"], found.classes)
     schedule = training.Schedule(steps=1, learning_rate=1.0, weight_decay=0.0, warmup=0.0, clip_norm=1.0)
     state = training.Program(cell.model, schedule, spec.batch).abstract_state
     kept.check(spec.model, cell.label, saved_models.arrays_of(state))
@@ -229,15 +229,15 @@ def _resolve_kept(spec: CellSpec, found: "moebench.data.Format") -> ResolvedCell
 def _resolve_layer(spec: CellSpec) -> ResolvedCell:
     """A layer for as many tokens as images of the size asked for have, or of that which its model was published for."""
     preset = models.preset(spec.model)
-    if routers.find(spec.router).takes == "block":
+    if routers.find(spec.router).routes_through == "block":
         raise BadInput(
             f"router '{spec.router}' takes tokens into whole blocks, so that it has no layer to measure alone.",
             key="router",
         )
     if spec.mesh_shape != (1, 1):
-        raise BadInput(f"measure=layer is for one device: leave devices={spec.devices} out.", key="devices")
+        raise BadInput(f"scope=layer is for one device: leave devices={spec.devices} out.", key="devices")
     if not spec.timing_budget_s:
-        raise BadInput("measure=layer with timing_budget_s=0 leaves nothing to measure.", key="timing_budget_s")
+        raise BadInput("scope=layer with timing_budget_s=0 leaves nothing to measure.", key="timing_budget_s")
     size = spec.image_size or preset.image_size
     return resolve_for(spec.model_copy(update={"image_size": size}), size, channels=3, classes=preset.classes)
 
@@ -345,7 +345,9 @@ def _answer(spec: Mapping[str, Any], device: Mapping[str, Any]) -> dict[str, Any
         cell = resolve_cell(CellSpec.model_validate_json(json.dumps(spec)))
     except BadInput as mistake:
         return {"error": str(mistake), "key": mistake.key}
-    ready = all(one.images is None or one.images.is_ready(one.spec.image_size) for one in (cell, cell.upstream) if one)
+    ready = all(
+        one.images is None or one.images.is_ready(one.spec.image_size) for one in (cell, cell.pretraining) if one
+    )
     return {**cell.identity(device), "label": cell.label, "inputs": cell.inputs, "ready": ready}
 
 
@@ -360,8 +362,8 @@ def _prepared(spec: Mapping[str, Any]) -> dict[str, Any]:
     except BadInput as mistake:
         return {"error": str(mistake), "key": mistake.key}
     try:
-        if spec.get("upstream") is not None:
-            dataset(spec["upstream"], spec.get("upstream_image_size"))
+        if spec.get("pretrain_data") is not None:
+            dataset(spec["pretrain_data"], spec.get("pretrain_image_size"))
     except BadInput as mistake:
-        return {"error": str(mistake), "key": "upstream"}
+        return {"error": str(mistake), "key": "pretrain_data"}
     return {}

@@ -22,9 +22,9 @@ from moebench.cells.compile import Executables, program_for, schedule
 from moebench.cells.cost_columns import costs, efficiency
 from moebench.cells.resolve import ResolvedCell, dataset, prepare, resolve, resolve_cell
 from moebench.cells.time_columns import timings
-from moebench.cells.transfer import Origin, UpstreamDiverged, kept, with_channels
+from moebench.cells.transfer import Initializer, PretrainingDiverged, kept, with_channels
 from moebench.errors import BadInput
-from moebench.evaluation.columns import evaluated, fed, trained
+from moebench.evaluation.columns import evaluation_columns, input_columns, training_columns
 from moebench.evaluation.few_shot import Probe
 from moebench.evaluation.test_time_sweep import Sweep
 from moebench.measuring import environment
@@ -66,17 +66,17 @@ def run(
     """
     accounts, started_at = Accounts(), datetime.now(UTC)
     cell = resolve_cell(spec)
-    if spec.measure == "layer":
+    if spec.scope == "layer":
         row = {"started_at": started_at, **_of_layer(cell, accounts), "status": "ok", **accounts.columns()}
         yield from (row | {"seed": seed} for seed in spec.seeds)
         return
     models = models or checkpoints.folder.with_name("_models")
     images = with_channels(read(cell.spec.data, cell.spec.image_size), cell.model.channels)
-    origin = Origin(cell, models, read, say) if cell.spec.upstream or cell.spec.start_from else None
+    origin = Initializer(cell, models, read, say) if cell.spec.pretrain_data or cell.spec.init_from else None
     probe: Probe | None = None
     say(f"{cell.label} on {spec.model}, {spec.data}: compiling")
     with accounts.spending("compile_s"):
-        executables = Executables.of(program_for(cell.model, spec))
+        executables = Executables.compile(program_for(cell.model, spec))
         program = executables.program
         batch = evaluation_batch(len(images.test), spec.batch, cell.model.group_images * program.shards)
         some_images, labels = program.abstract_batch(batch)
@@ -94,35 +94,41 @@ def run(
         if seed in checkpoints.rows:
             say(f"seed {seed}: kept from before")
             continue
-        begun = executables.fresh(seed)
+        initial_state = executables.fresh(seed)
         probed: Row = {}
         if origin is not None:
             try:
-                with accounts.spending("upstream_s"):
-                    begun = origin.begun(begun, seed)
-            except UpstreamDiverged as reason:
+                with accounts.spending("pretrain_s"):
+                    initial_state = origin.initial_state(initial_state, seed)
+            except PretrainingDiverged as reason:
                 checkpoints.finish(seed, {"status": "diverged", "status_reason": str(reason)})
                 continue
             with accounts.spending("few_shot_s"):
                 probe = probe or Probe(program, images, batch)
-                probed = probe.of(begun, seed)
+                probed = probe.evaluate(initial_state, seed)
         if cell.settings and sweep is None:  # what cannot be compiled is to end the cell before its training
             with accounts.spending("test_time_s"):
                 sweep = Sweep(cell, program, batch)
-        start = checkpoints.progress(seed, program.abstract_state) or Progress(begun)
+        start = checkpoints.progress(seed, program.abstract_state) or Progress(initial_state)
         say(f"seed {seed}: training {spec.steps} steps")
         done, augment = len(start.losses), cell.spec.augment or "none"
-        feed = data.Feed(data.makings(images.train, spec.batch, spec.steps, seed, done=done, augment=augment))
+        feed = data.Prefetcher(
+            data.batch_thunks(images.train, spec.batch, spec.steps, seed, done=done, augment=augment)
+        )
         with accounts.spending("training_s"):
-            training = train(program.fed(executables.train_step), start, feed, partial(checkpoints.offer, seed))
-        outcome: Row = probed | trained(training, spec.clip_norm) | fed(feed, training.wall_s - start.wall_s)
+            training = train(
+                program.with_host_batch(executables.train_step), start, feed, partial(checkpoints.offer, seed)
+            )
+        outcome: Row = (
+            probed | training_columns(training, spec.clip_norm) | input_columns(feed, training.wall_s - start.wall_s)
+        )
         if training.diverged_step is None:
             with accounts.spending("evaluation_s"):
-                evaluation = evaluate(program.fed(evaluating), training.state, images.test, batch)
-            outcome |= evaluated(evaluation, cell.model, shared["flops_experts"])
+                evaluation = evaluate(program.with_host_batch(evaluating), training.state, images.test, batch)
+            outcome |= evaluation_columns(evaluation, cell.model, shared["flops_experts"])
             say(f"seed {seed}: accuracy {evaluation.accuracy:.4f} after {training.wall_s:.1f} s")
-            if spec.keep_model:
-                outcome["kept_model"] = kept(cell, training.state, seed, models, say)
+            if spec.save_model:
+                outcome["saved_model"] = kept(cell, training.state, seed, models, say)
             if sweep is not None:
                 with accounts.spending("test_time_s"):
                     outcome["test_time"] = _tried(sweep, training.state, images.test, shared, seed)
@@ -135,7 +141,7 @@ def run(
 def _tried(sweep: Sweep, state: TrainState, test: data.Split, shared: Row, seed: int) -> list[Row] | None:
     """The trained model in its settings; None where one needs more memory than there is: the training is not lost."""
     try:
-        return sweep.of(state, test, shared["flops_forward_per_image"])
+        return sweep.evaluate(state, test, shared["flops_forward_per_image"])
     except jax.errors.JaxRuntimeError as fault:
         say(f"seed {seed}: not tried in other settings: {str(fault).splitlines()[0]}")
         return None
@@ -152,7 +158,7 @@ def _of_layer(cell: ResolvedCell, accounts: Accounts) -> Row:
     say(f"a layer of {cell.spec.model}, {cell.label}: compiling")
     program = LayerProgram(cell.model, schedule(cell.spec), cell.spec.batch)
     with accounts.spending("compile_s"):
-        executables = Executables.of(program)
+        executables = Executables.compile(program)
     row = known(cell, executables)
     say("timing beside the dense MLP")
     row |= timings(cell, executables, program.random_tokens(), accounts)

@@ -31,8 +31,8 @@ def timings(cell: ResolvedCell, executables: Executables, images: data.Split, ac
     if twin_model == cell.model:
         twin = executables
     else:
-        with accounts.spending("twin_compile_s"):
-            twin = Executables.of(program_for(twin_model, cell.spec))
+        with accounts.spending("dense_compile_s"):
+            twin = Executables.compile(program_for(twin_model, cell.spec))
     training = _timed_training(cell, executables, twin, images, accounts)
     inference, batches = _timed_inference(cell, executables, twin, images, accounts)
     named = {"training": training, "inference": inference}
@@ -52,8 +52,8 @@ def timings(cell: ResolvedCell, executables: Executables, images: data.Split, ac
         row |= columns("infer_latency_s", inference.seconds["one"])
         row |= columns("infer_latency_vs_dense", inference.ratios["one"])
     if "largest" in batches:
-        row |= columns("infer_largest_s_per_image", inference.seconds["largest"], 1 / batches["largest"])
-        row["infer_largest_batch"] = batches["largest"]
+        row |= columns("infer_max_batch_s_per_image", inference.seconds["largest"], 1 / batches["largest"])
+        row["infer_max_batch"] = batches["largest"]
     return row
 
 
@@ -71,7 +71,7 @@ def _timed_inference(
     """The comparison, whose programs bear the names of the batches, and the batches' sizes."""
     batches = inference_batches(cell, executables)
     calls, baselines = {}, {}
-    for model, side, account in ((executables, "", "compile_s"), (twin, "dense ", "twin_compile_s")):
+    for model, side, account in ((executables, "", "compile_s"), (twin, "dense ", "dense_compile_s")):
         state = model.fresh(0)
         for name, size in batches.items():
             with accounts.spending(account):
@@ -127,12 +127,12 @@ def _noted(comparison: Comparison, accounts: Accounts) -> Comparison:
 def surroundings(training: Comparison, inference: Comparison) -> Row:
     """The circumstances of both timings: the worse of two shares and drifts, clocks at the first and last moment."""
     both = (training, inference)
-    shares = [each.circumstances.foreign_share for each in both]
+    shares = [each.circumstances.other_process_share for each in both]
     before, after = training.circumstances.before, inference.circumstances.after
     return {
-        "foreign_cpu_share": max((share for share in shares if share is not None), default=None),
-        "anchor_s": training.anchor.value,
-        "anchor_drift": max((each.drift for each in both), key=abs),
+        "other_process_cpu_share": max((share for share in shares if share is not None), default=None),
+        "reference_kernel_s": training.anchor.value,
+        "reference_kernel_drift": max((each.drift for each in both), key=abs),
         "clock_mhz_before": before.clock_mhz,
         "clock_mhz_after": after.clock_mhz,
         "temperature_c_before": before.temperature_c,

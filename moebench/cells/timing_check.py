@@ -11,9 +11,9 @@ from moebench.spec.cell_spec import CellSpec
 SPEC = CellSpec.model_validate({"router": "soft", "options": {"experts": 8}, "total_slots": "tokens"})
 
 
-def check_ruler(repeats: int) -> Iterator[Reading]:
+def check_timing(repeats: int) -> Iterator[Reading]:
     """Time a training step of Soft MoE against itself at a cell's default budget; one reading after the other."""
     cell = resolve_cell(SPEC)
-    executables = Executables.of(program_for(cell.model, SPEC))
+    executables = Executables.compile(program_for(cell.model, SPEC))
     batch = next(data.batches(dataset(SPEC.data).train, SPEC.batch, 1, 0))
     return readings(lambda: executables.stepping(batch), SPEC.timing_budget_s, repeats=repeats)

@@ -17,20 +17,20 @@ from moebench.cells.resolve import ResolvedCell
 from moebench.errors import BadInput
 from moebench.measuring import environment
 from moebench.models import VitConfig
-from moebench.training import Progress, TrainState, compiled, compiled_in_haste, saved_models, train
+from moebench.training import Progress, TrainState, compile_unoptimized, compiled, saved_models, train
 from moebench.training.checkpoints import Checkpoints, array_path
-from moebench.training.saved_models import HEAD, POSITIONS, KeptModel, arrays_of
+from moebench.training.saved_models import HEAD, POSITIONS, SavedModel, arrays_of
 
 Arrays = Mapping[str, np.ndarray]
 """By their paths in the model."""
 
 
-class UpstreamDiverged(Exception):
+class PretrainingDiverged(Exception):
     """The model that a seed was to start from lost its way; says at which step."""
 
 
 @dataclass
-class Origin:
+class Initializer:
     """Where the seeds of one cell start."""
 
     cell: ResolvedCell
@@ -39,29 +39,29 @@ class Origin:
     read: Callable[[str, int | None], data.Dataset]
     say: Callable[[str], None]
 
-    def begun(self, fresh: TrainState, seed: int) -> TrainState:
+    def initial_state(self, fresh: TrainState, seed: int) -> TrainState:
         """The fresh state of a seed with what was learned before in it.
 
         Raises:
-            UpstreamDiverged: nothing was.
+            PretrainingDiverged: nothing was.
             BadInput: a model that does not fit.
         """
-        if self.cell.upstream is None:
-            kept = saved_models.find(str(self.cell.spec.start_from))
+        if self.cell.pretraining is None:
+            kept = saved_models.find(str(self.cell.spec.init_from))
             return transferred(kept, kept.arrays(), fresh, self.cell)
-        return transferred(*self._upstream(self.cell.upstream, seed), fresh, self.cell)
+        return transferred(*self._upstream(self.cell.pretraining, seed), fresh, self.cell)
 
     @cached_property
     def _programs(self) -> tuple[Callable[..., TrainState], Callable[..., Any], TrainState]:
         """Initial states and training steps upstream, compiled once for all seeds; the shapes of the states."""
-        assert self.cell.upstream is not None
-        program = program_for(self.cell.upstream.model, self.cell.upstream.spec)
-        init = compiled_in_haste(program.init, jax.eval_shape(lambda: jnp.zeros((), jnp.int32)))
+        assert self.cell.pretraining is not None
+        program = program_for(self.cell.pretraining.model, self.cell.pretraining.spec)
+        init = compile_unoptimized(program.init, jax.eval_shape(lambda: jnp.zeros((), jnp.int32)))
         batch = program.abstract_batch(program.batch)
         step = compiled(program.train_step, program.abstract_state, *batch, donate=(0,))
-        return init, program.fed(step), program.abstract_state
+        return init, program.with_host_batch(step), program.abstract_state
 
-    def _upstream(self, cell: ResolvedCell, seed: int) -> tuple[KeptModel, Arrays]:
+    def _upstream(self, cell: ResolvedCell, seed: int) -> tuple[SavedModel, Arrays]:
         """The model of the upstream data, trained unless another cell has done it."""
         folder = _folder(self.models, cell, seed)
         if folder.is_dir():
@@ -82,11 +82,11 @@ class Origin:
         checkpoints = Checkpoints(beside, {"model": folder.name}, self.cell.spec.checkpoint_every_s, self.say)
         start = checkpoints.progress(seed, shapes) or Progress(init(np.asarray(seed, np.int32)))
         done, augment = len(start.losses), spec.augment or "none"
-        batches = data.Feed(data.makings(images, spec.batch, spec.steps, seed, done=done, augment=augment))
+        batches = data.Prefetcher(data.batch_thunks(images, spec.batch, spec.steps, seed, done=done, augment=augment))
         training = train(step, start, batches, partial(checkpoints.offer, seed))
         if training.diverged_step is not None:
             checkpoints.remove()
-            raise UpstreamDiverged(f"upstream, the loss was not finite at step {training.diverged_step}")
+            raise PretrainingDiverged(f"upstream, the loss was not finite at step {training.diverged_step}")
         self.say(f"seed {seed}: training loss {training.final_loss:.3f} upstream after {training.wall_s:.1f} s")
         about, tree = describe(cell, seed), arrays_of(training.state)
         try:
@@ -96,7 +96,7 @@ class Origin:
         checkpoints.remove()
         leaves = jax.tree_util.tree_leaves_with_path(tree)
         arrays = {array_path(path): np.asarray(leaf) for path, leaf in leaves}
-        return KeptModel(folder, saved_models.recorded(about, tree)), arrays
+        return SavedModel(folder, saved_models.recorded(about, tree)), arrays
 
 
 def _folder(models: Path, cell: ResolvedCell, seed: int) -> Path:
@@ -136,11 +136,11 @@ def describe(cell: ResolvedCell, seed: int) -> dict[str, Any]:
     }
 
 
-def transferred(kept: KeptModel, arrays: Arrays, fresh: TrainState, cell: ResolvedCell) -> TrainState:
+def transferred(kept: SavedModel, arrays: Arrays, fresh: TrainState, cell: ResolvedCell) -> TrainState:
     """A fresh state with the arrays of a kept model: positions interpolated, the head fresh for other data.
 
     Raises:
-        BadInput: as `KeptModel.check`.
+        BadInput: as `SavedModel.check`.
     """
     kept.check(cell.spec.model, cell.label, arrays_of(fresh))
     same_head = (kept.about["data"], kept.about["classes"]) == (cell.spec.data, cell.model.classes)

@@ -14,7 +14,7 @@ from moebench.checking.toy_layer import TOKENS, Answers, Toy, toy_options, trace
 from moebench.checking.toy_training import train
 from moebench.errors import BadInput
 from moebench.routers.plugins import in_words
-from moebench.training import compiled_in_haste
+from moebench.training import compile_unoptimized
 
 TOLERANCE = 1e-4
 HALF_TOLERANCE = 0.05
@@ -36,7 +36,7 @@ def check_router(name: str) -> list[Failure]:
     try:
         routers.slots_per_expert(name, TOKENS, **toy_options(name))
         toy = Toy(name)
-        program = compiled_in_haste(toy.answers, toy.variables, toy.tokens)
+        program = compile_unoptimized(toy.answers, toy.variables, toy.tokens)
         answers: Answers = program(toy.variables, toy.tokens)
     except Exception as error:
         return [_raised("shapes", error)]
@@ -98,14 +98,14 @@ def _views(answers: Answers) -> Iterator[Failure]:
 
 
 def _order(toy: Toy, program: Answering, answers: Answers) -> Iterator[Failure]:
-    if not toy.layer.router.order_free:
+    if not toy.layer.router.permutation_equivariant:
         return
     order = jax.random.permutation(jax.random.key(3), TOKENS)
     got, expected = program(toy.variables, toy.tokens[:, order]).outputs, answers.outputs[:, order]
     if not _close(got, expected):
         yield Failure(
             "permutation",
-            f"it is declared order_free, but with the tokens of a group in another order {_moved(got, expected)} "
+            f"it is declared permutation-equivariant, but with the tokens of a group permuted {_moved(got, expected)} "
             "tokens get other outputs",
         )
 
@@ -126,7 +126,7 @@ def _training(toy: Toy, program: Answering) -> Iterator[Failure]:
 
 def _bfloat16(name: str, answers: Answers) -> Iterator[Failure]:
     half = Toy(name, "bfloat16")
-    outputs, gates = compiled_in_haste(half.outputs, half.variables, half.tokens)(half.variables, half.tokens)
+    outputs, gates = compile_unoptimized(half.outputs, half.variables, half.tokens)(half.variables, half.tokens)
     if outputs.dtype != jnp.bfloat16:
         yield Failure("bfloat16", f"tokens in bfloat16 get outputs in {outputs.dtype}")
     if gates.dtype != jnp.float32:

@@ -67,7 +67,7 @@ class SuiteChecks:
 
     def _run(self, specs: list[CellSpec]) -> list[Failure]:
         """Run those whose like has not been run; what failed now or then. The compiler works on two at a time."""
-        kinds = [(spec.router, spec.measure, bool(spec.test_time)) for spec in specs]
+        kinds = [(spec.router, spec.scope, bool(spec.test_time)) for spec in specs]
         new = {kind: spec for kind, spec in zip(kinds, specs, strict=True) if kind not in self._ran}
         with contextlib.redirect_stdout(io.StringIO()), _hasty(), ThreadPoolExecutor(2) as pool:
             self._ran.update(zip(new, pool.map(_run, new.values()), strict=True))
@@ -89,11 +89,11 @@ def small(spec: CellSpec) -> CellSpec:
         "image_size": found.model.image_size,
         "moe_layers": "last-n:1",
         "steps": 2,
-        "upstream_steps": spec.upstream and 2,
+        "pretrain_steps": spec.pretrain_data and 2,
         "test_time": spec.test_time[:1],
         "batch": found.model.group_images,
         "seeds": (0,),
-        "timing_budget_s": 1e-3 if spec.measure == "layer" else 0.0,  # a layer is run for its times alone
+        "timing_budget_s": 1e-3 if spec.scope == "layer" else 0.0,  # a layer is run for its times alone
         "checkpoint_every_s": 0.0,
         "devices": "1x1",
     }

@@ -8,7 +8,7 @@ import numpy as np
 
 from moebench.checking.failure import Failure
 from moebench.checking.toy_layer import Toy, traces_differ, variable
-from moebench.training import compiled_in_haste
+from moebench.training import compile_unoptimized
 
 STEPS = 10
 
@@ -16,7 +16,7 @@ STEPS = 10
 def train(toy: Toy) -> Generator[Failure, None, tuple[Any, Any]]:
     """Take the steps, each with a noise key of its own; returns the parameters and the state after the last."""
     keys = jax.random.split(jax.random.key(4), STEPS)
-    step = compiled_in_haste(toy.step, toy.parameters, toy.state, toy.tokens, keys[0])
+    step = compile_unoptimized(toy.step, toy.parameters, toy.state, toy.tokens, keys[0])
     shapes = jax.tree.map(_shape, toy.state)
     parameters, state = toy.parameters, toy.state
     slopes: dict[str, float] = {}  # the steepest of all steps, of each parameter

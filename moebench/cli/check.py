@@ -21,15 +21,15 @@ def check(
         typer.Argument(metavar="FILE", help="A .py file with routers, or a .yaml file with a suite; by default all."),
     ] = None,
     plugins: options.Plugins = None,
-    ruler: Annotated[
+    timing: Annotated[
         bool,
         typer.Option(
-            "--ruler",
+            "--timing",
             help="Hold the timing itself to known lengths instead: a program against itself, as it is and slowed down "
             "by 2, 5 and 10 %. Takes minutes.",
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="With --ruler: print every timing as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --timing: print every timing as JSON.")] = False,
 ) -> None:
     """Try every router and suite, or those of a file, at toy size.
 
@@ -38,8 +38,8 @@ def check(
     A router goes through shapes, compilation, determinism, empty slots, groups, order of the tokens, bfloat16,
     gradients and ten training steps. Of a suite every cell is resolved, and one of each router really run.
     """
-    if ruler or as_json:
-        _ruler(file, plugins, ruler, as_json)
+    if timing or as_json:
+        _check_timing(file, plugins, timing, as_json)
         return
     failed, count = [], 0
     for kind, name, failures in _checked(file, plugins):
@@ -54,14 +54,14 @@ def check(
         raise typer.Exit(1)
 
 
-def _ruler(file: Path | None, plugins: list[Path] | None, ruler: bool, as_json: bool) -> None:
+def _check_timing(file: Path | None, plugins: list[Path] | None, timing: bool, as_json: bool) -> None:
     from moebench.cli import check_timing as command
     from moebench.errors import BadInput
 
-    if not ruler:
-        raise BadInput("--json is for --ruler.")
+    if not timing:
+        raise BadInput("--json is for --timing.")
     if file or plugins:
-        raise BadInput("--ruler holds the timing itself to known lengths; it takes no file and no plugin.")
+        raise BadInput("--timing holds the timing itself to known lengths; it takes no file and no plugin.")
     command.run(as_json)
 
 

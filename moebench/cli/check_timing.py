@@ -1,4 +1,4 @@
-"""`check --ruler`: how often slow-downs of known size are found on this machine, and none where there is none."""
+"""`check --timing`: how often slow-downs of known size are found on this machine, and none where there is none."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ def run(as_json: bool) -> None:
     Exit code 1 if something was found less often than is asked, or where there is nothing to be found; 130 after
     Ctrl-C, with the curve as far as it goes.
     """
-    from moebench.cells.timing_check import SPEC, check_ruler
+    from moebench.cells.timing_check import SPEC, check_timing
     from moebench.measuring.environment import environment
     from moebench.measuring.timing.self_test import REPEATS, detections, expected_s
 
@@ -38,7 +38,7 @@ def run(as_json: bool) -> None:
     readings: list[Reading] = []
     interrupted = False
     try:
-        readings.extend(_watched(told, check_ruler(REPEATS)))
+        readings.extend(_watched(told, check_timing(REPEATS)))
     except KeyboardInterrupt:
         interrupted = True
     curve = detections(readings)
@@ -90,7 +90,7 @@ def _print(curve: "Sequence[Detection]", readings: "Sequence[Reading]") -> None:
     console = options.console()
     if curve:
         print_table(console, table)
-    shares = sorted(reading.foreign_share for reading in readings if reading.foreign_share is not None)
+    shares = sorted(reading.other_process_share for reading in readings if reading.other_process_share is not None)
     if shares:
         middle = shares[len(shares) // 2]
         console.print(f"Other processes had {middle:.0%} of the processors, from {shares[0]:.0%} to {shares[-1]:.0%}.")
@@ -121,7 +121,7 @@ def _record(curve: "Sequence[Detection]", readings: "Sequence[Reading]") -> dict
                 "samples": reading.test.samples,
                 "seconds": reading.seconds,
                 "flags": list(reading.flags),
-                "foreign_cpu_share": reading.foreign_share,
+                "other_process_cpu_share": reading.other_process_share,
             }
             for reading in readings
         ],

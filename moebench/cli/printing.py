@@ -62,9 +62,7 @@ def print_cell(console: Console, cell: PlannedCell) -> None:
     spec = cell.cell.spec
     seeds = f"seed{'s' * (len(spec.seeds) > 1)} {', '.join(map(str, spec.seeds))}"
     what = (
-        "one layer, timed alone"
-        if spec.measure == "layer"
-        else f"{spec.data}, {spec.steps} steps of {spec.batch} images"
+        "one layer, timed alone" if spec.scope == "layer" else f"{spec.data}, {spec.steps} steps of {spec.batch} images"
     )
     console.print(f"{cell.label} in {spec.model}: {what}, {seeds}", markup=False, soft_wrap=not console.is_terminal)
 

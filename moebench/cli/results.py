@@ -1,4 +1,4 @@
-"""The commands that look after results: `results ls|verify|seal|merge|export`."""
+"""The commands that look after results: `results ls|verify|compact|merge|export`."""
 
 import time
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ def ls(suite: OneSuite = None, results: options.Results = Path("results")) -> No
     """List the runs, those that are going on first.
 
     Rows that a later run replaced are not counted. Unsealed are cells that stand in files of their own, as those of a
-    killed run do: `moebench results seal` puts them into one. All commands read both.
+    killed run do: `moebench results compact` puts them into one. All commands read both.
     """
     from rich.table import Table
 
@@ -78,8 +78,8 @@ def verify(suite: OneSuite = None, results: options.Results = Path("results")) -
     typer.echo(f"{results} is sound")
 
 
-@app.command(epilog=options.example("results seal"))
-def seal(suite: OneSuite = None, results: options.Results = Path("results")) -> None:
+@app.command(epilog=options.example("results compact"))
+def compact(suite: OneSuite = None, results: options.Results = Path("results")) -> None:
     """Put the finished cells of killed runs into one file.
 
     Not while a run is going on.

@@ -121,7 +121,7 @@ def run(
     from moebench.suites.plan import plan_cells
     from moebench.suites.suite_file import SINGLE_CELLS
 
-    limits = Limits.of({"time_limit_s": time_limit_s, "memory_limit_gib": memory_limit_gib})
+    limits = Limits.from_values({"time_limit_s": time_limit_s, "memory_limit_gib": memory_limit_gib})
     given = {"model": model, "data": data, "image_size": image_size, "steps": steps, "batch": batch}
     values = {**grid.parse_cell(cell), **{key: value for key, value in given.items() if value is not None}}
     asked = grid.Cell(grid.build_spec(values)).with_plugins(options.plugin_files(plugins))

@@ -230,7 +230,7 @@ def _too_little(pair: Pair, values: tuple[Samples, Samples], fewest: int, noun: 
 
 def _foreign_share(cell: Cell) -> float:
     """What other processes had of the processors; on accelerators the processors are not what is timed."""
-    share = float(cell.shared["foreign_cpu_share"])
+    share = float(cell.shared["other_process_cpu_share"])
     return share if cell.shared["platform"] == "cpu" and not isnan(share) else 0.0
 
 

@@ -30,7 +30,7 @@ _SLOTS = "slots of an image"
 _MACHINE = ("suite", "device_kind", "cpu", "hostname", "cell_id")
 _COLUMNS = {"batch": "batch_size"}
 _IN_COLUMNS = (
-    *("router", "model", "measure", "data", "image_size", "steps", "batch", "precision", "learning_rate"),
+    *("router", "model", "scope", "data", "image_size", "steps", "batch", "precision", "learning_rate"),
     *("moe_layers", "experts", "top_k"),
 )
 """Of the settings those that have a column, for rows that do not say what was asked for."""

@@ -1,6 +1,6 @@
 """Where images come from. Nothing is ever downloaded by default."""
 
-from moebench.data.batches import Feed, batches, makings
+from moebench.data.batches import Prefetcher, batch_thunks, batches
 from moebench.data.dataset import Dataset, Format, Pixels, Split
 from moebench.data.digits import digits
 from moebench.data.registry import describe, find, load, names, register
@@ -10,17 +10,17 @@ from moebench.data.user.detect import READABLE
 __all__ = [
     "READABLE",
     "Dataset",
-    "Feed",
     "Format",
     "Pixels",
+    "Prefetcher",
     "Source",
     "Split",
+    "batch_thunks",
     "batches",
     "describe",
     "digits",
     "find",
     "load",
-    "makings",
     "names",
     "register",
 ]

@@ -26,10 +26,10 @@ def batches(
 
     The first `done` of them are left out: a training that goes on sees what it would have seen unbroken.
     """
-    return (make() for make in makings(split, batch, steps, seed, done=done, augment=augment))
+    return (make() for make in batch_thunks(split, batch, steps, seed, done=done, augment=augment))
 
 
-def makings(
+def batch_thunks(
     split: Split, batch: int, steps: int, seed: int, *, done: int = 0, augment: Augment = "none"
 ) -> Iterator[Making]:
     """The same `batches` still to be made, each by a call that depends on no other."""
@@ -80,7 +80,7 @@ def augmented(images: np.ndarray, augment: Augment, generator: np.random.Generat
     return changed
 
 
-class Feed:
+class Prefetcher:
     """Batches made ahead of their use by other threads, with an account of what they cost.
 
     The images are decoded and lie in memory or in a mapped file, so threads keep up: NumPy lets others run while it

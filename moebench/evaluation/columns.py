@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from moebench.data import Feed
+from moebench.data import Prefetcher
 from moebench.models import VitConfig
 from moebench.routers import RoutingCounts
 from moebench.training import Evaluation, Training, loss_spikes
@@ -13,7 +13,7 @@ from moebench.training import Evaluation, Training, loss_spikes
 Row = dict[str, Any]
 
 
-def trained(training: Training, clip_norm: float) -> Row:
+def training_columns(training: Training, clip_norm: float) -> Row:
     """The columns that training alone gives; gradients were clipped to the norm `clip_norm`."""
     steps, losses, accuracies = training.curve()
     medians, maxima = training.gradient_norm_curve()
@@ -36,7 +36,7 @@ def trained(training: Training, clip_norm: float) -> Row:
     }
 
 
-def fed(feed: Feed, wall_s: float) -> Row:
+def input_columns(feed: Prefetcher, wall_s: float) -> Row:
     """The columns of what the batches cost that this process made, of a training that took it `wall_s`."""
     return {
         "input_s_per_step": feed.made_s / feed.count if feed.count else None,
@@ -44,7 +44,7 @@ def fed(feed: Feed, wall_s: float) -> Row:
     }
 
 
-def evaluated(evaluation: Evaluation, model: VitConfig, flops_experts: float | None) -> Row:
+def evaluation_columns(evaluation: Evaluation, model: VitConfig, flops_experts: float | None) -> Row:
     """The columns that a pass over the test split gives.
 
     Args:
@@ -84,7 +84,7 @@ def calls(by_image: Float64[np.ndarray, "image"] | None) -> Row:
 def health(layers: list[RoutingCounts]) -> Row:
     """The routing columns: means over MoE layers, the worst layer's drops, and loads by layer and expert."""
     by_layer: list[Row] = [{name: value.tolist() for name, value in layer.metrics().items()} for layer in layers]
-    lists = ("expert_load", "expert_demand")
+    lists = ("expert_load", "expert_load_requested")
     row: Row = {name: [layer[name] for layer in by_layer] for name in lists}
     row |= {name: sum(layer[name] for layer in by_layer) / len(by_layer) for name in by_layer[0] if name not in lists}
     row["dropped_tokens_max_layer"] = max(layer["dropped_tokens"] for layer in by_layer)

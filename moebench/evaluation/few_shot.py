@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from moebench.data import Dataset, Split
-from moebench.training import Program, TrainState, compiled_in_haste, filled_batches
+from moebench.training import Program, TrainState, compile_unoptimized, filled_batches
 
 SHOTS = (1, 5, 10)
 REGULARISER = 1.0
@@ -25,9 +25,9 @@ class Probe:
         """Compile the features for so many images at a time, whole groups."""
         self.images, self.batch = images, batch
         state, some = program.abstract_state, program.abstract_batch(batch)[0]
-        self._features: Callable[..., Any] = program.fed(compiled_in_haste(program.features, state, some))
+        self._features: Callable[..., Any] = program.with_host_batch(compile_unoptimized(program.features, state, some))
 
-    def of(self, state: TrainState, seed: int) -> dict[str, float | None]:
+    def evaluate(self, state: TrainState, seed: int) -> dict[str, float | None]:
         """The columns `few_shot_N`: accuracy on the test split; null where a class has fewer images for training.
 
         The shots are drawn from the seed; those of fewer are among those of more.

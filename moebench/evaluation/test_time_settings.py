@@ -86,7 +86,7 @@ def _changed(asked: Mapping[str, Scalar], model: VitConfig) -> VitConfig:
     options = {key: value for key, value in model.router_options.items() if key in known}
     routers.check_options(name, options | given)
     for key in given:
-        if key in routers.find(name).settled_in_training:
+        if key in routers.find(name).training_only_options:
             raise BadInput(
                 f"router '{name}' has settled {key} in training, and does not look at it afterwards: leave it out."
             )
@@ -108,10 +108,10 @@ def _abstract(model: VitConfig) -> routers.Router:
 def _check_parameters(name: str, router: routers.Router, trained: routers.Router) -> None:
     """Whether the router can do with what the trained one has learned and kept."""
     needed, held = _held(router), _held(trained)
-    if needed != held or router.takes != trained.takes:
+    if needed != held or router.routes_through != trained.routes_through:
         raise BadInput(
-            f"router '{name}' needs {_listed(needed)} for a {router.takes}, and the trained '{trained.name}' has "
-            f"{_listed(held)} for a {trained.takes}."
+            f"router '{name}' needs {_listed(needed)} for a {router.routes_through}, and the trained "
+            f"'{trained.name}' has {_listed(held)} for a {trained.routes_through}."
         )
 
 

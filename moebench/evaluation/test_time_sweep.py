@@ -78,7 +78,7 @@ class Sweep:
         self.feeds = [_Feed(next(made), next(made), next(made)) for _ in feeds]
         self.between = dict(zip(between, made, strict=True))
 
-    def of(self, state: TrainState, split: Split, flops: float | None) -> list[Row]:
+    def evaluate(self, state: TrainState, split: Split, flops: float | None) -> list[Row]:
         """What a trained model gives in each setting: the fields of the result table's `test_time`.
 
         Args:
@@ -92,7 +92,7 @@ class Sweep:
         by_image: list[list[Any]] = [[] for _ in range(count)]
         seconds = []
         for number, (part, weights) in enumerate(filled_batches(split, self.batch)):
-            images, *rest = self.program.placed(part.images, part.labels, weights)
+            images, *rest = self.program.device_put(part.images, part.labels, weights)
             x, shared_s = _timed(self.between["front"], state, images)
             if number == 0:  # what runs for the first time is slow
                 x, shared_s = _timed(self.between["front"], state, images)

@@ -19,7 +19,7 @@ from moebench.executors.base import Ended, ExecutorError, Job
 from moebench.executors.exit_reason import explain, last_line, oom_kills_so_far
 from moebench.executors.memory_limit import limit_bytes, usable_bytes
 from moebench.executors.process_pool import Task, Workers
-from moebench.results import publishing
+from moebench.files import publishing
 
 SURVEY = "moebench.executors.query_program"
 SURVEY_LIMIT_S = 300.0

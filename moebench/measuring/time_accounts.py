@@ -6,13 +6,13 @@ from contextlib import contextmanager
 
 ACCOUNTS = (
     "compile_s",
-    "twin_compile_s",
+    "dense_compile_s",
     "warmup_s",
     "timed_s",
     "training_s",
     "evaluation_s",
     "test_time_s",
-    "upstream_s",
+    "pretrain_s",
     "few_shot_s",
 )
 
@@ -42,8 +42,8 @@ class Accounts:
         self._seconds[account] += seconds
 
     def columns(self) -> dict[str, float]:
-        """The accounts so far, `rest_s` for what is in none of them, and `cell_wall_s`, their sum."""
+        """The accounts so far, `other_s` for what is in none of them, and `cell_wall_s`, their sum."""
         wall = time.perf_counter() - self._began
         timing = self._seconds["warmup_s"] + self._seconds["timed_s"]
         rest = wall - sum(self._seconds.values())
-        return {**self._seconds, "rest_s": rest, "cell_wall_s": wall, "timing_wall_s": timing}
+        return {**self._seconds, "other_s": rest, "cell_wall_s": wall, "timing_wall_s": timing}

@@ -206,7 +206,7 @@ class RoutedBlock(nnx.Module):
 def make_block(config: VitConfig, number: int, *, rngs: nnx.Rngs) -> Block | RoutedBlock:
     """The block of that number, from 0."""
     dtype = config.dtype
-    if number in config.moe_blocks and routers.find(config.router).takes == "block":
+    if number in config.moe_blocks and routers.find(config.router).routes_through == "block":
         return RoutedBlock(config, dtype=dtype, rngs=rngs)
     return Block(config, number, dtype=dtype, rngs=rngs)
 

@@ -11,7 +11,7 @@ from moebench.spec.timing_flags import MEANINGS
 
 MARK = "~"
 """Before a time that was measured under a flag."""
-_TIMED = {"training": ("train_step_",), "inference": ("infer_s_", "infer_vs_", "infer_latency_", "infer_largest_s_")}
+_TIMED = {"training": ("train_step_",), "inference": ("infer_s_", "infer_vs_", "infer_latency_", "infer_max_batch_s_")}
 _ANY = ("train_step_s", "infer_s_per_image")
 
 SECONDS = "seconds of different cells compare only on a quiet machine; the ratio to dense is of pairs timed in turns"
@@ -57,7 +57,7 @@ def meanings(cells: pd.DataFrame) -> dict[str, str]:
 
 
 def flagged(cells: pd.DataFrame, columns: Sequence[str] = _ANY) -> str:
-    """`17 of 17 cells flagged (contaminated 17, drift 3)`, of cells that have one of these times; empty if none has.
+    """`17 of 17 cells flagged (contention 17, drift 3)`, of cells that have one of these times; empty if none has.
 
     Args:
         cells: what `summarise` returns.

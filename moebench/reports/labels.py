@@ -10,7 +10,7 @@ LONGEST = 60
 _SETTING = ("model", "data", "device_kind", "suite")
 _OPTIONS = (
     *("top_k", "capacity_factor", "slots_per_expert", "group_images", "dispatch", "moe_layers", "steps"),
-    *("batch_size", "precision", "learning_rate", "upstream", "upstream_steps"),
+    *("batch_size", "precision", "learning_rate", "pretrain_data", "pretrain_steps"),
 )
 
 

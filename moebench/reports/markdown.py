@@ -33,7 +33,7 @@ MOST_ROWS = 200
 
 Row = dict[Hashable, Any]
 Column = tuple[str, Callable[[Row], str]]
-_STANDINGS = {"best": "best", "near": "not told from the best"}
+_RANK_GROUPS = {"best": "best", "tied": "not told from the best"}
 
 
 def build(
@@ -50,7 +50,7 @@ def build(
     Raises:
         BadInput: the frame has no rows, or lacks a column that every report needs.
     """
-    results = Results.of(frame)
+    results = Results.from_frame(frame)
     cells: list[Row] = results.cells.to_dict("records")
     sparse = [cell for cell in cells if cell["router"] != "dense"]
     failed = [cell for cell in cells if cell["seeds_failed"]]
@@ -133,7 +133,7 @@ def _points(key: str, low: str, high: str) -> Callable[[Row], str]:
 _LABEL: Column = ("Cell", lambda row: shortened(str(row["label"]), 100))
 _STANDING: Column = (
     "Accuracy is",
-    lambda row: _STANDINGS.get(str(row["standing"]), "") if row["seeds"] else f"none: {row['status']}",
+    lambda row: _RANK_GROUPS.get(str(row["rank_group"]), "") if row["seeds"] else f"none: {row['status']}",
 )
 _GAIN: Column = (
     "Points from dense",

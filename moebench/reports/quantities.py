@@ -57,7 +57,7 @@ _NAMED = {
         Quantity("load_cv", "Load of experts, std / mean", "number"),
         Quantity("max_violation", "Largest load / mean − 1", "number"),
         Quantity("dead_experts", "Dead experts", "share"),
-        Quantity("dispatch_mass_low", "Tokens hardly dispatched", "share"),
+        Quantity("under_dispatched_tokens", "Tokens hardly dispatched", "share"),
         Quantity("tokens_per_slot_90", "Tokens for 90 % of a slot", "number"),
         Quantity("load_average", "Load average of the machine", "number"),
         Quantity("cell_wall_s", "Time of the whole cell", "s"),

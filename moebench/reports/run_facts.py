@@ -22,7 +22,7 @@ TABLE = (
 )
 HEALTH = (
     *("dropped_tokens", "dropped_tokens_max_layer", "dropped_assignments", "load_cv", "max_violation"),
-    *("router_entropy", "dead_experts", "slot_utilisation", "dispatch_mass_low", "tokens_per_slot_90"),
+    *("router_entropy", "dead_experts", "slot_utilisation", "under_dispatched_tokens", "tokens_per_slot_90"),
     *("expert_calls_per_token", "expert_calls_per_token_std"),
 )
 TIMING = (

@@ -47,7 +47,7 @@ _OTHER_COLORS = ("#997700", "#008fb3", "#d9447a", "#6b6b9e", "#b0605a", "#5f6d00
 _OTHER_FORMS = (("v", "triangle-down"), ("<", "triangle-left"), (">", "triangle-right"))
 
 
-def of(router: str) -> RouterStyle:
+def style_of(router: str) -> RouterStyle:
     """The style of a router, known or not."""
     known = {**_KNOWN, **_ABLATIONS}
     if router in known:

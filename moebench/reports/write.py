@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, get_args
 
 import moebench
 from moebench.errors import BadInput, unknown
+from moebench.files import publishing
 from moebench.reports.quantities import quantity
-from moebench.results import Store, gather, publishing
+from moebench.results import Store, gather
 from moebench.suites import find
 from moebench.suites.suite_file import Figure
 

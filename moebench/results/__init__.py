@@ -13,7 +13,7 @@ imported by `load` only.
 from moebench.results.export import export
 from moebench.results.loading import UnreadableFileWarning, chosen_suites, gather, load
 from moebench.results.maintenance import Run, merge, runs, verify
-from moebench.results.parquet_files import Problem, publishing, write_rows
+from moebench.results.parquet_files import Problem, write_rows
 from moebench.results.run_status import RunStatus, statuses
 from moebench.results.schema import COLUMNS, SCHEMA, SCHEMA_VERSION, STATUSES, Column
 from moebench.results.store import Finished, Store, suite_names
@@ -37,7 +37,6 @@ __all__ = [
     "gather",
     "load",
     "merge",
-    "publishing",
     "runs",
     "statuses",
     "suite_names",

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.csv
 
 from moebench.errors import BadInput
+from moebench.files import publishing
 from moebench.results.loading import gather
-from moebench.results.parquet_files import Problem, publishing, write_parquet
+from moebench.results.parquet_files import Problem, write_parquet
 
 MARKDOWN_COLUMNS = (
     *("suite", "router", "experts", "total_slots", "model", "data", "seed", "status"),

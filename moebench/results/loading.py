@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from moebench.errors import BadInput, unknown
+from moebench.files import entries
 from moebench.results.newest import NEEDED, newest
-from moebench.results.parquet_files import Problem, entries
+from moebench.results.parquet_files import Problem
 from moebench.results.schema import SCHEMA
 from moebench.results.store import Store, concatenated, suite_names
 

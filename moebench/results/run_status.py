@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from moebench.errors import BadInput
-from moebench.results.parquet_files import entries, publishing
+from moebench.files import entries, publishing
 
 FOLDER = "_running"
 HEARTBEAT_S = 20.0

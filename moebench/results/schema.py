@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 STATUSES = ("ok", "diverged", "oom", "timeout", "crashed", "skipped")
 
 
@@ -84,7 +84,7 @@ COLUMNS: tuple[Column, ...] = (
         "inputs",
         ("router", _TEXT, "", "registered name of the routing strategy"),
         ("model", _TEXT, "", "backbone's preset, size/patch"),
-        ("measure", _TEXT, "", "what was built and timed: model, or layer for one of its MoE layers alone"),
+        ("scope", _TEXT, "", "what was built and timed: model, or layer for one of its MoE layers alone"),
         ("data", _TEXT, "", "data set; random tokens where a layer was timed alone"),
         ("image_size", pa.int32(), "pixels", "side of the square image"),
         ("classes", pa.int32(), "", "classes of the data set"),
@@ -109,8 +109,8 @@ COLUMNS: tuple[Column, ...] = (
             "logits, softmaxes and norms are always float32",
         ),
         ("learning_rate", _NUMBER, "", "peak learning rate"),
-        ("upstream", _TEXT, "", "data set trained on before, or folder of the kept model; null where nothing was"),
-        ("upstream_steps", _COUNT, "steps", "steps of that training; null where it was not this cell's"),
+        ("pretrain_data", _TEXT, "", "data set of the pre-training, or folder of the saved model; null without either"),
+        ("pretrain_steps", _COUNT, "steps", "steps of that training; null where it was not this cell's"),
         ("config", _TEXT, "JSON", "everything that was asked for, with defaults filled in"),
     ),
     *_group(
@@ -156,9 +156,9 @@ COLUMNS: tuple[Column, ...] = (
             "inference of one image, from call to result; null where a group has more images, or devices share them",
         ),
         *_interval("infer_latency_vs_dense", "ratio", "infer_latency_s over that of the dense twin timed beside it"),
-        *_interval("infer_largest_s_per_image", "s", "inference for one image, at infer_largest_batch"),
+        *_interval("infer_max_batch_s_per_image", "s", "inference for one image, at infer_max_batch"),
         (
-            "infer_largest_batch",
+            "infer_max_batch",
             _COUNT,
             "images",
             "training batch doubled while it fits the accelerator, at most 4 times; null where it does not, or on CPUs",
@@ -179,20 +179,30 @@ COLUMNS: tuple[Column, ...] = (
         ("eval_wall_s", _NUMBER, "s", "evaluating this seed on the test split"),
         ("timing_wall_s", _NUMBER, "s", "warm-up and timed samples, shared by the cell's seeds: warmup_s + timed_s"),
         ("cell_wall_s", _NUMBER, "s", "the whole cell, all seeds, from its process's first line to its last"),
-        ("twin_compile_s", _NUMBER, "s", "of cell_wall_s: compiling the dense twin's programs"),
+        ("dense_compile_s", _NUMBER, "s", "of cell_wall_s: compiling the dense twin's programs"),
         ("warmup_s", _NUMBER, "s", "of cell_wall_s: running programs until their times are steady"),
         ("timed_s", _NUMBER, "s", "of cell_wall_s: the rounds whose samples are kept"),
         ("training_s", _NUMBER, "s", "of cell_wall_s: training all seeds"),
         ("evaluation_s", _NUMBER, "s", "of cell_wall_s: evaluating all seeds"),
         ("test_time_s", _NUMBER, "s", "of cell_wall_s: trying trained models in other settings, compiling included"),
-        ("upstream_s", _NUMBER, "s", "of cell_wall_s: training upstream, or reading a kept model, compiling included"),
+        ("pretrain_s", _NUMBER, "s", "of cell_wall_s: training upstream, or reading a kept model, compiling included"),
         ("few_shot_s", _NUMBER, "s", "of cell_wall_s: probing with a few shots, compiling included"),
-        ("rest_s", _NUMBER, "s", "of cell_wall_s: what is in none of these accounts and not in compile_s"),
+        ("other_s", _NUMBER, "s", "of cell_wall_s: what is in none of these accounts and not in compile_s"),
         ("timing_flags", _TEXTS, "", "what to know before trusting the times; empty is good"),
         ("timing_outliers", _COUNT, "samples", "timed samples far outside the quartiles, of all programs; they count"),
-        ("foreign_cpu_share", _NUMBER, "share", "processors' time that other processes had while the cell was timed"),
-        ("anchor_s", _NUMBER, "s", "a fixed kernel that ran beside the training steps; the median"),
-        ("anchor_drift", _NUMBER, "share", "how much slower it was in the second half of a timing than in the first"),
+        (
+            "other_process_cpu_share",
+            _NUMBER,
+            "share",
+            "processors' time that other processes had while the cell was timed",
+        ),
+        ("reference_kernel_s", _NUMBER, "s", "a fixed kernel that ran beside the training steps; the median"),
+        (
+            "reference_kernel_drift",
+            _NUMBER,
+            "share",
+            "how much slower it was in the second half of a timing than in the first",
+        ),
         ("clock_mhz_before", _NUMBER, "MHz", "clock of the accelerator, else of the processors, before the timing"),
         ("clock_mhz_after", _NUMBER, "MHz", "the same after it"),
         ("temperature_c_before", _NUMBER, "°C", "temperature of the same before the timing, null where it is not told"),
@@ -236,7 +246,12 @@ COLUMNS: tuple[Column, ...] = (
         ("router_entropy", _NUMBER, "", "mean entropy of a token's gates / log(experts)"),
         ("dead_experts", _NUMBER, "share", "experts that got no token in the evaluation pass"),
         ("slot_utilisation", _NUMBER, "share", "filled slots / all slots"),
-        ("dispatch_mass_low", _NUMBER, "share", "soft routers: tokens whose dispatch weights sum to less than 0.25"),
+        (
+            "under_dispatched_tokens",
+            _NUMBER,
+            "share",
+            "soft routers: tokens whose dispatch weights sum to less than 0.25",
+        ),
         ("tokens_per_slot_90", _NUMBER, "tokens", "soft routers: tokens that carry 90 % of a slot's weight, mean"),
         (
             "expert_calls_per_token",
@@ -251,7 +266,12 @@ COLUMNS: tuple[Column, ...] = (
             "share",
             "tokens processed by each expert / tokens, by layer and expert",
         ),
-        ("expert_demand", _PER_LAYER_AND_EXPERT, "share", "the same before capacity: tokens that asked for the expert"),
+        (
+            "expert_load_requested",
+            _PER_LAYER_AND_EXPERT,
+            "share",
+            "the same before capacity: tokens that asked for the expert",
+        ),
     ),
     *_group(
         "quality",
@@ -260,7 +280,7 @@ COLUMNS: tuple[Column, ...] = (
         ("few_shot_1", _NUMBER, "share", "test accuracy of a linear probe on frozen features, 1 image of each class"),
         ("few_shot_5", _NUMBER, "share", "the same of 5 images; null where a class has fewer"),
         ("few_shot_10", _NUMBER, "share", "the same of 10 images"),
-        ("kept_model", _TEXT, "", "folder of the trained model, for start_from; null where none was kept"),
+        ("saved_model", _TEXT, "", "folder of the trained model, for init_from; null where none was kept"),
         ("train_loss", _NUMBER, "nats", "mean cross-entropy over the last tenth of the steps"),
         ("diverged_step", _COUNT, "steps", "step whose loss was not finite; null if none"),
         ("curve_step", _COUNTS, "steps", "steps of the training curve"),

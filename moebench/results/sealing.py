@@ -29,8 +29,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from moebench.files import entries
 from moebench.results.newest import IDENTITY, NEEDED, codes, distinct, newest
-from moebench.results.parquet_files import entries, read_file, read_files, write_table
+from moebench.results.parquet_files import read_file, read_files, write_table
 
 if TYPE_CHECKING:
     from moebench.results.store import Store

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from moebench.errors import BadInput, unknown
+from moebench.files import entries
 from moebench.results.loading import chosen_suites
 from moebench.results.newest import newest
-from moebench.results.parquet_files import Problem, entries, read_files
+from moebench.results.parquet_files import Problem, read_files
 from moebench.results.schema import COLUMNS
 from moebench.results.store import Store, concatenated
 

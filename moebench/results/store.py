@@ -20,9 +20,10 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from moebench.errors import BadInput
+from moebench.files import entries, is_temporary
 from moebench.results import sealing
 from moebench.results.newest import NEEDED, newest
-from moebench.results.parquet_files import Problem, entries, is_temporary, read_files
+from moebench.results.parquet_files import Problem, read_files
 from moebench.results.schema import SCHEMA
 from moebench.results.upgrades import conform
 

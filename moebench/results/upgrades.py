@@ -30,7 +30,65 @@ def _mixed(table: pa.Table) -> pa.Table:
     return table
 
 
-UPGRADES: dict[int, Callable[[pa.Table], pa.Table]] = {1: _mixed}
+_RENAMED_IN_3 = {
+    "measure": "scope",
+    "upstream": "pretrain_data",
+    "upstream_steps": "pretrain_steps",
+    "upstream_s": "pretrain_s",
+    "twin_compile_s": "dense_compile_s",
+    "rest_s": "other_s",
+    "foreign_cpu_share": "other_process_cpu_share",
+    "anchor_s": "reference_kernel_s",
+    "anchor_drift": "reference_kernel_drift",
+    "infer_largest_batch": "infer_max_batch",
+    "dispatch_mass_low": "under_dispatched_tokens",
+    "expert_demand": "expert_load_requested",
+    "kept_model": "saved_model",
+    **{
+        f"infer_largest_s_per_image{part}": f"infer_max_batch_s_per_image{part}"
+        for part in ("", "_ci_low", "_ci_high", "_samples")
+    },
+}
+_KEYS_RENAMED_IN_3 = {
+    "measure": "scope",
+    "upstream": "pretrain_data",
+    "upstream_steps": "pretrain_steps",
+    "upstream_image_size": "pretrain_image_size",
+    "start_from": "init_from",
+    "keep_model": "save_model",
+}
+_FLAGS_RENAMED_IN_3 = {
+    "contaminated": "contention",
+    "budget": "budget_exhausted",
+    "clocks": "clock_changed",
+    "not_steady": "unsteady",
+}
+
+
+def _field_words(table: pa.Table) -> pa.Table:
+    """Rename columns, keys of `config` and timing flags to the words of version 3."""
+    table = table.rename_columns([_RENAMED_IN_3.get(name, name) for name in table.column_names])
+    if "config" in table.column_names:
+        column = table["config"]
+        for before, now in _KEYS_RENAMED_IN_3.items():
+            column = pc.replace_substring(column, f'"{before}": ', f'"{now}": ')
+        table = table.set_column(table.column_names.index("config"), "config", column)
+    if "timing_flags" in table.column_names:
+        flags = [
+            None if row is None else [_renamed_flag(flag) for flag in row] for row in table["timing_flags"].to_pylist()
+        ]
+        place = table.column_names.index("timing_flags")
+        table = table.set_column(place, "timing_flags", pa.array(flags, pa.list_(pa.string())))
+    return table
+
+
+def _renamed_flag(flag: str) -> str:
+    """Rename a flag such as `inference:budget`; the part before the colon stays."""
+    side, colon, name = flag.rpartition(":")
+    return f"{side}{colon}{_FLAGS_RENAMED_IN_3.get(name, name)}"
+
+
+UPGRADES: dict[int, Callable[[pa.Table], pa.Table]] = {1: _mixed, 2: _field_words}
 """From version n, the key, to version n + 1."""
 
 

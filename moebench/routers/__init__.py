@@ -19,7 +19,7 @@ from moebench.routers.router import Router, RouterState, RoutingFlops
 from moebench.routers.routing import ExpertMlps, Routing, SoftRouting
 from moebench.routers.sparse import SparseRouter
 from moebench.routers.strategies.ablations import Identity, SoftUniform, Uniform, UniformSoft
-from moebench.routers.strategies.balanced_assignment import Base, Sinkhorn
+from moebench.routers.strategies.balanced_assignment import BaseLayer, Sinkhorn
 from moebench.routers.strategies.dense import Dense
 from moebench.routers.strategies.dropless import Dropless
 from moebench.routers.strategies.experts_choice import ExpertsChoice
@@ -35,7 +35,7 @@ from moebench.routers.strategies.tokens_choice import BatchPrioritized, TokensCh
 from moebench.routers.strategies.zero_experts import ZeroExperts
 
 __all__ = [
-    "Base",
+    "BaseLayer",
     "BatchPrioritized",
     "Dense",
     "Dropless",

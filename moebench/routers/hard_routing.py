@@ -20,7 +20,7 @@ class SlotRouting(Routing):
     """Which token of the group the slot holds; the number of tokens where it is empty."""
     weight: Float[Array, "group expert slot"]
     """Weight of the slot's output in the token's sum; of no account where the slot is empty."""
-    demand: Float[Array, "expert"]
+    requested_load: Float[Array, "expert"]
     """Tokens that wanted each expert, summed over groups, before capacity."""
     choices: int = field(metadata={"static": True})
     """Most experts that a token can choose; 0 where tokens do not choose."""
@@ -72,18 +72,18 @@ class SlotRouting(Routing):
         filled = self._filled()
         load = filled.sum((0, 2)).astype(jnp.float32)
         everything = jnp.asarray(groups * tokens, jnp.float32)
-        choices = self.demand.sum() if self.choices else jnp.zeros(())
+        choices = self.requested_load.sum() if self.choices else jnp.zeros(())
         return RoutingCounts(
             tokens=everything,
             unprocessed=everything - self.processed.sum(),
             choices=choices,
             refused=choices - load.sum() if self.choices else choices,
             load=load,
-            demand=self.demand.astype(jnp.float32),
+            requested_load=self.requested_load.astype(jnp.float32),
             entropy=gate_entropy(self.gates),
             filled=load.sum(),
             slots=jnp.asarray(filled.size, jnp.float32),
-            low_mass=jnp.asarray(jnp.nan),
+            under_dispatched=jnp.asarray(jnp.nan),
             slot_spread=jnp.asarray(jnp.nan),
         )
 

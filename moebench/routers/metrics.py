@@ -25,7 +25,7 @@ class RoutingCounts:
     """Of those, pairs over capacity."""
     load: Float[Array, "expert"]
     """Tokens that each expert processed; soft routers: combine weight it got."""
-    demand: Float[Array, "expert"]
+    requested_load: Float[Array, "expert"]
     """The same before capacity; where tokens do not choose, the gates' sum."""
     entropy: Float[Array, ""]
     """Sum over tokens of the entropy of the token's gates, as a share of the largest that so many gates can have."""
@@ -33,7 +33,7 @@ class RoutingCounts:
     """Slots that held a token."""
     slots: Float[Array, ""]
     """All slots."""
-    low_mass: Float[Array, ""]
+    under_dispatched: Float[Array, ""]
     """Soft routers: tokens whose dispatch weights sum to less than 0.25. NaN for others."""
     slot_spread: Float[Array, ""]
     """Soft routers: sum over slots of the tokens that carry 90 % of the slot's weight. NaN for others."""
@@ -54,10 +54,10 @@ class RoutingCounts:
             "router_entropy": self.entropy / self.tokens,
             "dead_experts": (self.load == 0).mean(),
             "slot_utilisation": self.filled / self.slots,
-            "dispatch_mass_low": self.low_mass / self.tokens,
+            "under_dispatched_tokens": self.under_dispatched / self.tokens,
             "tokens_per_slot_90": self.slot_spread / self.slots,
             "expert_load": self.load / self.tokens,
-            "expert_demand": self.demand / self.tokens,
+            "expert_load_requested": self.requested_load / self.tokens,
         }
 
 

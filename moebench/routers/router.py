@@ -46,13 +46,13 @@ class Router(nnx.Module):
     """
 
     name: ClassVar[str] = "unnamed"
-    order_free: ClassVar[bool] = False
+    permutation_equivariant: ClassVar[bool] = False
     """Whether tokens of a group in another order get the same outputs in that order, as long as no two are equal."""
     group_images: ClassVar[int] = 8
     """Images that the strategy's authors route together; a layer may decide otherwise."""
-    takes: ClassVar[Literal["mlp", "block"]] = "mlp"
+    routes_through: ClassVar[Literal["mlp", "block"]] = "mlp"
     """What a token that is routed goes through: the experts in place of a block's MLP, or the block itself."""
-    settled_in_training: ClassVar[tuple[str, ...]] = ()
+    training_only_options: ClassVar[tuple[str, ...]] = ()
     """Options that evaluation does not look at, because what training made of them is kept beside the parameters."""
 
     if TYPE_CHECKING:

@@ -136,10 +136,10 @@ class SoftRouting(Routing):
             choices=jnp.zeros(()),
             refused=jnp.zeros(()),
             load=mass,
-            demand=mass,
+            requested_load=mass,
             entropy=gate_entropy(self.gates),
             filled=all_slots,
             slots=all_slots,
-            low_mass=(self.dispatch_weights.sum((2, 3)) < LOW_MASS).sum().astype(jnp.float32),
+            under_dispatched=(self.dispatch_weights.sum((2, 3)) < LOW_MASS).sum().astype(jnp.float32),
             slot_spread=needed.sum().astype(jnp.float32),
         )

@@ -76,7 +76,7 @@ class SparseRouter(Router):
         return self.top_k if training or self.eval_top_k is None else self.eval_top_k
 
     @property
-    def sharers(self) -> int | float:
+    def capacity_experts(self) -> int | float:
         """Experts among which the choices of all tokens are shared out."""
         return self.experts
 
@@ -86,14 +86,14 @@ class SparseRouter(Router):
         return capacity(
             group_tokens,
             self.choices(training),
-            self.sharers,
+            self.capacity_experts,
             self.eval_capacity_factor if evaluated else self.capacity_factor,
             rule=self.capacity_rule,
             rounding=self.capacity_rounding,
             multiple_of=self.capacity_multiple_of,
         )
 
-    def seat(
+    def route_choices(
         self,
         gates: Float[Array, "group token expert"],
         expert: Int[Array, "group token choice"],
@@ -105,16 +105,16 @@ class SparseRouter(Router):
     ) -> SlotRouting:
         """Let tokens take slots at the experts they chose, as `assign_slots` says."""
         experts = weights.shape[-1]
-        return self.fill(
+        return self.routing_from_slots(
             gates,
             assign_slots(expert, order, experts, slots),
             weights=weights,
-            demand=jnp.zeros(experts).at[expert.reshape(-1)].add(1, mode="drop"),
+            requested_load=jnp.zeros(experts).at[expert.reshape(-1)].add(1, mode="drop"),
             choices=expert.shape[-1],
             losses=losses,
         )
 
-    def admit(
+    def route_mask(
         self,
         gates: Float[Array, "group token expert"],
         taken: Bool[Array, "group token expert"],
@@ -128,22 +128,22 @@ class SparseRouter(Router):
         tokens, experts = taken.shape[1:]
         ranked = jnp.where(taken, jax.lax.stop_gradient(scores), -jnp.inf).swapaxes(1, 2)
         score, token = jax.lax.top_k(ranked, min(tokens, self.slots(tokens, training)))
-        return self.fill(
+        return self.routing_from_slots(
             gates,
             jnp.where(score > -jnp.inf, token, tokens),
             weights=weights,
-            demand=taken.sum((0, 1)).astype(jnp.float32),
+            requested_load=taken.sum((0, 1)).astype(jnp.float32),
             choices=experts,
             losses=losses,
         )
 
-    def fill(
+    def routing_from_slots(
         self,
         gates: Float[Array, "group token expert"],
         token: Int[Array, "group expert slot"],
         *,
         weights: Float[Array, "group token expert"],
-        demand: Float[Array, "expert"],
+        requested_load: Float[Array, "expert"],
         choices: int,
         losses: dict[str, Float[Array, ""]] | None = None,
     ) -> SlotRouting:
@@ -152,7 +152,7 @@ class SparseRouter(Router):
         by_expert = weights.swapaxes(1, 2)
         weight = jnp.take_along_axis(by_expert, jnp.minimum(token, tokens - 1), axis=-1)
         return ROUTING_BY_DISPATCH[self.dispatch](
-            gates=gates, token=token, weight=weight, demand=demand, choices=choices, losses=losses or {}
+            gates=gates, token=token, weight=weight, requested_load=requested_load, choices=choices, losses=losses or {}
         )
 
     def flops(self, group_tokens: int, dim: int) -> RoutingFlops:

@@ -10,7 +10,7 @@ from moebench.errors import BadInput
 Scalar = str | int | float | bool | None
 Precision = Literal["float32", "mixed", "bfloat16"]
 Augment = Literal["none", "crop", "crop-flip"]
-Measure = Literal["model", "layer"]
+Scope = Literal["model", "layer"]
 
 
 HUB = "hf:"
@@ -53,7 +53,7 @@ class CellSpec(BaseModel):
     augment: Augment | None = None
     """How training images are changed at random: shifted ("crop"), or shifted and mirrored ("crop-flip"). None takes
     the data set's habit."""
-    measure: Measure = "model"
+    scope: Scope = "model"
     """What is built and measured: the model, trained on the data set; or one of its MoE layers alone, timed on random
     tokens, as many as images of `image_size` have, or of the size that the model was published for. Then data set,
     schedule and `moe_layers` are of no account."""
@@ -89,16 +89,16 @@ class CellSpec(BaseModel):
     and `router` for another one with the same parameters. A suite writes them as it writes cells: mappings whose lists
     are multiplied out."""
 
-    upstream: str | None = None
+    pretrain_data: str | None = None
     """Data set on which the model is trained first. What it has learned there is probed with a few shots of `data`,
     and then trained on `data` with a fresh head; cells that agree on everything upstream share the model."""
-    upstream_steps: int | None = Field(None, ge=1)
+    pretrain_steps: int | None = Field(None, ge=1)
     """Steps of the training upstream; None takes `steps`."""
-    upstream_image_size: int | None = Field(None, ge=1)
+    pretrain_image_size: int | None = Field(None, ge=1)
     """Side in pixels of the images upstream; None takes that data set's own. Positions are interpolated."""
-    start_from: str | None = None
+    init_from: str | None = None
     """Folder of a kept model to start from in place of a training upstream. Options that are left out are its own."""
-    keep_model: bool = False
+    save_model: bool = False
     """Keep each seed's trained model beside the results, for other cells to start from."""
 
     plugins: tuple[str, ...] = ()

@@ -18,7 +18,7 @@ class Limits:
     """Resident memory of the cell's processes together; None leaves it to the executor."""
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> "Limits":
+    def from_values(cls, values: Mapping[str, Any]) -> "Limits":
         """The limits among these values. Raises BadInput, with the key, for what is no number greater than 0."""
         given = {key: values[key] for key in UNITS if values.get(key) is not None}
         for key, value in given.items():

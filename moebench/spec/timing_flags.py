@@ -3,15 +3,15 @@
 NOISY = 0.1
 """Half width of an interval, relative to its median."""
 DRIFT = 0.05
-FOREIGN_SHARE = 0.1
+OTHER_PROCESS_SHARE = 0.1
 CLOCKS = 0.05
 
 MEANINGS = {
-    "not_steady": "a program never settled in its warm-up",
+    "unsteady": "a program never settled in its warm-up",
     "noisy": f"an interval is wider than ± {NOISY:.0%} of its median",
-    "contaminated": f"other processes had more than {FOREIGN_SHARE:.0%} of the processors, or the same accelerator",
-    "budget": "the budget was spent before the intervals were narrow",
+    "contention": f"other processes had more than {OTHER_PROCESS_SHARE:.0%} of the processors, or the same accelerator",
+    "budget_exhausted": "the budget was spent before the intervals were narrow",
     "drift": f"a fixed kernel changed by more than {DRIFT:.0%} from the first half to the second",
-    "clocks": f"the clock moved by more than {CLOCKS:.0%}",
+    "clock_changed": f"the clock moved by more than {CLOCKS:.0%}",
 }
 """In a row a name follows what was timed: `training:noisy`, `inference:noisy`."""

@@ -77,7 +77,7 @@ def build_spec(values: Mapping[str, Any]) -> CellSpec:
     fields = {key: value for key, value in values.items() if key in known}
     if "router" not in fields:
         raise BadInput("the key 'router' is missing.")
-    for key, absolute in (("data", absolute_place), ("upstream", absolute_place), ("start_from", absolute_folder)):
+    for key, absolute in (("data", absolute_place), ("pretrain_data", absolute_place), ("init_from", absolute_folder)):
         if isinstance(fields.get(key), str):
             fields[key] = absolute(fields[key])  # a cell may run in another folder
     if SETTINGS in fields:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from moebench.executors import Executor
 from moebench.suites.plan import PlannedCell
 
-_IMAGES = ("data", "image_size", "upstream", "upstream_image_size")
+_IMAGES = ("data", "image_size", "pretrain_data", "pretrain_image_size")
 """The keys that say which images a cell needs."""
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from moebench.executors import Ended, Executor, Job, Started
-from moebench.results import SCHEMA, Store, publishing, write_rows
+from moebench.files import publishing
+from moebench.results import SCHEMA, Store, write_rows
 from moebench.spec.limits import Limits
 from moebench.suites.heartbeat import announcing
 from moebench.suites.plan import PlannedCell

@@ -106,7 +106,7 @@ def _profile(source: Source, name: str, values: Mapping[str, Any]) -> Profile:
                 f"'{key}' of a profile should be one value, not {describe(value)}; lists go under 'cells'.",
             )
     try:
-        limits = Limits.of(values)
+        limits = Limits.from_values(values)
     except BadInput as error:
         raise source.error((*at, str(error.key)), str(error)) from error
     cells_at: Location = (*at, "cells") if "cells" in values else ("cells",)

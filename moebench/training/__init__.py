@@ -15,8 +15,8 @@ from moebench.training.program import (
     Program,
     TrainState,
     calls_by_image,
+    compile_unoptimized,
     compiled,
-    compiled_in_haste,
     cross_entropy,
 )
 from moebench.training.sharded import WideProgram, join_processes, mesh
@@ -32,8 +32,8 @@ __all__ = [
     "Training",
     "WideProgram",
     "calls_by_image",
+    "compile_unoptimized",
     "compiled",
-    "compiled_in_haste",
     "cross_entropy",
     "evaluate",
     "evaluation_batch",

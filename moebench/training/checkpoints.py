@@ -23,7 +23,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from moebench.results.parquet_files import publishing
+from moebench.files import publishing
 from moebench.training import Progress, TrainState
 
 Row = dict[str, Any]

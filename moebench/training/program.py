@@ -63,7 +63,7 @@ class Program:
         self.optimizer = schedule.optimizer()
         model = nnx.eval_shape(lambda: self.build(rngs(0)))
         self.graph, parameters, self._variables = split(model)
-        self._parameters = jax.eval_shape(self._kept, parameters)
+        self._parameters = jax.eval_shape(self.to_storage_dtype, parameters)
         self.routers = [module for _, module in nnx.iter_graph(model) if isinstance(module, Router)]
 
     def build(self, drawn_from: nnx.Rngs) -> nnx.Module:
@@ -75,7 +75,7 @@ class Program:
         key = jax.random.key(seed)
         model = self.build(rngs(jax.random.fold_in(key, 0)))
         _, parameters, variables = split(model)
-        parameters = self._kept(parameters)
+        parameters = self.to_storage_dtype(parameters)
         return TrainState(
             parameters=parameters,
             variables=variables,
@@ -101,7 +101,7 @@ class Program:
 
         def objective(parameters: Any) -> tuple[Array, tuple[Array, Array, Any]]:
             # Copied, because routers store in them, and an array of the trace outside cannot be stored in here.
-            model = nnx.merge(self.graph, computed(parameters), state.variables, copy=True)
+            model = nnx.merge(self.graph, to_compute_dtype(parameters), state.variables, copy=True)
             logits, routings = model(images, noise_key=jax.random.fold_in(state.key, state.step))
             loss = cross_entropy(logits, labels).mean()
             accuracy = (logits.argmax(-1) == labels).mean()
@@ -113,10 +113,10 @@ class Program:
 
     def model(self, state: TrainState) -> Vit:
         """The model in a state."""
-        model: Vit = nnx.merge(self.graph, computed(state.parameters), state.variables)
+        model: Vit = nnx.merge(self.graph, to_compute_dtype(state.parameters), state.variables)
         return model
 
-    def _kept(self, parameters: Any) -> Any:
+    def to_storage_dtype(self, parameters: Any) -> Any:
         """Parameters in the type in which they are kept from step to step."""
         if self.config.precision != "bfloat16":
             return parameters
@@ -177,14 +177,14 @@ class Program:
         """Parts that a batch is split into."""
         return 1
 
-    def placed(self, *arrays: Any) -> tuple[Any, ...]:
+    def device_put(self, *arrays: Any) -> tuple[Any, ...]:
         """Arrays over the images of a batch, from the host's memory to where the programs want them."""
         placed: tuple[Any, ...] = jax.device_put(arrays)
         return placed
 
-    def fed(self, step: jax.stages.Compiled) -> Callable[..., Any]:
+    def with_host_batch(self, step: jax.stages.Compiled) -> Callable[..., Any]:
         """One of the compiled steps, for batches in the host's memory."""
-        return lambda state, *batch: step(state, *self.placed(*batch))
+        return lambda state, *batch: step(state, *self.device_put(*batch))
 
 
 def compiled(function: Callable[..., Any], *arguments: Any, donate: tuple[int, ...] = ()) -> jax.stages.Compiled:
@@ -192,7 +192,7 @@ def compiled(function: Callable[..., Any], *arguments: Any, donate: tuple[int, .
     return jax.jit(function, donate_argnums=donate).lower(*arguments).compile()
 
 
-def compiled_in_haste(function: Callable[..., Any], *arguments: Any) -> jax.stages.Compiled:
+def compile_unoptimized(function: Callable[..., Any], *arguments: Any) -> jax.stages.Compiled:
     """The same for what runs once or twice, where optimising takes longer than it saves."""
     return jax.jit(function).lower(*arguments).compile(compiler_options={"xla_backend_optimization_level": "0"})
 
@@ -203,7 +203,7 @@ def global_norm(gradient: Any) -> Float[Array, ""]:
     return jnp.sqrt(jnp.stack(squares).sum())
 
 
-def computed(parameters: Any) -> Any:
+def to_compute_dtype(parameters: Any) -> Any:
     """Parameters as the model takes them, who casts each to the type in which it computes with it."""
     return jax.tree.map(lambda array: array.astype(jnp.promote_types(array.dtype, jnp.float32)), parameters)
 

@@ -30,7 +30,7 @@ HEAD, POSITIONS = "parameters.head.", "parameters.positions"
 
 
 @dataclass(frozen=True)
-class KeptModel:
+class SavedModel:
     """A model in a folder; its arrays are read when they are asked for."""
 
     folder: Path
@@ -56,7 +56,7 @@ class KeptModel:
         """
         if self.about["model"] != model:
             raise BadInput(
-                f"the kept model {self.folder} is {self.label}, and the cell's model is {model}.", key="start_from"
+                f"the kept model {self.folder} is {self.label}, and the cell's model is {model}.", key="init_from"
             )
         held = {path: tuple(shape) for path, (_, shape) in self.about["arrays"].items()}
         needed = {array_path(path): leaf.shape for path, leaf in jax.tree_util.tree_leaves_with_path(wanted)}
@@ -67,7 +67,7 @@ class KeptModel:
                 raise BadInput(
                     f"the kept model {self.folder} is {self.label} and has {has} for {path}, where {router} on {model} "
                     f"needs {needs}.",
-                    key="start_from",
+                    key="init_from",
                 )
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -93,7 +93,7 @@ def arrays_of(state: TrainState) -> dict[str, Any]:
     return {"parameters": state.parameters, "variables": state.variables}
 
 
-def find(folder: Path | str, key: str = "start_from") -> KeptModel:
+def find(folder: Path | str, key: str = "init_from") -> SavedModel:
     """The model in that folder.
 
     Raises:
@@ -106,11 +106,11 @@ def find(folder: Path | str, key: str = "start_from") -> KeptModel:
             raise ValueError("it lacks what every kept model has")
     except FileNotFoundError as error:
         raise BadInput(
-            f"there is no kept model in {folder}: it has no {RECORD}; a cell with keep_model: true makes one.", key=key
+            f"there is no kept model in {folder}: it has no {RECORD}; a cell with save_model: true makes one.", key=key
         ) from error
     except (OSError, ValueError, TypeError) as error:
         raise BadInput(f"the kept model {folder} cannot be read: {one_line(error)}.", key=key) from error
-    return KeptModel(folder, about)
+    return SavedModel(folder, about)
 
 
 def keep(folder: Path, about: Mapping[str, Any], arrays: Any) -> None:

@@ -103,7 +103,7 @@ class WideProgram(Program):
     def abstract_batch(self, count: int) -> tuple[Any, ...]:
         return tuple(_lying(shape, self._images) for shape in super().abstract_batch(count))
 
-    def placed(self, *arrays: Any) -> tuple[Any, ...]:
+    def device_put(self, *arrays: Any) -> tuple[Any, ...]:
         return tuple(jax.make_array_from_callback(array.shape, self._images, array.__getitem__) for array in arrays)
 
     @property

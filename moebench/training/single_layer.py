@@ -14,7 +14,7 @@ from moebench.data import Split
 from moebench.models import VitConfig, mlp_or_experts, through
 from moebench.routers import Routing
 from moebench.training.optimizer import Schedule
-from moebench.training.program import Program, TrainState, auxiliary_loss, computed, split
+from moebench.training.program import Program, TrainState, auxiliary_loss, split, to_compute_dtype
 
 
 class LayerProgram(Program):
@@ -43,7 +43,7 @@ class LayerProgram(Program):
 
         def objective(parameters: Any, rows: Array) -> tuple[Array, tuple[Array, Any]]:
             # Copied, because routers store in them, and an array of the trace outside cannot be stored in here.
-            layer = nnx.merge(self.graph, computed(parameters), state.variables, copy=True)
+            layer = nnx.merge(self.graph, to_compute_dtype(parameters), state.variables, copy=True)
             outputs, routings = self._through(layer, rows, jax.random.fold_in(state.key, state.step))
             product = jnp.vdot(outputs, jax.lax.stop_gradient(rows))
             return product + auxiliary_loss(self.routers, routings), (outputs, split(layer)[2])
@@ -54,7 +54,7 @@ class LayerProgram(Program):
 
     def infer(self, state: TrainState, images: Any) -> Any:
         """The outputs."""
-        layer = nnx.merge(self.graph, computed(state.parameters), state.variables)
+        layer = nnx.merge(self.graph, to_compute_dtype(state.parameters), state.variables)
         return self._through(layer, self._rows(images), None)[0]
 
     def abstract_batch(self, count: int) -> tuple[Any, Any]:

@@ -263,7 +263,7 @@ def test_a_limit_can_be_typed_in_the_unit_of_the_axis_and_ends_with_it(browser: 
 def test_flags_are_told_in_the_words_of_the_report(browser: Any, tmp_path: Path) -> None:
     frame = suite_frame(seeds=1)
     frame = frame[frame["experts"] <= 2].reset_index(drop=True)
-    frame["timing_flags"] = [["inference:noisy", "training:not_steady", "training:noisy"]] * len(frame)
+    frame["timing_flags"] = [["inference:noisy", "training:unsteady", "training:noisy"]] * len(frame)
     path = tmp_path / "flagged.html"
     path.write_text(build.build(frame, "flagged"), encoding="utf-8")
     opened(browser, path)
@@ -390,7 +390,7 @@ def test_the_switch_says_what_papers_printed_where_they_did_not_print_this_cost(
 
 def test_bands_reach_from_the_lowest_to_the_highest_seed(browser: Any, page: Path) -> None:
     opened(browser, page)
-    curves = chart_data.curves(Results.of(suite_frame())).set_index(["label", "step"])
+    curves = chart_data.curves(Results.from_frame(suite_frame())).set_index(["label", "step"])
     for row in charts_of(browser)["curvesloss"]:
         low, high = curves.loc[(row["label"], row["x"]), ["loss_low", "loss_high"]]
         assert (row["low"], row["high"]) == pytest.approx((low, high), rel=1e-3)
@@ -449,7 +449,7 @@ def test_text_stands_out_from_its_ground(browser: Any, page: Path, theme: str) -
             const color = getComputedStyle(e).backgroundColor;
             return color === "rgba(0, 0, 0, 0)" && e.parentElement ? ground(e.parentElement) : color;
         };
-        const marks = [".mark.best", ".mark.near", ".mark.bad"];
+        const marks = [".mark.best", ".mark.tied", ".mark.bad"];
         return [...marks, "p", "dt", ".range", "thead button", ".chip", "caption", "a", "svg text"]
             .map(selector => {
                 const e = document.querySelector("main " + selector) || document.querySelector(selector);
@@ -509,7 +509,7 @@ def test_hostile_names_are_shown_as_text(browser: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("axes", [("train_step_s", "accuracy"), ("flops_forward_per_image", "eval_loss")])
 def test_the_front_is_pythons(browser: Any, page: Path, axes: tuple[str, str]) -> None:
     opened(browser, page, f"#_x={axes[0]}&_y={axes[1]}")
-    points = chart_data.pareto(Results.of(suite_frame()), *axes).set_index("label")
+    points = chart_data.pareto(Results.from_frame(suite_frame()), *axes).set_index("label")
     drawn_points = charts_of(browser)["pareto"]
     assert {row["label"] for row in drawn_points if row["front"]} == set(points.index[points["on_front"]])
     for row in drawn_points:

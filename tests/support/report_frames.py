@@ -186,7 +186,7 @@ def _row(
         "dead_experts": 0.0,
         "slot_utilisation": 0.92 if sparse else 1.0,
         "expert_load": (rng.dirichlet(np.full(experts, 20.0), size=LAYERS)).tolist(),
-        "expert_demand": (rng.dirichlet(np.full(experts, 8.0), size=LAYERS)).tolist(),
+        "expert_load_requested": (rng.dirichlet(np.full(experts, 8.0), size=LAYERS)).tolist(),
         "accuracy": accuracy,
         "eval_loss": 3.3 * (1 - accuracy),
         "train_loss": 0.02,

@@ -24,7 +24,7 @@ from moebench.training import (
     Schedule,
     Training,
     WideProgram,
-    compiled_in_haste,
+    compile_unoptimized,
     evaluate,
     join_processes,
     mesh,
@@ -36,18 +36,18 @@ STEPS, BATCH = 8, 16
 SCHEDULE = Schedule(steps=STEPS, learning_rate=1e-2, weight_decay=0.1, warmup=0.1, clip_norm=1.0)
 
 
-def trained(router: str, devices: str, folder: Path) -> dict[str, Any]:
+def training_columns(router: str, devices: str, folder: Path) -> dict[str, Any]:
     config = tiny(router) if router == "dense" else tiny(router, experts=4)
     over = mesh(CellSpec(router=router, devices=devices).mesh_shape)
     program = WideProgram(config, SCHEDULE, BATCH, over) if over else Program(config, SCHEDULE, BATCH)
     state, (images, labels) = program.abstract_state, program.abstract_batch(BATCH)
     weights = jax.ShapeDtypeStruct(labels.shape, jnp.float32, sharding=labels.sharding)
-    init = compiled_in_haste(program.init, jax.eval_shape(lambda: jnp.zeros((), jnp.int32)))
-    step = compiled_in_haste(program.train_step, state, images, labels)
-    evaluation = compiled_in_haste(program.evaluate, state, images, labels, weights)
+    init = compile_unoptimized(program.init, jax.eval_shape(lambda: jnp.zeros((), jnp.int32)))
+    step = compile_unoptimized(program.train_step, state, images, labels)
+    evaluation = compile_unoptimized(program.evaluate, state, images, labels, weights)
     start = Progress(init(np.asarray(0, np.int32)))
-    training = train(program.fed(step), start, batches(stripes(48), BATCH, STEPS, 0))
-    evaluated = evaluate(program.fed(evaluation), training.state, stripes(40), BATCH)
+    training = train(program.with_host_batch(step), start, batches(stripes(48), BATCH, STEPS, 0))
+    evaluated = evaluate(program.with_host_batch(evaluation), training.state, stripes(40), BATCH)
     leaves = jax.tree.leaves(training.state)
     return {
         "router": router,
@@ -57,7 +57,7 @@ def trained(router: str, devices: str, folder: Path) -> dict[str, Any]:
         "load": [float(load) for load in evaluated.routing[0].load],
         # Shape of what one device holds of the experts' kernels, and of what the optimiser has beside them.
         "held": sorted({shard(leaf) for leaf in leaves if leaf.shape[1:] == (8, 12)}),
-        "batch": shard(program.placed(np.zeros((BATCH, 1), np.float32))[0]),
+        "batch": shard(program.device_put(np.zeros((BATCH, 1), np.float32))[0]),
         # One is enough: nothing in a checkpoint knows of routers, and each takes seconds.
         "restored": restored(program, training, folder / devices) if router == "bpr" else None,
     }

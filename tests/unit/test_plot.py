@@ -33,7 +33,9 @@ def test_axes_and_width_can_be_chosen() -> None:
 
 
 def test_results_say_what_they_are() -> None:
-    assert repr(Results.of(suite_frame())) == "<Results of scaling-experts: 17 cells, 1 of them failed, 51 rows>"
+    assert (
+        repr(Results.from_frame(suite_frame())) == "<Results of scaling-experts: 17 cells, 1 of them failed, 51 rows>"
+    )
 
 
 def test_naming_the_module_imports_nothing_heavy() -> None:

@@ -7,8 +7,8 @@ import pytest
 PUBLIC = {
     "moebench": {"__version__", "load", "plot", "routers"},
     "moebench.data": {
-        "READABLE", "Dataset", "Feed", "Format", "Pixels", "Source", "Split", "batches", "describe", "digits", "find",
-        "load", "makings", "names", "register",
+        "READABLE", "Dataset", "Format", "Pixels", "Prefetcher", "Source", "Split", "batches", "describe", "digits",
+        "batch_thunks", "find", "load", "names", "register",
     },
     "moebench.models": {
         "SIZES", "Block", "Experts", "Mlp", "MoE", "Preset", "RoutedBlock", "Size", "Vit", "VitConfig", "describe",
@@ -17,7 +17,7 @@ PUBLIC = {
     "moebench.plot": {"at_test_time", "costs", "curves", "health", "pareto", "scaling", "speed"},
     "moebench.training": {
         "Evaluation", "LayerProgram", "Program", "Progress", "Schedule", "TrainState", "Training", "WideProgram",
-        "calls_by_image", "compiled", "compiled_in_haste", "cross_entropy", "evaluate", "evaluation_batch",
+        "calls_by_image", "compiled", "compile_unoptimized", "cross_entropy", "evaluate", "evaluation_batch",
         "filled_batches", "join_processes", "loss_spikes", "mesh", "train",
     },
 }  # fmt: skip

@@ -86,7 +86,7 @@ def forward_flops(config: VitConfig, router: Router) -> Parts:
     per_image = routed / config.group_images
     mlp_row = 2 * 2 * size.width * size.mlp
     rows = layer.total_slots if routing is None or routing.expert_rows is None else routing.expert_rows
-    whole = router.takes == "block"  # only what is in the slots meets the block's attention and MLP
+    whole = router.routes_through == "block"  # only what is in the slots meets the block's attention and MLP
     inside = layer.total_slots if whole else tokens
 
     def attention(tokens: int) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 
 from moebench.measuring.timing import machine_state
 from moebench.measuring.timing.machine_state import Circumstances
-from moebench.measuring.timing.raise_flags import contaminated, drift, flags
+from moebench.measuring.timing.raise_flags import contention, drift, flags
 from moebench.measuring.timing.sampler import Call, Interval, Sampler, anchor
 from moebench.measuring.timing.warmup import warm_up
 
@@ -88,9 +88,9 @@ def compare(calls: Mapping[str, Call], baselines: Mapping[str, str], budget_s: f
     with _without_collector():
         rounds, around, precise = _rounds({**samplers, _ANCHOR: fixed}, baselines, budget_s, seed)
     ended = time.perf_counter()
-    seconds = {name: Interval.of(rounds.wall[name]) for name in samplers}
+    seconds = {name: Interval.from_samples(rounds.wall[name]) for name in samplers}
     ratios, cpu_ratios = (_ratios(samples, baselines) for samples in (rounds.wall, rounds.cpu))
-    kernel = Interval.of(rounds.wall[_ANCHOR])
+    kernel = Interval.from_samples(rounds.wall[_ANCHOR])
     reported = [interval for name in baselines for interval in (seconds[name], ratios[name])]
     raised = flags(reported, kernel, around, steady=settled == calls.keys(), precise=precise)
     return Comparison(seconds, ratios, cpu_ratios, kernel, raised, around, started - began, ended - started)
@@ -123,7 +123,10 @@ class _Rounds:
         if by_processor_time:
             intervals = list(_ratios(self.cpu, baselines).values())
         else:
-            intervals = [*_ratios(self.wall, baselines).values(), *(Interval.of(self.wall[name]) for name in baselines)]
+            intervals = [
+                *_ratios(self.wall, baselines).values(),
+                *(Interval.from_samples(self.wall[name]) for name in baselines),
+            ]
         return all(interval.relative_width < PRECISION for interval in intervals)
 
 
@@ -148,11 +151,13 @@ def _rounds(
 
 
 def _by_processor_time(around: Circumstances) -> bool:
-    return jax.default_backend() == "cpu" and contaminated(around)
+    return jax.default_backend() == "cpu" and contention(around)
 
 
 def _ratios(samples: Samples, baselines: Mapping[str, str]) -> dict[str, Interval]:
-    return {name: Interval.of(np.divide(samples[name], samples[baseline])) for name, baseline in baselines.items()}
+    return {
+        name: Interval.from_samples(np.divide(samples[name], samples[baseline])) for name, baseline in baselines.items()
+    }
 
 
 @contextmanager

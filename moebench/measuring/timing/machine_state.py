@@ -37,7 +37,7 @@ class Circumstances:
     after: Reading
 
     @property
-    def foreign_share(self) -> float | None:
+    def other_process_share(self) -> float | None:
         """Share of the usable processors' time that went to other processes, or to other guests of the same host."""
         if self.before.busy_s is None or self.after.busy_s is None:
             return None

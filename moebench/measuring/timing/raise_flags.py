@@ -6,7 +6,7 @@ import numpy as np
 
 from moebench.measuring.timing.machine_state import Circumstances
 from moebench.measuring.timing.sampler import Interval
-from moebench.spec.timing_flags import CLOCKS, DRIFT, FOREIGN_SHARE, MEANINGS, NOISY
+from moebench.spec.timing_flags import CLOCKS, DRIFT, MEANINGS, NOISY, OTHER_PROCESS_SHARE
 
 
 def drift(anchor: Interval) -> float:
@@ -15,9 +15,9 @@ def drift(anchor: Interval) -> float:
     return float(np.median(second) / np.median(first) - 1)
 
 
-def contaminated(circumstances: Circumstances) -> bool:
+def contention(circumstances: Circumstances) -> bool:
     """Whether others had a good part of the processors, or work on the accelerator."""
-    return (circumstances.foreign_share or 0.0) > FOREIGN_SHARE or circumstances.device_shared
+    return (circumstances.other_process_share or 0.0) > OTHER_PROCESS_SHARE or circumstances.device_shared
 
 
 def flags(
@@ -33,11 +33,11 @@ def flags(
         precise: whether the intervals became narrow within the budget.
     """
     raised = {
-        "not_steady": not steady,
+        "unsteady": not steady,
         "noisy": any(interval.relative_width > NOISY for interval in measured),
-        "contaminated": contaminated(circumstances),
-        "budget": not precise,
+        "contention": contention(circumstances),
+        "budget_exhausted": not precise,
         "drift": abs(drift(anchor)) > DRIFT,
-        "clocks": circumstances.clock_moved > CLOCKS,
+        "clock_changed": circumstances.clock_moved > CLOCKS,
     }
     return tuple(name for name in MEANINGS if raised[name])

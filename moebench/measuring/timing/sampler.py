@@ -42,7 +42,7 @@ class Interval:
     samples: tuple[float, ...]
 
     @classmethod
-    def of(cls, samples: Iterable[float]) -> "Interval":
+    def from_samples(cls, samples: Iterable[float]) -> "Interval":
         """Of samples in the order taken."""
         taken = np.array(list(samples), dtype=np.float64)
         return cls(*median_interval(taken), tuple(taken.tolist()))

@@ -28,7 +28,7 @@ class Reading:
     seconds: float
     """What the timing took, warm-up included."""
     flags: tuple[str, ...]
-    foreign_share: float | None = None
+    other_process_share: float | None = None
     """Of the processors' time, what other processes had."""
 
 
@@ -101,7 +101,7 @@ def read(effect: float, comparison: Comparison) -> Reading:
     test = signed_rank(list(comparison.judged("A").samples))
     verdict = test.verdict(test.p_value, SMALLEST_EFFECT)
     seconds = comparison.warmup_s + comparison.timed_s
-    return Reading(effect, verdict, test, seconds, comparison.flags, comparison.circumstances.foreign_share)
+    return Reading(effect, verdict, test, seconds, comparison.flags, comparison.circumstances.other_process_share)
 
 
 def detections(taken: Sequence[Reading]) -> list[Detection]:

@@ -20,7 +20,7 @@ SETTING = ("suite", "model", "data", "device_kind")
 IDENTITY = ("suite", "cell_id")
 NEEDED = ("suite", "cell_id", "seed", "status", "router", "experts", "accuracy")
 _OVER_SEEDS = ("accuracy", "few_shot_1", "few_shot_5", "few_shot_10", "eval_loss", "train_loss", "train_wall_s")
-_TWIN = (*SETTING, "image_size", "steps", "batch_size", "precision", "learning_rate", "upstream", "upstream_steps")
+_TWIN = (*SETTING, "image_size", "steps", "batch_size", "precision", "learning_rate", "pretrain_data", "pretrain_steps")
 _SCALARS = tuple(c.name for c in COLUMNS if not str(c.type).startswith("list"))
 _NUMBERS = tuple(c.name for c in COLUMNS if str(c.type) in ("double", "int32", "int64"))
 
@@ -56,8 +56,8 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
         ended well and `seeds_failed`; `status`, ok where a seed ended well, and `status_reason`;
         `NAME_ci_low` and `NAME_ci_high` of 95 % intervals, over seeds (accuracy, losses, training time) or
         over timed samples (steps, inference); `accuracy_vs_dense` with bounds, the mean difference seed by
-        seed from the dense cell of the same setting; `standing` within its setting: best, near (no
-        difference from the best is shown), below, or null where nothing can be said; corrected for
+        seed from the dense cell of the same setting; `rank_group` within its setting: best, tied (no
+        difference from the best is shown), worse, or null where nothing can be said; corrected for
         `compared_pairs`.
 
     Raises:
@@ -77,7 +77,7 @@ def _summarised(table: pd.DataFrame) -> pd.DataFrame:
     gains = _differences(seeds, np.where(twins == np.arange(len(cells)), -1, twins))
     for end, gain in zip(("", "_ci_low", "_ci_high"), gains, strict=True):
         cells[f"accuracy_vs_dense{end}"] = gain
-    cells["standing"] = _standings(cells, seeds, settings["best"])
+    cells["rank_group"] = _rank_groups(cells, seeds, settings["best"])
     rank = {router: place for place, router in enumerate(style.in_order(cells["router"].astype(str)))}
     order = cells.assign(_rank=cells["router"].map(rank)).sort_values(
         ["suite", "data", "device_kind", "model", "_rank", "experts", "label"], kind="stable"
@@ -95,7 +95,7 @@ class Results:
     """As `summarise` returns it."""
 
     @classmethod
-    def of(cls, frame: pd.DataFrame) -> "Results":
+    def from_frame(cls, frame: pd.DataFrame) -> "Results":
         """Raises BadInput as `summarise`."""
         rows = prepared(frame)
         return cls(rows, _summarised(rows))
@@ -174,7 +174,7 @@ def _differences(seeds: pd.DataFrame, others: np.ndarray) -> tuple[np.ndarray, n
     return _means((pairs["accuracy"] - pairs["other_accuracy"]).to_numpy(), pairs["cell"].to_numpy(), len(others))
 
 
-def _standings(cells: pd.DataFrame, seeds: pd.DataFrame, settings: list[tuple[str, ...]]) -> list[str | None]:
+def _rank_groups(cells: pd.DataFrame, seeds: pd.DataFrame, settings: list[tuple[str, ...]]) -> list[str | None]:
     """Each cell beside the best of its setting, at the 5 % level, corrected for all pairs of cells in all settings."""
     comparisons = compared_pairs(cells)
     standings: list[str | None] = [None] * len(cells)
@@ -189,13 +189,13 @@ def _standings(cells: pd.DataFrame, seeds: pd.DataFrame, settings: list[tuple[st
         codes = np.repeat(np.arange(len(members)), [len(values[i]) for i in members])
         p_values = p_below_best(np.concatenate([values[i] for i in members]), codes, len(members))
         for i, p in zip(members, p_values.tolist(), strict=True):
-            standings[i] = None if np.isnan(p) else "below" if p * comparisons < 0.05 else "near"
+            standings[i] = None if np.isnan(p) else "worse" if p * comparisons < 0.05 else "tied"
         standings[max(members, key=lambda i: accuracy[i])] = "best"
     return standings
 
 
 def shown_better(results: Results, quality: Quantity) -> list[list[int]]:
-    """For each cell the positions of those of its setting that it is shown to be better than, as `standing` is told."""
+    """For each cell the positions of those of its setting that it is shown to be better than."""
     good = results.rows[(results.rows["status"] == "ok") & results.rows[quality.column].notna()]
     seeds = good.assign(cell=results.places(good)).drop_duplicates(["cell", "seed"], keep="last").sort_values("cell")
     comparisons = compared_pairs(results.cells, quality.column)
@@ -211,7 +211,7 @@ def shown_better(results: Results, quality: Quantity) -> list[list[int]]:
 
 
 def compared_pairs(cells: pd.DataFrame, quality: str = "accuracy") -> int:
-    """How many pairs of cells of one setting there are: for so many comparisons their standing is corrected.
+    """How many pairs of cells of one setting there are: for so many comparisons their rank_group is corrected.
 
     The best is compared with each other cell, but it was chosen by looking at all.
     """

@@ -25,7 +25,7 @@ __all__ = ["answer", "headline", "render_table", "summarise"]
 
 Cell = dict[Hashable, Any]
 _ANSWERING = (
-    *(*SETTING, "label", "router", "status", "seeds", "seeds_failed", "standing"),
+    *(*SETTING, "label", "router", "status", "seeds", "seeds_failed", "rank_group"),
     "timing_flags",
     *(
         f"{name}{end}"
@@ -34,7 +34,7 @@ _ANSWERING = (
     ),
 )
 _HEADINGS = ("accuracy", "points over dense", "FLOPs/image", "train step", "× dense")
-_MARKS = {"best": "●", "near": "○"}
+_MARKS = {"best": "●", "tied": "○"}
 
 
 def headline(frame: pd.DataFrame, question: str | None = None) -> str:
@@ -47,7 +47,7 @@ def headline(frame: pd.DataFrame, question: str | None = None) -> str:
     Raises:
         BadInput: as `summarise`.
     """
-    return answer(Results.of(frame), question)
+    return answer(Results.from_frame(frame), question)
 
 
 def answer(results: Results, question: str | None = None) -> str:
@@ -95,7 +95,7 @@ def render_table(cells: pd.DataFrame) -> "Table":
         table.add_column(heading, justify="left" if heading == "cell" else "right", no_wrap=heading != "cell")
     for cell in cells.to_dict("records"):
         # Text, because rich would read the brackets of a label as markup.
-        name = Text(f"{_MARKS.get(str(cell['standing']), ' ')} {shortened(cell['label'])}")
+        name = Text(f"{_MARKS.get(str(cell['rank_group']), ' ')} {shortened(cell['label'])}")
         if cell["seeds_failed"]:
             asked = cell["seeds"] + cell["seeds_failed"]
             name.append(f" {cell['seeds']} of {_count(asked, 'seed')}", style="red")
@@ -147,8 +147,8 @@ def _best(good: list[Cell], pairs: int) -> str:
         text += f" although {_count(best['seeds_failed'], 'seed')} of it failed"
     if best["router"] != "dense":
         text += f", {_over_dense(best, [cell for cell in good if cell['router'] == 'dense'])}"
-    near = [cell for cell in good if cell["standing"] == "near"]
-    below = [cell for cell in good if cell["standing"] == "below"]
+    near = [cell for cell in good if cell["rank_group"] == "tied"]
+    below = [cell for cell in good if cell["rank_group"] == "worse"]
     if near:
         runner_up = max(near, key=_by_accuracy)
         others = f"{len(near)} of {len(good) - 1} other cells" if len(good) > 2 else "the other cell"
@@ -188,7 +188,7 @@ def _over_dense(best: Cell, dense: list[Cell]) -> str:
     text = f"{abs(100 * gain):.1f} points {'above' if gain >= 0 else 'below'} dense"
     if isnan(low):
         return f"{text} (no interval)"
-    shown = all(cell["standing"] == "below" for cell in dense)
+    shown = all(cell["rank_group"] == "worse" for cell in dense)
     return text + _between(low, high) + ("" if shown else " (no difference shown)")
 
 
@@ -256,7 +256,7 @@ def _of_many(settings: list[list[Cell]], pairs: int) -> str:
     """Who leads how often, where models, data or devices differ."""
     leaders = Counter(str(max(group, key=_by_accuracy)["router"]) for group in settings)
     each = [f"{router} in {count}" for router, count in leaders.most_common()]
-    alone = sum({cell["standing"] for cell in group} == {"best", "below"} for group in settings)
+    alone = sum({cell["rank_group"] for cell in group} == {"best", "worse"} for group in settings)
     return (
         f"in {len(settings)} settings of model, data and device the highest accuracy is that of "
         f"{_listed(each)}, with a difference shown from every other cell in {alone} of them"

@@ -57,7 +57,7 @@ def build(frame: pd.DataFrame, title: str, question: str | None = None) -> str:
     """
     import vl_convert
 
-    results = Results.of(frame)
+    results = Results.from_frame(frame)
     data = payload.packed(_data(results, title))
     # The bundle's names are global and clash with others, hence the function around it.
     library = f"(function(){{{vl_convert.javascript_bundle('window.vegaEmbed = vegaEmbed;')}}})();"
@@ -95,7 +95,9 @@ def _data(results: Results, title: str) -> dict[str, Any]:
     }
     return {
         "title": title,
-        "routers": {name: {"color": style.of(name).color, "shape": style.of(name).shape} for name in routers},
+        "routers": {
+            name: {"color": style.style_of(name).color, "shape": style.style_of(name).shape} for name in routers
+        },
         **(_many(cells, quantities) if len(cells) > payload.LARGE else _few(results)),
         "tried": payload.columns(tried, payload.DIGITS_DRAWN),
         "apart": payload.told_apart(results, quantities["qualities"]),

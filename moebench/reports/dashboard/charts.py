@@ -82,7 +82,7 @@ class _Looks:
     def __init__(self, routers: Sequence[str]) -> None:
         import altair as alt
 
-        styles = [style.of(router) for router in routers]
+        styles = [style.style_of(router) for router in routers]
         # Names of about 7 pixels a letter, their symbols, and the space between columns.
         self.legend = min(7 * max(map(len, routers), default=0), CONFIG["legend"]["labelLimit"]) + 30
         legend = alt.Legend(symbolOpacity=1) if len(routers) > 1 else None

@@ -48,7 +48,7 @@ SCALED = (
     *("dropped_tokens", "router_entropy", "load_cv", "max_violation", "dead_experts", "slot_utilisation"),
 )
 _TOLD_APART = (
-    *("label", "suite", "router", "model", "data", "device_kind", "status", "status_reason", "standing"),
+    *("label", "suite", "router", "model", "data", "device_kind", "status", "status_reason", "rank_group"),
     *("seeds", "seeds_failed", "timing_flags", "accuracy_vs_dense", "accuracy_vs_dense_ci_low"),
     *("accuracy_vs_dense_ci_high", "flops_experts", "flops_padding", "flops_router", "flops_dispatch_combine"),
 )

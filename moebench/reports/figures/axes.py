@@ -11,11 +11,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from moebench.errors import unknown
+from moebench.files import publishing
 from moebench.reports import style
 from moebench.reports.figures.layout import Drawing, Layout, look
 from moebench.reports.labels import shortened
 from moebench.reports.quantities import Quantity
-from moebench.results import publishing
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -152,7 +152,7 @@ def name_points(axes: "Axes", points: pd.DataFrame, names: Sequence[str], size: 
             name,
             (xy[0], xy[1]),
             (side[0], side[1]),
-            color=style.of(str(router)).color,
+            color=style.style_of(str(router)).color,
             path_effects=halo,
             zorder=4,
             **form,
@@ -165,7 +165,7 @@ def legend(figure: Drawing, routers: Iterable[str], note: str) -> None:
 
     handles = {
         plain(shortened(name, 40)): Line2D(
-            [], [], color=style.of(name).color, marker=style.of(name).marker, markersize=5, linewidth=1.2
+            [], [], color=style.style_of(name).color, marker=style.style_of(name).marker, markersize=5, linewidth=1.2
         )
         for name in style.in_order(routers)
     }

@@ -27,7 +27,7 @@ def costs(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
     Raises:
         BadInput: no cell has its FLOPs counted.
     """
-    points, left_out = _first_cells(chart_data.costs(Results.of(frame)))
+    points, left_out = _first_cells(chart_data.costs(Results.from_frame(frame)))
     cells = list(dict.fromkeys(points["cell"]))
     with look():
         figure, axes = panels(layout, points, 1, 1, height=_height(len(cells)))
@@ -55,7 +55,7 @@ def speed(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
     Raises:
         BadInput: no cell was timed beside a dense twin.
     """
-    results = Results.of(frame)
+    results = Results.from_frame(frame)
     points, left_out = _first_cells(chart_data.speed(results))
     ratios = list(dict.fromkeys(points["quantity"]))
     cells = list(dict.fromkeys(points["cell"]))
@@ -76,7 +76,7 @@ def speed(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
 def _draw_speed(axes: "Axes", points: pd.DataFrame) -> None:
     axes.axvline(1, color=INK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
     for router, group in points.groupby("router", sort=False):
-        look_of = style.of(str(router))
+        look_of = style.style_of(str(router))
         bars(axes, group, look_of.color)
         faces = [look_of.color if flags == "" else "white" for flags in group["flags"]]
         form: dict[str, Any] = {"marker": look_of.marker, "s": 24, "linewidths": 1.0, "edgecolors": look_of.color}

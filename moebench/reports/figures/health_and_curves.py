@@ -29,7 +29,7 @@ def health(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
     Raises:
         BadInput: no cell holds expert loads.
     """
-    results = Results.of(frame)
+    results = Results.from_frame(frame)
     load = chart_data.load(results)
     shares = ("dropped_tokens", "router_entropy", "dead_experts")
     measures = [name for name in shares if results.cells[name].notna().any()]
@@ -91,7 +91,7 @@ def curves(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
     """
     from matplotlib.ticker import FuncFormatter, LogLocator
 
-    points = chart_data.curves(Results.of(frame))
+    points = chart_data.curves(Results.from_frame(frame))
     routers = [name for name in style.in_order(points["router"].astype(str)) if name != "dense"] or ["dense"]
     dense = points[points["router"] == "dense"]
     with look():
@@ -114,7 +114,7 @@ def curves(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
             axes[0, column].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes[0, column].yaxis.set_major_formatter(FuncFormatter(lambda loss, _: f"{loss:g}"))
             axes[0, column].minorticks_off()
-            axes[0, column].set_title(plain(shortened(router, 24)), color=style.of(router).color)
+            axes[0, column].set_title(plain(shortened(router, 24)), color=style.style_of(router).color)
         for panel in axes[-1] if layout.columns > 1 else axes[:, -1]:
             panel.set_xlabel("Step")
         legend(
@@ -126,7 +126,7 @@ def curves(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
 def _draw_curves(axes: "Axes", points: pd.DataFrame, measure: str) -> None:
     cells = list(points.sort_values("experts").groupby("cell_id", sort=False))
     for place, (_, curve) in enumerate(cells, start=1):
-        color = style.of(str(curve["router"].iloc[0])).color
+        color = style.style_of(str(curve["router"].iloc[0])).color
         axes.plot(curve["step"], curve[measure], color=color, alpha=0.3 + 0.7 * place / len(cells), linewidth=1.1)
         axes.fill_between(
             curve["step"], curve[f"{measure}_low"], curve[f"{measure}_high"], color=color, alpha=0.12, linewidth=0

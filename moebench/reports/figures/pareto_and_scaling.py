@@ -29,7 +29,7 @@ def pareto(
     Raises:
         BadInput: an axis that is no numeric column, or no cell with a value for it.
     """
-    results = Results.of(frame)
+    results = Results.from_frame(frame)
     costs = [x] if isinstance(x, str) else list(x or _measured(results, "flops_forward_per_image"))
     points = pd.concat([chart_data.pareto(results, cost, y).assign(cost=cost) for cost in costs], ignore_index=True)
     with look():
@@ -63,7 +63,7 @@ def _draw_pareto(axes: "Axes", points: pd.DataFrame, x: Quantity, y: Quantity, w
     front = points[points["on_front"]].sort_values("x")
     axes.step(front["x"], front["y"], where="post", color=INK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
     for router, group in points.groupby("router", sort=False):
-        look_of = style.of(str(router))
+        look_of = style.style_of(str(router))
         bars(axes, group, look_of.color)
         for _, path in group.sort_values("experts").groupby(list(SETTING), dropna=False):
             axes.plot(path["x"], path["y"], color=look_of.color, linewidth=0.8, alpha=0.35, zorder=1)
@@ -102,7 +102,7 @@ def scaling(
     Raises:
         BadInput: a column that is not numeric, or no cell with a value for it.
     """
-    results = Results.of(frame)
+    results = Results.from_frame(frame)
     y, x = y or _measured(results, "accuracy"), x or chart_data.varied(results)
     points = chart_data.scaling(results, y, x)
     numbered = _numbered(points, quantity(x))
@@ -136,14 +136,14 @@ def draw_scaling(axes: "Axes", points: pd.DataFrame, y: Quantity, x: Quantity) -
     bands = bands if bands["x"].nunique() == 1 else bands.iloc[:0]
     sparse = points.drop(bands.index)
     for _, dense in bands.iterrows():
-        color = style.of("dense").color
+        color = style.style_of("dense").color
         axes.axhline(dense["y"], color=color, linewidth=1.2, zorder=1)
         if np.isfinite(dense["y_low"]):
             axes.axhspan(dense["y_low"], dense["y_high"], color=color, alpha=0.18, linewidth=0, zorder=0)
     routers = style.in_order(sparse["router"].astype(str))
     for place, router in enumerate(routers):
         group = sparse[sparse["router"] == router]
-        look_of = style.of(router)
+        look_of = style.style_of(router)
         # Side by side, so that one bar does not hide another.
         beside = 2 ** (0.05 * (place - (len(routers) - 1) / 2))
         line = group.groupby("x")["y"].mean()

@@ -53,7 +53,7 @@ def _draw(axes: "Axes", points: pd.DataFrame) -> None:
         axes.axhspan(-tolerance, tolerance, color="#ececec", zorder=0)
     axes.axhline(0, color=INK, linewidth=0.9, zorder=1)
     for router, group in points.groupby("router", sort=False):
-        look_of = style.of(str(router))
+        look_of = style.style_of(str(router))
         sure = group["agrees"].eq(True) & group["why"].eq("")
         form: dict[str, Any] = {"marker": look_of.marker, "s": 18, "linewidths": 0.9, "edgecolors": look_of.color}
         faces = [look_of.color if each else "white" for each in sure]

@@ -30,7 +30,7 @@ def at_test_time(
     Raises:
         BadInput: an axis that is no such field, or no cell that was tried in other settings.
     """
-    results = Results.of(frame)
+    results = Results.from_frame(frame)
     points = known(settings(results, x, y).rename(columns=_axes(x, y)), "x", "y")
     for axis, column in (("x", x), ("y", y)):
         for end in ("low", "high"):
@@ -64,7 +64,7 @@ def _draw(axes: "Axes", points: pd.DataFrame, x: Quantity, y: Quantity) -> None:
     choices = sorted(points["test_top_k"].dropna().unique(), reverse=True)
     for (router, k), line in points.groupby(["test_router", "test_top_k"], dropna=False, sort=False):
         line = line.sort_values("x")
-        look_of = style.of(str(router))
+        look_of = style.style_of(str(router))
         dash = _DASHES[choices.index(k) % len(_DASHES)] if k in choices else "-"
         axes.plot(line["x"], line["y"], color=look_of.color, linewidth=1.2, linestyle=dash, zorder=2)
         bars(axes, line, look_of.color)

@@ -32,7 +32,7 @@ class Uniform(Router):
     dispatch = 1 / S and combine = 1 / (E·P) everywhere, so all tokens of a group get the same output.
     """
 
-    order_free = True
+    permutation_equivariant = True
     group_images = 1
 
     experts: int

@@ -23,7 +23,7 @@ class AssignedRouter(SparseRouter):
         slots = self.slots(tokens.shape[1], training)
         scores = jax.lax.stop_gradient(logits)
         gates = softmax(logits)
-        return self.seat(
+        return self.route_choices(
             gates,
             self.assigned(scores, slots) if training else jax.lax.top_k(scores, choices)[1],
             array_order(gates),
@@ -49,7 +49,7 @@ class Sinkhorn(AssignedRouter):
 
 
 @register("base")
-class Base(AssignedRouter):
+class BaseLayer(AssignedRouter):
     """BASE: in training a balanced linear assignment, one expert for each token, as many for each expert (2103.16716).
 
     maximise Σ_t x_t·kernel_{a(t)} with no more than ceil(S·C/E) tokens for an expert, by an auction: for each token its

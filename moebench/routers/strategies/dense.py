@@ -35,7 +35,7 @@ def identity_routing(tokens: Float[Array, "group token dim"], experts: int) -> I
         gates=jnp.broadcast_to(gates, (groups, count, experts)),
         token=slot,
         weight=jnp.ones(slot.shape, gates.dtype),
-        demand=jnp.full(experts, groups * count / experts),
+        requested_load=jnp.full(experts, groups * count / experts),
         choices=1,
     )
 
@@ -44,7 +44,7 @@ def identity_routing(tokens: Float[Array, "group token dim"], experts: int) -> I
 class Dense(Router):
     """One MLP for every token: what each routing strategy is measured against."""
 
-    order_free = True
+    permutation_equivariant = True
     group_images = 1
     experts = 1
 

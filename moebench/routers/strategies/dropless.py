@@ -13,7 +13,7 @@ class Dropless(Switch):
     on CPUs, whose ragged product computes every row for every expert, that is the faster one for top_k above 1.
     """
 
-    order_free = True
+    permutation_equivariant = True
 
     capacity_factor = None
     dispatch = "ragged"

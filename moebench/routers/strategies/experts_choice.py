@@ -18,7 +18,7 @@ class ExpertsChoice(SparseRouter):
     or by none. Equal gates: the earlier token. There is no auxiliary loss.
     """
 
-    order_free = True
+    permutation_equivariant = True
 
     def __call__(
         self,
@@ -37,4 +37,4 @@ class ExpertsChoice(SparseRouter):
                 key=option,
             )
         token = jax.lax.top_k(gates.swapaxes(1, 2), slots)[1]
-        return self.fill(gates, token, weights=gates, demand=gates.sum((0, 1)), choices=0)
+        return self.routing_from_slots(gates, token, weights=gates, requested_load=gates.sum((0, 1)), choices=0)

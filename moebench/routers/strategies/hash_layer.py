@@ -51,7 +51,7 @@ class Hash(SparseRouter):
             expert = self.table(2**BITS)[self.contents(tokens)]
         gates = jax.nn.one_hot(expert, self.experts, dtype=at_least_float32(tokens).dtype)
         slots = self.slots(count, noise_key is not None)
-        return self.seat(gates, expert[..., None], array_order(gates), weights=gates, slots=slots)
+        return self.route_choices(gates, expert[..., None], array_order(gates), weights=gates, slots=slots)
 
     def table(self, places: int) -> Int[Array, "place"]:
         """An expert for each place: equally many for each, in random order."""

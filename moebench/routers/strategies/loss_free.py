@@ -31,7 +31,7 @@ class BiasedRouter(SparseRouter):
         chosen = jnp.take_along_axis(scores, expert, axis=-1)
         if training:
             self.bias[...] = self.balanced(fixed, expert).astype(self.bias[...].dtype)
-        return self.seat(
+        return self.route_choices(
             scores,
             expert,
             array_order(scores),
@@ -53,7 +53,7 @@ class LossFree(BiasedRouter):
     bias += update_rate · sign(mean load − load).
     """
 
-    settled_in_training = ("update_rate",)
+    training_only_options = ("update_rate",)
 
     update_rate: float = 1e-3
     """Step of a bias after each training step."""

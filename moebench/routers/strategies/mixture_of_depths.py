@@ -18,9 +18,9 @@ class MixtureOfDepths(SparseRouter):
     evaluation chooses as training does. The paper has C = 0.125 in every other block.
     """
 
-    order_free = True
+    permutation_equivariant = True
     group_images = 1
-    takes = "block"
+    routes_through = "block"
 
     experts = 1
     capacity_factor = 0.125
@@ -40,4 +40,4 @@ class MixtureOfDepths(SparseRouter):
             )
         token = jax.lax.top_k(weights.swapaxes(1, 2), slots)[1]
         gates = jax.nn.sigmoid(weights)
-        return self.fill(gates, token, weights=weights, demand=gates.sum((0, 1)), choices=0)
+        return self.routing_from_slots(gates, token, weights=weights, requested_load=gates.sum((0, 1)), choices=0)

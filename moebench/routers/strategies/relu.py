@@ -22,8 +22,8 @@ class Relu(SparseRouter):
     keeps its highest gates.
     """
 
-    order_free = True
-    settled_in_training = ("top_k", "growth")
+    permutation_equivariant = True
+    training_only_options = ("top_k", "growth")
 
     capacity_factor = None
     growth: float = 1.2
@@ -50,4 +50,4 @@ class Relu(SparseRouter):
         if training:
             excess = jnp.sign(share.mean() - self.top_k / self.experts)
             self.strength[...] = strength * self.growth**excess
-        return self.admit(gates, taken, gates, weights=gates, training=training, losses={"l1": loss})
+        return self.route_mask(gates, taken, gates, weights=gates, training=training, losses={"l1": loss})

@@ -51,11 +51,11 @@ class MergedRouting(Routing):
             choices=jnp.zeros(()),
             refused=jnp.zeros(()),
             load=load,
-            demand=load,
+            requested_load=load,
             entropy=gate_entropy(self.gates),
             filled=everything,
             slots=everything,
-            low_mass=jnp.asarray(jnp.nan),
+            under_dispatched=jnp.asarray(jnp.nan),
             slot_spread=jnp.asarray(jnp.nan),
         )
 
@@ -68,7 +68,7 @@ class Smear(Router):
     Every group has an MLP of its own, so that groups of many images need less memory.
     """
 
-    order_free = True
+    permutation_equivariant = True
     group_images = 1
 
     experts: int

@@ -21,7 +21,7 @@ class Soft(Router):
     tokens as they are.
     """
 
-    order_free = True
+    permutation_equivariant = True
     group_images = 1
     learned: ClassVar[tuple[str, ...]] = ("dispatch", "combine")
     """Which weights come from the logits; others are uniform."""

@@ -22,7 +22,7 @@ class TrackingRouter(SparseRouter):
     `capacity_factor` sets a limit, under which an expert keeps its highest scores.
     """
 
-    settled_in_training = ("top_k", "decay")
+    training_only_options = ("top_k", "decay")
 
     capacity_factor = None
     decay: float = 0.99
@@ -61,7 +61,7 @@ class Threshold(TrackingRouter):
     also 2608.30567). No auxiliary loss.
     """
 
-    order_free = True
+    permutation_equivariant = True
 
     def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
         training = noise_key is not None
@@ -70,7 +70,7 @@ class Threshold(TrackingRouter):
         passing = math.ceil(flat.shape[0] * self.choices(training) / self.experts)
         cut = jax.lax.top_k(flat.T, passing)[0][:, -1]
         taken = scores >= self.tracked(cut, training)
-        return self.admit(scores, taken, scores, weights=scores, training=training)
+        return self.route_mask(scores, taken, scores, weights=scores, training=training)
 
 
 @register("expert-race")
@@ -82,7 +82,7 @@ class ExpertRace(TrackingRouter):
     similarity of the router's gates at experts that are chosen together (section 5), of weight 1e-4.
     """
 
-    order_free = True
+    permutation_equivariant = True
 
     similarity_weight: float = 1e-4
     """Weight of the similarity loss in training."""
@@ -104,4 +104,6 @@ class ExpertRace(TrackingRouter):
         taken = won if training else scores >= threshold
         gates = softmax(scores)
         similarity = losses.similarity_loss(gates, taken)
-        return self.admit(gates, taken, scores, weights=scores, training=training, losses={"similarity": similarity})
+        return self.route_mask(
+            gates, taken, scores, weights=scores, training=training, losses={"similarity": similarity}
+        )

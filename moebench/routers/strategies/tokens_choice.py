@@ -28,7 +28,7 @@ class TokensChoice(SparseRouter):
     `moebench.routers.losses`.
     """
 
-    settled_in_training = ("noise_std", "importance_weight", "load_weight", "gshard_weight", "z_weight")
+    training_only_options = ("noise_std", "importance_weight", "load_weight", "gshard_weight", "z_weight")
 
     noise_std: float = 1.0
     """Standard deviation of the noise on the logits in training, times the number of experts; 0 for none."""
@@ -78,7 +78,7 @@ class TokensChoice(SparseRouter):
         gates, noisy_gates = softmax(logits), softmax(noisy_logits)
         chosen, expert = top_k(noisy_gates, self.choices(noise_key is not None))
         weights = noisy_gates / chosen.sum(-1, keepdims=True) if self.renormalise else noisy_gates
-        return self.seat(
+        return self.route_choices(
             gates,
             self.kept(expert, weights, noise_key),
             self.order(chosen),
@@ -118,7 +118,7 @@ class BatchPrioritized(TokensChoice):
     The order shows at small capacity factors, where many tokens are refused. All else is as in Tokens Choice.
     """
 
-    order_free = True
+    permutation_equivariant = True
 
     priority: str = "max"
     """A token's claim to a slot: max, its largest gate, or sum, that of its top k; equals keep their order."""

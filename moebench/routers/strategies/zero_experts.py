@@ -72,7 +72,7 @@ class ZeroExperts(SparseRouter):
     """
 
     top_k = 2
-    settled_in_training = ("balance_weight",)
+    training_only_options = ("balance_weight",)
 
     zero_experts: int = 1
     """Experts that give 0."""
@@ -108,7 +108,7 @@ class ZeroExperts(SparseRouter):
             self.constant_kernel = nnx.Param(draw(rngs.params(), (dim, self.constant_experts * 2), jnp.float32))
 
     @property
-    def sharers(self) -> int | float:
+    def capacity_experts(self) -> int | float:
         return self.experts + self.others / self.tau
 
     def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
@@ -117,7 +117,7 @@ class ZeroExperts(SparseRouter):
         expert = jax.lax.top_k(gates, self.choices(training))[1]
         chosen = jax.nn.one_hot(expert, gates.shape[-1], dtype=gates.dtype).sum(2)
         of_mlps = gates[..., : self.experts]
-        mlps = self.seat(
+        mlps = self.route_choices(
             of_mlps, expert, array_order(gates), weights=of_mlps, slots=self.slots(tokens.shape[1], training)
         )
         price = jnp.where(jnp.arange(gates.shape[-1]) < self.experts, 1, self.tau)

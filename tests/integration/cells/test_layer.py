@@ -17,12 +17,12 @@ from moebench.cells.resolve import resolve_cell
 from moebench.errors import BadInput
 from moebench.models import through
 from moebench.spec.cell_spec import CellSpec
-from moebench.training import LayerProgram, compiled_in_haste
+from moebench.training import LayerProgram, compile_unoptimized
 
 
 def spec(**changes: Any) -> CellSpec:
     given = {"router": "bpr", "options": {"experts": 4, "top_k": 2}, "batch": 8, "group_images": 1}
-    return CellSpec(**{**given, "measure": "layer", "timing_budget_s": 0.02, **changes})
+    return CellSpec(**{**given, "scope": "layer", "timing_budget_s": 0.02, **changes})
 
 
 def test_a_layer_s_row_holds_its_costs_and_times_and_nothing_of_training(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_step_is_the_layer_forward_and_backward(router: str) -> None:
         outputs, back = jax.vjp(lambda rows: through(layer, rows, 16, None)[0], rows)
         return program.train_step(state, tokens, labels), program.infer(state, tokens), outputs, back(rows)[0], state
 
-    (after, (outputs, (_, by_tokens))), inferred, by_hand, slope, state = compiled_in_haste(
+    (after, (outputs, (_, by_tokens))), inferred, by_hand, slope, state = compile_unoptimized(
         both, jnp.zeros((), jnp.int32)
     )(jnp.zeros((), jnp.int32))
     for got in (outputs, inferred):

@@ -21,12 +21,12 @@ from moebench.spec.cell_spec import CellSpec
 INTERVAL = ("", "_ci_low", "_ci_high", "_samples")
 IDENTITY = {"suite": "s", "run_id": "r", "cell_id": "c", "attempt": 1, "fingerprint": "f"}
 # Columns that are empty for a healthy, timed bpr cell: what only failures, soft routers or checkouts have,
-EMPTY = {"status_reason", "diverged_step", "dispatch_mass_low", "tokens_per_slot_90", "git_commit"}
+EMPTY = {"status_reason", "diverged_step", "under_dispatched_tokens", "tokens_per_slot_90", "git_commit"}
 # what groups of one image or accelerators have, and what not every machine tells.
 EMPTY |= {f"infer_l{name}{end}" for name in ("atency_s", "atency_vs_dense", "argest_s_per_image") for end in INTERVAL}
-EMPTY |= {"infer_largest_batch", "foreign_cpu_share"}
+EMPTY |= {"infer_max_batch", "other_process_cpu_share"}
 # What is asked for by cells that start from a trained model, keep theirs, or try it in other settings.
-EMPTY |= {"test_time", "upstream", "upstream_steps", "few_shot_1", "few_shot_5", "few_shot_10", "kept_model"}
+EMPTY |= {"test_time", "pretrain_data", "pretrain_steps", "few_shot_1", "few_shot_5", "few_shot_10", "saved_model"}
 EMPTY |= {f"{name}_{when}" for name in ("clock_mhz", "temperature_c") for when in ("before", "after")}
 
 
@@ -61,7 +61,7 @@ def test_a_cell_fills_every_column(tmp_path: Path) -> None:
     assert 0 < row.input_s_per_step < row.train_step_s
     assert 0 < row.input_share < 1
     # Other processes cannot have had all of the time, and a small model is not slower than its twin a hundred times.
-    assert 0 <= row.foreign_cpu_share < 1
+    assert 0 <= row.other_process_cpu_share < 1
     assert 0.01 < row.train_step_cpu_vs_dense < 100
 
 
@@ -70,13 +70,13 @@ def test_the_accounts_of_a_cell_add_up_to_its_wall_time(tmp_path: Path) -> None:
     frame = written(tmp_path, spec(router="soft", timing_budget_s=0.05))
     around = time.perf_counter() - began
     row = frame.iloc[0]
-    named = ("compile_s", "twin_compile_s", "warmup_s", "timed_s", "training_s", "evaluation_s")
-    assert row.cell_wall_s == pytest.approx(sum(row[account] for account in named) + row.rest_s)
+    named = ("compile_s", "dense_compile_s", "warmup_s", "timed_s", "training_s", "evaluation_s")
+    assert row.cell_wall_s == pytest.approx(sum(row[account] for account in named) + row.other_s)
     assert row.test_time_s == 0.0  # nothing is asked of the trained model
     assert row.timing_wall_s == pytest.approx(row.warmup_s + row.timed_s)
     assert min(row[account] for account in named) > 0
     # The rest is no place to hide in, the whole is what a clock outside shows, and seeds are in the account of all.
-    assert 0 < row.rest_s < 0.5 * row.cell_wall_s
+    assert 0 < row.other_s < 0.5 * row.cell_wall_s
     assert 0.5 * around < row.cell_wall_s < around
     assert frame.train_wall_s.sum() == pytest.approx(row.training_s, rel=0.1)
     # One image is a group of its own to this router: it was timed beside the twin, and takes longer than in a batch.
@@ -172,9 +172,9 @@ def test_identity_is_of_what_was_asked_and_not_of_how_it_was_written() -> None:
 def test_health_takes_the_mean_over_layers_and_names_the_worst() -> None:
     def layer(unprocessed: float, load: list[float]) -> RoutingCounts:
         numbers = {"tokens": 10.0, "unprocessed": unprocessed, "choices": 10.0, "refused": unprocessed}
-        numbers |= {"entropy": 0.0, "filled": 8.0, "slots": 16.0, "low_mass": jnp.nan, "slot_spread": jnp.nan}
+        numbers |= {"entropy": 0.0, "filled": 8.0, "slots": 16.0, "under_dispatched": jnp.nan, "slot_spread": jnp.nan}
         counts = {name: jnp.asarray(value) for name, value in numbers.items()}
-        return RoutingCounts(**counts, load=jnp.asarray(load), demand=jnp.asarray(load))
+        return RoutingCounts(**counts, load=jnp.asarray(load), requested_load=jnp.asarray(load))
 
     row = health([layer(1.0, [6.0, 2.0]), layer(3.0, [8.0, 0.0])])
     assert row["dropped_tokens"] == pytest.approx(0.2)

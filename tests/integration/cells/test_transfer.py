@@ -14,19 +14,19 @@ from moebench.cells.compile import program_for
 from moebench.cells.fingerprint import VERSIONS
 from moebench.cells.resolve import ResolvedCell, dataset, prepare, resolve_cell
 from moebench.cells.run import run
-from moebench.cells.transfer import Origin, describe, interpolated, transferred, with_channels
+from moebench.cells.transfer import Initializer, describe, interpolated, transferred, with_channels
 from moebench.data import Dataset, Pixels, Split
 from moebench.errors import BadInput
 from moebench.evaluation import few_shot
 from moebench.results import at_test_time, load, suite_names, write_rows
 from moebench.spec.cell_spec import CellSpec
 from moebench.suites.grid import build_spec
-from moebench.training import TrainState, compiled_in_haste, saved_models
+from moebench.training import TrainState, compile_unoptimized, saved_models
 from moebench.training.checkpoints import Checkpoints
 from moebench.training.program import StepReport
-from moebench.training.saved_models import KeptModel, arrays_of
+from moebench.training.saved_models import SavedModel, arrays_of
 
-UPSTREAM: dict[str, Any] = {"upstream": "digits", "upstream_steps": 3}
+UPSTREAM: dict[str, Any] = {"pretrain_data": "digits", "pretrain_steps": 3}
 
 
 def spec(**changes: Any) -> CellSpec:
@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def rows(folder: Path) -> list[dict[str, Any]]:
-    asked = spec(keep_model=True, test_time=({"router": "soft-uniform"},), **UPSTREAM)
+    asked = spec(save_model=True, test_time=({"router": "soft-uniform"},), **UPSTREAM)
     return list(run(asked, Checkpoints(folder / "ck", {}, 0, print)))
 
 
@@ -49,21 +49,21 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 def fresh() -> TrainState:
     cell = resolve_cell(spec())
     program = program_for(cell.model, cell.spec)
-    state: TrainState = compiled_in_haste(program.init, jax.ShapeDtypeStruct((), jnp.int32))(np.int32(1))
+    state: TrainState = compile_unoptimized(program.init, jax.ShapeDtypeStruct((), jnp.int32))(np.int32(1))
     return state
 
 
 def test_a_cell_starts_from_what_it_trained_upstream(rows: list[dict[str, Any]], folder: Path) -> None:
     for row in rows:
-        assert (row["status"], row["upstream"], row["upstream_steps"], row["steps"]) == ("ok", "digits", 3, 2)
+        assert (row["status"], row["pretrain_data"], row["pretrain_steps"], row["steps"]) == ("ok", "digits", 3, 2)
         assert 0 < row["few_shot_1"] <= 1
         assert row["few_shot_10"] > 0.5  # ten of each digit tell more than guessing, whatever the features
-        assert row["upstream_s"] > 0
+        assert row["pretrain_s"] > 0
         assert row["few_shot_s"] > 0
     # Two upstream models and two of the cell's own, none of them half written.
     kept = {path.name for path in (folder / "_models").iterdir()}
     assert len(kept) == 4
-    assert {Path(row["kept_model"]).name for row in rows} < kept
+    assert {Path(row["saved_model"]).name for row in rows} < kept
     assert not any(name.startswith(".") for name in kept)
     assert suite_names(folder) == []
 
@@ -72,7 +72,7 @@ def test_a_row_with_all_that_was_asked_of_its_model_is_written(rows: list[dict[s
     identity = {"suite": "s", "run_id": "r", "cell_id": "c", "attempt": 1, "fingerprint": "f"}
     write_rows([identity | row for row in rows], tmp_path / "s" / "r.parquet")
     frame = load(tmp_path)
-    assert frame["kept_model"].tolist() == [row["kept_model"] for row in rows]
+    assert frame["saved_model"].tolist() == [row["saved_model"] for row in rows]
     flat = at_test_time(frame)
     assert flat["test_router"].tolist() == ["soft", "soft-uniform"] * 2
     # The first setting is that of the training: what evaluation says as well, to rounding.
@@ -89,8 +89,8 @@ def test_another_cell_takes_the_upstream_model_that_is_there(
 ) -> None:
     cell = resolve_cell(spec(**UPSTREAM))
     monkeypatch.setattr("moebench.cells.transfer.train", None)  # nothing is trained
-    origin = Origin(cell, folder / "_models", lambda name, size: pytest.fail("images were read"), print)
-    state = origin.begun(fresh, 1)
+    origin = Initializer(cell, folder / "_models", lambda name, size: pytest.fail("images were read"), print)
+    state = origin.initial_state(fresh, 1)
     assert "seed 1: starting from" in capsys.readouterr().out
     before, after = (jax.tree.leaves(each.parameters["blocks"]) for each in (fresh, state))
     assert any((a != b).any() for a, b in zip(before, after, strict=True))
@@ -104,34 +104,34 @@ def test_a_training_upstream_that_is_killed_goes_on(
         raise KeyboardInterrupt
 
     # 26 steps, of which the first 25 are looked at, and kept.
-    cell = resolve_cell(spec(upstream="digits", upstream_steps=26, checkpoint_every_s=1e-9))
-    origin = Origin(cell, tmp_path / "_models", dataset, print)
+    cell = resolve_cell(spec(pretrain_data="digits", pretrain_steps=26, checkpoint_every_s=1e-9))
+    origin = Initializer(cell, tmp_path / "_models", dataset, print)
     # Steps that change nothing will do, and need no compiling.
     one = jnp.ones(())
     shapes = program_for(cell.model, cell.spec).abstract_state
     monkeypatch.setattr(
-        Origin, "_programs", (lambda seed: fresh, lambda state, *_: (state, StepReport(one, one, one)), shapes)
+        Initializer, "_programs", (lambda seed: fresh, lambda state, *_: (state, StepReport(one, one, one)), shapes)
     )
     with monkeypatch.context() as patched:
         patched.setattr(saved_models, "keep", killed)
         with pytest.raises(KeyboardInterrupt):
-            origin.begun(fresh, 0)
+            origin.initial_state(fresh, 0)
     assert [path.name[0] for path in (tmp_path / "_models").iterdir()] == ["."]
-    origin.begun(fresh, 0)
+    origin.initial_state(fresh, 0)
     assert "seed 0: going on from the checkpoint after step 25" in capsys.readouterr().out
     # What was under way is gone, and the model is there.
     assert [path.name[0] == "." for path in (tmp_path / "_models").iterdir()] == [False]
 
 
 def test_a_kept_model_gives_its_arrays_back_and_starts_cells(rows: list[dict[str, Any]]) -> None:
-    path = rows[0]["kept_model"]
+    path = rows[0]["saved_model"]
     kept = saved_models.find(path)
     assert kept.about["data"] == "digits"
     assert all(list(array.shape) == kept.about["arrays"][name][1] for name, array in kept.arrays().items())
     # Options that are left out are the kept model's.
-    cell = resolve_cell(spec(start_from=path, options={}))
+    cell = resolve_cell(spec(init_from=path, options={}))
     assert cell.router.options["experts"] == 2
-    assert cell.inputs["upstream"] == path
+    assert cell.inputs["pretrain_data"] == path
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_kept_model_gives_its_arrays_back_and_starts_cells(rows: list[dict[str
         ),
         ({"model": "mu/2"}, r"is soft\[.*\] on mu/4, and the cell's model is mu/2"),
         ({"total_slots": 4}, "leave total_slots=4 out"),
-        ({"upstream": "digits"}, "both say where to start"),
+        ({"pretrain_data": "digits"}, "both say where to start"),
         ({"devices": "2x1"}, "is for one device: leave devices=2x1 out"),
     ],
 )
@@ -152,12 +152,12 @@ def test_a_cell_that_does_not_fit_names_the_numbers(
     changes: dict[str, Any], says: str, rows: list[dict[str, Any]]
 ) -> None:
     with pytest.raises(BadInput, match=says):
-        resolve_cell(spec(start_from=rows[0]["kept_model"], **changes))
+        resolve_cell(spec(init_from=rows[0]["saved_model"], **changes))
 
 
 def test_what_is_no_kept_model_is_said(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"there is no kept model in .*: it has no model.json"):
-        resolve_cell(spec(start_from=str(tmp_path)))
+        resolve_cell(spec(init_from=str(tmp_path)))
     (tmp_path / "model.json").write_text("{}")
     with pytest.raises(BadInput, match="cannot be read: it lacks what every kept model has"):
         saved_models.find(tmp_path)
@@ -172,7 +172,7 @@ def test_what_is_no_kept_model_is_said(tmp_path: Path) -> None:
         saved_models.keep(tmp_path / "file" / "two", {}, {"a": jnp.ones(3)})
 
 
-@pytest.mark.parametrize(("key", "value"), [("upstream_steps", 3), ("upstream_image_size", 8)])
+@pytest.mark.parametrize(("key", "value"), [("pretrain_steps", 3), ("pretrain_image_size", 8)])
 def test_upstream_keys_need_upstream(key: str, value: int) -> None:
     with pytest.raises(BadInput, match=f"{key} needs upstream"):
         resolve_cell(spec(**{key: value}))
@@ -180,28 +180,28 @@ def test_upstream_keys_need_upstream(key: str, value: int) -> None:
 
 def test_slots_are_those_of_upstream_whatever_the_resolution() -> None:
     # 32 × 32 pixels in patches of 4 are 64 tokens, of which digits have 4.
-    cell = resolve_cell(spec(total_slots="tokens", upstream="fractals-10", upstream_image_size=32))
-    assert cell.upstream is not None
-    assert (cell.upstream.model.tokens, cell.model.tokens) == (64, 4)
-    assert cell.router.options["slots_per_expert"] == cell.upstream.router.options["slots_per_expert"] == 32
+    cell = resolve_cell(spec(total_slots="tokens", pretrain_data="fractals-10", pretrain_image_size=32))
+    assert cell.pretraining is not None
+    assert (cell.pretraining.model.tokens, cell.model.tokens) == (64, 4)
+    assert cell.router.options["slots_per_expert"] == cell.pretraining.router.options["slots_per_expert"] == 32
     with pytest.raises(BadInput, match="patches of 5 pixels do not tile images of 64 pixels"):
-        resolve_cell(spec(model="mu/5", upstream="fractals-10"))
+        resolve_cell(spec(model="mu/5", pretrain_data="fractals-10"))
 
 
 def test_the_head_is_fresh_for_other_data_and_positions_are_interpolated(fresh: TrainState) -> None:
     cell = resolve_cell(spec())
     about = saved_models.recorded(describe(cell, 0), arrays_of(fresh))
     arrays = {name: np.full(shape, 7.0, np.float32) for name, (_, shape) in about["arrays"].items()}
-    same = transferred(KeptModel(Path("x"), about), arrays, fresh, cell)
+    same = transferred(SavedModel(Path("x"), about), arrays, fresh, cell)
     assert all((leaf == 7).all() for leaf in jax.tree.leaves(same.parameters))
     # Other data of as many classes: the head starts from zeros, all else is taken over.
-    other = transferred(KeptModel(Path("x"), about | {"data": "others"}), arrays, fresh, cell)
+    other = transferred(SavedModel(Path("x"), about | {"data": "others"}), arrays, fresh, cell)
     assert float(jnp.abs(other.parameters["head"]["kernel"][...]).max()) == 0
     assert float(other.parameters["norm"]["scale"][...].min()) == 7
     # 16 positions become the 4 of the model.
     large = about | {"arrays": about["arrays"] | {"parameters.positions": ["float32", [16, 64]]}}
     arrays["parameters.positions"] = np.full((16, 64), 3.0, np.float32)
-    moved = transferred(KeptModel(Path("x"), large), arrays, fresh, cell)
+    moved = transferred(SavedModel(Path("x"), large), arrays, fresh, cell)
     assert moved.parameters["positions"][...].tolist() == np.full((4, 64), 3.0).tolist()
 
 
@@ -249,7 +249,7 @@ def test_another_model_at_the_same_place_is_another_start(tmp_path: Path, fresh:
         shutil.rmtree(place, ignore_errors=True)
         arrays = jax.tree.map(lambda leaf: jnp.full_like(leaf, value), arrays_of(fresh))
         saved_models.keep(place, describe(trained, 0), arrays)
-        return resolve_cell(spec(start_from=str(place), options={}))
+        return resolve_cell(spec(init_from=str(place), options={}))
 
     first, again, other = (started(value).identity(device) for value in (1.0, 1.0, 2.0))
     assert first["cell_id"] == again["cell_id"] == other["cell_id"]
@@ -269,13 +269,13 @@ def test_channels_follow_the_model() -> None:
 
 def test_paths_mean_the_same_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    kept = build_spec({"router": "soft", "experts": 2, "start_from": "kept", "upstream": "./photos"})
-    assert (kept.start_from, kept.upstream) == (str(tmp_path / "kept"), str(tmp_path / "photos"))
+    kept = build_spec({"router": "soft", "experts": 2, "init_from": "kept", "pretrain_data": "./photos"})
+    assert (kept.init_from, kept.upstream) == (str(tmp_path / "kept"), str(tmp_path / "photos"))
 
 
 def test_images_upstream_are_made_before_cells_run(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded: list[tuple[str, int | None]] = []
     monkeypatch.setattr("moebench.cells.resolve.dataset", lambda name, size=None: loaded.append((name, size)))
-    asked = spec(upstream="fractals-10", upstream_image_size=32)
+    asked = spec(pretrain_data="fractals-10", pretrain_image_size=32)
     assert prepare([asked.as_json()]) == [{}]
     assert loaded == [("digits", None), ("fractals-10", 32)]

@@ -50,7 +50,7 @@ def test_gradients_bfloat16_and_permutation(tmp_path: Path) -> None:
         """
 @routers.register("mine")
 class Mine(routers.find("tokens-choice")):
-    order_free = True  # a lie: slots are taken in the order of the array
+    permutation_equivariant = True  # a lie: slots are taken in the order of the array
     capacity_factor = 0.5
     noise_std, load_weight = 0.0, 0.0
 

@@ -1,4 +1,4 @@
-"""`moebench check --ruler`: the curve, its words and its exit code, of readings made by hand."""
+"""`moebench check --timing`: the curve, its words and its exit code, of readings made by hand."""
 
 import json
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from moebench.measuring.timing.self_test import Reading, expected_s
 from moebench.statistics import signed_rank
 
 
-def reading(effect: float, verdict: str, foreign_share: float = 0.25) -> Reading:
+def reading(effect: float, verdict: str, other_process_share: float = 0.25) -> Reading:
     test = signed_rank([1.0 + effect] * 20)
-    return Reading(effect, verdict, test, 3.75, ("budget",), foreign_share)
+    return Reading(effect, verdict, test, 3.75, ("budget_exhausted",), other_process_share)
 
 
 def taking(monkeypatch: pytest.MonkeyPatch, missed: int, interrupt: bool = False) -> None:
@@ -29,7 +29,7 @@ def taking(monkeypatch: pytest.MonkeyPatch, missed: int, interrupt: bool = False
             if interrupt:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(timing_check, "check_ruler", readings)
+    monkeypatch.setattr(timing_check, "check_timing", readings)
 
 
 def called(*arguments: str) -> int:
@@ -42,7 +42,7 @@ def test_the_curve_as_a_table_with_progress_beside_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     taking(monkeypatch, missed=2)
-    assert called("--ruler") == 0
+    assert called("--timing") == 0
     printed = capsys.readouterr()
     # 80 timings of 3 s, and a quarter of that at most for the warm-up: 300 s; with patience 3 + 1/4 budgets, 780 s.
     assert "up to 5 min 00 s where nobody else uses the processors, up to 13 min 00 s" in printed.err
@@ -59,7 +59,7 @@ def test_the_curve_as_a_table_with_progress_beside_it(
 
 def test_json_has_every_timing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     taking(monkeypatch, missed=3)
-    assert called("--ruler", "--json") == 1
+    assert called("--timing", "--json") == 1
     told = json.loads(capsys.readouterr().out)
     assert not told["passed"]
     assert [(point["effect"], point["found"], point["passed"]) for point in told["curve"]] == [
@@ -75,13 +75,13 @@ def test_json_has_every_timing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 
 def test_interrupted_it_shows_what_it_has(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     taking(monkeypatch, missed=0, interrupt=True)
-    assert called("--ruler") == 130
+    assert called("--timing") == 130
     assert "1 of 1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["--json"], "--json is for --ruler"), (["mine.py", "--ruler"], "takes no file and no plugin")],
+    [(["--json"], "--json is for --timing"), (["mine.py", "--timing"], "takes no file and no plugin")],
 )
 def test_what_does_not_belong_together_is_said(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]

@@ -215,7 +215,7 @@ def test_results_are_listed_checked_merged_and_exported(here: Here) -> None:
     _, out, _ = here.call("results", "ls")
     assert "5 ok" in out
     assert here.call("results", "verify")[:2] == (0, "results is sound\n")
-    assert here.call("results", "seal")[0] == 0
+    assert here.call("results", "compact")[0] == 0
     assert here.call("results", "merge", "results", "--into", "other")[0] == 0
     assert len(pd.read_parquet("other/small")) == 5
     _, out, _ = here.call("results", "export", "all.csv")

@@ -21,7 +21,7 @@ from moebench.results import at_test_time, load, write_rows
 from moebench.results.schema import TEST_TIME_FIELDS
 from moebench.routers import SlotRouting, SoftRouting
 from moebench.spec.cell_spec import CellSpec
-from moebench.training import Program, TrainState, calls_by_image, compiled_in_haste, evaluate
+from moebench.training import Program, TrainState, calls_by_image, compile_unoptimized, evaluate
 
 FLOPS = 1_000_000.0
 SETTINGS: tuple[dict[str, Any], ...] = (
@@ -62,7 +62,7 @@ def sweep(cell: ResolvedCell, program: Program) -> Sweep:
 
 @pytest.fixture(scope="module")
 def rows(sweep: Sweep, state: TrainState) -> list[dict[str, Any]]:
-    return sweep.of(state, dataset("digits").test, FLOPS)
+    return sweep.evaluate(state, dataset("digits").test, FLOPS)
 
 
 def test_the_trained_setting_comes_first_and_every_field_is_there(rows: list[dict[str, Any]]) -> None:
@@ -85,7 +85,7 @@ def test_a_setting_gives_what_a_model_built_for_it_gives(
     own = Program(cell.settings[place].model, schedule(cell.spec), 72)
     shapes = own.abstract_batch(72)
     weights = jax.ShapeDtypeStruct((72,), jnp.float32)
-    step = own.fed(compiled_in_haste(own.evaluate, own.abstract_state, *shapes, weights))
+    step = own.with_host_batch(compile_unoptimized(own.evaluate, own.abstract_state, *shapes, weights))
     whole = evaluate(step, replace(state, optimizer=own.abstract_state.optimizer), dataset("digits").test, 72)
     assert rows[place]["accuracy"] == pytest.approx(whole.accuracy)
     assert rows[place]["eval_loss"] == pytest.approx(whole.loss, rel=1e-5)
@@ -128,7 +128,7 @@ def test_calls_are_counted_by_image() -> None:
         gates=jnp.ones((1, 4, 2)),
         token=jnp.array([[[0, 4], [0, 3]]]),
         weight=jnp.ones((1, 2, 2)),
-        demand=jnp.zeros(2),
+        requested_load=jnp.zeros(2),
         choices=1,
     )
     assert routing.calls.tolist() == [[2, 0, 0, 1]]

@@ -77,7 +77,7 @@ def test_cells_of_the_same_router_are_told_apart_by_what_they_were_asked(executo
         asked("soft", moe_layers="3", model="mu/4"),
         asked("soft"),
         asked("dense", learning_rate=1e-2),
-        asked("dense", upstream="fractals-100", learning_rate=3e-3),
+        asked("dense", pretrain_data="fractals-100", learning_rate=3e-3),
         asked("bpr", steps=10),
     ]
     assert [one.label for one in plan_cells(grid, executor, store)] == [
@@ -85,7 +85,7 @@ def test_cells_of_the_same_router_are_told_apart_by_what_they_were_asked(executo
         "soft[experts=2,moe_layers=3] · mu/4",
         "soft[experts=2] · mu/2",
         "dense[learning_rate=0.01]",
-        "dense[learning_rate=0.003,upstream=fractals-100]",
+        "dense[learning_rate=0.003,pretrain_data=fractals-100]",
         "bpr",  # whose label nobody shares
     ]
 

@@ -129,7 +129,7 @@ def test_what_is_counted_is_certain_and_counts_among_no_comparisons() -> None:
 
 
 def test_busy_processors_are_judged_by_processor_time() -> None:
-    busy = {"foreign_cpu_share": 0.5, "train_step_cpu_vs_dense_samples": [list(STEADY)] * 3}
+    busy = {"other_process_cpu_share": 0.5, "train_step_cpu_vs_dense_samples": [list(STEADY)] * 3}
     ours, theirs = (cell(ratios=ratios).assign(**busy) for ratios in (SLOWER, STEADY))
     report = compare(ours, theirs, metrics=["train_step_vs_dense"])
     assert row(report, "train_step_vs_dense")["change"] == pytest.approx(0)
@@ -144,8 +144,8 @@ def test_samples_of_two_modes_on_busy_processors_show_nothing() -> None:
     # Seven of 15 samples near 1 and eight near 1.4: the estimate is 1.4, log 1.4 = 0.336, and the modes are as far
     # apart, so that the timing may be off by half of that: 0.336 is two standard deviations less what B adds.
     modes = [0.999, 1.0, 1.001, 1.0, 1.0, 1.0, 1.0, 1.399, 1.4, 1.401, 1.4, 1.4, 1.4, 1.4, 1.4]
-    busy = {"foreign_cpu_share": 0.7, "train_step_cpu_vs_dense_samples": [modes] * 3}
-    quiet = {"foreign_cpu_share": 0.7, "train_step_cpu_vs_dense_samples": [list(STEADY)] * 3}
+    busy = {"other_process_cpu_share": 0.7, "train_step_cpu_vs_dense_samples": [modes] * 3}
+    quiet = {"other_process_cpu_share": 0.7, "train_step_cpu_vs_dense_samples": [list(STEADY)] * 3}
     report = compare(cell().assign(**busy), cell().assign(**quiet), metrics=["train_step_vs_dense"])
     assert row(report, "train_step_vs_dense")["change"] == pytest.approx(0.4, abs=0.02)
     assert verdicts(report) == {"train_step_vs_dense": NEITHER}
@@ -216,7 +216,7 @@ def test_seconds_are_compared_as_well_where_the_code_differs() -> None:
         (
             # The one is older than the key, and measured the model.
             cell(config='{"router": "soft"}'),
-            cell(config='{"router": "soft", "measure": "layer"}'),
+            cell(config='{"router": "soft", "scope": "layer"}'),
             [],
             "measure is model and layer",
         ),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from moebench import data
-from moebench.data import Feed, Split, batches, makings
+from moebench.data import Prefetcher, Split, batch_thunks, batches
 from moebench.data.batches import augmented
 from moebench.errors import BadInput
 
@@ -117,7 +117,7 @@ def test_a_training_that_goes_on_sees_the_same_changed_images() -> None:
 
 
 def test_a_feed_hands_over_every_batch_in_order_and_keeps_account() -> None:
-    feed = Feed(makings(split(50), 10, 5, seed=0))
+    feed = Prefetcher(batch_thunks(split(50), 10, 5, seed=0))
     expected = [part.labels for part in batches(split(50), 10, 5, seed=0)]
     np.testing.assert_array_equal([part.labels for part in feed], expected)
     assert feed.count == 5
@@ -130,11 +130,11 @@ def test_a_feed_passes_on_what_went_wrong() -> None:
         raise BadInput("the image is broken")
 
     with pytest.raises(BadInput, match="the image is broken"):
-        list(Feed(iter([lambda: split(2), broken])))
+        list(Prefetcher(iter([lambda: split(2), broken])))
 
 
 def test_a_feed_that_is_left_early_makes_no_more() -> None:
-    feed = Feed(makings(split(50), 10, 1000, seed=0))
+    feed = Prefetcher(batch_thunks(split(50), 10, 1000, seed=0))
     for _ in feed:
         break
     assert feed.count == 1

@@ -33,7 +33,7 @@ def test_closed_form_is_what_the_program_does(router: str, options: dict[str, An
     made = nnx.eval_shape(lambda: routers.create(router, dim=1, rngs=nnx.Rngs(0), **options))
     if made.flops(16, TINY.size.width) is None:
         pytest.skip(f"router '{router}' states no closed form")
-    group = 1 if made.takes == "block" else 2
+    group = 1 if made.routes_through == "block" else 2
     config = VitConfig(TINY, 16, 3, 10, router, options, group_images=group, moe_blocks=(1,))
     program = Program(config, Schedule(10, 1e-3, 0.1, 0.1, 1.0), batch=2)
     state, (images, labels) = program.abstract_state, program.abstract_batch(2)

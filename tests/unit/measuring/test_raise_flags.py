@@ -23,24 +23,24 @@ def after(**changes: float) -> Circumstances:
     return Circumstances(ALONE, Reading(**{**values, "device_processes": None, **changes}))
 
 
-NARROW, STILL = Interval.of([1.0] * 9), Interval.of([1.0] * 10)
+NARROW, STILL = Interval.from_samples([1.0] * 9), Interval.from_samples([1.0] * 10)
 
 
 @pytest.mark.parametrize(
     ("expected", "changes"),
     [
         ((), {}),
-        (("not_steady", "budget"), {"steady": False, "precise": False}),
+        (("unsteady", "budget_exhausted"), {"steady": False, "precise": False}),
         # Half the interval of nine samples, 0.9 to 1.3 without the outermost, is over a tenth of the median.
-        (("noisy",), {"measured": [Interval.of([0.7, 0.7, 0.7, 1.0, 1.0, 1.3, 1.3, 1.3, 1.3])]}),
+        (("noisy",), {"measured": [Interval.from_samples([0.7, 0.7, 0.7, 1.0, 1.0, 1.3, 1.3, 1.3, 1.3])]}),
         # The anchor's median goes from 1.0 in the first half to 1.06 in the second.
-        (("drift",), {"anchor": Interval.of([1.0] * 5 + [1.06] * 5)}),
-        ((), {"anchor": Interval.of([1.0] * 5 + [1.04] * 5)}),
+        (("drift",), {"anchor": Interval.from_samples([1.0] * 5 + [1.06] * 5)}),
+        ((), {"anchor": Interval.from_samples([1.0] * 5 + [1.04] * 5)}),
         # Others had 0.2 · 10 s of each processor, then 0.05 · 10 s.
-        (("contaminated",), {"circumstances": after(busy_s=5.0 + 2.0 * usable_cpus())}),
+        (("contention",), {"circumstances": after(busy_s=5.0 + 2.0 * usable_cpus())}),
         ((), {"circumstances": after(busy_s=5.0 + 0.5 * usable_cpus())}),
-        (("contaminated",), {"circumstances": after(device_processes=2)}),
-        (("clocks",), {"circumstances": after(clock_mhz=1880.0)}),
+        (("contention",), {"circumstances": after(device_processes=2)}),
+        (("clock_changed",), {"circumstances": after(clock_mhz=1880.0)}),
         ((), {"circumstances": after(clock_mhz=1920.0)}),
     ],
 )
@@ -51,12 +51,12 @@ def test_flags(expected: tuple[str, ...], changes: dict[str, object]) -> None:
 
 
 def test_drift_is_positive_when_the_machine_becomes_slower() -> None:
-    assert drift(Interval.of([1.0, 1.0, 1.5, 1.5])) == pytest.approx(0.5)
+    assert drift(Interval.from_samples([1.0, 1.0, 1.5, 1.5])) == pytest.approx(0.5)
 
 
 def test_what_the_machine_does_not_tell_is_unknown_and_no_flag() -> None:
     silent = Reading(10.0, None, 5.0, None, None, None)
-    assert Circumstances(ALONE, silent).foreign_share is None
+    assert Circumstances(ALONE, silent).other_process_share is None
     assert Circumstances(ALONE, silent).clock_moved == 0.0
 
 
@@ -66,11 +66,11 @@ def test_ones_own_work_is_not_foreign() -> None:
     while time.thread_time() < end:
         pass
     around = Circumstances(before, machine_state.read())
-    if around.foreign_share is None:
+    if around.other_process_share is None:
         pytest.skip("this machine does not tell what its processors do")
     # Whatever others did, they cannot have had what this loop had; the clock's ticks are 10 ms.
     own = 0.3 / (around.after.at - before.at) / usable_cpus()
-    assert around.foreign_share <= 1 - own + 0.1
+    assert around.other_process_share <= 1 - own + 0.1
 
 
 def test_an_accelerator_is_asked_for_clock_temperature_and_processes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +137,7 @@ def test_accounts_add_up_and_do_not_overlap() -> None:
     accounts.add("timed_s", 0.005)
     columns = accounts.columns()
     assert columns["compile_s"] >= 0.02
-    assert columns["rest_s"] == pytest.approx(0.02, abs=0.02)
+    assert columns["other_s"] == pytest.approx(0.02, abs=0.02)
     assert columns.pop("timing_wall_s") == pytest.approx(0.01)
     assert columns.pop("cell_wall_s") == pytest.approx(sum(columns.values()))
     assert sum(columns.values()) <= time.perf_counter() - began

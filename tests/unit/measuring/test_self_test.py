@@ -12,9 +12,11 @@ from moebench.measuring.timing.self_test import Detection, detections, read, slo
 def comparison(ratios: list[float]) -> Comparison:
     """Of A with B, whose samples took one second each, on a machine of its own."""
     still = Reading(0.0, None, 0.0, None, None, None)
-    interval = Interval.of(ratios)
+    interval = Interval.from_samples(ratios)
     around = Circumstances(still, still)
-    return Comparison({"A": interval}, {"A": interval}, {"A": interval}, Interval.of([1.0] * 9), (), around, 0.5, 1.5)
+    return Comparison(
+        {"A": interval}, {"A": interval}, {"A": interval}, Interval.from_samples([1.0] * 9), (), around, 0.5, 1.5
+    )
 
 
 def test_a_reading_is_the_verdict_on_paired_samples() -> None:
@@ -63,5 +65,5 @@ def test_the_ruler_finds_what_it_should_and_nothing_else(capsys: pytest.CaptureF
     from moebench.cli import main
 
     with pytest.raises(SystemExit) as ended:
-        main(["check", "--ruler"])
+        main(["check", "--timing"])
     assert not ended.value.code, capsys.readouterr().out

@@ -101,11 +101,11 @@ def test_the_data_are_there_once_and_by_columns(page: str) -> None:
 
 def test_the_page_knows_for_each_cell_from_which_it_is_told_apart_as_the_table_does(page: str) -> None:
     data = Page(page).data()
-    apart, column = data["apart"]["accuracy"], data["cells"]["standing"]
-    standing = [column["of"][at] if at >= 0 else None for at in column["at"]]
-    best = standing.index("best")
+    apart, column = data["apart"]["accuracy"], data["cells"]["rank_group"]
+    rank_group = [column["of"][at] if at >= 0 else None for at in column["at"]]
+    best = rank_group.index("best")
     # The best is shown to be better than every cell that stands below it, and than no other.
-    assert apart[best] == [place for place, stands in enumerate(standing) if stands == "below"]
+    assert apart[best] == [place for place, stands in enumerate(rank_group) if stands == "worse"]
     assert all(best not in others for others in apart)
     # The quality of these cells is the loss turned round, so the same differences are shown.
     assert data["apart"]["eval_loss"] == apart
@@ -174,7 +174,7 @@ def test_the_drift_of_the_samples_by_hand() -> None:
     frame = frame[frame["router"] == "dense"].reset_index(drop=True)
     frame["train_step_s_samples"] = [[1.0, 1.0, 1.0, 1.2, 1.2, 1.2, 1.5, 1.5, 1.5]]
     frame["train_step_s"], frame["train_step_s_ci_low"], frame["train_step_s_ci_high"] = 1.2, 1.08, 1.32
-    timing = payload.timing(Results.of(frame)).iloc[0]
+    timing = payload.timing(Results.from_frame(frame)).iloc[0]
     # Thirds of three samples: (1.5 − 1.0) / 1.2; half of 1.32 − 1.08 over 1.2.
     assert (timing["samples"], timing["drift"], timing["half_width"]) == pytest.approx((9, 0.5 / 1.2, 0.1))
 
@@ -235,8 +235,8 @@ def test_every_chart_is_drawn_by_vega_in_the_routers_colours(name: str) -> None:
     svg = vl_convert.vegalite_to_svg(sized)
     assert "<script" not in svg
     if name in ("pareto", "scaling", "curves", "speed"):
-        assert style.of("soft").color in svg
-        assert style.of(HOSTILE[0]).color in svg
+        assert style.style_of("soft").color in svg
+        assert style.style_of(HOSTILE[0]).color in svg
     if name == "parts":
         assert style.PARTS["router"] in svg
 
@@ -249,7 +249,7 @@ def test_a_page_of_very_many_cells_carries_what_it_shows_and_says_what_it_leaves
     )
     data = Page(build.build(many, "many")).data()
     assert len(data["cells"]["accuracy"]) == 612
-    assert {"label", "train_step_s_ci_low", "flops_router", "standing"} <= set(data["cells"])
+    assert {"label", "train_step_s_ci_low", "flops_router", "rank_group"} <= set(data["cells"])
     assert not {"cell_id", "config", "drift"} & set(data["cells"])
     assert data["curves"] == data["load"] == data["slopes"] == data["fronts"] == {}
     # What a chart or table offers is there.
@@ -287,7 +287,7 @@ def test_a_page_of_trained_models_in_other_settings_carries_them_with_their_inte
     data = Page(build.build(tried_frame(), "tried", QUESTION)).data()
     # 7 sparse cells that ended well, each in 4 settings.
     assert len(data["tried"]["accuracy"]) == 28
-    expected = settings(Results.of(tried_frame()), "accuracy")
+    expected = settings(Results.from_frame(tried_frame()), "accuracy")
     assert data["tried"]["accuracy_ci_low"] == pytest.approx(expected["accuracy_low"].tolist(), rel=1e-3)
     # Offered is what some setting has, by its name and meaning.
     costs = {of["column"]: of["meaning"] for of in data["quantities"]["tried_costs"]}

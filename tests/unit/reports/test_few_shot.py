@@ -21,7 +21,7 @@ def frame(seeds: int = 3, spread: float = 0.001) -> pd.DataFrame:
 
 
 def test_the_best_stands_beside_dense_with_its_doubt() -> None:
-    (text,) = few_shot.sentence(Results.of(frame()))
+    (text,) = few_shot.sentence(Results.from_frame(frame()))
     # Ten points of accuracy are far more than seeds that differ by a tenth of one: told apart from both.
     assert text.startswith("in the 10-shot probe soft[experts=8] is best, 60.0 % [")
     assert "(dense 50.0 % [" in text
@@ -29,20 +29,22 @@ def test_the_best_stands_beside_dense_with_its_doubt() -> None:
 
 
 def test_seeds_that_differ_more_than_cells_show_no_difference() -> None:
-    (text,) = few_shot.sentence(Results.of(frame(spread=0.2)))
+    (text,) = few_shot.sentence(Results.from_frame(frame(spread=0.2)))
     assert "shown from 0 of 2 other cells" in text
 
 
 def test_one_seed_has_no_interval_and_shows_nothing() -> None:
-    (text,) = few_shot.sentence(Results.of(frame(seeds=1)))
+    (text,) = few_shot.sentence(Results.from_frame(frame(seeds=1)))
     assert text == "in the 10-shot probe soft[experts=8] is best, 60.0 % (dense 50.0 %)"
 
 
 def test_where_there_are_fewer_shots_those_are_told_and_where_there_are_none_nothing_is() -> None:
     fewer = frame().assign(few_shot_10=np.nan)
-    assert few_shot.sentence(Results.of(fewer))[0].startswith("in the 5-shot probe soft[experts=8] is best, 50.0 %")
-    assert few_shot.sentence(Results.of(suite_frame())) == []
-    assert few_shot.sentence(Results.of(pd.concat([frame(), frame().assign(data="other", cell_id="x")]))) == []
+    assert few_shot.sentence(Results.from_frame(fewer))[0].startswith(
+        "in the 5-shot probe soft[experts=8] is best, 50.0 %"
+    )
+    assert few_shot.sentence(Results.from_frame(suite_frame())) == []
+    assert few_shot.sentence(Results.from_frame(pd.concat([frame(), frame().assign(data="other", cell_id="x")]))) == []
 
 
 def test_a_question_about_learning_is_answered_by_the_probe_first() -> None:

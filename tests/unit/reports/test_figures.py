@@ -20,7 +20,7 @@ RIGHT_TO_LEFT = "נתב $x^2$ <b>\n" + "a" * 300
 
 
 def test_pareto_points_are_the_cells_with_their_intervals() -> None:
-    points = chart_data.pareto(Results.of(suite_frame()), "train_step_s", "accuracy").set_index("label")
+    points = chart_data.pareto(Results.from_frame(suite_frame()), "train_step_s", "accuracy").set_index("label")
     assert len(points) == 16  # 17 cells, one out of memory
     dense = points.loc["dense"]
     assert (dense["x"], dense["x_low"], dense["x_high"]) == pytest.approx((0.0306, 0.029988, 0.031518))
@@ -32,7 +32,7 @@ def test_pareto_points_are_the_cells_with_their_intervals() -> None:
 
 
 def test_a_probability_of_the_front_is_near_what_the_seeds_say() -> None:
-    points = chart_data.pareto(Results.of(suite_frame()), "train_step_s", "accuracy").set_index("label")
+    points = chart_data.pareto(Results.from_frame(suite_frame()), "train_step_s", "accuracy").set_index("label")
     assert points["front_probability"].between(0, 1).all()
     assert points.loc["dense", "front_probability"] > 0.9  # nothing is as fast
     assert (
@@ -42,19 +42,19 @@ def test_a_probability_of_the_front_is_near_what_the_seeds_say() -> None:
 
 def test_each_data_set_and_device_has_a_front_of_its_own() -> None:
     both = pd.concat([suite_frame(device="cpu"), suite_frame(device="gpu")])
-    points = chart_data.pareto(Results.of(both))
-    one = chart_data.pareto(Results.of(suite_frame()))
+    points = chart_data.pareto(Results.from_frame(both))
+    one = chart_data.pareto(Results.from_frame(suite_frame()))
     assert points["on_front"].sum() == 2 * one["on_front"].sum()
 
 
 def test_a_metric_that_should_be_low_makes_a_front_downwards() -> None:
-    points = chart_data.pareto(Results.of(suite_frame()), "flops_forward_per_image", "eval_loss")
+    points = chart_data.pareto(Results.from_frame(suite_frame()), "flops_forward_per_image", "eval_loss")
     assert points.loc[points["y"].idxmin(), "on_front"]
     assert not points.loc[points["y"].idxmax(), "on_front"]
 
 
 def test_scaling_is_tidy() -> None:
-    points = chart_data.scaling(Results.of(suite_frame()), ["accuracy", "train_step_s"])
+    points = chart_data.scaling(Results.from_frame(suite_frame()), ["accuracy", "train_step_s"])
     assert points["quantity"].value_counts().to_dict() == {"accuracy": 16, "train_step_s": 16}
     soft = points[(points["router"] == "soft") & (points["quantity"] == "accuracy")]
     assert soft["x"].tolist() == [2, 4, 8, 16]
@@ -104,7 +104,7 @@ def test_curves_are_means_between_the_lowest_and_the_highest_seed() -> None:
     frame["curve_step"] = [[10, 20]] * 3
     frame["curve_loss"] = [[2.0, 1.0], [2.3, 1.0], [2.6, 4.0]]
     frame["curve_accuracy"] = [[0.1, 0.5], [0.2, 0.5], [0.3, 0.5]]
-    curves = chart_data.curves(Results.of(frame))
+    curves = chart_data.curves(Results.from_frame(frame))
     # (2.0 + 2.3 + 2.6) / 3 = 2.3 and (1 + 1 + 4) / 3 = 2
     assert curves["loss"].tolist() == pytest.approx([2.3, 2.0])
     assert curves["loss_low"].tolist() == [2.0, 1.0]
@@ -117,7 +117,7 @@ def test_loads_are_ordered_before_the_seeds_are_averaged() -> None:
     frame = frame[(frame["router"] == "soft") & (frame["experts"] == 2)].reset_index(drop=True)
     # The fuller expert is the first of seed 0 and the second of seed 1; by number they would average to even loads.
     frame["expert_load"] = [[[0.6, 0.2], [0.4, 0.4]], [[0.2, 0.6], [0.3, 0.5]]]
-    load = chart_data.load(Results.of(frame))
+    load = chart_data.load(Results.from_frame(frame))
     # Block 2: 0.6 / 0.4 = 1.5 and 0.2 / 0.4 = 0.5 for both seeds; block 3: means of 1 and 1.25, of 1 and 0.75.
     assert load["layer"].tolist() == [2, 2, 3, 3]
     assert load["place"].tolist() == [1, 2, 1, 2]
@@ -128,7 +128,7 @@ def test_many_experts_share_places() -> None:
     frame = suite_frame(seeds=1)
     frame = frame[(frame["router"] == "soft") & (frame["experts"] == 2)].reset_index(drop=True)
     frame["expert_load"] = [[list(range(64))]]
-    load = chart_data.load(Results.of(frame))
+    load = chart_data.load(Results.from_frame(frame))
     # 64 experts of loads 0 to 63, mean 31.5, in 32 pairs; the fullest pair is 63 and 62.
     assert len(load) == 32
     assert load["load"].iloc[0] == pytest.approx(62.5 / 31.5)
@@ -138,9 +138,15 @@ def test_frames_survive_a_trip_through_parquet(tmp_path: Path) -> None:
     frame = suite_frame()
     frame.to_parquet(tmp_path / "rows.parquet")
     again = pd.read_parquet(tmp_path / "rows.parquet")
-    pd.testing.assert_frame_equal(chart_data.load(Results.of(again)), chart_data.load(Results.of(frame)))
-    pd.testing.assert_frame_equal(chart_data.curves(Results.of(again)), chart_data.curves(Results.of(frame)))
-    pd.testing.assert_frame_equal(chart_data.pareto(Results.of(again)), chart_data.pareto(Results.of(frame)))
+    pd.testing.assert_frame_equal(
+        chart_data.load(Results.from_frame(again)), chart_data.load(Results.from_frame(frame))
+    )
+    pd.testing.assert_frame_equal(
+        chart_data.curves(Results.from_frame(again)), chart_data.curves(Results.from_frame(frame))
+    )
+    pd.testing.assert_frame_equal(
+        chart_data.pareto(Results.from_frame(again)), chart_data.pareto(Results.from_frame(frame))
+    )
 
 
 def test_what_cannot_be_drawn_is_said() -> None:
@@ -168,13 +174,13 @@ def test_every_figure_is_drawn_in_the_routers_own_colours(draw: object, tmp_path
     (path,) = figures.save(draw(frame), tmp_path / "figure", ["svg"])
     text = path.read_text(encoding="utf-8")
     for router in ("tokens-choice", "soft", RIGHT_TO_LEFT):
-        assert style.of(router).color in text
+        assert style.style_of(router).color in text
     assert ">tokens-choice<" in text  # text is text
     assert "<b>" not in text
 
 
 def test_costs_are_the_parts_of_a_forward_pass() -> None:
-    costs = chart_data.costs(Results.of(suite_frame()))
+    costs = chart_data.costs(Results.from_frame(suite_frame()))
     soft = costs[costs["label"] == "soft[experts=2]"].set_index("part")
     # 3.4e6 · 1.02 in all; experts 1.05e6, router 2 · 4096, dispatch and combine 65536, the rest elsewhere.
     assert soft["flops"].to_dict() == {
@@ -191,7 +197,7 @@ def test_costs_are_the_parts_of_a_forward_pass() -> None:
 
 
 def test_speed_is_relative_to_dense_and_keeps_its_flags() -> None:
-    speed = chart_data.speed(Results.of(suite_frame()))
+    speed = chart_data.speed(Results.from_frame(suite_frame()))
     assert speed["quantity"].value_counts().to_dict() == {"train_step_vs_dense": 16, "infer_vs_dense": 16}
     soft = speed[speed["label"] == "soft[experts=2]"].iloc[0]
     # 0.030 · 1.3 · (1 + 0.02 · √2) over 0.0306
@@ -202,7 +208,7 @@ def test_speed_is_relative_to_dense_and_keeps_its_flags() -> None:
     assert "hollow: timing of 1 of 16 cells flagged (noisy 1)" in _note(figures.speed(suite_frame()))
     training = suite_frame()
     training["timing_flags"] = [["training:noisy"]] * len(training)
-    flags = chart_data.speed(Results.of(training)).groupby("quantity")["flags"].unique()
+    flags = chart_data.speed(Results.from_frame(training)).groupby("quantity")["flags"].unique()
     assert flags.map(list).to_dict() == {"train_step_vs_dense": ["training:noisy"], "infer_vs_dense": [""]}
 
 
@@ -236,10 +242,10 @@ def test_bars_for_more_cells_than_a_page_has_lines_stop_and_say_so() -> None:
 def test_the_interval_of_a_share_ends_where_shares_end() -> None:
     frame = suite_frame()
     frame["accuracy"] = frame["accuracy"].where(frame["router"] != "soft", 0.999 - 0.004 * frame["seed"])
-    cells = Results.of(frame).cells
+    cells = Results.from_frame(frame).cells
     assert cells["accuracy_ci_high"].max() > 1
-    assert chart_data.pareto(Results.of(frame))["y_high"].max() == 1
-    assert chart_data.scaling(Results.of(frame), ["accuracy"])["y_high"].max() == 1
+    assert chart_data.pareto(Results.from_frame(frame))["y_high"].max() == 1
+    assert chart_data.scaling(Results.from_frame(frame), ["accuracy"])["y_high"].max() == 1
 
 
 # Inches: a column and the text of a two-column paper; half a slide and a whole one before they are magnified.
@@ -329,9 +335,9 @@ def test_costs_over_more_than_a_decade_have_ticks_that_can_be_read() -> None:
 
 
 def test_health_is_drawn_over_what_the_suite_varies() -> None:
-    assert chart_data.varied(Results.of(suite_frame())) == "experts"
+    assert chart_data.varied(Results.from_frame(suite_frame())) == "experts"
     # Slots that follow from the capacity factor tell as many cells apart; dense has no capacity factor, but one slot.
-    assert chart_data.varied(Results.of(capacity_frame())) == "capacity_factor"
+    assert chart_data.varied(Results.from_frame(capacity_frame())) == "capacity_factor"
     assert {axes.get_xlabel() for axes in figures.health(capacity_frame()).axes} >= {"Capacity factor"}
 
 

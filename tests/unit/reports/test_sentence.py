@@ -58,7 +58,7 @@ def test_a_failed_cell_stays_with_its_reason() -> None:
     assert (cell["status"], cell["seeds"], cell["seeds_failed"]) == ("oom", 0, 3)
     assert "12.1 GB" in cell["status_reason"]
     assert np.isnan(cell["accuracy"])
-    assert pd.isna(cell["standing"])
+    assert pd.isna(cell["rank_group"])
 
 
 def test_a_seed_that_diverged_is_counted_and_left_out_of_the_mean() -> None:
@@ -84,9 +84,9 @@ def test_who_can_be_told_from_the_best() -> None:
             }
         )
     )
-    assert dict(zip(cells["router"], cells["standing"], strict=True)) == {
-        "dense": "below",
-        "bpr": "near",
+    assert dict(zip(cells["router"], cells["rank_group"], strict=True)) == {
+        "dense": "worse",
+        "bpr": "tied",
         "soft": "best",
     }
     soft = cells.set_index("router").loc["soft"]
@@ -97,7 +97,7 @@ def test_who_can_be_told_from_the_best() -> None:
 def test_cells_are_compared_within_one_model_data_and_device_only() -> None:
     frame = pd.concat([suite_frame(device="cpu"), suite_frame(device="NVIDIA H200")])
     cells = summarise(frame)
-    assert (cells["standing"] == "best").sum() == 2
+    assert (cells["rank_group"] == "best").sum() == 2
     text = headline(frame)
     assert "in 2 settings of model, data and device the highest accuracy is that of soft in 2" in text
 
@@ -256,8 +256,8 @@ def test_a_flagged_time_is_marked_in_the_table_and_counted_under_it() -> None:
 
 
 def test_a_flag_bears_on_what_was_timed_under_it() -> None:
-    flags = ["training:not_steady", "inference:budget", "training:noisy"]
-    assert flag_marks.concerning("train_step_vs_dense", flags) == ["training:not_steady", "training:noisy"]
+    flags = ["training:unsteady", "inference:budget", "training:noisy"]
+    assert flag_marks.concerning("train_step_vs_dense", flags) == ["training:unsteady", "training:noisy"]
     assert flag_marks.concerning("infer_s_per_image", flags) == ["inference:budget"]
     assert flag_marks.concerning("params", flags) == flag_marks.concerning("train_wall_s", ["noisy"]) == []
     words = flag_marks.in_words([*flags, "inference:noisy"])

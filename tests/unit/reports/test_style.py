@@ -63,33 +63,33 @@ def test_contrast_is_that_of_the_standard() -> None:
 def test_the_five_routers_stay_apart(sight: str) -> None:
     # A difference of 2.3 is just noticeable; 15 is plain even between small marks.
     for one, other in combinations(FIVE, 2):
-        seen = [lab(np.array(SIGHT[sight]) @ linear(style.of(name).color)) for name in (one, other)]
+        seen = [lab(np.array(SIGHT[sight]) @ linear(style.style_of(name).color)) for name in (one, other)]
         assert np.linalg.norm(seen[0] - seen[1]) > 15, (one, other)
 
 
 def test_every_colour_stands_out_on_white_and_on_the_dark_page() -> None:
     for name in (*FIVE, *ABLATION, *(f"plugin-{i}" for i in range(200))):
-        assert contrast(style.of(name).color, "#ffffff") >= 3, name
-        assert contrast(style.of(name).color, "#16181d") >= 3, name
+        assert contrast(style.style_of(name).color, "#ffffff") >= 3, name
+        assert contrast(style.style_of(name).color, "#16181d") >= 3, name
 
 
 def test_markers_tell_the_five_apart_without_colour() -> None:
-    assert len({style.of(name).marker for name in FIVE}) == 5
-    assert len({style.of(name).shape for name in FIVE}) == 5
+    assert len({style.style_of(name).marker for name in FIVE}) == 5
+    assert len({style.style_of(name).shape for name in FIVE}) == 5
 
 
 def test_the_routers_of_the_ablation_have_colours_and_forms_of_their_own() -> None:
-    assert len({style.of(name).color for name in ABLATION}) == 6
-    assert len({style.of(name).marker for name in ABLATION}) == 6
+    assert len({style.style_of(name).color for name in ABLATION}) == 6
+    assert len({style.style_of(name).marker for name in ABLATION}) == 6
     for one, other in combinations(ABLATION, 2):
-        assert np.linalg.norm(lab(linear(style.of(one).color)) - lab(linear(style.of(other).color))) > 15
+        assert np.linalg.norm(lab(linear(style.style_of(one).color)) - lab(linear(style.style_of(other).color))) > 15
 
 
 def test_a_plugin_looks_the_same_on_every_machine_and_like_none_of_the_five() -> None:
     # crc32("my-router") = 2722165564; mod 6 it is 4; 2722165564 // 6 = 453694260, mod 3 it is 0.
-    assert style.of("my-router") == style.RouterStyle("#b0605a", "v", "triangle-down")
-    known = {style.of(name) for name in FIVE}
-    assert not known & {style.of(f"plugin-{i}") for i in range(200)}
+    assert style.style_of("my-router") == style.RouterStyle("#b0605a", "v", "triangle-down")
+    known = {style.style_of(name) for name in FIVE}
+    assert not known & {style.style_of(f"plugin-{i}") for i in range(200)}
 
 
 def test_routers_come_in_one_order() -> None:

@@ -34,7 +34,7 @@ def frame() -> pd.DataFrame:
 
 
 def test_the_cheapest_setting_within_a_point_is_found() -> None:
-    found = cuts(Results.of(frame())).set_index("router")
+    found = cuts(Results.from_frame(frame())).set_index("router")
     assert found.loc["bpr", ["setting", "share"]].tolist() == ["top_k 1", 0.5]
     assert round(found.loc["bpr", "change"], 6) == -0.005
     assert found.loc["bpr", "low"] < -0.005 < found.loc["bpr", "high"]

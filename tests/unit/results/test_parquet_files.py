@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from results_rows import BEGAN, row
 
 from moebench.errors import BadInput
-from moebench.results import SCHEMA, SCHEMA_VERSION, Problem, publishing, write_rows
+from moebench.files import publishing
+from moebench.results import SCHEMA, SCHEMA_VERSION, Problem, write_rows
 from moebench.results.parquet_files import read_file, read_files
 
 

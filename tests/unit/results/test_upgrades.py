@@ -1,5 +1,6 @@
 """Old files are read as if written today."""
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -44,6 +45,28 @@ def test_what_version_1_called_bfloat16_is_mixed(tmp_path: Path) -> None:
     assert table["config"].to_pylist() == ['{"model": "bfloat16", "precision": "mixed"}', "{}"]
 
 
+def test_a_file_of_version_2_reads_in_todays_words(tmp_path: Path) -> None:
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "r1.parquet").write_bytes((DATA / "golden" / "results_v2.parquet").read_bytes())
+
+    frame = load(tmp_path)
+
+    assert list(frame.columns) == SCHEMA.names
+    before = pq.read_table(DATA / "golden" / "results_v2.parquet").to_pydict()
+    assert frame["scope"].tolist() == before["measure"]
+    assert frame["pretrain_data"].tolist()[0] == before["upstream"][0] == "fractals-100"
+    assert frame["other_s"][1] == before["rest_s"][1] is not None
+    assert frame["reference_kernel_s"][1] == before["anchor_s"][1] is not None
+    assert frame["other_process_cpu_share"][1] == before["foreign_cpu_share"][1] is not None
+    assert before["timing_flags"][1][0] == "training:not_steady"
+    assert frame["timing_flags"].tolist()[0] is None
+    assert frame["timing_flags"][1][0] == "training:unsteady"
+    assert frame["timing_flags"][1][-1] == "inference:budget_exhausted"
+    keys = set(json.loads(frame["config"][0]))
+    assert {"pretrain_data", "pretrain_steps"} <= keys
+    assert not {key for key in keys if key.startswith("upstream")}
+
+
 def test_upgrades_run_in_order_on_whole_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Version 1 of this story had the accuracy in per cent under another name; version 2 renamed it, version 3 made
     # it a share. Both steps are needed, in this order, and only `accuracy` is asked for.
@@ -61,7 +84,7 @@ def test_upgrades_run_in_order_on_whole_tables(tmp_path: Path, monkeypatch: pyte
         return table.set_column(place, "accuracy", pa.array([v / 100 for v in table["accuracy"].to_pylist()]))
 
     monkeypatch.setattr(upgrades, "UPGRADES", {1: to_2, 2: to_3})
-    for module in ("upgrades", "files"):
+    for module in ("upgrades", "parquet_files"):
         monkeypatch.setattr(f"moebench.results.{module}.SCHEMA_VERSION", 3)
 
     table = read_file(tmp_path / "old.parquet", ["accuracy", "seed"])

@@ -31,9 +31,9 @@ def test_each_expert_has_its_places_in_every_image() -> None:
 def test_contents_go_where_their_like_goes() -> None:
     router = hashing(hash_of="content", capacity_factor=None)
     same = jnp.broadcast_to(TOKENS[:, :1], TOKENS.shape)
-    demand = np.array(router(same).demand)
+    requested_load = np.array(router(same).requested_load)
     # Two images of eight copies each: an expert has all copies or none.
-    assert set(demand) <= {0, 8, 16}
+    assert set(requested_load) <= {0, 8, 16}
     # Signs do not know lengths.
     np.testing.assert_array_equal(router(TOKENS).token, router(5 * TOKENS).token)
     many = router.contents(jax.random.normal(jax.random.key(1), (1, 2000, 3)))

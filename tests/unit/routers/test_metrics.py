@@ -17,14 +17,14 @@ def test_of_a_routing_that_refuses_a_token() -> None:
     assert metrics["dropped_assignments"] == 0.25
     assert metrics["slot_utilisation"] == 0.75
     np.testing.assert_allclose(metrics["expert_load"], [2 / 4, 1 / 4])
-    np.testing.assert_allclose(metrics["expert_demand"], [3 / 4, 1 / 4])
+    np.testing.assert_allclose(metrics["expert_load_requested"], [3 / 4, 1 / 4])
     # Loads 2 and 1: mean 1.5, std 0.5; the largest is 2 / 1.5 of the mean.
     assert metrics["load_cv"] == pytest.approx(1 / 3)
     assert metrics["max_violation"] == pytest.approx(1 / 3)
     assert metrics["dead_experts"] == 0
     # −0.9 log 0.9 − 0.1 log 0.1 = 0.325083; of 0.6, 0.8 and 0.7 it is 0.673012, 0.500402, 0.610864; over 4 log 2.
     assert metrics["router_entropy"] == pytest.approx(2.109361 / 4 / np.log(2), rel=1e-5)
-    assert np.isnan(metrics["dispatch_mass_low"])
+    assert np.isnan(metrics["under_dispatched_tokens"])
     assert np.isnan(metrics["tokens_per_slot_90"])
 
 
@@ -34,7 +34,7 @@ def test_a_token_that_lost_one_choice_of_two_is_not_dropped() -> None:
     assert metrics["dropped_tokens"] == 0
     assert metrics["dropped_assignments"] == pytest.approx(1 / 6)
     np.testing.assert_allclose(metrics["expert_load"], [1 / 3, 2 / 3, 2 / 3])
-    np.testing.assert_allclose(metrics["expert_demand"], [1 / 3, 3 / 3, 2 / 3])
+    np.testing.assert_allclose(metrics["expert_load_requested"], [1 / 3, 3 / 3, 2 / 3])
 
 
 def test_collapse_and_balance() -> None:
@@ -51,7 +51,7 @@ def test_collapse_and_balance() -> None:
 
 def test_where_experts_choose_demand_is_the_sum_of_the_gates() -> None:
     metrics = health(route("experts-choice", FOUR_TOKENS))
-    np.testing.assert_allclose(metrics["expert_demand"], [2.6 / 4, 1.4 / 4], rtol=1e-6)
+    np.testing.assert_allclose(metrics["expert_load_requested"], [2.6 / 4, 1.4 / 4], rtol=1e-6)
     np.testing.assert_allclose(metrics["expert_load"], [0.5, 0.5])
 
 
@@ -75,7 +75,7 @@ def test_a_token_in_two_slots_is_processed_once() -> None:
         gates=jnp.full((1, 3, 2), 0.5),
         token=jnp.asarray([[[0, 1], [0, 3]]]),
         weight=jnp.ones((1, 2, 2)),
-        demand=jnp.asarray([2.0, 1.0]),
+        requested_load=jnp.asarray([2.0, 1.0]),
         choices=0,
     )
     counts: RoutingCounts = routing.counts()

@@ -58,7 +58,7 @@ def test_nothing_is_dropped_but_tokens_can_be_left_with_little_mass() -> None:
     # slot is e^−17.07, while the others have a share of almost 1 in one slot.
     metrics = health(soft([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]], [[1.0, 0.0], [0.0, 1.0]], scale=10.0))
     assert metrics["dropped_tokens"] == 0
-    assert metrics["dispatch_mass_low"] == pytest.approx(1 / 3)
+    assert metrics["under_dispatched_tokens"] == pytest.approx(1 / 3)
     # One token carries 90 % of either slot.
     assert metrics["tokens_per_slot_90"] == 1
     assert metrics["slot_utilisation"] == 1

@@ -36,7 +36,7 @@ def test_first_choices_come_before_any_second_choice() -> None:
     routing = route("tokens-choice", gates, top_k=2, capacity_factor=0.5)
     assert slots_of(routing) == [[0], [1], [2]]
     # Expert 0 is a choice of token 0 only, expert 1 of all three, expert 2 of tokens 1 and 2.
-    np.testing.assert_array_equal(routing.demand, [1, 3, 2])
+    np.testing.assert_array_equal(routing.requested_load, [1, 3, 2])
 
 
 def test_second_choices_take_what_is_left() -> None:

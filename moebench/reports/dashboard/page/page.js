@@ -5,13 +5,13 @@ const DRAWERS = { pareto: drawPareto, scaling: drawScaling, curves: drawCurves, 
 const TABLES = {
   results: (host) => {
     const marks = (cell) => {
-      const words = ["best", "near"].filter((word) => cell.standing === word).map((word) => [word, word]);
+      const words = ["best", "tied"].filter((word) => cell.rank_group === word).map((word) => [word, word]);
       if (cell.seeds_failed) words.push(["bad", `${cell.seeds} of ${cell.seeds + cell.seeds_failed} seeds`]);
       return words.map(([kind, word]) => element("span", { class: "mark " + kind }, word));
     };
     const numbers = data.quantities.table.map((quantity) => quantityColumn(quantity));
     if (data.cells.accuracy_vs_dense) numbers.splice(1, 0, pointsColumn("accuracy_vs_dense", "Points from dense"));
-    table(host, "Results", [labelColumn(marks), ...numbers], visible(), "results", (cell) => (cell.standing === "best" ? "is-best" : ""), "1 down");
+    table(host, "Results", [labelColumn(marks), ...numbers], visible(), "results", (cell) => (cell.rank_group === "best" ? "is-best" : ""), "1 down");
   },
   slopes: (host) => {
     const settings = FILTERS.filter(([key]) => !["router", "experts"].includes(key) && valuesOf(key).length > 1);

@@ -1,0 +1,8 @@
+"""The version of the installed package."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    __version__ = version("moebench")
+except PackageNotFoundError:  # a source tree that nobody installed
+    __version__ = "0.0.0"
