@@ -28,9 +28,9 @@ _SCRIPTS = (
     "store.js",
     "flags.js",
     "table.js",
-    "limit.js",
+    "budget.js",
     "charts.js",
-    "tried.js",
+    "test_time.js",
     "filters.js",
     "page.js",
 )

@@ -15,7 +15,7 @@ HEAD = """
 import jax, jax.numpy as jnp, numpy as np
 from flax import nnx
 from moebench import routers
-from moebench.routers.slot_routing import SlotRouting
+from moebench.routers.hard_routing import SlotRouting
 """
 
 
