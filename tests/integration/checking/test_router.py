@@ -89,7 +89,7 @@ class Mine(routers.find("experts-choice")):
 
     def __call__(self, tokens, *, noise_key=None):
         routing = super().__call__(tokens, noise_key=noise_key)
-        fields = ("gates", "token", "weight", "demand", "choices", "losses")
+        fields = ("gates", "token", "weight", "requested_load", "choices", "losses")
         return Mixed(**{field: getattr(routing, field) for field in fields})
 """,
     )
@@ -121,7 +121,7 @@ class Mine(routers.find("tokens-choice")):
 
     def __call__(self, tokens, *, noise_key=None):
         routing = super().__call__(tokens)
-        fields = ("gates", "token", "weight", "demand", "choices")
+        fields = ("gates", "token", "weight", "requested_load", "choices")
         losses = {"steep": (self.kernel[...] ** 2).sum()}
         return Careless(**{field: getattr(routing, field) for field in fields}, losses=losses)
 """,
@@ -153,7 +153,7 @@ class Mine(routers.find("experts-choice")):
             tokens = tokens + np.random.normal(size=tokens.shape).astype(np.float32)
             self.calls.set_value(self.calls[...] + 0.5)  # no whole number any more
         routing = super().__call__(tokens)
-        fields = ("gates", "token", "weight", "demand", "choices", "losses")
+        fields = ("gates", "token", "weight", "requested_load", "choices", "losses")
         return Widened(**{field: getattr(routing, field) for field in fields})
 """,
     )
