@@ -1,50 +1,200 @@
-"""Routers from a file that the user names. What the file holds is run, so only the user may name it."""
+"""Routers from a file that the user names. What the file holds is run, so only the user may name it.
 
+A plugin imports modules that lie beside it as a script does. Its modules are its own: they are known to no other
+plugin and to no other module of the process, so that two plugins can each have a `helper.py`.
+"""
+
+import builtins
 import hashlib
 import sys
 import traceback
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from importlib import import_module
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from moebench.errors import BadInput
 from moebench.routers import registry
 
+_PREFIX = "moebench_plugin_"
+_NEVER_BESIDE = sys.stdlib_module_names | {__name__.partition(".")[0]}
+"""Names that mean the standard library or this package, whatever lies in the plugin's folder."""
+
+
+class Plugin:
+    """A plugin file and the modules beside it, as read by this process.
+
+    The text of each module is read once: what was run and what `read` returns are the same, also after an edit.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.module = f"{_PREFIX}{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+        """Name of the plugin's module; modules beside it are known as its submodules. Two files are two modules."""
+        self._texts: dict[Path, bytes] = {}
+        self.locate = cache(self._located)
+
+    def _located(self, name: str) -> Path | None:
+        """Return the file of a module as the plugin names it, the plugin's own for "", None for modules elsewhere."""
+        if not name:
+            return self.path
+        return None if name.partition(".")[0] in _NEVER_BESIDE else module_file(self.path.parent, name)
+
+    def read(self, file: Path) -> bytes:
+        """Return the text of one of its files as it was at first sight.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        if file not in self._texts:
+            self._texts[file] = file.read_bytes()
+        return self._texts[file]
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """Files that were read, in the order of reading."""
+        return tuple(self._texts)
+
+    def is_edited(self) -> bool:
+        """Return whether one of the files that were read is another one now."""
+        try:
+            return any(file.read_bytes() != text for file, text in self._texts.items())
+        except OSError:
+            return True
+
+
+_PLUGINS: dict[str, Plugin] = {}
+"""The plugins of this process by the name of their module."""
+_EDITIONS: Counter[str] = Counter()
+"""How often each of them was found edited."""
+
+
+def plugin_of(module: str) -> Plugin | None:
+    """Return the plugin that a module belongs to; None for a module of no plugin."""
+    return _PLUGINS.get(module.partition(".")[0])
+
+
+def module_file(folder: Path, name: str) -> Path | None:
+    """Return the file of a module or of a package in a folder of modules; None if there is neither."""
+    place = folder.joinpath(*name.split("."))
+    files = (place / "__init__.py", place.parent / f"{place.name}.py")
+    return next((file for file in files if file.is_file()), None)
+
 
 def load_plugin(path: Path) -> tuple[str, ...]:
-    """Run a file that registers routers, once in a process; the names of its routers.
+    """Run a file that registers routers and return their names; an unchanged file runs once in a process.
+
+    If the file, or a module beside it that it imports, was edited since, all of them run again and their routers
+    replace those of before.
 
     Raises:
         BadInput: names the file, and says what keeps it from being run or that it registers nothing.
     """
-    return _load(path.absolute())
+    plugin = Plugin(path.absolute())
+    known = _PLUGINS.get(plugin.module)
+    if known is not None and known.is_edited():
+        _EDITIONS[plugin.module] += 1
+    return _load(plugin.path, _EDITIONS[plugin.module])
 
 
 @cache
-def _load(path: Path) -> tuple[str, ...]:
+def _load(path: Path, edition: int) -> tuple[str, ...]:
+    plugin = Plugin(path)
     try:
-        source = path.read_bytes()
+        plugin.read(path)
     except OSError as error:
         raise BadInput(f"cannot read the plugin {path}: {error.strerror}.", key="plugins") from error
-    # Two files of one name are two modules. The module is not imported by the usual machinery, which would leave
-    # compiled files beside the user's and trust them by their time, which two edits within a second share.
-    module = ModuleType(f"moebench_plugin_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}")
-    module.__file__ = str(path)
-    before = set(registry.registered())
-    sys.modules[module.__name__] = module
+    _forget(plugin)
+    _PLUGINS[plugin.module] = plugin
+    if _FINDER not in sys.meta_path:
+        sys.meta_path.insert(0, _FINDER)
     try:
-        exec(compile(source, path, "exec"), module.__dict__)
+        import_module(plugin.module)
+        found = tuple(name for name in registry.registered() if plugin_of(registry.find(name).__module__) is plugin)
+        if not found:
+            raise BadInput("registers no router: put @moebench.routers.register('my-router') above its class.")
     except BadInput as error:
+        _forget(plugin)
         raise BadInput(f"plugin {path}: {error}", key="plugins") from error
     except (Exception, SystemExit) as error:
-        raise BadInput(f"plugin {path}{_line(error, path)} raises {in_words(error)}.", key="plugins") from error
-    found = tuple(name for name in registry.registered() if name not in before)
-    if not found:
-        raise BadInput(
-            f"plugin {path} registers no router: put @moebench.routers.register('my-router') above its class.",
-            key="plugins",
-        )
+        _forget(plugin)
+        raise BadInput(f"plugin {path}{_line(error, plugin)} raises {in_words(error)}.", key="plugins") from error
     return found
+
+
+def _forget(plugin: Plugin) -> None:
+    """Drop a plugin's modules and routers, so that none of them outlives an edit."""
+    _PLUGINS.pop(plugin.module, None)
+    for name in [name for name in sys.modules if name.partition(".")[0] == plugin.module]:
+        del sys.modules[name]
+    registry.unregister(plugin.module)
+
+
+class _Finder:
+    """Finds the modules of plugins by their names in this process."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        """Return how to load a plugin's module; None for any other module."""
+        plugin = plugin_of(name)
+        file = plugin.locate(name.partition(".")[2]) if plugin else None
+        if plugin is None or file is None:
+            return None
+        # The plugin itself is a package as well: its submodules are what lies beside it.
+        folder = [str(file.parent)] if file.name == "__init__.py" or name == plugin.module else None
+        loader = _Loader(name, str(file), plugin)
+        return spec_from_file_location(name, file, loader=loader, submodule_search_locations=folder)
+
+
+_FINDER = _Finder()
+
+
+class _Loader(SourceFileLoader):
+    """Runs the text that the plugin has read, with an import that knows the modules beside the plugin.
+
+    Compiled files are neither written nor trusted: they would lie beside the user's files, and go by times that two
+    edits within a second share.
+    """
+
+    def __init__(self, name: str, file: str, plugin: Plugin) -> None:
+        super().__init__(name, file)
+        self.plugin = plugin
+
+    def get_data(self, path: str) -> bytes:
+        return self.plugin.read(Path(path))
+
+    def path_stats(self, path: str) -> Mapping[str, Any]:
+        raise OSError("no compiled file is kept")
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run a module; `import` statements in it, also those in functions, look beside the plugin first."""
+        module.__dict__["__builtins__"] = {**vars(builtins), "__import__": _importing(self.plugin)}
+        super().exec_module(module)
+
+
+def _importing(plugin: Plugin) -> Callable[..., Any]:
+    """Return what `import` calls in the modules of a plugin."""
+
+    def importing(
+        name: str, globals: Any = None, locals: Any = None, fromlist: Sequence[str] | None = None, level: int = 0
+    ) -> Any:
+        root = name.partition(".")[0]
+        file = None if level else plugin.locate(root)
+        if file is None:
+            return builtins.__import__(name, globals, locals, fromlist or (), level)
+        if file == plugin.path:  # a module beside the plugin imports the plugin, which is not to run twice
+            return sys.modules[plugin.module]
+        full = f"{plugin.module}.{name}"
+        if fromlist:
+            return builtins.__import__(full, globals, locals, fromlist, 0)
+        import_module(full)
+        return sys.modules[f"{plugin.module}.{root}"]
+
+    return importing
 
 
 def in_words(error: BaseException) -> str:
@@ -53,9 +203,14 @@ def in_words(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _line(error: BaseException, path: Path) -> str:
-    """Where in the file it went wrong, as far as that can be told."""
-    if isinstance(error, SyntaxError):
-        return f", line {error.lineno},"
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    return f", line {lines[-1]}," if lines else ""
+def _line(error: BaseException, plugin: Plugin) -> str:
+    """Return where in the plugin's files an error was raised, as far as that can be told."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return _place(Path(error.filename), error.lineno, plugin)
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [(Path(frame.filename), frame.lineno) for frame in frames if Path(frame.filename) in plugin.files]
+    return _place(*places[-1], plugin) if places else ""
+
+
+def _place(file: Path, line: int | None, plugin: Plugin) -> str:
+    return f", line {line}," if file == plugin.path else f", line {line} of {file.name},"

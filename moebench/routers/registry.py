@@ -48,6 +48,12 @@ def register(name: str) -> Callable[[R], R]:
     return add
 
 
+def unregister(package: str) -> None:
+    """Remove the routers whose classes a package or module defines."""
+    for name in [name for name, cls in _REGISTRY if _root(cls.__module__) == package]:
+        del _REGISTRY._obj_map[name]
+
+
 def registered() -> list[str]:
     """The names that are registered now, in the order of registration."""
     return [name for name, _ in _REGISTRY]
