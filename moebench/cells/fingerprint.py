@@ -1,33 +1,142 @@
-"""What tells a cell from others: hashes of what was asked for, and of the code that answers it."""
+"""What tells a cell from other cells: digests of what was asked for, and of the code that gives its results.
+
+The code of a cell is the import closure of the cell program inside this package, and the strategies of the cell's
+routers: the modules of a router's own classes and what these import. Other strategies are not part of it. A change of
+a module counts where it changes the syntax tree; docstrings, comments and positions do not count.
+
+A plugin counts with the modules beside it that it imports. A data file that a plugin reads cannot be known, nor a
+module that it finds elsewhere or by a name put together while it runs: after a change of these, run with `--fresh`.
+"""
 
 import hashlib
-import inspect
+import importlib.util
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
-from flax import nnx
-
-import moebench
 from moebench import routers
+from moebench.cells.import_closure import Modules, PackageSources, Sources, digests
+from moebench.errors import BadInput
+from moebench.routers import plugins, registry
 
-SHARED_CODE = ("models", "data", "training", "measuring", "evaluation", "cells")
-VERSIONS = ("jax_version", "jaxlib_version", "flax_version")
+CELL_PROGRAM = "moebench.cells.run"
+"""Module that runs a cell; all that it imports decides results."""
+VERSIONS = (
+    *("jax_version", "jaxlib_version", "flax_version", "optax_version"),
+    *("numpy_version", "pillow_version", "scikit_learn_version"),
+)
+"""Columns with the versions of libraries that compute; part of a cell's fingerprint."""
 
 
-def code(router: str) -> list[str]:
-    """Text of all code that decides what a cell with this router gives."""
-    package = Path(moebench.__file__).parent
-    shared = [package / name for name in SHARED_CODE]
-    files = [file for path in shared for file in (sorted(path.rglob("*.py")) if path.is_dir() else [path])]
-    classes: list[type] = [
-        cls for cls in routers.find(router).__mro__ if issubclass(cls, nnx.Module) and cls is not nnx.Module
-    ]
-    used = sorted({inspect.getsourcefile(cls) or "" for cls in [*classes, routers.Routing]} - {""})
-    return [file.read_text(encoding="utf-8") for file in [*files, *map(Path, used)]]
+class Code:
+    """The code of cells, each module read and parsed once.
+
+    Args:
+        package: the file of the package's `__init__`; None: of the package that runs.
+    """
+
+    def __init__(self, package: Path | None = None) -> None:
+        root = _root(CELL_PROGRAM)
+        self._packages = {root}
+        self._sources: dict[str, Sources | None] = {root: PackageSources(package)} if package else {}
+        self._modules = Modules(self._find_sources)
+        self._shared: frozenset[str] | None = None
+        self._of_router: dict[type, frozenset[str]] = {}
+
+    def shared(self) -> frozenset[str]:
+        """Return the modules that every cell needs."""
+        if self._shared is None:
+            self._shared = self._modules.closure([CELL_PROGRAM], _strategies())
+        return self._shared
+
+    def of_router(self, name: str) -> frozenset[str]:
+        """Return the modules that a router needs beside those that every cell needs.
+
+        Raises:
+            BadInput: no router has that name, or its class was not read from a file.
+        """
+        router = routers.find(name)
+        if router not in self._of_router:
+            self._packages |= {_root(module) for module in _strategies()}
+            self._of_router[router] = self._closure_of(router)
+        return self._of_router[router]
+
+    def digests(self, *names: str) -> list[str]:
+        """Return a name and a digest of each module that cells with these routers need.
+
+        Raises:
+            BadInput: no router has one of the names, or its class was not read from a file.
+        """
+        modules = self.shared().union(*map(self.of_router, names))
+        # A plugin counts by what is in it and not by where it lies, which its module's name says.
+        shown = {name.partition(".")[0]: "plugin" for name in modules if plugins.plugin_of(name)}
+        return digests(self._modules, modules | self._modules.around(modules), shown)
+
+    def _closure_of(self, router: type[routers.Router]) -> frozenset[str]:
+        found: frozenset[str] = frozenset()
+        waiting = [router]
+        while waiting:
+            classes = waiting.pop().__mro__
+            starts = [cls.__module__ for cls in classes if _root(cls.__module__) in self._packages]
+            for start in starts:
+                if not self._modules.locate(start):
+                    raise BadInput(
+                        f"router '{router.name}' is defined in {start}, which was read from no file: put its class "
+                        "into a file and name that file as a plugin.",
+                        key="router",
+                    )
+            new = self._modules.closure(starts, _strategies(), self.shared() | found)
+            found |= new
+            # A strategy may be built from another by its registered name.
+            named = {text for module in new for text in self._modules.syntax(module).called_with}
+            waiting += [routers.find(name) for name in sorted(named.intersection(registry.registered()))]
+        return found
+
+    def _find_sources(self, root: str) -> Sources | None:
+        plugin = plugins.plugin_of(root)  # not kept: an edited plugin is another one
+        if plugin is not None or root not in self._packages:
+            return plugin
+        if root not in self._sources:
+            self._sources[root] = _sources(root)
+        return self._sources[root]
+
+
+def _sources(package: str) -> Sources | None:
+    """Return where the modules of a package lie; None for modules that were read from no file."""
+    try:
+        spec = importlib.util.find_spec(package)
+    except ValueError:  # of __main__, and of modules that were made by hand
+        return None
+    return PackageSources(Path(spec.origin)) if spec and spec.origin else None
+
+
+def _strategies() -> set[str]:
+    """Return the modules in which registered routers are defined."""
+    return {routers.find(name).__module__ for name in registry.registered()}
+
+
+def _root(module: str) -> str:
+    return module.partition(".")[0]
+
+
+@cache
+def _code() -> Code:
+    return Code()
+
+
+def code(*names: str) -> list[str]:
+    """Return a name and a digest of each module that decides what cells with these routers give.
+
+    The answer is worked out once in a process for each router.
+
+    Raises:
+        BadInput: no router has one of the names, or its class was not read from a file.
+    """
+    return _code().digests(*names)
 
 
 def digest(parts: Iterable[str]) -> str:
-    """Sixteen letters that tell these texts from others."""
+    """Return sixteen letters that tell these texts from others."""
     found = hashlib.sha256()
     for part in parts:
         found.update(part.encode())

@@ -18,6 +18,7 @@ from moebench.cells.fingerprint import VERSIONS, code, digest
 from moebench.errors import BadInput
 from moebench.evaluation.test_time_settings import Setting, resolve_settings
 from moebench.measuring import environment, shapes
+from moebench.measuring.environment import pin_jax_settings
 from moebench.models import VitConfig
 from moebench.spec.cell_spec import CellSpec, Scalar
 
@@ -49,6 +50,8 @@ OF_DOWNSTREAM: dict[str, Any] = {
     "checkpoint_every_s": 0.0,
 }
 """Keys that change nothing in the training upstream, and what stands for them there."""
+TWIN = "dense"
+"""Router of the model that a cell is timed beside."""
 LAYER_INPUTS = dict.fromkeys(("classes", "moe_layers", "steps", "learning_rate")) | {"data": "random tokens"}
 """Columns that differ there from those of a model."""
 
@@ -148,15 +151,26 @@ class ResolvedCell:
         """Where its images come from; None where a layer is measured alone, on random tokens."""
         return None if self.spec.scope == "layer" else source(self.spec.data)
 
+    @property
+    def routers(self) -> tuple[str, ...]:
+        """Names of all routers whose code gives this cell's results."""
+        twin = (TWIN,) if self.spec.timing_budget_s else ()
+        return tuple(sorted({self.spec.router, *(setting.model.router for setting in self.settings), *twin}))
+
     def identity(self, device: Mapping[str, Any]) -> dict[str, str]:
-        """`cell_id`, of what was asked for and where; and `fingerprint`, of the code, versions and images behind it."""
+        """Return `cell_id`, of what was asked for and where, and `fingerprint`, of all else that decides results.
+
+        Args:
+            device: the columns of the environment.
+        """
         return {
             # JAX calls every processor "cpu"; their times are not each other's.
             "cell_id": digest([json.dumps(self.config, sort_keys=True), device["device_kind"], device["cpu"]]),
             "fingerprint": digest(
                 [
-                    *code(self.spec.router),
+                    *code(*self.routers),
                     *(str(device[version]) for version in VERSIONS),
+                    device["jax_settings"],
                     self.images.identity() if self.images else "",
                     *([self.pretraining.identity(device)["fingerprint"]] if self.pretraining else []),
                     *([self.kept] if self.kept else []),
@@ -336,6 +350,7 @@ def resolve(specs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     An entry has either `cell_id`, `fingerprint`, `label`, `inputs` and `ready`, which is false where images are still
     to be made; or `error`, one sentence, and `key`, the key at fault or None.
     """
+    pin_jax_settings()
     device = environment()
     return [_answer(spec, device) for spec in specs]
 
@@ -353,6 +368,7 @@ def _answer(spec: Mapping[str, Any], device: Mapping[str, Any]) -> dict[str, Any
 
 def prepare(specs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Make the images of each specification and keep them for the cells; what is wrong with them, as from `resolve`."""
+    pin_jax_settings()
     return [_prepared(spec) for spec in specs]
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from moebench import data, results
+from moebench import data
 from moebench.cells.compile import Executables, program_for, schedule
 from moebench.cells.cost_columns import costs, efficiency
 from moebench.cells.resolve import ResolvedCell, dataset, prepare, resolve, resolve_cell
@@ -28,7 +28,9 @@ from moebench.evaluation.columns import evaluation_columns, input_columns, train
 from moebench.evaluation.few_shot import Probe
 from moebench.evaluation.test_time_sweep import Sweep
 from moebench.measuring import environment
+from moebench.measuring.environment import pin_jax_settings
 from moebench.measuring.time_accounts import Accounts
+from moebench.results.parquet_files import write_rows
 from moebench.spec.cell_spec import CellSpec
 from moebench.training import (
     LayerProgram,
@@ -171,10 +173,14 @@ def say(what: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """The cell program: 0 when its rows are written, 2 for a specification that cannot be built."""
+    """Run the cell program; return 0 when its rows are written, 2 for a specification that cannot be built.
+
+    JAX's settings of randomness and of 64-bit mode are pinned, whatever the environment says.
+    """
     if len(arguments) != 2:
         print("usage: python -m moebench.cells SPEC.json OUT.parquet", file=sys.stderr)
         return 2
+    pin_jax_settings()
     source, out = map(Path, arguments)
     asked: Mapping[str, Any] = json.loads(source.read_text(encoding="utf-8"))
     identity = asked["identity"]
@@ -191,6 +197,6 @@ def main(arguments: list[str]) -> int:
         print(mistake, file=sys.stderr)
         return 2
     if jax.process_index() == 0:
-        results.write_rows([identity | row for row in rows], out)
+        write_rows([identity | row for row in rows], out)
         checkpoints.remove()
     return 0

@@ -14,7 +14,7 @@ import numpy as np
 
 from moebench import data
 from moebench.cells.compile import Executables, program_for
-from moebench.cells.resolve import ResolvedCell
+from moebench.cells.resolve import TWIN, ResolvedCell
 from moebench.measuring import Comparison, Interval, compare, peak_bytes
 from moebench.measuring.time_accounts import Accounts
 
@@ -27,7 +27,7 @@ Row = dict[str, Any]
 
 def timings(cell: ResolvedCell, executables: Executables, images: data.Split, accounts: Accounts) -> Row:
     """The time columns, apart from those that the accounts give."""
-    twin_model = replace(cell.model, router="dense", router_options={}, group_images=1)
+    twin_model = replace(cell.model, router=TWIN, router_options={}, group_images=1)
     if twin_model == cell.model:
         twin = executables
     else:

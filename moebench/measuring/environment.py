@@ -1,5 +1,6 @@
-"""What a number was measured on: devices, processor, versions, the machine's load."""
+"""What a number was measured on: devices, processor, versions, settings of JAX, the machine's load."""
 
+import json
 import os
 import platform
 import socket
@@ -11,6 +12,63 @@ from typing import Any
 import jax
 
 import moebench
+
+PINNED: dict[str, Any] = {
+    "jax_enable_x64": False,
+    "jax_default_prng_impl": "threefry2x32",
+    "jax_threefry_partitionable": True,
+    "jax_random_seed_offset": 0,
+}
+"""Settings that every cell has at these values: with others, the same seeds give other weights, batches and noise."""
+RECORDED: dict[str, Any] = {
+    "jax_allow_f16_reductions": True,
+    "jax_compiler_enable_remat_pass": True,
+    "jax_cpu_enable_async_dispatch": True,
+    "jax_debug_infs": False,
+    "jax_debug_nans": False,
+    "jax_default_matmul_precision": None,
+    "jax_disable_jit": False,
+    "jax_disable_most_optimizations": False,
+    "jax_enable_checks": False,
+    "jax_enable_custom_prng": False,
+    "jax_enable_pgle": False,
+    "jax_exec_time_optimization_effort": 0.0,
+    "jax_high_dynamic_range_gumbel": False,
+    "jax_memory_fitting_effort": 0.0,
+    "jax_memory_fitting_level": "O2",
+    "jax_numpy_dtype_promotion": "standard",
+    "jax_optimization_level": "UNKNOWN",
+    "jax_ragged_dot_use_gpu_pallas_triton_lowering": False,
+    "jax_ragged_dot_use_ragged_dot_instruction": True,
+    "jax_softmax_custom_jvp": False,
+    "jax_threefry_gpu_kernel_lowering": False,
+    "jax_use_direct_linearize": True,
+    "jax_use_shardy_partitioner": True,
+}
+"""Settings of JAX that change programs, their times or random numbers, with their defaults; left as they are set."""
+VARIABLES = ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "NVIDIA_TF32_OVERRIDE")
+"""Environment variables that compilers and libraries below JAX read."""
+_LIBRARIES = ("jaxlib", "flax", "optax", "numpy", "pillow", "scikit-learn")
+
+
+def pin_jax_settings() -> None:
+    """Set the settings of JAX that no cell may differ in, 64-bit mode and randomness, as `PINNED` has them."""
+    for name, value in PINNED.items():
+        jax.config.update(name, value)
+
+
+def jax_settings() -> dict[str, Any]:
+    """Return what JAX and XLA are told otherwise than by default, `RECORDED` and `VARIABLES`; empty at all defaults.
+
+    `JAX_DEFAULT_MATMUL_PRECISION` and its like are read as JAX has them now, also where a program has changed them.
+    Settings in `PINNED` are left out: they are the same in every cell.
+    """
+    found = {name: os.environ[name].split() for name in VARIABLES if os.environ.get(name, "").strip()}
+    texts = {name: " ".join(parts) for name, parts in found.items()}
+    known = jax.config.values  # some settings are here alone, and what a block of code has set is an attribute alone
+    now = {name: getattr(jax.config, name, known.get(name, default)) for name, default in RECORDED.items()}
+    plain = {name: getattr(value, "value", value) for name, value in now.items()}  # some are members of an enumeration
+    return {name: value for name, value in plain.items() if value != RECORDED[name]} | texts
 
 
 def environment() -> dict[str, Any]:
@@ -26,10 +84,10 @@ def environment() -> dict[str, Any]:
         "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "python_version": platform.python_version(),
         "jax_version": jax.__version__,
-        "jaxlib_version": version("jaxlib"),
-        "flax_version": version("flax"),
+        **{f"{name.replace('-', '_')}_version": version(name) for name in _LIBRARIES},
         "moebench_version": moebench.__version__,
         "git_commit": git_commit(),
+        "jax_settings": json.dumps(jax_settings(), sort_keys=True),
     }
 
 

@@ -73,7 +73,7 @@ COLUMNS: tuple[Column, ...] = (
         ("suite", _TEXT, "", "name of the suite, or 'run' for a single cell"),
         ("run_id", _TEXT, "", "the run that made the row; sorts by time"),
         ("cell_id", _TEXT, "", "hash of what was asked for and of the device's kind, without the seed"),
-        ("fingerprint", _TEXT, "", "hash of the code and the library versions that made the row"),
+        ("fingerprint", _TEXT, "", "hash of the code, library versions, JAX settings and images that made the row"),
         ("seed", pa.int32(), "", "seed of initial weights, order of images and routing noise"),
         ("attempt", pa.int32(), "", "1 for the first run of this cell and seed, then counting up"),
         ("status", _TEXT, "", "one of: " + ", ".join(STATUSES)),
@@ -322,8 +322,19 @@ COLUMNS: tuple[Column, ...] = (
         ("jax_version", _TEXT, "", ""),
         ("jaxlib_version", _TEXT, "", ""),
         ("flax_version", _TEXT, "", ""),
+        ("optax_version", _TEXT, "", ""),
+        ("numpy_version", _TEXT, "", ""),
+        ("pillow_version", _TEXT, "", ""),
+        ("scikit_learn_version", _TEXT, "", ""),
         ("moebench_version", _TEXT, "", ""),
         ("git_commit", _TEXT, "", "commit of moebench's checkout, with '+' if files differ; null outside one"),
+        (
+            "jax_settings",
+            _TEXT,
+            "JSON",
+            "settings of JAX and XLA that change programs, times or randomness and are not at their defaults; {} if "
+            "all are; null in rows from before the column",
+        ),
     ),
 )
 

@@ -150,6 +150,7 @@ def _row(
         "jax_version": "0.10.2",
         "jaxlib_version": "0.10.2",
         "flax_version": "0.12.8",
+        "jax_settings": "{}",
         "moebench_version": "0.1.0",
         "git_commit": "a0b8909",
     }

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from moebench.statistics import median_interval
+from moebench.statistics.intervals import median_interval
 
 SHORTEST_SAMPLE_S = 0.01
 """Long against the host's clock and against what a call costs before the device begins."""

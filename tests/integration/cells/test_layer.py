@@ -13,6 +13,7 @@ from flax import nnx
 
 from moebench.cells import run
 from moebench.cells.compile import program_for
+from moebench.cells.fingerprint import VERSIONS
 from moebench.cells.resolve import resolve_cell
 from moebench.errors import BadInput
 from moebench.models import through
@@ -84,7 +85,7 @@ def test_a_step_is_the_layer_forward_and_backward(router: str) -> None:
 
 
 def test_what_changes_nothing_about_a_layer_is_no_part_of_its_identity() -> None:
-    device = {"device_kind": "cpu", "cpu": "x", "jax_version": "1", "jaxlib_version": "1", "flax_version": "1"}
+    device = {"device_kind": "cpu", "cpu": "x", "jax_settings": "{}", **dict.fromkeys(VERSIONS, "1")}
 
     def cell_id(**changes: Any) -> str:
         return resolve_cell(spec(**changes)).identity(device)["cell_id"]

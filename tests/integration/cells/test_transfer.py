@@ -243,7 +243,7 @@ def test_shots_of_fewer_are_among_those_of_more() -> None:
 
 def test_another_model_at_the_same_place_is_another_start(tmp_path: Path, fresh: TrainState) -> None:
     place, trained = tmp_path / "kept", resolve_cell(spec(group_images=2))
-    device = {"device_kind": "cpu", "cpu": "x", **dict.fromkeys(VERSIONS, "1")}
+    device = {"device_kind": "cpu", "cpu": "x", "jax_settings": "{}", **dict.fromkeys(VERSIONS, "1")}
 
     def started(value: float) -> ResolvedCell:
         shutil.rmtree(place, ignore_errors=True)

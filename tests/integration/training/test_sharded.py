@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from paths import SUPPORT
 
+from moebench.cells.fingerprint import VERSIONS
 from moebench.cells.resolve import resolve_cell
 from moebench.cells.run import main
 from moebench.errors import BadInput
@@ -143,7 +144,7 @@ def test_what_can_be_split_resolves_to_a_cell_of_its_own() -> None:
     cells = [
         resolve_cell(CellSpec(router="bpr", options={"experts": 4}, devices=each)) for each in ("1x1", "2x4", "8x1")
     ]
-    device = {"device_kind": "cpu", "cpu": "x", "jax_version": "1", "jaxlib_version": "1", "flax_version": "1"}
+    device = {"device_kind": "cpu", "cpu": "x", "jax_settings": "{}", **dict.fromkeys(VERSIONS, "1")}
     assert len({cell.identity(device)["cell_id"] for cell in cells}) == 3
 
 

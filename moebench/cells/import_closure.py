@@ -1,0 +1,311 @@
+"""Which modules a program is made of, found by the imports in their syntax trees; no module is run for that.
+
+Every import counts, also one inside a function, except those below `if TYPE_CHECKING:`, which never run. A module
+names the modules that it imports, and so on. The packages around a named module are part of the program, but what
+their `__init__` imports is so only where the package itself is named, as by `from package import name`. Modules whose
+names are put together while the program runs are not found.
+"""
+
+import ast
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from moebench.errors import BadInput
+from moebench.routers.plugins import in_words, module_file
+
+
+@runtime_checkable
+class Sources(Protocol):
+    """The modules of one package or of one plugin."""
+
+    def locate(self, name: str) -> Path | None:
+        """Return the file of a module by its name inside the package, "" for the package; None if there is none."""
+
+    def read(self, file: Path) -> bytes:
+        """Return the text of a file."""
+
+
+class PackageSources:
+    """The modules of a package, or a module that is no package, on disk."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.locate = cache(self._located)
+        self.read = cache(Path.read_bytes)
+
+    def _located(self, name: str) -> Path | None:
+        if not name:
+            return self.file
+        return module_file(self.file.parent, name) if self.file.name == "__init__.py" else None
+
+
+@dataclass(frozen=True)
+class Import:
+    """One name that an import statement binds."""
+
+    module: str
+    """As written, without the dots of a relative import."""
+    level: int
+    """Dots before it."""
+    name: str | None
+    """What is imported from the module; None for `import module`."""
+    bound: str
+    """The name that it is given."""
+
+
+@dataclass(frozen=True)
+class Syntax:
+    """What one source file says, wherever it lies."""
+
+    digest: str
+    """Digest of the tree of what runs: without docstrings, positions and what stands below `if TYPE_CHECKING:`."""
+    imports: tuple[Import, ...]
+    """Every import that can run."""
+    for_types: tuple[Import, ...]
+    """Imports below `if TYPE_CHECKING:`; a package that loads its modules on first use names them there."""
+    chains: frozenset[str]
+    """Every `name.attribute.attribute`, as written."""
+    attributes: frozenset[str]
+    """Names of all attributes that are used."""
+    called_with: frozenset[str]
+    """Texts that some call has as its first argument."""
+
+
+@cache
+def parse(source: bytes) -> Syntax:
+    """Return what a source text says; a text is parsed once in a process.
+
+    Raises:
+        SyntaxError: the text is no Python.
+    """
+    reader = _Reader()
+    content = reader.plain(ast.parse(source))
+    return Syntax(
+        digest=hashlib.sha256(repr(content).encode()).hexdigest()[:16],
+        imports=tuple(reader.imports),
+        for_types=tuple(reader.for_types),
+        chains=frozenset(reader.chains),
+        attributes=frozenset(reader.attributes),
+        called_with=frozenset(reader.called_with),
+    )
+
+
+class _Reader:
+    """Goes through a tree once, and notes what closures are found by."""
+
+    def __init__(self) -> None:
+        self.imports: list[Import] = []
+        self.for_types: list[Import] = []
+        self.chains: set[str] = set()
+        self.attributes: set[str] = set()
+        self.called_with: set[str] = set()
+
+    def plain(self, node: ast.AST) -> tuple[object, ...]:
+        """Return what runs of a tree as nested tuples, without fields that are empty.
+
+        Versions of Python differ in empty fields.
+        """
+        self._note(node)
+        found: list[object] = [type(node).__name__]
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, ast.AST):
+                found.append((name, self.plain(value)))
+            elif isinstance(value, list):
+                if value := self._running(value):
+                    found.append((name, *(self.plain(each) if isinstance(each, ast.AST) else each for each in value)))
+            elif value is not None or (isinstance(node, ast.Constant) and name == "value"):
+                found.append((name, type(value).__name__, repr(value)))
+        return tuple(found)
+
+    def _running(self, nodes: list[Any]) -> list[Any]:
+        """Return those of a list of statements that run: no texts on their own, no imports for types."""
+        found = []
+        for node in nodes:
+            if isinstance(node, ast.If) and (_chain(node.test) or "").rpartition(".")[2] == "TYPE_CHECKING":
+                self.for_types += (each for inner in node.body for each in _imports(inner))
+                found += self._running(node.orelse)
+            elif not (isinstance(node, ast.Expr) and _is_text(node.value)):
+                found.append(node)
+        return found
+
+    def _note(self, node: ast.AST) -> None:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            self.imports += _imports(node)
+        elif isinstance(node, ast.Attribute):
+            self.attributes.add(node.attr)
+            self.chains.add(_chain(node) or "")
+        elif isinstance(node, ast.Call) and node.args and _is_text(node.args[0]):
+            self.called_with.add(ast.literal_eval(node.args[0]))
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _imports(node: ast.AST) -> Iterator[Import]:
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            yield Import(alias.name, 0, None, alias.asname or alias.name.partition(".")[0])
+    elif isinstance(node, ast.ImportFrom):
+        for alias in node.names:
+            yield Import(node.module or "", node.level, alias.name, alias.asname or alias.name)
+
+
+def _chain(node: ast.expr) -> str | None:
+    """Return `name.attribute.attribute` of an expression that is nothing else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        before = _chain(node.value)
+        return f"{before}.{node.attr}" if before else None
+    return None
+
+
+class Modules:
+    """Modules by their full names, and the modules that each of them imports.
+
+    Args:
+        find_sources: returns where the modules of a top-level name are, None for names that are not looked into.
+    """
+
+    def __init__(self, find_sources: Callable[[str], Sources | None]) -> None:
+        self.find_sources = find_sources
+
+    def locate(self, name: str) -> Path | None:
+        """Return the file of a module; None for modules that are not looked into."""
+        root, _, rest = name.partition(".")
+        sources = self.find_sources(root)
+        return sources.locate(rest) if sources else None
+
+    def syntax(self, name: str) -> Syntax:
+        """Return what the text of a module says.
+
+        Raises:
+            BadInput: the module cannot be found, read or parsed.
+        """
+        root, _, rest = name.partition(".")
+        sources = self.find_sources(root)
+        file = sources.locate(rest) if sources else None
+        if sources is None or file is None:
+            raise BadInput(f"there is no source file of the module {name}, which a cell needs.")
+        try:
+            return parse(sources.read(file))
+        except (OSError, SyntaxError, ValueError) as error:
+            raise BadInput(f"cannot read {file}, which a cell needs: {in_words(error)}.") from error
+
+    def is_package(self, name: str) -> bool:
+        """Return whether a located module is a package's `__init__`."""
+        file = self.locate(name)
+        return file is not None and file.name == "__init__.py"
+
+    def closure(
+        self, starts: Iterable[str], optional: Collection[str] = (), known: Collection[str] = ()
+    ) -> frozenset[str]:
+        """Return the modules that some modules need, these included.
+
+        Args:
+            starts: the modules to begin with.
+            optional: modules that a package's `__init__` may import for others; from there they are not followed.
+            known: modules that are not looked into again and not returned.
+        """
+        found: set[str] = set()
+        waiting = list(starts)
+        while waiting:
+            name = waiting.pop()
+            if name in found or name in known:
+                continue
+            found.add(name)
+            waiting += self._needed(name, optional)
+        return frozenset(found)
+
+    def around(self, names: Iterable[str]) -> frozenset[str]:
+        """Return the packages around some modules."""
+        outer = {name[:end] for name in names for end, letter in enumerate(name) if letter == "."}
+        return frozenset(name for name in outer if self.locate(name))
+
+    def _needed(self, name: str, optional: Collection[str]) -> set[str]:
+        syntax = self.syntax(name)
+        if self.is_package(name):
+            return {target for each in syntax.imports for target in self._targets(name, each)} - set(optional)
+        bound: dict[str, str] = {}
+        found = set()
+        for each in syntax.imports:
+            for target in self._targets(name, each):
+                found.add(target)
+                found |= self._reexported(target, {each.name} | syntax.attributes) & set(optional)
+                bound[each.bound] = each.bound if each.name is None and each.bound != each.module else target
+        for chain in syntax.chains:
+            root, _, rest = chain.partition(".")
+            if root in bound:
+                found |= self._along(self._absolute(name, bound[root]), rest)
+        return found
+
+    def _absolute(self, importer: str, module: str, level: int = 0) -> str:
+        """Return the full name of a module that an import statement names."""
+        root = importer.partition(".")[0]
+        if level:
+            package = importer if self.is_package(importer) or importer == root else importer.rpartition(".")[0]
+            for _ in range(level - 1):
+                package = package.rpartition(".")[0]
+            return f"{package}.{module}".strip(".")
+        # A plugin names what lies beside it without a package.
+        beside = f"{root}.{module}"
+        return beside if module != root and self.is_beside(root, module) else module
+
+    def is_beside(self, root: str, module: str) -> bool:
+        """Return whether a module of a plugin, of the top-level name `root`, finds another beside the plugin."""
+        sources = self.find_sources(root)
+        if sources is None or isinstance(sources, PackageSources):
+            return False
+        return sources.locate(module.partition(".")[0]) is not None
+
+    def _targets(self, importer: str, statement: Import) -> list[str]:
+        """Return the modules that an import statement names, of those that are looked into."""
+        module = self._absolute(importer, statement.module, statement.level)
+        if statement.name is None:
+            return [module] if self.locate(module) else []
+        inner = f"{module}.{statement.name}"
+        if self.locate(inner):
+            return [inner]
+        if not self.locate(module):
+            return []
+        late = self.syntax(module).for_types if self.is_package(module) else ()
+        late_targets = [t for each in late if each.bound == statement.name for t in self._targets(module, each)]
+        return [module, *late_targets]
+
+    def _reexported(self, package: str, names: Collection[str | None]) -> set[str]:
+        """Return the modules from which a package's `__init__` imports some names."""
+        if not self.is_package(package):
+            return set()
+        imports = [each for each in self.syntax(package).imports if each.bound in names]
+        return {target for each in imports for target in self._targets(package, each)}
+
+    def _along(self, module: str, rest: str) -> set[str]:
+        """Return the modules that a chain of attributes goes through, as `package.module.name` does."""
+        found = set()
+        for part in rest.split("."):
+            module = f"{module}.{part}"
+            if not self.locate(module):
+                break
+            found.add(module)
+        return found
+
+
+def digests(modules: Modules, names: Iterable[str], shown: Mapping[str, str] | None = None) -> list[str]:
+    """Return a name and a digest of each module, in the order of names.
+
+    Args:
+        modules: where they are read.
+        names: their full names.
+        shown: top-level names to be written otherwise, since a plugin's own tells where its file lies.
+    """
+    found = []
+    for name in names:
+        root, dot, rest = name.partition(".")
+        found.append(f"{(shown or {}).get(root, root)}{dot}{rest} {modules.syntax(name).digest}")
+    return sorted(found)
