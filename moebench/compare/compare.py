@@ -26,7 +26,7 @@ LEVEL = 0.95
 
 ENVIRONMENT = (
     *("platform", "device_kind", "device_count", "cpu", "cpu_count"),
-    *("jax_version", "jaxlib_version", "flax_version"),
+    *("jax_version", "jaxlib_version", "flax_version", "jax_settings"),
 )
 CODE = ("moebench_version", "git_commit")
 

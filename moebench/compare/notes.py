@@ -31,6 +31,8 @@ def differing(pairs: Sequence[Pair], columns: Sequence[str]) -> Differing:
 
 def _value(cell: Cell, column: str) -> str:
     value = cell.shared[column]
+    if column == "jax_settings" and pd.isna(value):
+        return "{}"  # rows from before the column: nobody has written that they were changed
     return "unknown" if pd.isna(value) else f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -13,7 +13,8 @@ from moebench.results.schema import TEST_TIME_FIELDS
 
 ENVIRONMENT = (
     *("device_kind", "device_count", "platform", "hostname", "cpu", "cpu_count", "precision"),
-    *("python_version", "jax_version", "jaxlib_version", "flax_version", "moebench_version", "git_commit"),
+    *("python_version", "jax_version", "jaxlib_version", "flax_version", "jax_settings"),
+    *("moebench_version", "git_commit"),
 )
 TABLE = (
     *("accuracy", "few_shot_1", "few_shot_5", "few_shot_10"),
