@@ -8,6 +8,7 @@ import pytest
 from paths import EXAMPLE
 
 from moebench import routers
+from moebench.cells.fingerprint import VERSIONS, code
 from moebench.cells.resolve import resolve, resolve_cell
 from moebench.errors import BadInput
 from moebench.routers import registry
@@ -25,7 +26,7 @@ class Mine(routers.SparseRouter):
         {returns}
 """
 
-DEVICE = {"device_kind": "cpu", "cpu": "x", "jax_version": "1", "jaxlib_version": "1", "flax_version": "1"}
+DEVICE = {"device_kind": "cpu", "cpu": "x", "jax_settings": "{}", **dict.fromkeys(VERSIONS, "1")}
 
 
 @pytest.fixture(autouse=True)
@@ -154,11 +155,152 @@ def test_a_cell_takes_its_router_from_the_plugins_it_names(tmp_path: Path) -> No
     (one,) = resolve([spec.as_json()])
     routers.plugins._load.cache_clear()
     registry._REGISTRY._obj_map.pop("mine")
-    # The same router in another place is the same cell; another text in it is other code.
-    second = written(tmp_path, first.read_text() + "\n# changed\n", "second.py")
-    (two,) = resolve([spec.model_copy(update={"plugins": (str(second),)}).as_json()])
-    assert one["cell_id"] == two["cell_id"]
-    assert one["fingerprint"] != two["fingerprint"]
+    # The same router in another place is the same cell; another line in it is other code, another comment is not.
+    for change, is_current in (("# changed\n", True), ("X = 1\n", False)):
+        second = written(tmp_path, f"{first.read_text()}\n{change}", "second.py")
+        (two,) = resolve([spec.model_copy(update={"plugins": (str(second),)}).as_json()])
+        assert one["cell_id"] == two["cell_id"]
+        assert (one["fingerprint"] == two["fingerprint"]) is is_current
+
+
+HELPED = """
+import helper
+from moebench import routers
+
+@routers.register("{name}")
+class Mine(routers.Soft):
+    '''A router.'''
+    half = helper.HALF
+    def late(self):
+        from helper import LATE
+        import inner.deep
+        return LATE, inner.deep.X
+"""
+
+
+def helped(folder: Path, name: str = "mine", half: float = 0.5) -> Path:
+    """A plugin, a module beside it, and a package beside it that it imports on first use."""
+    (folder / "inner").mkdir(parents=True, exist_ok=True)
+    written(folder, "", "inner/__init__.py")
+    written(folder, "X = 1\n", "inner/deep.py")
+    written(folder, f"HALF = {half}\nLATE = 'late'\n", "helper.py")
+    return written(folder, HELPED.format(name=name), "router.py")
+
+
+def half(name: str = "mine") -> float:
+    value: float = vars(routers.find(name))["half"]
+    return value
+
+
+def late(name: str = "mine") -> tuple[str, int]:
+    value: tuple[str, int] = vars(routers.find(name))["late"](None)
+    return value
+
+
+def test_a_plugin_imports_the_modules_beside_it(tmp_path: Path) -> None:
+    assert routers.load_plugin(helped(tmp_path)) == ("mine",)
+    assert half() == 0.5
+    assert late() == ("late", 1)
+    assert "helper" not in sys.modules
+    assert str(tmp_path) not in sys.path
+    assert not list(tmp_path.rglob("__pycache__"))
+
+
+def test_two_plugins_have_a_helper_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path, "HALF = 3.0", "helper.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    import helper  # type: ignore[import-not-found]  # a module of this name that the process knows already
+
+    routers.load_plugin(helped(tmp_path / "one", "one", 1.0))
+    routers.load_plugin(helped(tmp_path / "two", "two", 2.0))
+    assert (half("one"), half("two"), helper.HALF) == (1.0, 2.0, 3.0)
+    assert late("one") == ("late", 1)
+    monkeypatch.delitem(sys.modules, "helper")
+
+
+@pytest.mark.parametrize("edited", ["router.py", "helper.py", "inner/deep.py"])
+def test_an_edited_plugin_is_other_code_and_runs_again(tmp_path: Path, edited: str) -> None:
+    file = helped(tmp_path)
+    routers.load_plugin(file)
+    late()
+    before = code("mine")
+    text = (tmp_path / edited).read_text()
+    written(tmp_path, f"# A comment.\n{text}", edited)
+    assert routers.load_plugin(file) == ("mine",)
+    assert code("mine") == before
+    written(tmp_path, text.replace("0.5", "0.7").replace("X = 1", "X = 2").replace("helper.HALF", "0.9"), edited)
+    assert code("mine") == before  # what has run is what counts
+    for _ in range(2):
+        assert routers.load_plugin(file) == ("mine",)
+    assert code("mine") != before
+    assert half() == {"router.py": 0.9, "helper.py": 0.7, "inner/deep.py": 0.5}[edited]
+    late()
+    assert late()[1] == (2 if edited == "inner/deep.py" else 1)
+
+
+def test_a_module_that_was_not_run_yet_runs_as_it_was_counted(tmp_path: Path) -> None:
+    routers.load_plugin(helped(tmp_path))
+    before = code("mine")
+    written(tmp_path, "X = 2", "inner/deep.py")
+    assert late() == ("late", 1)
+    assert code("mine") == before
+
+
+def test_a_plugin_counts_by_what_is_in_its_modules_and_not_by_their_place(tmp_path: Path) -> None:
+    routers.load_plugin(helped(tmp_path / "one"))
+    before = code("mine")
+    registry._REGISTRY._obj_map.pop("mine")
+    routers.load_plugin(helped(tmp_path / "two"))
+    assert code("mine") == before
+    written(tmp_path / "two", "X = 1", "unused.py")
+    assert code("mine") == before
+
+
+@pytest.mark.parametrize(
+    ("imports", "helper"),
+    [
+        ("from .helper import HALF", "HALF = 0.5"),
+        ("from helper import *", "HALF = 0.5"),
+        ("import inner.deep as d; HALF = d.X / 2", ""),
+        ("from inner import deep; HALF = deep.X / 2", ""),
+        # It imports the plugin in turn, which does not run twice.
+        ("from helper import HALF", "import router\nHALF = 0.5"),
+        # The standard library stays what it is.
+        ("import json; HALF = json.loads('0.5')", ""),
+    ],
+)
+def test_ways_to_import_from_beside(tmp_path: Path, imports: str, helper: str) -> None:
+    file = helped(tmp_path)
+    written(tmp_path, "raise ValueError", "json.py")
+    written(tmp_path, f"{helper}\nLATE = 'late'", "helper.py")
+    written(
+        tmp_path,
+        HELPED.format(name="mine").replace("import helper", imports, 1).replace("helper.HALF", "HALF"),
+        "router.py",
+    )
+    routers.load_plugin(file)
+    assert half() == 0.5
+    assert len(code("mine")) > len(code("soft"))
+
+
+def test_a_fault_beside_a_plugin_is_named_and_can_be_mended(tmp_path: Path) -> None:
+    file = helped(tmp_path)
+    written(tmp_path, "\n1 / 0", "helper.py")
+    with pytest.raises(
+        BadInput, match=r"router\.py, line 2 of helper\.py, raises ZeroDivisionError: division by zero\."
+    ):
+        routers.load_plugin(file)
+    written(tmp_path, "def f(:", "helper.py")
+    with pytest.raises(BadInput, match=r"router\.py, line 1 of helper\.py, raises SyntaxError: "):
+        routers.load_plugin(file)
+    assert routers.load_plugin(helped(tmp_path)) == ("mine",)
+
+
+def test_a_router_built_from_another_by_name_counts_it(tmp_path: Path) -> None:
+    routers.load_plugin(written(tmp_path, ROUTER.format(returns="return routing")))
+    names = [line.split()[0] for line in code("mine")]
+    assert routers.ExpertsChoice.__module__ in names
+    assert routers.Soft.__module__ not in names
 
 
 def test_a_suite_cannot_name_plugins() -> None:
@@ -183,6 +325,7 @@ def test_installed_packages_bring_routers_and_a_broken_one_hides_no_other(tmp_pa
     assert routers.find("soft").name == "soft"
     assert "good_router_package" not in sys.modules  # what moebench has itself needs nobody else's code
     assert routers.find("mine").name == "mine"
+    assert any(line.startswith("good_router_package ") for line in code("mine"))
     assert "mine" in routers.names()
     assert sorted(routers.broken_packages()) == [
         "the entry point 'mine = broken_router_package' of the package 'broken_router_package' cannot be imported: "
