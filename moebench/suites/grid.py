@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from moebench.errors import BadInput, unknown
 from moebench.results.selection import parse_conditions
 from moebench.spec import yaml_source
-from moebench.spec.cell_spec import CellSpec, Scalar, absolute_folder, absolute_place
+from moebench.spec.cell_spec import CellSpec, Scalar
 from moebench.spec.messages import describe, first_mistake
 from moebench.spec.yaml_source import Location, Source
 
@@ -77,9 +77,6 @@ def build_spec(values: Mapping[str, Any]) -> CellSpec:
     fields = {key: value for key, value in values.items() if key in known}
     if "router" not in fields:
         raise BadInput("the key 'router' is missing.")
-    for key, absolute in (("data", absolute_place), ("pretrain_data", absolute_place), ("init_from", absolute_folder)):
-        if isinstance(fields.get(key), str):
-            fields[key] = absolute(fields[key])  # a cell may run in another folder
     if SETTINGS in fields:
         fields[SETTINGS] = check_settings(fields[SETTINGS])
     if "seeds" in fields:
