@@ -11,13 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from moebench.errors import BadInput
+from moebench.spec.plain_values import whole
 
 Scalar = str | int | float | bool | None
 Precision = Literal["float32", "mixed", "bfloat16"]
 Augment = Literal["none", "crop", "crop-flip"]
+Count = Annotated[int, Field(ge=1, le=10**9), BeforeValidator(whole)]
+"""A number of steps, images or slots, which may be written 1000.0; larger numbers overflow a program's counters."""
+Pixels = Annotated[int, Field(ge=1, le=1 << 14), BeforeValidator(whole)]
 
 HUB = "hf:"
 """Prefix of the name of a data set on the Hugging Face hub."""
@@ -68,6 +72,11 @@ class Key:
     """Whether cells that differ in this key alone are different cells."""
 
 
+def _block_number(value: Any) -> Any:
+    """Return the text of a lone block number: YAML reads 2,3 as a text and 2 as a number."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def _absolute(resolve: Callable[[str], str]) -> AfterValidator:
     return AfterValidator(lambda value: value if value is None else resolve(value))
 
@@ -91,7 +100,7 @@ class CellSpec(BaseModel):
     data: Annotated[str, Key(Scope.TRAINING), _absolute(absolute_place)] = "digits"
     """Images to train and evaluate on: a data set's name, a path that contains a slash, or hf: and a name on the
     Hugging Face hub."""
-    image_size: Annotated[int | None, Field(ge=1)] = None
+    image_size: Pixels | None = None
     """Side in pixels to which images are rendered or resized. Default: the data set's own size."""
     augment: Annotated[Augment | None, Key(Scope.TRAINING)] = None
     """Random changes of training images: none, shifts ("crop"), or shifts and reflections ("crop-flip"). Default: what
@@ -100,18 +109,18 @@ class CellSpec(BaseModel):
     """What is built and measured: the whole model, trained and evaluated; or one of its MoE layers alone, timed on
     random tokens. A layer takes the tokens of images of `image_size`, by default the size that the model was published
     for."""
-    steps: Annotated[int, Field(ge=1), Key(Scope.TRAINING)] = 250
+    steps: Annotated[Count, Key(Scope.TRAINING)] = 250
     """Training steps."""
-    batch: Annotated[int, Field(ge=1)] = 64
+    batch: Count = 64
     """Images in each training step and in each timed batch."""
     seeds: Annotated[tuple[int, ...], Field(min_length=1), Key(in_identity=False)] = (0,)
     """Seeds; each gives one training and one row of results."""
-    total_slots: Annotated[int | Literal["tokens"] | None, Key(in_identity=False)] = None
+    total_slots: Annotated[Count | Literal["tokens"] | None, Key(in_identity=False)] = None
     """Slots of all experts together for one image; "tokens" gives as many slots as the image has tokens, so that expert
     compute equals the dense MLP's. Default: what the router's options give."""
-    group_images: Annotated[int | None, Field(ge=1)] = None
+    group_images: Count | None = None
     """Images routed together as one group. Default: the router's own rule (1 for Soft MoE, 8 for sparse routers)."""
-    moe_layers: Annotated[str | None, Key(Scope.TRAINING)] = None
+    moe_layers: Annotated[Annotated[str, BeforeValidator(_block_number)] | None, Key(Scope.TRAINING)] = None
     """Blocks whose MLP becomes an MoE layer: last-half, every-2, last-n:K, or block numbers such as 2,3. Default: the
     model's published layout, else last-half."""
     precision: Precision = "float32"
@@ -139,9 +148,9 @@ class CellSpec(BaseModel):
     pretrain_data: Annotated[str | None, Key(Scope.DOWNSTREAM, since=2), _absolute(absolute_place)] = None
     """Images to pre-train on, written as `data` is. The pre-trained model is probed with a few shots of `data`, then
     fine-tuned on `data` with a new head. Cells whose pre-training is equal share the pre-trained model."""
-    pretrain_steps: Annotated[int | None, Field(ge=1), Key(Scope.DOWNSTREAM, since=2)] = None
+    pretrain_steps: Annotated[Count | None, Key(Scope.DOWNSTREAM, since=2)] = None
     """Steps of pre-training. Default: `steps`."""
-    pretrain_image_size: Annotated[int | None, Field(ge=1), Key(Scope.DOWNSTREAM, since=2)] = None
+    pretrain_image_size: Annotated[Pixels | None, Key(Scope.DOWNSTREAM, since=2)] = None
     """Side in pixels of the images of pre-training; positions are interpolated afterwards. Default: the size that
     `pretrain_data` has."""
     init_from: Annotated[str | None, Key(Scope.DOWNSTREAM, since=2), _absolute(absolute_folder)] = None
