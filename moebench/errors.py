@@ -6,49 +6,83 @@ from difflib import get_close_matches
 
 _LISTED = 24
 """Names that a sentence can hold; of more the first are told, and how many there are."""
+_SHOWN = 60
+"""Characters of a name or a value inside a sentence."""
+_LONGEST_WORD = 240
+"""Paths that are in use fit; more is somebody's noise."""
+_LONGEST_TEXT = 4_000
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that steer a terminal or turn the direction of writing, and halves of characters, which no file can hold.
+Tabs and line breaks are none of them."""
 
 
 class BadInput(ValueError):
     """A mistake in what the user gave; its text is one sentence that needs no traceback.
 
-    `key` names the option at fault where there is one, so that a suite can point to its line.
+    The text is safe to print: control characters in it are escaped, and words and texts beyond reading are cut.
+
+    Args:
+        message: what is wrong, where, and what would be right.
+        key: the option at fault where there is one, so that a suite can point to its line.
     """
 
     def __init__(self, message: str, *, key: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(_cut_words(printable(message)))
         self.key = key
+
+
+def printable(text: str) -> str:
+    """Return a text whose control characters are escaped, as \\x1b, so that it can be shown anywhere."""
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def shortened(text: str, most: int = _SHOWN) -> str:
+    """Return a text of at most `most` characters, printable on one line."""
+    text = printable(text[: 4 * most]).replace("\n", "\\n").replace("\t", "\\t")
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def unknown(
     kind: str, name: str, known: Iterable[str], *, of: str = "", listing: str = "", key: str | None = None
 ) -> BadInput:
-    """An unknown name, with the nearest known one, or those that have it in them, or else all of them.
+    """Return the mistake of an unknown name, with the nearest known one, or those that contain the name, or all.
 
     Args:
-        kind: what it should be the name of, such as an option.
-        name: as it was given.
-        known: the names that there are.
+        kind: what the name should be the name of, such as an option.
+        name: the name as given.
+        known: the names that exist.
         of: what has these names, such as a router.
-        listing: the command that lists them, where they are too many for a sentence.
+        listing: the command that lists the names, where they are too many for a sentence.
         key: as in `BadInput`.
     """
     names = sorted(set(known), key=_as_read)
-    near = get_close_matches(name.lower(), names, n=1, cutoff=0.6)
-    longer = [each for each in names if name and name.lower() in each]
+    # Longer than any known name: the search for a near one would take minutes for a text of megabytes.
+    given = name.lower()[:200]
+    near = get_close_matches(given, names, n=1, cutoff=0.6)
+    longer = [each for each in names if given and given in each]
     if near:
-        hint = f"did you mean '{near[0]}'?"
+        hint = f"did you mean '{shortened(near[0])}'?"
     elif longer:
         hint = f"did you mean {' or '.join(longer)}?" if len(longer) < 3 else f"did you mean one of {_some(longer)}?"
     else:
         hint = f"`{listing}` says what there is." if listing else f"known are: {_some(names)}."
-    return BadInput(f"unknown {kind} '{name}'{f' of {of}' if of else ''}: {hint}", key=key)
+    return BadInput(f"unknown {kind} '{shortened(name)}'{f' of {of}' if of else ''}: {hint}", key=key)
 
 
 def _as_read(name: str) -> list[tuple[int, str]]:
     """Sorts numbers within names by what they are: 2, 4, 16."""
-    return [(int(part or 0), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
+    return [(int(part or 0), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d{1,9})", name)]
 
 
 def _some(names: list[str]) -> str:
     more = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(map(shortened, names[:_LISTED])) + (f" and {more} more" if more > 0 else "")
+
+
+def _cut_words(text: str) -> str:
+    """The text without the middle of words that nobody would read to their end, such as a name of 10 kB."""
+    text = re.sub(
+        rf"\S{{{_LONGEST_WORD + 1},}}", lambda found: f"{found[0][: _LONGEST_WORD - 40]}[...]{found[0][-35:]}", text
+    )
+    return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 5] + "[...]"

@@ -7,6 +7,7 @@ pandas and pyarrow skip.
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -15,24 +16,56 @@ from moebench.errors import BadInput
 
 
 def entries(folder: Path) -> list[Path]:
-    """What lies in a folder, by name; nothing where it is no folder or has gone since it was listed."""
+    """Return the paths in a folder, sorted by name; none if it is no folder or has gone since it was listed."""
     try:
         return sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
 
 
+def read_small(path: Path, most: int, what: str = "file") -> bytes:
+    """Return the content of a regular file that has at most `most` bytes.
+
+    Args:
+        path: the file.
+        most: bytes beyond which nothing is read.
+        what: what the file is, for the message.
+
+    Raises:
+        BadInput: there is no such file, it is a pipe, a device or a folder, or it is larger.
+    """
+    try:
+        # A pipe would wait for a writer that may never come.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(handle)
+            raise BadInput(f"cannot read the {what} {path}: it is no regular file.")
+        with open(handle, "rb") as file:
+            content = b"" if status.st_size > most else file.read(most + 1)
+    except (OSError, ValueError) as error:
+        if isinstance(error, BadInput):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else "its name holds a NUL character"
+        raise BadInput(f"cannot read the {what} {path}: {reason}.") from error
+    if status.st_size > most or len(content) > most:
+        raise BadInput(f"cannot read the {what} {path}: it has more than {most:,} bytes.")
+    return content
+
+
 def is_temporary(path: Path) -> bool:
-    """Whether this is the name of a file that is still being written."""
+    """Return whether this is the name of a file that is still being written."""
     return path.name.startswith(".") and path.suffix == ".tmp"
 
 
 @contextlib.contextmanager
 def publishing(path: Path) -> Iterator[Path]:
-    """A hidden temporary path to write to; it becomes `path`, at once and durably, when the block ends well.
+    """Yield a hidden temporary path to write to; it becomes `path`, at once and durably, if the block succeeds.
 
-    Folders on the way are made. A full disk, a missing permission or any other failure to write raises `BadInput`,
-    leaves no half-written file behind, and leaves what stood at `path` as it was.
+    Folders on the way are made. A failure leaves no half-written file behind, and the old content of `path` in place.
+
+    Raises:
+        BadInput: a full disk, a missing permission, or another failure to write.
     """
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:12]}.tmp")
     try:

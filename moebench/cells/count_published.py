@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from moebench.cells.count import completed, resolved
 from moebench.measuring import count_parameters, forward_flops, printed_train_flops, train_flops
 from moebench.papers.printed import IMAGE_SIZE, PrintedModel
-from moebench.suites.grid import build_spec
+from moebench.spec.entry import build_spec
 
 Counts = dict[str, float]
 

@@ -20,40 +20,13 @@ from moebench.evaluation.test_time_settings import Setting, resolve_settings
 from moebench.measuring import environment, shapes
 from moebench.measuring.environment import pin_jax_settings
 from moebench.models import VitConfig
-from moebench.spec.cell_spec import CellSpec, Scalar
+from moebench.spec.cell_spec import CellSpec, Scalar, Scope
 
 if TYPE_CHECKING:
     import moebench.data
 
-ABSENT: dict[str, Any] = {
-    "scope": "model",
-    "test_time": [],
-    "pretrain_data": None,
-    "pretrain_steps": None,
-    "pretrain_image_size": None,
-    "init_from": None,
-    "save_model": False,
-}
-"""Keys that a cell's identity leaves out at these values, so that cells keep it which never heard of them."""
-OF_TRAINING = (
-    *("data", "augment", "steps", "learning_rate", "weight_decay", "warmup", "clip_norm", "moe_layers", "devices"),
-    *("test_time", "pretrain_data", "pretrain_steps", "pretrain_image_size", "init_from", "save_model"),
-)
-"""Keys that change nothing where a layer is measured alone."""
-OF_DOWNSTREAM: dict[str, Any] = {
-    "pretrain_data": None,
-    "pretrain_steps": None,
-    "pretrain_image_size": None,
-    "save_model": False,
-    "test_time": (),
-    "timing_budget_s": 0.0,
-    "checkpoint_every_s": 0.0,
-}
-"""Keys that change nothing in the training upstream, and what stands for them there."""
 TWIN = "dense"
 """Router of the model that a cell is timed beside."""
-LAYER_INPUTS = dict.fromkeys(("classes", "moe_layers", "steps", "learning_rate")) | {"data": "random tokens"}
-"""Columns that differ there from those of a model."""
 
 
 @cache
@@ -99,7 +72,7 @@ class ResolvedCell:
         """The input columns of the result table."""
         layer, options = shapes(self.model, self.router), self.router.options
         spec = self.spec
-        return {
+        columns = {
             "router": spec.router,
             "model": spec.model,
             "scope": spec.scope,
@@ -124,27 +97,24 @@ class ResolvedCell:
             "precision": spec.precision,
             "learning_rate": spec.learning_rate,
             "config": json.dumps(self.config, sort_keys=True),
-            **(LAYER_INPUTS if spec.scope == "layer" else {}),
         }
+        if spec.scope == "layer":
+            unused = dict.fromkeys(("classes", *(name for name in CellSpec.outside(Scope.LAYER) if name in columns)))
+            columns |= unused | {"data": "random tokens"}
+        return columns
 
     @property
     def config(self) -> dict[str, Any]:
-        """Everything that was asked for, with defaults filled in, without what changes no result."""
-        asked = self.spec.as_json()
-        # A plugin counts by what is in it, which is part of the fingerprint, and not by where it lies.
-        del asked["seeds"], asked["total_slots"], asked["checkpoint_every_s"], asked["plugins"]
-        for key, nothing in ABSENT.items():
-            if asked[key] == nothing:
-                del asked[key]
-        asked |= {
-            # A router that is a plain module tells no defaults.
+        """Return everything asked for, with defaults filled in, without keys that change no result."""
+        # A plugin counts by its content, which is part of the fingerprint, and not by its place.
+        filled_in = {
+            # A router that is a plain module declares no defaults.
             "options": {**self.model.router_options, **self.router.options},
             "group_images": self.model.group_images,
             "moe_layers": self.spec.moe_layers or self.model.preset.moe_layers,
         }
-        if self.spec.scope == "layer":
-            asked = {key: value for key, value in asked.items() if key not in OF_TRAINING}
-        return asked
+        asked = self.spec.identity()
+        return asked | {name: value for name, value in filled_in.items() if name in asked}
 
     @property
     def images(self) -> "moebench.data.Source | None":
@@ -213,7 +183,7 @@ def _resolve_start(spec: CellSpec, found: "moebench.data.Format") -> ResolvedCel
         return _resolve_kept(spec, found)
     asked = {"data": spec.pretrain_data, "image_size": spec.pretrain_image_size, "augment": None}
     asked["steps"] = spec.pretrain_steps or spec.steps
-    upstream = resolve_cell(spec.model_copy(update=OF_DOWNSTREAM | asked))
+    upstream = resolve_cell(spec.model_copy(update=CellSpec.outside(Scope.PRETRAINING) | asked))
     initial_state = spec.model_copy(update={"options": dict(upstream.model.router_options), "total_slots": None})
     cell = resolve_for(initial_state, found.image_size, upstream.model.channels, found.classes)
     return replace(cell, spec=spec, pretraining=upstream)

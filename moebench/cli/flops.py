@@ -55,16 +55,16 @@ def flops(
 
     A multiply-add is 2 FLOPs. Counted are matrix products, and the weighting of rows where tokens are gathered.
     """
-    from moebench.suites import grid
+    from moebench.spec.entry import build_spec, parse_cell
 
     asked = {"batch": batch, "group_images": group_images, "moe_layers": moe_layers, "dispatch": dispatch}
-    entry: dict[str, Any] = {} if router is None else {**grid.parse_cell(router)}
+    entry: dict[str, Any] = {} if router is None else {**parse_cell(router)}
     entry |= {"model": model, **{key: value for key, value in asked.items() if value is not None}}
     with _no_garbage_collection():
         from moebench.cells import count
 
         options.load_plugins(plugins)
-        spec = grid.build_spec(count.completed(entry))
+        spec = build_spec(count.completed(entry))
         record = count.count(count.resolved(spec, image_size, classes)).record()
     if as_json:
         typer.echo(json.dumps(_without_nan(record), indent=1))

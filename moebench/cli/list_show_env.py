@@ -203,11 +203,11 @@ def _describe_slots(cell: str, image_size: int | None, **given: str | int | None
     from moebench.measuring import padding
     from moebench.reports.quantities import written
     from moebench.spec.cell_spec import CellSpec
-    from moebench.suites import grid
+    from moebench.spec.entry import build_spec, parse_cell
 
-    entry = {"model": CellSpec.model_fields["model"].default, **grid.parse_cell(cell)}
+    entry = {"model": CellSpec.model_fields["model"].default, **parse_cell(cell)}
     entry |= {key: value for key, value in given.items() if value is not None}
-    found = count.resolved(grid.build_spec(count.completed(entry)), image_size)
+    found = count.resolved(build_spec(count.completed(entry)), image_size)
     model, inputs = found.model, found.inputs
     images = "1 image" if model.group_images == 1 else f"{model.group_images} images"
     yield f"router {found.label} in {inputs['model']}, {model.image_size} × {model.image_size} pixels"

@@ -45,6 +45,7 @@ def suite(
     from moebench.cli import flops, printing
     from moebench.reports.write import rows_of, write_report
     from moebench.results import Store
+    from moebench.spec.entry import parse_seeds
     from moebench.suites import find, grid
     from moebench.suites.plan import plan_cells
     from moebench.suites.published_costs_file import CountingSuite
@@ -56,7 +57,7 @@ def suite(
         return
     size = chosen.profile(profile) if profile else None
     wanted = [one for text in filters or [] for one in grid.Filter.parse(text)]
-    new_seeds = grid.parse_seeds(seeds) if seeds is not None else None
+    new_seeds = parse_seeds(seeds) if seeds is not None else None
     files = options.plugin_files(plugins)
     store = Store(results, chosen.name)
     console = options.console()
@@ -116,6 +117,7 @@ def run(
     from moebench.cli import printing
     from moebench.reports.write import rows_of
     from moebench.results import Store
+    from moebench.spec.entry import build_spec, parse_cell, parse_seeds
     from moebench.spec.limits import Limits
     from moebench.suites import grid
     from moebench.suites.plan import plan_cells
@@ -123,9 +125,9 @@ def run(
 
     limits = Limits.from_values({"time_limit_s": time_limit_s, "memory_limit_gib": memory_limit_gib})
     given = {"model": model, "data": data, "image_size": image_size, "steps": steps, "batch": batch}
-    values = {**grid.parse_cell(cell), **{key: value for key, value in given.items() if value is not None}}
-    asked = grid.Cell(grid.build_spec(values)).with_plugins(options.plugin_files(plugins))
-    asked = asked.with_seeds(grid.parse_seeds(seeds)) if seeds is not None else asked
+    values = {**parse_cell(cell), **{key: value for key, value in given.items() if value is not None}}
+    asked = grid.Cell(build_spec(values)).with_plugins(options.plugin_files(plugins))
+    asked = asked.with_seeds(parse_seeds(seeds)) if seeds is not None else asked
     store = Store(results, SINGLE_CELLS)
     console = options.console()
     with executors.create("local") as placer:

@@ -11,8 +11,8 @@ from moebench.errors import BadInput, unknown
 from moebench.files import publishing
 from moebench.reports.quantities import quantity
 from moebench.results import Store, gather
+from moebench.spec.figure_names import Figure
 from moebench.suites import find
-from moebench.suites.suite_file import Figure
 
 if TYPE_CHECKING:
     import pandas as pd

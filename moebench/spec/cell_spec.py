@@ -1,120 +1,194 @@
-"""What a cell is asked to do: the record that travels from a suite's grid to the program that runs it."""
+"""Every key of a cell, declared once: type, default, meaning, scope and what a cell's identity does with it.
 
+A `CellSpec` travels from the grid of a suite to the program that runs the cell. Whoever needs a list of keys derives it
+from the fields here: the suite file, `moebench list keys`, the identity of a cell, the training on other images that
+comes first. A new key is one field here and its use.
+"""
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from moebench.errors import BadInput
+from moebench.spec.plain_values import whole
 
 Scalar = str | int | float | bool | None
 Precision = Literal["float32", "mixed", "bfloat16"]
 Augment = Literal["none", "crop", "crop-flip"]
-Scope = Literal["model", "layer"]
-
+Count = Annotated[int, Field(ge=1, le=10**9), BeforeValidator(whole)]
+"""A number of steps, images or slots, which may be written 1000.0; larger numbers overflow a program's counters."""
+Pixels = Annotated[int, Field(ge=1, le=1 << 14), BeforeValidator(whole)]
 
 HUB = "hf:"
-"""Before the name of a data set of the Hugging Face hub."""
+"""Prefix of the name of a data set on the Hugging Face hub."""
 
 
 def is_place(data: str) -> bool:
-    """Whether this is a path or a name of the hub, and not a data set of moebench's own: it has a slash, or hf:."""
+    """Return whether `data` is a path or a name on the hub, and not a data set of moebench's own."""
     return "/" in data or data.startswith((HUB, "~"))
 
 
 def absolute_place(data: str) -> str:
-    """A path as it means the same in any folder; names as they are."""
+    """Return a path as an absolute one, and every other name as given."""
     if data.startswith(HUB) or not is_place(data):
         return data
     return absolute_folder(data)
 
 
 def absolute_folder(path: str) -> str:
-    """A path as it means the same in any folder."""
+    """Return a path as an absolute one, so that a cell can run in another folder."""
     return str(Path(path).expanduser().absolute())
+
+
+class Scope(enum.Flag):
+    """The parts of moebench's work that a key changes."""
+
+    LAYER = enum.auto()
+    """An MoE layer measured alone (`scope: layer`)."""
+    PRETRAINING = enum.auto()
+    """Training on `pretrain_data`."""
+    DOWNSTREAM = enum.auto()
+    """Training and evaluation on `data`."""
+    TRAINING = PRETRAINING | DOWNSTREAM
+    EVERYTHING = LAYER | PRETRAINING | DOWNSTREAM
+
+
+@dataclass(frozen=True)
+class Key:
+    """What must be known about a key besides its type, default and meaning."""
+
+    scope: Scope = Scope.EVERYTHING
+    """The parts of the work that the key changes."""
+    since: int = 1
+    """First version of the result table whose rows know the key. A cell's identity leaves later keys out at their
+    default, so that older cells keep their identity."""
+    off: Any = None
+    """The value that means "nothing of it"; None: the default."""
+    in_identity: bool = True
+    """Whether cells that differ in this key alone are different cells."""
+
+
+def _block_number(value: Any) -> Any:
+    """Return the text of a lone block number: YAML reads 2,3 as a text and 2 as a number."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _absolute(resolve: Callable[[str], str]) -> AfterValidator:
+    return AfterValidator(lambda value: value if value is None else resolve(value))
 
 
 class CellSpec(BaseModel):
     """One point of the grid: a router with its options on a model, a data set and a schedule, for some seeds.
 
-    Every field but `router`, `options`, `seeds` and `plugins` may stand in a suite's profile or cell entry; any other
-    key of an entry is an option of the router.
+    Every field but `options`, `seeds` and `plugins` may stand in a cell entry, and all but `router` in a profile too;
+    any other key of an entry is an option of the router. Unless a field is marked otherwise, its key changes every
+    measurement (`Scope.EVERYTHING`).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
     router: str
+    """Routing strategy; `moebench list routers` names them."""
     options: dict[str, Scalar] = Field(default_factory=dict)
+    """Options of the router. In a suite each of them is a key of its own."""
     model: str = "mu/2"
-    data: str = "digits"
-    """A name, a path with a slash in it, or hf: and a name of the Hugging Face hub."""
-    image_size: int | None = Field(None, ge=1)
-    """Side in pixels to which images are rendered or resized; None takes the data set's own."""
-    augment: Augment | None = None
-    """How training images are changed at random: shifted ("crop"), or shifted and mirrored ("crop-flip"). None takes
-    the data set's habit."""
-    scope: Scope = "model"
-    """What is built and measured: the model, trained on the data set; or one of its MoE layers alone, timed on random
-    tokens, as many as images of `image_size` have, or of the size that the model was published for. Then data set,
-    schedule and `moe_layers` are of no account."""
-    steps: int = Field(250, ge=1)
-    batch: int = Field(64, ge=1)
-    seeds: tuple[int, ...] = Field((0,), min_length=1)
-    total_slots: int | Literal["tokens"] | None = None
-    """Slots of all experts for one image; "tokens" makes the expert compute that of the dense MLP. None leaves
-    the slots to the router's own options."""
-    group_images: int | None = Field(None, ge=1)
-    """Images routed together; None takes the router's own habit (1 for Soft MoE, 8 for sparse routers)."""
-    moe_layers: str | None = None
-    """Which blocks hold experts: last-half, every-2, last-n:K, or block numbers such as 2,3. None takes the model's
-    habit: last-half, unless it was published otherwise."""
+    """Vision transformer around the MoE layers; `moebench list models` names them."""
+    data: Annotated[str, Key(Scope.TRAINING), _absolute(absolute_place)] = "digits"
+    """Images to train and evaluate on: a data set's name, a path that contains a slash, or hf: and a name on the
+    Hugging Face hub."""
+    image_size: Pixels | None = None
+    """Side in pixels to which images are rendered or resized. Default: the data set's own size."""
+    augment: Annotated[Augment | None, Key(Scope.TRAINING)] = None
+    """Random changes of training images: none, shifts ("crop"), or shifts and reflections ("crop-flip"). Default: what
+    the data set declares."""
+    scope: Annotated[Literal["model", "layer"], Key(since=2)] = "model"
+    """What is built and measured: the whole model, trained and evaluated; or one of its MoE layers alone, timed on
+    random tokens. A layer takes the tokens of images of `image_size`, by default the size that the model was published
+    for."""
+    steps: Annotated[Count, Key(Scope.TRAINING)] = 250
+    """Training steps."""
+    batch: Count = 64
+    """Images in each training step and in each timed batch."""
+    seeds: Annotated[tuple[int, ...], Field(min_length=1), Key(in_identity=False)] = (0,)
+    """Seeds; each gives one training and one row of results."""
+    total_slots: Annotated[Count | Literal["tokens"] | None, Key(in_identity=False)] = None
+    """Slots of all experts together for one image; "tokens" gives as many slots as the image has tokens, so that expert
+    compute equals the dense MLP's. Default: what the router's options give."""
+    group_images: Count | None = None
+    """Images routed together as one group. Default: the router's own rule (1 for Soft MoE, 8 for sparse routers)."""
+    moe_layers: Annotated[Annotated[str, BeforeValidator(_block_number)] | None, Key(Scope.TRAINING)] = None
+    """Blocks whose MLP becomes an MoE layer: last-half, every-2, last-n:K, or block numbers such as 2,3. Default: the
+    model's published layout, else last-half."""
     precision: Precision = "float32"
-    """"mixed" computes in bfloat16 and keeps parameters, gradients and the optimiser's moments in float32; "bfloat16"
-    keeps those in bfloat16 as well. Logits, softmaxes and norms are float32 in all three."""
-    learning_rate: float = Field(2e-3, gt=0)
-    weight_decay: float = Field(0.05, ge=0)
-    warmup: float = Field(0.1, ge=0, lt=1)
+    """Number format: "float32" throughout; "mixed" computes in bfloat16 and stores parameters, gradients and optimiser
+    moments in float32; "bfloat16" stores these in bfloat16 too. Logits, softmaxes and norms are always float32."""
+    learning_rate: Annotated[float, Field(gt=0), Key(Scope.TRAINING)] = 2e-3
+    """Peak learning rate of AdamW."""
+    weight_decay: Annotated[float, Field(ge=0), Key(Scope.TRAINING)] = 0.05
+    """Decoupled weight decay of AdamW."""
+    warmup: Annotated[float, Field(ge=0, lt=1), Key(Scope.TRAINING)] = 0.1
     """Share of the steps over which the learning rate rises linearly, before its cosine decay."""
-    clip_norm: float = Field(1.0, gt=0)
-    timing_budget_s: float = Field(3.0, ge=0)
-    """Seconds for timing each of training and inference; 0 leaves the cell untimed."""
-    checkpoint_every_s: float = Field(60.0, ge=0)
-    """Seconds of training between two checkpoints, from which a killed cell goes on; 0 keeps none."""
-    devices: str = "1x1"
-    """A mesh of devices, written DATAxEXPERT: each batch is split over the first number of them, the experts with their
-    slots over the second."""
-
-    test_time: tuple[dict[str, Scalar], ...] = ()
-    """Settings in which the trained model is evaluated as well, without training again: options of the router by name,
-    and `router` for another one with the same parameters. A suite writes them as it writes cells: mappings whose lists
-    are multiplied out."""
-
-    pretrain_data: str | None = None
-    """Data set on which the model is trained first. What it has learned there is probed with a few shots of `data`,
-    and then trained on `data` with a fresh head; cells that agree on everything upstream share the model."""
-    pretrain_steps: int | None = Field(None, ge=1)
-    """Steps of the training upstream; None takes `steps`."""
-    pretrain_image_size: int | None = Field(None, ge=1)
-    """Side in pixels of the images upstream; None takes that data set's own. Positions are interpolated."""
-    init_from: str | None = None
-    """Folder of a kept model to start from in place of a training upstream. Options that are left out are its own."""
-    save_model: bool = False
-    """Keep each seed's trained model beside the results, for other cells to start from."""
-
-    plugins: tuple[str, ...] = ()
-    """Files that register routers. A suite cannot name them: it is data, and running it runs nobody's code."""
+    clip_norm: Annotated[float, Field(gt=0), Key(Scope.TRAINING)] = 1.0
+    """Global norm to which gradients are clipped."""
+    timing_budget_s: Annotated[float, Field(ge=0), Key(Scope.LAYER | Scope.DOWNSTREAM, off=0.0)] = 3.0
+    """Seconds for timing training and again for timing inference; 0 leaves the cell untimed."""
+    checkpoint_every_s: Annotated[float, Field(ge=0), Key(Scope.DOWNSTREAM, off=0.0, in_identity=False)] = 60.0
+    """Seconds of training between two checkpoints, from which a killed cell resumes; 0 writes none."""
+    devices: Annotated[str, Key(Scope.TRAINING)] = "1x1"
+    """Device mesh, written DATAxEXPERT: a batch is split over the first number of devices, the experts with their slots
+    over the second."""
+    test_time: Annotated[tuple[dict[str, Scalar], ...], Key(Scope.DOWNSTREAM, since=2)] = ()
+    """Further settings in which the trained model is evaluated, without new training: options of the router by name, or
+    `router` for another router with the same parameters. Written as cells are: mappings whose lists are multiplied
+    out."""
+    pretrain_data: Annotated[str | None, Key(Scope.DOWNSTREAM, since=2), _absolute(absolute_place)] = None
+    """Images to pre-train on, written as `data` is. The pre-trained model is probed with a few shots of `data`, then
+    fine-tuned on `data` with a new head. Cells whose pre-training is equal share the pre-trained model."""
+    pretrain_steps: Annotated[Count | None, Key(Scope.DOWNSTREAM, since=2)] = None
+    """Steps of pre-training. Default: `steps`."""
+    pretrain_image_size: Annotated[Pixels | None, Key(Scope.DOWNSTREAM, since=2)] = None
+    """Side in pixels of the images of pre-training; positions are interpolated afterwards. Default: the size that
+    `pretrain_data` has."""
+    init_from: Annotated[str | None, Key(Scope.DOWNSTREAM, since=2), _absolute(absolute_folder)] = None
+    """Folder of a saved model to start from instead of pre-training. Options left out are the saved model's."""
+    save_model: Annotated[bool, Key(Scope.DOWNSTREAM, since=2)] = False
+    """Save each seed's trained model beside the results, for other cells to start from."""
+    plugins: Annotated[tuple[str, ...], Key(in_identity=False)] = ()
+    """Files that register routers (`--plugin`). A suite cannot name them: it is data, and running it runs nobody's
+    code."""
 
     @classmethod
     def keys(cls) -> tuple[str, ...]:
-        """The keys that a suite may set besides the router's own options."""
+        """Return the keys that a suite may set besides the router's options."""
         return tuple(name for name in cls.model_fields if name not in ("options", "seeds", "plugins"))
+
+    @classmethod
+    def declared(cls) -> dict[str, Key]:
+        """Return what each field declares about its key."""
+        return {
+            name: next((mark for mark in field.metadata if isinstance(mark, Key)), Key())
+            for name, field in cls.model_fields.items()
+        }
+
+    @classmethod
+    def outside(cls, scope: Scope) -> dict[str, Any]:
+        """Return the keys that change nothing in any part of `scope`, each with its value for "nothing of it"."""
+        return {
+            name: cls.model_fields[name].default if key.off is None else key.off
+            for name, key in cls.declared().items()
+            if not key.scope & scope
+        }
 
     @property
     def mesh_shape(self) -> tuple[int, int]:
-        """The two numbers of `devices`.
+        """Return the two numbers of `devices`.
 
         Raises:
-            BadInput: they are not two, or not positive.
+            BadInput: `devices` is not two positive numbers.
         """
         data, by, expert = self.devices.partition("x")
         if not (by and data.isdecimal() and expert.isdecimal() and int(data) and int(expert)):
@@ -126,5 +200,22 @@ class CellSpec(BaseModel):
         return int(data), int(expert)
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values, for a JSON file."""
+        """Return plain values, for a JSON file."""
         return self.model_dump(mode="json")
+
+    def identity(self) -> dict[str, Any]:
+        """Return the plain values that make this cell another cell than its neighbours.
+
+        Left out are keys outside of an identity, later keys at their default, and keys that change nothing in a layer
+        measured alone where that is the scope.
+        """
+        plain, declared = self.as_json(), self.declared()
+        defaults = type(self)(router=self.router).as_json()
+        idle = self.outside(Scope.LAYER) if self.scope == "layer" else {}
+        return {
+            name: value
+            for name, value in plain.items()
+            if declared[name].in_identity
+            and name not in idle
+            and not (declared[name].since > 1 and value == defaults[name])
+        }

@@ -1,62 +1,120 @@
-"""What pydantic found wrong, said in our words."""
+"""What a typed model found wrong, in one sentence: the model's schema says what would be right, in our words."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ValidationError
 
-from moebench.errors import unknown
+from moebench.errors import BadInput, shortened, unknown
 
-_WANTED = {
-    "string_type": "a text",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "dict_type": "a mapping of keys to values",
-    "model_type": "a mapping of keys to values",
-    "list_type": "a list",
-    "tuple_type": "a list",
+Place = tuple[str | int, ...]
+"""Where a value stands in what was validated."""
+
+_TYPES = {
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping of keys to values",
+    "null": "nothing",
 }
+_BOUNDS = {
+    "minimum": "of at least {}",
+    "exclusiveMinimum": "greater than {}",
+    "maximum": "of at most {}",
+    "exclusiveMaximum": "less than {}",
+    "maxLength": "of at most {} characters",
+    "maxItems": "of at most {} items",
+}
+_NOT_EMPTY = ("minLength", "minItems", "minProperties")
 
 
-def first_mistake(error: ValidationError, known: Iterable[str]) -> tuple[tuple[str | int, ...], str]:
-    """The first thing that is wrong: where it stands, and a sentence about it.
+def first_mistake(error: ValidationError, model: type[BaseModel], keys: Iterable[str] = ()) -> tuple[Place, str]:
+    """Return where the first mistake stands, and a sentence about it.
 
-    An unknown key comes first, since a missing one is often the same key misspelt. `known` are the keys that
-    the model has, for the nearest name.
+    An unknown key goes first: a missing key is often the same key misspelt.
+
+    Args:
+        error: what the model raised.
+        model: the model.
+        keys: names that an unknown key may have been meant as; none: those of the model.
     """
-    mistakes = sorted(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+    mistakes = sorted(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
     mistake = mistakes[0]
-    place = mistake["loc"]
-    if mistake["type"] == "extra_forbidden":
-        return place, str(unknown("key", str(place[-1]), known))
-    if mistake["type"] == "missing":
-        return place[:-1], f"the key '{place[-1]}' is missing."
-    # A key that may be of several types reports once for each: "a whole number or 'tokens'".
-    same = [found for found in mistakes if found["loc"][:-1] == place[:-1] and found["input"] is mistake["input"]]
-    if len(same) > 1:
-        place = place[:-1]
-    wanted = " or ".join(dict.fromkeys(_wanted(found) for found in same))
-    return place, f"{_name(place)} should be {wanted}, not {describe(mistake['input'])}."
+    place, kind, given = mistake["loc"], mistake["type"], mistake["input"]
+    schema = model.model_json_schema()
+    if kind == "extra_forbidden":
+        _, around = _find(schema, place[:-1])
+        return place, str(unknown("key", str(place[-1]), keys or around.get("properties", {})))
+    if kind == "missing":
+        return place[:-1], f"the key '{shortened(str(place[-1]))}' is missing."
+    if kind == "value_error" and isinstance(own := mistake.get("ctx", {}).get("error"), BadInput):
+        return _find(schema, place)[0], str(own)
+    if place and place[-1] == "[key]":
+        _, around = _find(schema, place[:-2])
+        known = around.get("propertyNames", {}).get("enum", ())
+        return place[:-1], str(unknown("key", str(place[-2]), known))
+    place, wanted = _find(schema, place)
+    near = get_close_matches(given[:100].lower(), _choices(wanted), 1) if isinstance(given, str) else []
+    hint = f"; did you mean '{near[0]}'?" if near else "."
+    return place, f"{_name(place)} should be {in_words(wanted)}, not {describe(given)}{hint}"
 
 
-def _name(place: tuple[str | int, ...]) -> str:
-    last = place[-1]
-    return f"'{last}'" if isinstance(last, str) else f"item {last + 1} of '{place[-2]}'"
+def in_words(schema: Mapping[str, Any]) -> str:
+    """Return what a value may be, from its JSON schema: "a whole number of at least 1 or 'tokens'"."""
+    options = schema.get("anyOf", ())
+    if options:
+        # Nothing is written by leaving the key out, so null goes without saying.
+        return " or ".join(dict.fromkeys(in_words(each) for each in options if each.get("type") != "null"))
+    if choices := _choices(schema):
+        quoted = [f"'{choice}'" for choice in choices]
+        return " or ".join(filter(None, [", ".join(quoted[:-1]), quoted[-1]]))
+    words = _TYPES[schema["type"]]
+    bounds = [text.format(f"{schema[name]:,}") for name, text in _BOUNDS.items() if name in schema]
+    if "minimum" in schema and "maximum" in schema:
+        bounds = [f"from {schema['minimum']:,} to {schema['maximum']:,}"]
+    if any(schema.get(name, 0) > 0 for name in _NOT_EMPTY):
+        bounds.append("that is not empty")
+    return " ".join(filter(None, [words, " and ".join(bounds)]))
 
 
 def describe(value: Any) -> str:
-    """A value as it is shown in a message, cut to a readable length."""
-    shown = {dict: "a mapping", list: "a list", type(None): "nothing"}.get(type(value)) or repr(value)
-    return shown if len(shown) <= 60 else shown[:57] + "..."
+    """Return a value as messages show it, cut to a readable length."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    named = {dict: "a mapping", list: "a list", tuple: "a list", type(None): "nothing"}.get(type(value))
+    if isinstance(value, str):
+        return f"'{shortened(value)}'"
+    return named or shortened(repr(value))
 
 
-def _wanted(mistake: ErrorDetails) -> str:
-    if mistake["type"] in _WANTED:
-        return _WANTED[mistake["type"]]
-    message = mistake["msg"]
-    for opening in ("Input should be ", "Value error, "):
-        message = message.removeprefix(opening)
-    return message
+def _find(schema: Mapping[str, Any], place: Place) -> tuple[Place, Mapping[str, Any]]:
+    """Return the schema of the value at a place, and the place, without what names a branch of a union."""
+    definitions = schema.get("$defs", {})
+    found: Place = ()
+    for part in place:
+        properties = schema.get("properties", {})
+        inside = schema.get("items") if isinstance(part, int) else properties.get(part)
+        if inside is None and isinstance(part, str) and isinstance(schema.get("additionalProperties"), dict):
+            inside = schema["additionalProperties"]
+        if inside is None:
+            break
+        schema, found = inside, (*found, part)
+        if "$ref" in schema:
+            schema = definitions[schema["$ref"].removeprefix("#/$defs/")]
+    return found, schema
+
+
+def _choices(schema: Mapping[str, Any]) -> list[str]:
+    """Return the texts that a value may be, if only certain texts are taken."""
+    inside = [choice for each in schema.get("anyOf", ()) for choice in _choices(each)]
+    return [*inside, *map(str, schema.get("enum", ())), *([str(schema["const"])] if "const" in schema else [])]
+
+
+def _name(place: Place) -> str:
+    if not place:
+        return "the whole"
+    last = place[-1]
+    return f"'{shortened(last)}'" if isinstance(last, str) else f"item {last + 1} of '{place[-2]}'"

@@ -1,29 +1,36 @@
-"""YAML read with the line of every key, so that a mistake can be shown where it stands."""
+"""YAML read with the line of every key, so that a mistake can be shown where it stands.
 
-import math
-import re
+A file is small, and is refused before it can cost time: its size is looked at before it is read, nodes and depth are
+counted while it is composed, and again while aliases and merge keys are followed.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import yaml
+from yaml.composer import Composer
+from yaml.parser import Parser
+from yaml.reader import Reader
+from yaml.resolver import BaseResolver
+from yaml.scanner import Scanner
 
-from moebench.errors import BadInput
+from moebench.errors import BadInput, shortened
+from moebench.files import read_small
+from moebench.spec import yaml_problems
+from moebench.spec.plain_values import Plain, plain_value
 
 Location = tuple[str | int, ...]
 """Where a value stands: the keys and list positions that lead to it, such as ("cells", 1, "experts")."""
 
+_MAX_BYTES = 100_000
+"""A second of reading. The largest suite that comes with moebench has 5,000."""
 _MAX_NODES = 20_000  # aliases can make a small file expand without bound
 _MAX_DEPTH = 20
-
-
-class _Loader(yaml.SafeLoader):
-    """The safe loader, in which 1e-3 is a number: YAML 1.1 asks for a dot and a sign and reads a text."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
+_TOO_LARGE = "the file is too large or nested too deeply for a suite."
+_PLAIN, _TEXT = "plain", "tag:yaml.org,2002:str"
+_MERGE = "<<"
 
 
 @dataclass(frozen=True)
@@ -35,95 +42,149 @@ class Source:
     lines: dict[Location, int] = field(default_factory=dict)
 
     def line(self, at: Location) -> int:
-        """The line of a value, or of the nearest thing around it that has one."""
+        """Return the line of a value, or of the nearest value around it that has one."""
         while at and at not in self.lines:
             at = at[:-1]
         return self.lines.get(at, 1)
 
     def error(self, at: Location, message: str) -> BadInput:
-        """A mistake at one place of the file: file:line: message."""
+        """Return a mistake at one place of the file: file:line: message."""
         key = next((str(part) for part in reversed(at) if isinstance(part, str)), None)
-        return BadInput(f"{self.path}:{self.line(at)}: {message}", key=key)
+        return _error(self.path, self.line(at), message, key)
 
 
 def read(path: Path) -> Source:
     """Read a YAML file whose values are texts, numbers, true, false, null, lists and mappings of these.
 
-    Raises BadInput with file and line for a file that cannot be read, is no YAML, repeats a key, or holds
-    something else.
+    Raises:
+        BadInput: the file cannot be read, is too large, is no YAML, repeats a key, or holds something else; names the
+            file and the line.
     """
+    content = read_small(path, _MAX_BYTES, "suite file")
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise BadInput(f"cannot read the suite file {path}: {reason}.") from error
-    return parse(text, path)
+        return parse(content.decode("utf-8"), path)
+    except UnicodeDecodeError as error:
+        raise BadInput(f"cannot read the suite file {path}: it is no UTF-8 text.") from error
 
 
 def parse(text: str, path: Path) -> Source:
-    """The same as `read`, for a text that is said to come from `path`."""
-    source = Source(path, None)
+    """Read a YAML text that is said to come from `path`; raises as `read` does."""
+    reader = _Reader(path)
     try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        reader = _Reader(source, loader)
+        node = _Composer(text, path).get_single_node()
         data = None if node is None else reader.value(node, ())
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        raise BadInput(f"{path}:{line}: not valid YAML: {error.problem or error.context}.") from error
-    except yaml.YAMLError as error:  # a character that YAML does not allow carries no mark
-        raise BadInput(f"{path}: not valid YAML: {str(error).splitlines()[0]}.") from error
-    return Source(path, data, source.lines)
+    except yaml.YAMLError as error:
+        message = f"not valid YAML: {yaml_problems.sentence(error)}."
+        raise _error(path, yaml_problems.line(error, text), message) from error
+    return Source(path, data, reader.lines)
 
 
-def parse_scalar(text: str) -> str | int | float | bool | None:
-    """One value as YAML reads it: 16 is a number, soft a text, true a truth value."""
-    source = parse(text, Path("command line"))
-    value = source.data
-    if isinstance(value, list | dict):
-        raise BadInput(f"'{text}' should be one value.")
-    return cast(str | int | float | bool | None, value)
+def parse_scalar(text: str) -> Plain:
+    """Return one value of the command line, read as in a suite: 16 is a number, soft a text, true a truth value."""
+    text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        return text[1:-1]
+    return plain_value(text)
+
+
+class _Composer(Reader, Scanner, Parser, Composer, BaseResolver):
+    """PyYAML as far as its nodes: plain scalars are told apart from quoted ones, and nothing is made of either."""
+
+    def __init__(self, text: str, path: Path) -> None:
+        Reader.__init__(self, text)
+        Scanner.__init__(self)
+        Parser.__init__(self)
+        Composer.__init__(self)
+        BaseResolver.__init__(self)
+        self.path, self.nodes, self.depth = path, 0, 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose one node, unless the file has too many or they lie too deep."""
+        self.nodes += 1
+        self.depth += 1
+        if self.nodes > _MAX_NODES or self.depth > _MAX_DEPTH:
+            raise _error(self.path, self.line + 1, _TOO_LARGE)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
+        """Return the tag of a node that has none of its own."""
+        if kind is yaml.ScalarNode:
+            return _PLAIN if implicit[0] else _TEXT
+        return "seq" if kind is yaml.SequenceNode else "map"
 
 
 class _Reader:
     """Turns composed nodes into plain values and notes the line of each."""
 
-    def __init__(self, source: Source, loader: _Loader) -> None:
-        self.source, self.loader, self.nodes = source, loader, 0
+    def __init__(self, path: Path, nodes: int = 0, depth: int = 0) -> None:
+        self.path, self.nodes, self.depth = path, nodes, depth
+        self.lines: dict[Location, int] = {}
 
     def value(self, node: yaml.Node, at: Location) -> Any:
         self.nodes += 1
-        self.source.lines.setdefault(at, node.start_mark.line + 1)
-        if self.nodes > _MAX_NODES or len(at) > _MAX_DEPTH:
-            raise self.source.error(at, "the file is too large or nested too deeply for a suite.")
-        if isinstance(node, yaml.MappingNode):
+        line = node.start_mark.line + 1
+        self.lines.setdefault(at, line)
+        if self.nodes > _MAX_NODES or self.depth + len(at) > _MAX_DEPTH:
+            raise _error(self.path, line, _TOO_LARGE)
+        if isinstance(node, yaml.MappingNode) and node.tag == "map":
             return self.mapping(node, at)
-        if isinstance(node, yaml.SequenceNode):
+        if isinstance(node, yaml.SequenceNode) and node.tag == "seq":
             return [self.value(item, (*at, index)) for index, item in enumerate(node.value)]
-        return self.scalar(node, at)
+        return self.scalar(node)
 
     def mapping(self, node: yaml.MappingNode, at: Location) -> dict[str, Any]:
+        """Return a mapping; its own keys go before those that `<<` merges in."""
         values: dict[str, Any] = {}
+        merged: list[yaml.MappingNode] = []
+        first: dict[str, int] = {}
         for key_node, value_node in node.value:
-            line = key_node.start_mark.line + 1
-            key = self.loader.construct_object(key_node) if isinstance(key_node, yaml.ScalarNode) else None
-            if not isinstance(key, str):
-                raise BadInput(f"{self.source.path}:{line}: a key must be a text, not {key_node.value!r}.")
-            if key in values:
-                first = self.source.line((*at, key))
-                raise BadInput(
-                    f"{self.source.path}:{line}: the key '{key}' stands here twice, first in line {first}.",
-                    key=key,
-                )
-            self.source.lines[(*at, key)] = line
+            key, line = self.key(key_node), key_node.start_mark.line + 1
+            if key in first:
+                message = f"the key '{shortened(key)}' stands here twice, first in line {first[key]}."
+                raise _error(self.path, line, message, key)
+            first[key] = line
+            if key == _MERGE and key_node.tag == _PLAIN:
+                merged += self.merged(value_node, line)
+                continue
+            self.lines[(*at, key)] = line
             values[key] = self.value(value_node, (*at, key))
+        for other in merged:
+            self.merge(other, at, values)
         return values
 
-    def scalar(self, node: yaml.Node, at: Location) -> str | int | float | bool | None:
-        value = self.loader.construct_object(node)
-        if isinstance(value, float) and not math.isfinite(value):
-            raise self.source.error(at, f"{node.value} is not a finite number.")
-        if value is None or isinstance(value, str | int | float | bool):
-            return value
-        raise self.source.error(at, f"{node.value!r} reads as a {type(value).__name__}; write it in quotes.")
+    def merged(self, node: yaml.Node, line: int) -> Iterator[yaml.MappingNode]:
+        """Yield the mappings that stand behind `<<`: one, or a list of them."""
+        for each in node.value if isinstance(node, yaml.SequenceNode) else [node]:
+            if not isinstance(each, yaml.MappingNode):
+                raise _error(self.path, line, "'<<' merges mappings: write <<: *anchor, or <<: [*one, *other].", _MERGE)
+            yield each
+
+    def merge(self, node: yaml.MappingNode, at: Location, values: dict[str, Any]) -> None:
+        """Add the keys of a mapping that `values` lacks; their lines are those of the mapping."""
+        other = _Reader(self.path, self.nodes, self.depth + len(at) + 1)
+        new = {key: value for key, value in other.value(node, ()).items() if key not in values}
+        self.nodes = other.nodes
+        values.update(new)
+        self.lines.update({(*at, *place): line for place, line in other.lines.items() if place and place[0] in new})
+
+    def key(self, node: yaml.Node) -> str:
+        key = self.scalar(node) if isinstance(node, yaml.ScalarNode) else None
+        if not isinstance(key, str):
+            shown = f"'{shortened(node.value)}'" if isinstance(node, yaml.ScalarNode) else "a list or a mapping"
+            raise _error(self.path, node.start_mark.line + 1, f"a key must be a text, not {shown}.")
+        return key
+
+    def scalar(self, node: yaml.Node) -> Plain:
+        line = node.start_mark.line + 1
+        if node.tag not in (_PLAIN, _TEXT):
+            raise _error(self.path, line, f"not valid YAML: {yaml_problems.TAG}.")
+        try:
+            return plain_value(node.value) if node.tag == _PLAIN else str(node.value)
+        except BadInput as error:
+            raise _error(self.path, line, str(error)) from error
+
+
+def _error(path: Path, line: int, message: str, key: str | None = None) -> BadInput:
+    return BadInput(f"{path}:{line}: {message}", key=key)

@@ -11,6 +11,7 @@ from moebench.papers import printed
 from moebench.papers.printed import PrintedModel
 from moebench.spec.messages import first_mistake
 from moebench.spec.yaml_source import Source
+from moebench.suites.suite_file import SuiteName
 
 Quantity = Literal["params", "eval_gflop_per_image", "train_exaflop"]
 Tolerance = float | Literal["digits"]
@@ -36,7 +37,7 @@ class _File(BaseModel):
 
     model_config = _STRICT
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    name: SuiteName
     question: str = Field(min_length=1)
     tables: list[str] = Field(min_length=1)
     tolerances: dict[Quantity, Tolerance]
@@ -68,7 +69,7 @@ def validate(source: Source) -> CountingSuite:
     try:
         file = _File.model_validate(source.data)
     except ValidationError as error:
-        at, sentence = first_mistake(error, _File.model_fields)
+        at, sentence = first_mistake(error, _File)
         raise source.error(at, sentence) from error
     models: list[PrintedModel] = []
     for index, table in enumerate(file.tables):

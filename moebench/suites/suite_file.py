@@ -1,26 +1,44 @@
 """The suite file: a question, the sizes it can be asked at, and the grid of cells that answers it."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from moebench.errors import BadInput, unknown
 from moebench.spec import yaml_source
 from moebench.spec.cell_spec import CellSpec
+from moebench.spec.entry import CELL_KEYS, MAX_CELLS, build_spec, expand
+from moebench.spec.figure_names import DEFAULT_FIGURES, Figure
 from moebench.spec.limits import UNITS, Limits
 from moebench.spec.messages import describe, first_mistake
 from moebench.spec.yaml_source import Location, Source
-from moebench.suites.grid import CELL_KEYS, MAX_CELLS, Cell, build_spec, expand, place
-
-Figure = Literal["pareto", "scaling", "health", "curves", "costs", "speed", "test-time"]
+from moebench.suites.grid import Cell, place
 
 SINGLE_CELLS = "run"
 """The name under which the results of cells without a suite are kept."""
+_NAME = re.compile("[a-z0-9][a-z0-9-]*")
+_MAX_NAME = 64
 _PROFILE_KEYS = (*(key for key in CELL_KEYS if key != "router"), "seeds", *UNITS, "cells")
+
+
+def _check_name(name: str) -> str:
+    """Return the name of a suite, which names folders and stands in addresses."""
+    if _NAME.fullmatch(name) and len(name) <= _MAX_NAME:
+        return name
+    near = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")[:_MAX_NAME].strip("-")
+    hint = f", such as '{near}'" if near else ""
+    raise BadInput(
+        f"'name' should be at most {_MAX_NAME} small letters, digits and hyphens, and begin with a letter or "
+        f"digit{hint}, not {describe(name)}."
+    )
+
+
+SuiteName = Annotated[str, AfterValidator(_check_name)]
 
 
 class _File(BaseModel):
@@ -28,11 +46,11 @@ class _File(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    name: SuiteName
     question: str = Field(min_length=1)
     profiles: dict[str, dict[str, Any]] = Field(min_length=1)
     cells: list[dict[str, Any]] = Field(min_length=1)
-    figures: list[Figure] = ["pareto", "scaling"]
+    figures: list[Figure] = list(DEFAULT_FIGURES)
 
 
 @dataclass(frozen=True)
@@ -86,7 +104,7 @@ def validate(source: Source) -> Suite:
     try:
         file = _File.model_validate(source.data)
     except ValidationError as error:
-        at, sentence = first_mistake(error, _File.model_fields)
+        at, sentence = first_mistake(error, _File)
         raise source.error(at, sentence) from error
     if file.name == SINGLE_CELLS:
         raise source.error(("name",), f"the name '{SINGLE_CELLS}' is kept for single cells; choose another.")

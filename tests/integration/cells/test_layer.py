@@ -32,7 +32,7 @@ def test_a_layer_s_row_holds_its_costs_and_times_and_nothing_of_training(tmp_pat
     source.write_text(json.dumps({"spec": spec().as_json(), "identity": identity}))
     assert run.main([str(source), str(out)]) == 0
     (row,) = (row for _, row in pd.read_parquet(out).iterrows())
-    assert (row.status, row.measure, row.model, row.data, row.tokens_per_image) == (
+    assert (row.status, row.scope, row.model, row.data, row.tokens_per_image) == (
         *("ok", "layer", "mu/2", "random tokens", 16),
     )
     # 16 tokens, two choices each among 4 experts: 8 slots each, 32 in all.
@@ -91,7 +91,7 @@ def test_what_changes_nothing_about_a_layer_is_no_part_of_its_identity() -> None
         return resolve_cell(spec(**changes)).identity(device)["cell_id"]
 
     assert cell_id(steps=7, learning_rate=1.0, moe_layers="every-2") == cell_id()
-    assert len({cell_id(), cell_id(batch=16), cell_id(model="mu/1"), cell_id(measure="model")}) == 4
+    assert len({cell_id(), cell_id(batch=16), cell_id(model="mu/1"), cell_id(scope="model")}) == 4
     # 8 pixels are what the model has by itself.
     assert cell_id(image_size=8) == cell_id() != cell_id(image_size=16)
 

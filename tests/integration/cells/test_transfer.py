@@ -20,7 +20,7 @@ from moebench.errors import BadInput
 from moebench.evaluation import few_shot
 from moebench.results import at_test_time, load, suite_names, write_rows
 from moebench.spec.cell_spec import CellSpec
-from moebench.suites.grid import build_spec
+from moebench.spec.entry import build_spec
 from moebench.training import TrainState, compile_unoptimized, saved_models
 from moebench.training.checkpoints import Checkpoints
 from moebench.training.program import StepReport

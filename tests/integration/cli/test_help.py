@@ -11,7 +11,7 @@ from paths import README
 
 from moebench.cli import app, main
 from moebench.spec.cell_spec import CellSpec
-from moebench.suites.grid import parse_cell
+from moebench.spec.entry import parse_cell
 
 GROUP = typer.main.get_command(app)
 

@@ -130,7 +130,7 @@ def test_profile_filter_and_seeds(here: Here) -> None:
         (["run", "soft", "--memory-limit-gib", "0"], "'memory_limit_gib' should be GiB greater than 0, not 0.0."),
         (["run", "sofd"], "unknown router 'sofd': did you mean 'soft'?"),
         (["run", "soft["], "'soft[' is no cell"),
-        (["run", "soft", "--steps", "0"], "'steps' should be greater than or equal to 1, not 0."),
+        (["run", "soft", "--steps", "0"], "'steps' should be a whole number from 1 to 1,000,000,000, not 0."),
         (["list", "router"], "unknown kind of list 'router': did you mean 'routers'?"),
         (["show", "scaling-expertz"], "unknown name 'scaling-expertz': did you mean 'scaling-experts'?"),
         (["plot", "paretto"], "unknown figure 'paretto': did you mean 'pareto'?"),

@@ -136,7 +136,7 @@ def test_the_figure_shows_every_printed_value(counted: pd.DataFrame) -> None:
 @pytest.mark.parametrize("row", ["12", "38", "18"])
 def test_the_program_counts_what_the_shapes_give(row: str) -> None:
     from moebench.cells.count import completed, count, resolved
-    from moebench.suites.grid import build_spec
+    from moebench.spec.entry import build_spec
 
     model = row_of("soft_moe_table9_even", row)
     record = count(resolved(build_spec(completed(model.entry)))).record()
