@@ -1,6 +1,7 @@
 """The command `replay`: recorded logits under any rule."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -118,7 +119,7 @@ def _write(frame: "pd.DataFrame", out: Path) -> Path:
     return out
 
 
-def _finite(row: dict[str, Any]) -> dict[str, Any]:
+def _finite(row: Mapping[Any, Any]) -> dict[Any, Any]:
     """Replace NaN by null, which JSON has."""
     return {key: None if isinstance(value, float) and value != value else value for key, value in row.items()}
 
@@ -153,7 +154,9 @@ def _print(frame: "pd.DataFrame", tokens: int, layers_count: int, *, layers: boo
 
 def _text(value: Any, share: bool) -> str:
     if isinstance(value, str):
-        return value
+        from rich.markup import escape
+
+        return escape(value)  # a bracket of a rule is a bracket
     if value != value:
         return ""
     return f"{100 * value:.1f} %" if share else f"{value:.3g}"

@@ -130,7 +130,7 @@ def _npz(path: Path) -> tuple[list[Layer], np.ndarray | None]:
     return layers, groups
 
 
-def _header(file: zipfile.ZipExtFile) -> tuple[tuple[int, ...], np.dtype]:
+def _header(file: Any) -> tuple[tuple[int, ...], np.dtype]:
     """Read the header of a .npy stream: shape and type of the array that follows."""
     version = np.lib.format.read_magic(file)
     length = int.from_bytes(file.read(2 if version[0] == 1 else 4), "little")
@@ -164,7 +164,7 @@ def _safetensors(path: Path) -> tuple[list[Layer], np.ndarray | None]:
     try:
         from safetensors import safe_open
     except ImportError as error:
-        raise BadInput(f"{path} needs the package safetensors: pip install safetensors.") from error
+        raise BadInput(f"{path} needs the package safetensors: pip install 'moebench[safetensors]'.") from error
     layers: list[Layer] = []
     groups = None
     with safe_open(path, framework="numpy") as file:
