@@ -159,11 +159,12 @@ def _describe_column(name: str) -> Iterator[str]:
 
     column = next(column for column in COLUMNS if column.name == name)
     yield f"column {name} of the result table\n"
-    yield column.meaning
+    yield f"{column.title}: {column.meaning}"
     if "struct" in str(column.type):
         yield "\nfields of each setting:"
-        for field, kind, unit, meaning in TEST_TIME_FIELDS:
-            yield f"  {field:<26} {f'{kind} [{unit}]' if unit else kind}  {meaning}"
+        for field in TEST_TIME_FIELDS:
+            unit = f" [{field.unit}]" if field.unit else ""
+            yield f"  {field.name:<26} {field.type}{unit}  {field.meaning}"
         return
     yield f"type {column.type}, unit {column.unit or 'none'}, group {column.group}"
     if name == "timing_flags":

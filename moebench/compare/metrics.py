@@ -4,14 +4,11 @@ from moebench.errors import BadInput
 from moebench.reports.quantities import quantity
 from moebench.results import COLUMNS
 
-TIMED = tuple(column.name.removesuffix("_samples") for column in COLUMNS if column.name.endswith("_samples"))
+TIMED = tuple(column.name for column in COLUMNS if column.varies == "timing")
 """Metrics with timed samples: their changes are ratios, and lower is better."""
-COUNTED = tuple(column.name for column in COLUMNS if column.group in ("cost", "memory"))
+COUNTED = tuple(c.name for c in COLUMNS if c.group in ("cost", "memory") and c.varies == "cell")
 """Metrics that are counted and not sampled: equal or not, whatever the seed; lower is better."""
-OVER_SEEDS = (
-    *("accuracy", "eval_loss", "train_loss", "dropped_tokens", "dropped_tokens_max_layer", "dropped_assignments"),
-    *("load_cv", "max_violation", "dead_experts", "slot_utilisation"),
-)
+OVER_SEEDS = tuple(c.name for c in COLUMNS if c.varies == "seed" and c.better and c.group != "time")
 """Metrics that each seed has anew."""
 PROCESSOR_TIMES = {"train_step_vs_dense": "train_step_cpu_vs_dense", "infer_vs_dense": "infer_cpu_vs_dense"}
 """For wall-clock beside that of the dense twin the same of processor time."""

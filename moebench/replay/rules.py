@@ -14,7 +14,7 @@ from moebench import routers
 from moebench.errors import BadInput
 from moebench.routers.sparse import SparseRouter
 from moebench.spec import yaml_source
-from moebench.suites.grid import expand, parse_cell
+from moebench.spec.entry import expand, parse_cell
 
 _LIST = re.compile(r"=\s*\[([^\[\]]*)\]")
 

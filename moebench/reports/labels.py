@@ -6,12 +6,12 @@ from typing import Any
 
 import pandas as pd
 
+from moebench.results.schema import in_section
+
 LONGEST = 60
 _SETTING = ("model", "data", "device_kind", "suite")
-_OPTIONS = (
-    *("top_k", "capacity_factor", "slots_per_expert", "group_images", "dispatch", "moe_layers", "steps"),
-    *("batch_size", "precision", "learning_rate", "pretrain_data", "pretrain_steps"),
-)
+# Slots follow from a capacity factor, which names a cell better.
+_OPTIONS = tuple(each.name for each in sorted(in_section("label"), key=lambda each: each.unit == "slots"))
 
 
 def cell_labels(cells: pd.DataFrame) -> "pd.Series[str]":

@@ -14,7 +14,9 @@ from moebench.reports.analysis.divergence import stability
 from moebench.reports.analysis.expert_trend import trends
 from moebench.reports.answer.sentence import answer
 from moebench.reports.labels import shortened
-from moebench.reports.quantities import Quantity, written_interval, written_points
+from moebench.reports.quantities import titled, written_interval, written_points
+from moebench.results import Column
+from moebench.results.schema import Section
 
 CAPTIONS = {
     "pareto": "Quality over cost. Bars: 95 % intervals; line: the Pareto front; the fuller a mark, the more probably "
@@ -32,7 +34,7 @@ MOST_ROWS = 200
 """Of a table; the dashboard and the Parquet files have them all."""
 
 Row = dict[Hashable, Any]
-Column = tuple[str, Callable[[Row], str]]
+Field = tuple[str, Callable[[Row], str]]
 _RANK_GROUPS = {"best": "best", "tied": "not told from the best"}
 
 
@@ -65,13 +67,13 @@ def build(
         f" {escaped(flag_marks.MARK)} stands before times that were measured under a flag.",
         facts,
         "## Results",
-        _table([_LABEL, _STANDING, *_columns(results, run_facts.TABLE), _GAIN], cells),
+        _table([_LABEL, _STANDING, *_columns(results, "main"), _GAIN], cells),
         *pictures,
         *_section("Accuracy for each doubling of the experts", _SLOPES, slopes.to_dict("records")),
         *_section("Divergence over learning rates", _STABILITY, _stability(results.rows)),
-        *_section("Routing health", [_LABEL, *_columns(results, run_facts.HEALTH)], sparse),
-        *([_meanings(run_facts.available(results.cells, run_facts.HEALTH))] if sparse else []),
-        *_section("Time and its quality", [_LABEL, *_columns(results, run_facts.TIMING), _FLAGS], cells),
+        *_section("Routing health", [_LABEL, *_columns(results, "health")], sparse),
+        *([_meanings(run_facts.available(results.cells, "health"))] if sparse else []),
+        *_section("Time and its quality", [_LABEL, *_columns(results, "timing"), _FLAGS], cells),
         *_on_times(results.cells),
         *_section("Failed cells", _FAILED, failed),
         "## Environment",
@@ -80,11 +82,11 @@ def build(
     return "\n\n".join(parts) + "\n"
 
 
-def _section(title: str, columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
+def _section(title: str, columns: Sequence[Field], rows: Sequence[Row]) -> list[str]:
     return [f"## {title}", _table(columns, rows)] if rows else []
 
 
-def _table(columns: Sequence[Column], rows: Sequence[Row]) -> str:
+def _table(columns: Sequence[Field], rows: Sequence[Row]) -> str:
     """A table of these rows; the first column is text, and numbers stand right."""
     lines = [[escaped(name) for name, _ in columns], ["---", *["---:"] * (len(columns) - 1)]]
     lines += [[escaped(show(row)) for _, show in columns] for row in rows[:MOST_ROWS]]
@@ -92,9 +94,9 @@ def _table(columns: Sequence[Column], rows: Sequence[Row]) -> str:
     return table if len(rows) <= MOST_ROWS else f"{table}\n\nThe first {MOST_ROWS} of {len(rows):,} rows."
 
 
-def _meanings(quantities: Sequence[Quantity]) -> str:
+def _meanings(quantities: Sequence[Column]) -> str:
     """What the columns of these quantities say, for readers who do not know their names."""
-    return "\n".join(f"- {of.title}: {escaped(run_facts.meaning(of.column))}" for of in quantities)
+    return "\n".join(f"- {of.title}: {escaped(of.meaning)}" for of in quantities)
 
 
 def _on_times(cells: pd.DataFrame) -> list[str]:
@@ -106,14 +108,14 @@ def _on_times(cells: pd.DataFrame) -> list[str]:
     return [note[0].upper() + note[1:], *(["\n".join(flags)] if flags else [])]
 
 
-def _columns(results: Results, names: Sequence[str]) -> list[Column]:
-    return [(of.title, _interval(of)) for of in run_facts.available(results.cells, names)]
+def _columns(results: Results, section: Section) -> list[Field]:
+    return [(titled(of), _interval(of)) for of in run_facts.available(results.cells, section)]
 
 
-def _interval(of: Quantity) -> Callable[[Row], str]:
+def _interval(of: Column) -> Callable[[Row], str]:
     def show(row: Row) -> str:
-        low, high = (row.get(f"{of.column}_ci_{end}", float("nan")) for end in ("low", "high"))
-        return flag_marks.mark(row, of.column) + written_interval(row[of.column], low, high, of.kind)
+        low, high = (row.get(f"{of.name}_ci_{end}", float("nan")) for end in ("low", "high"))
+        return flag_marks.mark(row, of.name) + written_interval(row[of.name], low, high, of.kind)
 
     return show
 
@@ -130,23 +132,23 @@ def _points(key: str, low: str, high: str) -> Callable[[Row], str]:
     return show
 
 
-_LABEL: Column = ("Cell", lambda row: shortened(str(row["label"]), 100))
-_STANDING: Column = (
+_LABEL: Field = ("Cell", lambda row: shortened(str(row["label"]), 100))
+_STANDING: Field = (
     "Accuracy is",
     lambda row: _RANK_GROUPS.get(str(row["rank_group"]), "") if row["seeds"] else f"none: {row['status']}",
 )
-_GAIN: Column = (
+_GAIN: Field = (
     "Points from dense",
     _points("accuracy_vs_dense", "accuracy_vs_dense_ci_low", "accuracy_vs_dense_ci_high"),
 )
-_FLAGS: Column = ("Flags", lambda row: flag_marks.in_words(row["timing_flags"]))
-_SLOPES: tuple[Column, ...] = (
+_FLAGS: Field = ("Flags", lambda row: flag_marks.in_words(row["timing_flags"]))
+_SLOPES: tuple[Field, ...] = (
     ("Router", lambda row: str(row["router"])),
     ("Setting", lambda row: f"{row['model']}, {row['data']}, {row['device_kind']}"),
     ("Points", _points("slope", "low", "high")),
     ("Numbers of experts", lambda row: str(row["levels"])),
 )
-_STABILITY: tuple[Column, ...] = (
+_STABILITY: tuple[Field, ...] = (
     _LABEL,
     ("Learning rates", lambda row: f"{row['rates']} from {row['lowest']:g} to {row['highest']:g}"),
     ("First divergence", lambda row: _known(row["first"])),
@@ -154,7 +156,7 @@ _STABILITY: tuple[Column, ...] = (
     ("All seeds from", lambda row: _known(row["all"])),
     ("Step", lambda row: _known(row["step"])),
 )
-_FAILED: tuple[Column, ...] = (
+_FAILED: tuple[Field, ...] = (
     _LABEL,
     ("Failed seeds", lambda row: f"{row['seeds_failed']} of {row['seeds'] + row['seeds_failed']}"),
     ("State", lambda row: str(row["status"])),
@@ -177,7 +179,7 @@ def _environment(found: pd.DataFrame) -> str:
 
     rows: list[Row] = [{"name": name.replace("_", " "), "values": found[name].tolist()} for name in found.columns]
     heads = ["Value"] if len(found) == 1 else [f"Environment {place + 1}" for place in range(len(found))]
-    named: Column = ("What", lambda row: str(row["name"]))
+    named: Field = ("What", lambda row: str(row["name"]))
     return _table([named, *[(head, of(place)) for place, head in enumerate(heads)]], rows)
 
 

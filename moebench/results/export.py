@@ -12,12 +12,10 @@ from moebench.errors import BadInput
 from moebench.files import publishing
 from moebench.results.loading import gather
 from moebench.results.parquet_files import Problem, write_parquet
+from moebench.results.schema import in_section
 
-MARKDOWN_COLUMNS = (
-    *("suite", "router", "experts", "total_slots", "model", "data", "seed", "status"),
-    *("accuracy", "flops_forward_per_image", "train_step_s", "infer_s_per_image"),
-)
-"""What a markdown table shows unless told otherwise; all columns would be too wide to read."""
+MARKDOWN_COLUMNS = tuple(each.name for each in in_section("export"))
+"""Columns of a Markdown table by default; all columns would be too wide to read."""
 
 
 def export(

@@ -1,4 +1,4 @@
-"""What a cell holds of several settings as rows of their own, for pandas."""
+"""Flatten the settings at test time into rows of their own, for pandas."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ KEPT = tuple(c.name for c in COLUMNS if c.group in ("identity", "inputs", "envir
 
 
 def at_test_time(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """One row for each cell, seed and setting in which its trained model was evaluated.
+    """Return one row for each cell, seed and setting at test time.
 
     Args:
         frame: the result table, one row for each cell and seed, with its column `test_time`.
@@ -31,13 +31,13 @@ def at_test_time(frame: "pd.DataFrame") -> "pd.DataFrame":
     kept = [name for name in KEPT if name in frame]
     settings = frame["test_time"] if "test_time" in frame else pd.Series([None] * len(frame), index=frame.index)
     rows = [
-        (*row, *(setting.get(name) for name, *_ in TEST_TIME_FIELDS))
+        (*row, *(setting.get(field.name) for field in TEST_TIME_FIELDS))
         for row, tried in zip(frame[kept].itertuples(index=False, name=None), settings, strict=True)
         if tried is not None and not isinstance(tried, float)
         for setting in tried
     ]
     if not rows:
         raise BadInput("no row of these results was tried in other settings: their suites ask for no test_time.")
-    flat = pd.DataFrame(rows, columns=[*kept, *(f"test_{name}" for name, *_ in TEST_TIME_FIELDS)])
-    numbers = [f"test_{name}" for name, kind, *_ in TEST_TIME_FIELDS if str(kind) != "string"]
+    flat = pd.DataFrame(rows, columns=[*kept, *(f"test_{field.name}" for field in TEST_TIME_FIELDS)])
+    numbers = [f"test_{field.name}" for field in TEST_TIME_FIELDS if field.numeric]
     return flat.astype(dict.fromkeys(numbers, float))

@@ -9,8 +9,7 @@ import pandas as pd
 from moebench.errors import BadInput
 from moebench.reports import style
 from moebench.reports.labels import cell_labels
-from moebench.reports.quantities import Quantity
-from moebench.results import COLUMNS
+from moebench.results import COLUMNS, Column
 from moebench.statistics import p_below_best, p_beside
 from moebench.statistics.batches import mean_intervals
 
@@ -19,10 +18,10 @@ SETTING = ("suite", "model", "data", "device_kind")
 
 IDENTITY = ("suite", "cell_id")
 NEEDED = ("suite", "cell_id", "seed", "status", "router", "experts", "accuracy")
-_OVER_SEEDS = ("accuracy", "few_shot_1", "few_shot_5", "few_shot_10", "eval_loss", "train_loss", "train_wall_s")
+_OVER_SEEDS = tuple(c.name for c in COLUMNS if c.numeric and c.varies == "seed" and c.better)
 _TWIN = (*SETTING, "image_size", "steps", "batch_size", "precision", "learning_rate", "pretrain_data", "pretrain_steps")
-_SCALARS = tuple(c.name for c in COLUMNS if not str(c.type).startswith("list"))
-_NUMBERS = tuple(c.name for c in COLUMNS if str(c.type) in ("double", "int32", "int64"))
+_SCALARS = tuple(c.name for c in COLUMNS if c.kind != "list")
+_NUMBERS = tuple(c.name for c in COLUMNS if c.numeric)
 
 
 def prepared(frame: pd.DataFrame) -> pd.DataFrame:
@@ -194,15 +193,15 @@ def _rank_groups(cells: pd.DataFrame, seeds: pd.DataFrame, settings: list[tuple[
     return standings
 
 
-def shown_better(results: Results, quality: Quantity) -> list[list[int]]:
+def shown_better(results: Results, quality: Column) -> list[list[int]]:
     """For each cell the positions of those of its setting that it is shown to be better than."""
-    good = results.rows[(results.rows["status"] == "ok") & results.rows[quality.column].notna()]
+    good = results.rows[(results.rows["status"] == "ok") & results.rows[quality.name].notna()]
     seeds = good.assign(cell=results.places(good)).drop_duplicates(["cell", "seed"], keep="last").sort_values("cell")
-    comparisons = compared_pairs(results.cells, quality.column)
+    comparisons = compared_pairs(results.cells, quality.name)
     better: list[list[int]] = [[] for _ in range(len(results.cells))]
     for _, group in seeds.groupby(list(SETTING), dropna=False):
         codes, members = pd.factorize(group["cell"])
-        values = group[quality.column].to_numpy(float) * (1 if quality.higher_is_better else -1)
+        values = group[quality.name].to_numpy(float) * (1 if quality.higher_is_better else -1)
         means = np.bincount(codes, values) / np.bincount(codes)
         for one in range(len(members)):
             below = (p_beside(values, codes, len(members), one) * comparisons < 0.05) & (means < means[one])

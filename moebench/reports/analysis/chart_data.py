@@ -9,14 +9,19 @@ from moebench.errors import BadInput
 from moebench.reports import flag_marks, style
 from moebench.reports.analysis.cells import SETTING, Results, listed
 from moebench.reports.quantities import possible, quantity
+from moebench.results.schema import in_section
 from moebench.statistics import pareto_probability
 
 FRONT = ("data", "device_kind")
 """Cells compete for one Pareto front where these agree; models of different size do."""
 
 LOAD_BINS = 32
-INPUTS = ("experts", "capacity_factor", "slots_per_image", "slots_per_expert", "top_k", "learning_rate")
-"""What a suite may vary, and quantities can be drawn over."""
+# Slots follow from a capacity factor, and slots of an image compare routers of different groups.
+INPUTS = tuple(
+    each.name
+    for each in sorted(in_section("input axis"), key=lambda of: (of.unit == "slots", of.name != "slots_per_image"))
+)
+"""Inputs that suites vary and quantities are drawn over, the first of equals first."""
 RATIOS = ("train_step_vs_dense", "infer_vs_dense")
 _COUNTED = ("flops_experts", "flops_padding", "flops_router", "flops_dispatch_combine")
 _IDENTITY = ("cell", "cell_id", "label", "router", "experts", *SETTING)

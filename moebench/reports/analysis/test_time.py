@@ -11,7 +11,7 @@ from moebench.results import at_test_time
 from moebench.results.schema import TEST_TIME_FIELDS
 from moebench.statistics.batches import mean_intervals
 
-NUMBERS = tuple(name for name, kind, *_ in TEST_TIME_FIELDS if str(kind) != "string")
+NUMBERS = tuple(field.name for field in TEST_TIME_FIELDS if field.numeric)
 _NAMES = ("setting", "router", "top_k", "capacity_factor", "slots_per_expert")
 _CELL = ("cell", "label", "router", "experts", *SETTING)
 

@@ -21,7 +21,8 @@ from moebench.reports.analysis.expert_trend import trends
 from moebench.reports.answer.sentence import answer
 from moebench.reports.dashboard import charts
 from moebench.reports.dashboard import data as payload
-from moebench.reports.quantities import Quantity, quantity
+from moebench.reports.quantities import quantity, section, titled
+from moebench.results import Column
 
 _SCRIPTS = (
     "format.js",
@@ -83,15 +84,15 @@ def _data(results: Results, title: str) -> dict[str, Any]:
     routers = style.in_order(cells["router"].astype(str))
     tried = payload.tried(results)
     quantities = {
-        "costs": run_facts.available(cells, payload.COSTS),
-        "qualities": run_facts.available(cells, payload.QUALITIES),
-        "scaled": run_facts.available(cells, payload.SCALED),
+        "costs": run_facts.available(cells, "cost axis"),
+        "qualities": run_facts.available(cells, "quality axis"),
+        "scaled": run_facts.available(cells, "scaled axis"),
         "inputs": [quantity(name) for name in _varying(results)],
-        "table": run_facts.available(cells, run_facts.TABLE),
-        "health": run_facts.available(cells, run_facts.HEALTH),
-        "timing": run_facts.available(cells, run_facts.TIMING),
-        "tried_costs": [quantity(name) for name in payload.TRIED_COSTS if name in tried],
-        "tried_qualities": [quantity(name) for name in payload.TRIED_QUALITIES if name in tried],
+        "table": run_facts.available(cells, "main"),
+        "health": run_facts.available(cells, "health"),
+        "timing": run_facts.available(cells, "timing"),
+        "tried_costs": [each for each in section("test-time cost") if each.name in tried],
+        "tried_qualities": [each for each in section("test-time quality") if each.name in tried],
     }
     return {
         "title": title,
@@ -124,12 +125,14 @@ def _few(results: Results) -> dict[str, Any]:
     }
 
 
-def _many(cells: pd.DataFrame, quantities: dict[str, list[Quantity]]) -> dict[str, Any]:
+def _many(cells: pd.DataFrame, quantities: dict[str, list[Column]]) -> dict[str, Any]:
     """Of so many cells that everything about them would make no page for mail, what the charts and tables need."""
     for name in ("health", "timing"):
-        quantities[name] = [each for each in quantities[name] if each.column in _OF_MANY]
+        quantities[name] = [each for each in quantities[name] if each.name in _OF_MANY]
     for name in ("costs", "scaled"):
-        quantities[name] = [each for each in quantities[name] if each.column in (*_OF_MANY, *payload.QUALITIES)]
+        quantities[name] = [
+            each for each in quantities[name] if each.name in _OF_MANY or "quality axis" in each.sections
+        ]
     shown = [each for found in quantities.values() for each in found]
     return {
         "cells": payload.columns(payload.shown_only(cells, shown), payload.DIGITS_DRAWN),
@@ -156,13 +159,13 @@ def _notes(cells: int) -> list[str]:
     return notes
 
 
-def _described(of: Quantity) -> dict[str, Any]:
+def _described(of: Column) -> dict[str, Any]:
     return {
-        "column": of.column,
-        "title": of.title,
+        "column": of.name,
+        "title": titled(of),
         "kind": of.kind,
         "higher": of.higher_is_better,
-        "meaning": run_facts.meaning(of.column),
+        "meaning": of.meaning,
     }
 
 
@@ -172,9 +175,9 @@ def _varying(results: Results) -> list[str]:
     return sorted((name for name in chart_data.INPUTS if sparse[name].nunique() > 1), key=lambda name: name != first)
 
 
-def _second(results: Results, scaled: list[Quantity]) -> str:
+def _second(results: Results, scaled: list[Column]) -> str:
     """What is drawn beside the accuracy: step times, where cells were timed."""
-    there = [each.column for each in scaled]
+    there = [each.name for each in scaled]
     wanted = (chart_data.time_column(results), "dropped_tokens", *there)
     return next((name for name in wanted if name in there), "accuracy")
 

@@ -14,7 +14,8 @@ from moebench.errors import BadInput
 from moebench.reports.analysis import chart_data
 from moebench.reports.analysis.cells import Results, listed, shown_better
 from moebench.reports.analysis.test_time import settings
-from moebench.reports.quantities import Quantity
+from moebench.reports.quantities import section
+from moebench.results import Column
 
 DIGITS = 6
 DIGITS_DRAWN = 4
@@ -23,30 +24,6 @@ LARGE = 600
 """Cells beyond which the page carries no curves, loads, drifts and settings, and only the columns that it shows."""
 MOST_COMPETING = 120
 """Cells beyond which no probability of being on a front is worked out: each pair of axes would take seconds."""
-COSTS = (
-    *("flops_forward_per_image", "flops_train_total", "train_step_s", "train_step_vs_dense"),
-    *(
-        "train_wall_s",
-        "infer_s_per_image",
-        "infer_vs_dense",
-        "params",
-        "params_active",
-        "train_peak_bytes",
-        "infer_peak_bytes",
-    ),
-)
-"""What the Pareto chart offers as the cost."""
-QUALITIES = ("accuracy", "eval_loss", "few_shot_1", "few_shot_5", "few_shot_10")
-TRIED_COSTS = (
-    *("flops_forward_per_image", "flops_used_per_image", "infer_vs_trained", "infer_s_per_image"),
-    *("capacity_factor", "total_slots", "expert_calls_per_token"),
-)
-TRIED_QUALITIES = ("accuracy", "eval_loss", "dropped_tokens", "dropped_assignments", "slot_utilisation")
-"""What the chart of compute at test time offers as the cost and as what it buys."""
-SCALED = (
-    *(*QUALITIES, "train_step_s", "train_step_vs_dense", "infer_s_per_image", "flops_forward_per_image", "params"),
-    *("dropped_tokens", "router_entropy", "load_cv", "max_violation", "dead_experts", "slot_utilisation"),
-)
 _TOLD_APART = (
     *("label", "suite", "router", "model", "data", "device_kind", "status", "status_reason", "rank_group"),
     *("seeds", "seeds_failed", "timing_flags", "accuracy_vs_dense", "accuracy_vs_dense_ci_low"),
@@ -96,7 +73,7 @@ def timing(results: Results) -> pd.DataFrame:
     return pd.DataFrame(found, columns=["samples", "drift"], index=cells.index).assign(half_width=width)
 
 
-def front_probabilities(results: Results, costs: Sequence[Quantity], qualities: Sequence[Quantity]) -> Columns:
+def front_probabilities(results: Results, costs: Sequence[Column], qualities: Sequence[Column]) -> Columns:
     """For each pair of axes `COST QUALITY` the probability of each cell to lie on the Pareto front, if they are few."""
     out: Columns = {}
     if len(results.cells) > MOST_COMPETING:
@@ -104,19 +81,19 @@ def front_probabilities(results: Results, costs: Sequence[Quantity], qualities: 
     for cost in costs:
         for quality in qualities:
             try:
-                points = chart_data.pareto(results, cost.column, quality.column).set_index("cell")
+                points = chart_data.pareto(results, cost.name, quality.name).set_index("cell")
             except BadInput:
                 continue
             chances = points["front_probability"].reindex(range(len(results.cells)))
-            out[f"{cost.column} {quality.column}"] = [_short(chance, 3) for chance in chances]
+            out[f"{cost.name} {quality.name}"] = [_short(chance, 3) for chance in chances]
     return out
 
 
-def told_apart(results: Results, qualities: Sequence[Quantity]) -> Columns:
+def told_apart(results: Results, qualities: Sequence[Column]) -> Columns:
     """For each quality and each cell the positions of the cells that it is shown to be better than, if they are few."""
     if len(results.cells) > MOST_COMPETING:
         return {}
-    return {quality.column: shown_better(results, quality) for quality in qualities}
+    return {quality.name: shown_better(results, quality) for quality in qualities}
 
 
 def tidy(make: Callable[[Results], pd.DataFrame], results: Results, names: Sequence[str]) -> Columns:
@@ -133,21 +110,22 @@ def tried(results: Results) -> pd.DataFrame:
     Empty where no model was tried in any.
     """
     nothing = pd.DataFrame(columns=["test_router"])
+    tried_names = [each.name for each in (*section("test-time cost"), *section("test-time quality"))]
     if len(results.cells) > LARGE:
         return nothing
     try:
-        found = settings(results, *TRIED_COSTS, *TRIED_QUALITIES)
+        found = settings(results, *tried_names)
     except BadInput:
         return nothing
-    numbers = [name for name in (*TRIED_COSTS, *TRIED_QUALITIES) if found[name].notna().any()]
+    numbers = [name for name in tried_names if found[name].notna().any()]
     bounds = {f"{name}_{end}": f"{name}_ci_{end}" for name in numbers for end in ("low", "high")}
     named = ["cell", "setting", "test_router", "test_top_k", *numbers, *bounds]
     return found[named].rename(columns=bounds)
 
 
-def shown_only(cells: pd.DataFrame, shown: Sequence[Quantity]) -> pd.DataFrame:
+def shown_only(cells: pd.DataFrame, shown: Sequence[Column]) -> pd.DataFrame:
     """Of the columns of the cells those of these quantities, with bounds, and those by which cells are told apart."""
-    names = [f"{of.column}{end}" for of in shown for end in ("", "_ci_low", "_ci_high")]
+    names = [f"{of.name}{end}" for of in shown for end in ("", "_ci_low", "_ci_high")]
     return cells[[name for name in cells.columns if name in {*_TOLD_APART, *chart_data.INPUTS, *names}]]
 
 

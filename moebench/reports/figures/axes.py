@@ -15,7 +15,8 @@ from moebench.files import publishing
 from moebench.reports import style
 from moebench.reports.figures.layout import Drawing, Layout, look
 from moebench.reports.labels import shortened
-from moebench.reports.quantities import Quantity
+from moebench.reports.quantities import titled
+from moebench.results import Column
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
 
 Format = Literal["png", "svg", "pdf"]
+_TICK_UNITS = {"s": "s", "FLOPs": "", "bytes": "B", "FLOPs/s": "FLOPs/s", "bytes/s": "B/s", "count": ""}
 
 
 def panels(layout: Layout, frame: pd.DataFrame, rows: int, columns: int, height: float) -> tuple[Drawing, np.ndarray]:
@@ -78,20 +80,20 @@ def groups(points: pd.DataFrame, keys: Sequence[str]) -> list[tuple[str, np.ndar
     return found
 
 
-def dress(axis: "Axis", of: Quantity) -> None:
+def dress(axis: "Axis", of: Column) -> None:
     """Name an axis after its quantity and write its ticks as readers expect them."""
     from matplotlib.axis import YAxis
     from matplotlib.ticker import EngFormatter, FuncFormatter
 
     # A panel is seldom taller than this is long.
-    axis.set_label_text(narrow(of.title) if isinstance(axis, YAxis) else of.title)
+    axis.set_label_text(narrow(titled(of)) if isinstance(axis, YAxis) else titled(of))
     if of.kind == "share":
         # The margin of an axis may reach past 100 %, where no share can be.
         axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %" if 0 <= share <= 1 else ""))
     elif of.kind == "ratio":
         axis.set_major_formatter(FuncFormatter(lambda ratio, _: f"{ratio:g} ×"))
-    elif of.kind in ("s", "FLOPs", "bytes", "count"):
-        unit = {"s": "s", "FLOPs": "", "bytes": "B", "count": ""}[of.kind]
+    elif of.kind in _TICK_UNITS:
+        unit = _TICK_UNITS[of.kind]
         axis.set_major_formatter(EngFormatter(unit=unit))
 
 

@@ -11,7 +11,8 @@ from moebench.reports.analysis import chart_data
 from moebench.reports.analysis.cells import SETTING, Results
 from moebench.reports.figures.axes import bars, dress, groups, in_ratios, legend, name_points, narrow, panels
 from moebench.reports.figures.layout import INK, PAPER, Drawing, Layout, look
-from moebench.reports.quantities import Quantity, quantity
+from moebench.reports.quantities import quantity
+from moebench.results import Column
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +57,7 @@ def _measured(results: Results, first: str) -> list[str]:
     return [first, time] if results.cells[time].notna().any() else [first]
 
 
-def _draw_pareto(axes: "Axes", points: pd.DataFrame, x: Quantity, y: Quantity, width: float) -> None:
+def _draw_pareto(axes: "Axes", points: pd.DataFrame, x: Column, y: Column, width: float) -> None:
     from matplotlib.colors import to_rgba
     from matplotlib.ticker import MaxNLocator
 
@@ -124,13 +125,13 @@ def scaling(
     return figure
 
 
-def _numbered(points: pd.DataFrame, x: Quantity) -> bool:
+def _numbered(points: pd.DataFrame, x: Column) -> bool:
     """Whether cells of one router have the same x and other numbers of experts, which then stand beside them."""
     apart = points.drop_duplicates(["router", *SETTING, "x", "experts"])
-    return x.column != "experts" and bool(apart.duplicated(["router", *SETTING, "x"]).any())
+    return x.name != "experts" and bool(apart.duplicated(["router", *SETTING, "x"]).any())
 
 
-def draw_scaling(axes: "Axes", points: pd.DataFrame, y: Quantity, x: Quantity) -> None:
+def draw_scaling(axes: "Axes", points: pd.DataFrame, y: Column, x: Column) -> None:
     """One quantity of these cells over another: a line for each router, a band for the dense cell if there is one."""
     bands = points[points["router"] == "dense"]
     bands = bands if bands["x"].nunique() == 1 else bands.iloc[:0]

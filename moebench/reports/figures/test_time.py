@@ -10,7 +10,8 @@ from moebench.reports.analysis.test_time import known, settings
 from moebench.reports.figures.axes import bars, dress, grid, in_ratios, legend, plain
 from moebench.reports.figures.layout import INK, PAPER, Drawing, Layout, look
 from moebench.reports.labels import shortened
-from moebench.reports.quantities import Quantity, possible, quantity
+from moebench.reports.quantities import possible, quantity, titled
+from moebench.results import Column
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +49,7 @@ def at_test_time(
             panel.label_outer()
             if place >= len(cells) - across:  # nothing stands below it
                 panel.tick_params(labelbottom=True)
-                panel.set_xlabel(quantity(x).title)
+                panel.set_xlabel(titled(quantity(x)))
         for panel in axes.flat[len(cells) :]:
             panel.remove()
         note = "bars: 95 % intervals over seeds · ring: the setting of the training · number: k"
@@ -60,7 +61,7 @@ def _axes(x: str, y: str) -> dict[str, str]:
     return {f"{column}{end}": f"{axis}{end}" for axis, column in (("x", x), ("y", y)) for end in ("", "_low", "_high")}
 
 
-def _draw(axes: "Axes", points: pd.DataFrame, x: Quantity, y: Quantity) -> None:
+def _draw(axes: "Axes", points: pd.DataFrame, x: Column, y: Column) -> None:
     choices = sorted(points["test_top_k"].dropna().unique(), reverse=True)
     for (router, k), line in points.groupby(["test_router", "test_top_k"], dropna=False, sort=False):
         line = line.sort_values("x")

@@ -12,7 +12,7 @@ from moebench.errors import BadInput
 from moebench.measuring import PARTS
 from moebench.papers import agreement, printed
 from moebench.papers.printed import Printed, PrintedModel
-from moebench.reports.figures import published_costs as draw
+from moebench.reports.figures import agreement as draw
 from moebench.suites import find
 from moebench.suites.published_costs_file import CountingSuite
 

@@ -292,7 +292,7 @@ def test_a_page_of_trained_models_in_other_settings_carries_them_with_their_inte
     # Offered is what some setting has, by its name and meaning.
     costs = {of["column"]: of["meaning"] for of in data["quantities"]["tried_costs"]}
     assert set(costs) == {"flops_forward_per_image", "infer_vs_trained", "capacity_factor"}
-    assert "over the trained setting's on the same batch" in costs["infer_vs_trained"]
+    assert "over that of the trained setting on the same batch" in costs["infer_vs_trained"]
     assert [of["column"] for of in data["quantities"]["tried_qualities"]] == ["accuracy"]
     assert Page(build.build(suite_frame(), "none tried", QUESTION)).data()["tried"] == {}
 

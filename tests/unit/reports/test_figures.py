@@ -350,7 +350,7 @@ def test_slots_are_drawn_over_where_cells_share_their_number_of_experts() -> Non
     two = spread.assign(slots_per_expert=spread["experts"], experts=2, cell_id=spread["cell_id"] + "-two")
     two["total_slots"] *= 2
     drawn = figures.scaling(pd.concat([frame[~soft], spread, two], ignore_index=True))
-    assert drawn.axes[0].get_xlabel() == "Slots for an image"
+    assert drawn.axes[0].get_xlabel() == "Slots per image"
     numbers = sorted(text.get_text() for text in drawn.axes[0].texts)
     assert numbers == ["16", "2", "2", "2", "2", "2", "4", "8"]  # each cell's experts
 

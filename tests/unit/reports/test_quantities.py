@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moebench.errors import BadInput
-from moebench.reports.quantities import Kind, quantity, written, written_interval, written_points
+from moebench.reports.quantities import Kind, quantity, section, titled, written, written_interval, written_points
 from moebench.results.schema import COLUMNS
 
 
@@ -59,10 +59,25 @@ def test_what_is_written_lies_within_a_percent_of_the_value(value: float, kind: 
 
 def test_every_numeric_column_of_the_table_is_a_quantity() -> None:
     for column in COLUMNS:
-        if str(column.type) in ("double", "int32", "int64"):
-            assert quantity(column.name).column == column.name
+        if column.numeric:
+            assert quantity(column.name) == column
     assert quantity("train_wall_s").kind == "s"
-    assert quantity("eval_wall_s").title == "Eval wall"
+    assert quantity("flops_used_per_image").kind == "FLOPs"
+
+
+def test_a_title_names_the_unit_of_numbers_that_are_written_without_one() -> None:
+    titles = [titled(quantity(name)) for name in ("eval_loss", "train_step_s", "tokens_per_slot_90", "load_cv")]
+    assert titles == [
+        *("Test loss (nats)", "Time of a training step", "Tokens for 90 % of a slot", "Load of experts, std / mean")
+    ]
+
+
+def test_a_section_begins_with_quality_and_then_cost() -> None:
+    names = [each.name for each in section("main")]
+    assert names == [
+        *("accuracy", "few_shot_1", "few_shot_5", "few_shot_10", "params", "flops_forward_per_image"),
+        *("train_step_vs_dense", "infer_vs_dense", "train_peak_bytes", "dropped_tokens"),
+    ]
 
 
 def test_a_column_that_makes_no_axis_is_refused_with_the_nearest_name() -> None:

@@ -256,12 +256,12 @@ def test_a_flagged_time_is_marked_in_the_table_and_counted_under_it() -> None:
 
 
 def test_a_flag_bears_on_what_was_timed_under_it() -> None:
-    flags = ["training:unsteady", "inference:budget", "training:noisy"]
+    flags = ["training:unsteady", "inference:budget_exhausted", "training:noisy"]
     assert flag_marks.concerning("train_step_vs_dense", flags) == ["training:unsteady", "training:noisy"]
-    assert flag_marks.concerning("infer_s_per_image", flags) == ["inference:budget"]
+    assert flag_marks.concerning("infer_s_per_image", flags) == ["inference:budget_exhausted"]
     assert flag_marks.concerning("params", flags) == flag_marks.concerning("train_wall_s", ["noisy"]) == []
     words = flag_marks.in_words([*flags, "inference:noisy"])
-    assert words == "both: noisy; training: not steady; inference: budget"
+    assert words == "both: noisy; training: unsteady; inference: budget exhausted"
 
 
 def test_labels_put_model_data_and_device_behind_the_options() -> None:

@@ -48,7 +48,9 @@ def test_markdown_shows_a_table_that_no_value_breaks(results: Path, tmp_path: Pa
         '| a\\|b &lt;i>, "c"\\\\ | 1 | 0.1235 |  |\n'
     )
     default, _ = export(tmp_path / "default.md", results)
-    assert default.read_text(encoding="utf-8").startswith("| suite | router | experts |")
+    assert default.read_text(encoding="utf-8").startswith(
+        "| suite | seed | status | router | model | data | experts | total_slots |"
+    )
 
 
 def test_what_cannot_be_read_is_named(results: Path, tmp_path: Path) -> None:

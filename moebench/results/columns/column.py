@@ -1,0 +1,101 @@
+"""Define what a column of the result table declares about itself."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import pyarrow as pa
+
+Kind = Literal["share", "s", "FLOPs", "bytes", "FLOPs/s", "bytes/s", "count", "ratio", "number", "text", "list"]
+"""How a value is written for a reader: shares in percent, seconds and FLOPs with a metric prefix, ratios with ×."""
+Section = Literal[
+    "main",  # the first table of a report
+    "health",  # the table of routing metrics
+    "timing",  # the table of times and their quality
+    "environment",  # the table of machines and versions
+    "cost axis",  # offered as the cost of a Pareto front
+    "quality axis",  # offered as the quality of a Pareto front
+    "scaled axis",  # offered as the quantity drawn over an input
+    "input axis",  # an input that suites vary and quantities are drawn over
+    "test-time cost",  # offered as the cost of a setting at test time
+    "test-time quality",  # offered as what a setting at test time gives
+    "label",  # an input by which cells of one router and as many experts are named apart
+    "export",  # a column of the Markdown export
+]
+"""Where readers find a column."""
+
+TEXT, WHOLE, SMALL, NUMBER = pa.string(), pa.int64(), pa.int32(), pa.float64()
+TIME = pa.timestamp("us", tz="UTC")
+TEXTS, WHOLES, NUMBERS = pa.list_(TEXT), pa.list_(WHOLE), pa.list_(NUMBER)
+BY_LAYER_AND_EXPERT = pa.list_(NUMBERS)
+
+_KINDS: dict[str, Kind] = {
+    "s": "s",
+    "FLOPs": "FLOPs",
+    "bytes": "bytes",
+    "FLOPs/s": "FLOPs/s",
+    "bytes/s": "bytes/s",
+    "share": "share",
+    "ratio": "ratio",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """Declare one column of the result table, in which a row is one seed of one cell.
+
+    A new column is one such declaration, and one line where cells compute its value. Pages, figures, tables and the
+    command line derive everything they say of a column from its declaration.
+    """
+
+    name: str
+    type: pa.DataType
+    unit: str
+    meaning: str
+    title: str
+    better: Literal["higher", "lower"] | None = None
+    varies: Literal["seed", "timing", "cell"] = "cell"
+    """What gives the column another value: each seed, each timed sample, or only another cell."""
+    sections: tuple[Section, ...] = ()
+    group: str = ""
+
+    @property
+    def numeric(self) -> bool:
+        """Whether a row holds one number here."""
+        return bool(pa.types.is_integer(self.type) or pa.types.is_floating(self.type))
+
+    @property
+    def kind(self) -> Kind:
+        """How values are written for a reader, derived from type and unit."""
+        if pa.types.is_nested(self.type):
+            return "list"
+        if not self.numeric:
+            return "text"
+        return _KINDS.get(self.unit, "count" if pa.types.is_integer(self.type) or self.unit == "slots" else "number")
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether more of the quantity is better."""
+        return self.better == "higher"
+
+
+def in_group(name: str, *columns: Column) -> tuple[Column, ...]:
+    """Return the columns as members of the group of that name."""
+    return tuple(replace(column, group=name) for column in columns)
+
+
+def timed(name: str, unit: str, meaning: str, title: str, *sections: Section) -> tuple[Column, ...]:
+    """Return the columns of a timed value: its median, the bounds of its 95 % interval, and its samples.
+
+    Args:
+        name: the name of the median's column; `_ci_low`, `_ci_high` and `_samples` follow it in the others.
+        unit: the unit of all four.
+        meaning: what is timed, without its last full stop.
+        title: the title on axes and in tables.
+        sections: where the median stands.
+    """
+    return (
+        Column(name, NUMBER, unit, f"{meaning}; median of the samples", title, "lower", "timing", sections),
+        Column(f"{name}_ci_low", NUMBER, unit, f"{name}: lower bound of the median's 95 % interval", f"{title}, low"),
+        Column(f"{name}_ci_high", NUMBER, unit, f"{name}: upper bound of the median's 95 % interval", f"{title}, high"),
+        Column(f"{name}_samples", NUMBERS, unit, f"{name}: every sample, in the order taken", f"{title}, samples"),
+    )
