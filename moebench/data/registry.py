@@ -21,7 +21,7 @@ def register(name: str) -> Callable[[L], L]:
     """Decorator that makes a loader known as `name`; the first line of its docstring describes the data."""
 
     def add(loader: L) -> L:
-        _REGISTRY._do_register(name, Loader(name, loader))
+        _REGISTRY.register(Loader(name, loader))
         return loader
 
     return add

@@ -65,6 +65,11 @@ class Loader:
     make: Callable[[], Dataset]
     augment: Augment = "none"
 
+    @property
+    def __name__(self) -> str:
+        """Return the name under which fvcore's registry files the data set."""
+        return self.name
+
     def describe(self) -> str:
         """As its maker says it."""
         return (inspect.getdoc(self.make) or "").partition("\n")[0]

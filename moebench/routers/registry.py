@@ -1,4 +1,4 @@
-"""The register of routing strategies: names with dashes on the outside, fvcore's Registry inside."""
+"""Register routing strategies by name, in fvcore's Registry."""
 
 import inspect
 from collections.abc import Callable, Collection
@@ -19,30 +19,54 @@ R = TypeVar("R", bound=type[nnx.Module])
 ENTRY_POINTS = "moebench.routers"
 """Group of the entry points by which an installed package brings routers; each names a module that registers them."""
 
-_REGISTRY = Registry("moebench.routers")
+_REGISTRY = Registry(ENTRY_POINTS)
 _GIVEN_BY_THE_LAYER = ("self", "dim", "rngs")
 
 
-def register(name: str) -> Callable[[R], R]:
-    """Class decorator that makes a router known as `name`.
+class Entry:
+    """A registered router; fvcore files an object under its `__name__`."""
 
-    A plain nnx.Module will do: what it does not define is taken from `Router`.
+    def __init__(self, name: str, given: type[nnx.Module]) -> None:
+        self.__name__ = name
+        self.define(given)
+
+    def define(self, given: type[nnx.Module]) -> None:
+        """Take this class as the router, with `Router`'s defaults if it is a plain module."""
+        self.origin = _origin(given)
+        own_module = {"__module__": given.__module__}
+        self.router: type[Router] = (
+            given if issubclass(given, Router) else type(given.__name__, (given, Router), own_module)
+        )
+        self.router.name = self.__name__
+
+
+def _origin(given: type) -> tuple[str, str]:
+    """Return module and qualified name of a class, by which a class defined again is recognised."""
+    return given.__module__, given.__qualname__
+
+
+def register(name: str) -> Callable[[R], R]:
+    """Return a class decorator that registers a router under a name.
+
+    A plain `nnx.Module` is a router as well: attributes that it does not define come from `Router`. A class that is
+    defined again, in the same module under the same qualified name, replaces its earlier definition, so that a
+    notebook cell can be run again.
 
     Raises:
-        BadInput: the name is taken, or is not lower-case words joined by dashes.
+        BadInput: another class has the name, or the name is not lower-case words joined by dashes.
     """
     if not name.replace("-", "").isalnum() or name != name.lower():
         raise BadInput(f"router name '{name}': use lower-case words joined by dashes, such as 'my-router'.")
-    if name in _REGISTRY:
-        raise BadInput(f"router name '{name}' is taken: choose another.")
 
     def add(router: R) -> R:
-        own_module = {"__module__": router.__module__}
-        known: type[Router] = (
-            router if issubclass(router, Router) else type(router.__name__, (router, Router), own_module)
-        )
-        known.name = name
-        _REGISTRY._do_register(name, known)
+        if name not in _REGISTRY:
+            _REGISTRY.register(Entry(name, router))
+            return router
+        entry: Entry = _REGISTRY.get(name)
+        if entry.origin != _origin(router):
+            owner = ".".join(entry.origin)
+            raise BadInput(f"router name '{name}' is taken by {owner}: choose another.")
+        entry.define(router)
         return router
 
     return add
@@ -50,23 +74,29 @@ def register(name: str) -> Callable[[R], R]:
 
 def unregister(package: str) -> None:
     """Remove the routers whose classes a package or module defines."""
-    for name in [name for name, cls in _REGISTRY if _root(cls.__module__) == package]:
-        del _REGISTRY._obj_map[name]
+    global _REGISTRY
+    rest = Registry(ENTRY_POINTS)  # fvcore's registry forgets nothing, so that a new one takes the others
+    for _, entry in _REGISTRY:
+        if _root(entry.router.__module__) != package:
+            rest.register(entry)
+    _REGISTRY = rest
 
 
 def registered() -> list[str]:
-    """The names that are registered now, in the order of registration."""
+    """Return the names registered so far, in the order of registration."""
     return [name for name, _ in _REGISTRY]
 
 
 def names() -> list[str]:
-    """Every name, those of installed packages included, in the order of registration."""
+    """Return every name, those of installed packages included, in the order of registration."""
     broken_packages()
     return registered()
 
 
 def find(name: str) -> type[Router]:
-    """The class registered as `name`; other packages are imported only for a name that moebench does not have.
+    """Return the class registered under a name.
+
+    Other packages are imported only for a name that moebench does not have.
 
     Raises:
         BadInput: no router has that name.
@@ -76,13 +106,13 @@ def find(name: str) -> type[Router]:
         if name not in _REGISTRY:
             mistake = unknown("router", name, registered(), key="router")
             raise BadInput("; ".join((str(mistake).rstrip("."), *broken)), key="router") if broken else mistake
-    found: type[Router] = _REGISTRY.get(name)
-    return found
+    entry: Entry = _REGISTRY.get(name)
+    return entry.router
 
 
 @cache
 def broken_packages() -> tuple[str, ...]:
-    """Import the routers of installed packages, once in a process; of those that fail, a sentence each."""
+    """Import the routers of installed packages, once in a process; return a sentence for each that fails."""
     broken = []
     for entry in entry_points(group=ENTRY_POINTS):
         try:
@@ -90,7 +120,7 @@ def broken_packages() -> tuple[str, ...]:
         except (Exception, SystemExit) as error:
             broken.append(f"{_package(entry)} cannot be imported: {type(error).__name__}: {error}")
             continue
-        if not any(_root(cls.__module__) == _root(entry.module) for _, cls in _REGISTRY):
+        if not any(_root(known.router.__module__) == _root(entry.module) for _, known in _REGISTRY):
             broken.append(f"{_package(entry)} registers no router")
     return tuple(broken)
 
@@ -105,7 +135,7 @@ def _root(module: str) -> str:
 
 
 def source_file(name: str) -> Path | None:
-    """The file of a router that moebench does not ship; None for its own."""
+    """Return the file of a router that moebench does not ship; None for a shipped one."""
     router = find(name)
     if _root(router.__module__) == _root(__name__):
         return None
@@ -113,18 +143,18 @@ def source_file(name: str) -> Path | None:
 
 
 def described(name: str) -> str:
-    """A router as messages name it: with its file where moebench does not ship it."""
+    """Return a router's name for messages, with its file if moebench does not ship it."""
     file = source_file(name)
     return f"router '{name}' of {file}" if file else f"router '{name}'"
 
 
 def summary(name: str) -> str:
-    """The first line of the router's docstring."""
+    """Return the first line of the router's docstring."""
     return (inspect.getdoc(find(name)) or "").partition("\n")[0]
 
 
 def options(name: str) -> dict[str, Any]:
-    """The router's options with their defaults; `inspect.Parameter.empty` marks one that must be given."""
+    """Return the router's options with their defaults; `inspect.Parameter.empty` marks a required one."""
     router = find(name)
     declared = router.__init__ is Router.__init__
     parameters = inspect.signature(router if declared else router.__init__).parameters.values()
@@ -139,12 +169,12 @@ def check_options(name: str, given: dict[str, Any], others: Collection[str] = ()
     """Refuse options that the router does not have, and the lack of one that it needs.
 
     Args:
-        name: the router.
+        name: registered name of the router.
         given: options with their values.
-        others: keys beside the router's options, one of which may have been meant.
+        others: keys beside the router's options, to suggest for a misspelt one.
 
     Raises:
-        BadInput: names the router, the option and the nearest known one.
+        BadInput: unknown option, with the nearest known one; or a missing option.
     """
     known = options(name)
     for key in given:
@@ -159,7 +189,13 @@ def check_options(name: str, given: dict[str, Any], others: Collection[str] = ()
 
 
 def create(name: str, *, dim: int, rngs: nnx.Rngs, **given: Any) -> Router:
-    """Build the router `name` for tokens of width `dim`.
+    """Build a router.
+
+    Args:
+        name: registered name of the router.
+        dim: width of the tokens.
+        rngs: draws the parameters.
+        **given: options of the router.
 
     Raises:
         BadInput: unknown router or option, or a value that the router refuses.

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from paths import EXAMPLE
+from registered_routers import undone
 
 from moebench import routers
 from moebench.checking import Failure, check_router
-from moebench.routers import plugins, registry
 
 HEAD = """
 import jax, jax.numpy as jnp, numpy as np
@@ -22,10 +22,8 @@ from moebench.routers.hard_routing import SlotRouting
 @pytest.fixture(autouse=True)
 def no_trace_of_plugins() -> Iterator[None]:
     """What a test registers is gone after it."""
-    before = dict(registry._REGISTRY._obj_map)
-    yield
-    registry._REGISTRY._obj_map = before
-    plugins._load.cache_clear()
+    with undone():
+        yield
 
 
 def checked(tmp_path: Path, text: str) -> dict[str, str]:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from registered_routers import undone
 
 from moebench.cli import main
-from moebench.routers import plugins, registry
 
 ROUTER = """
 from flax import nnx
@@ -33,11 +33,9 @@ cells:
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder to work in; the routers that a test registers are gone after it."""
-    before = dict(registry._REGISTRY._obj_map)
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    registry._REGISTRY._obj_map = before
-    plugins._load.cache_clear()
+    with undone():
+        yield tmp_path
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:

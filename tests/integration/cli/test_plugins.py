@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from paths import EXAMPLE
+from registered_routers import undone
 
 from moebench.cli import main
 
@@ -62,11 +63,8 @@ def test_a_broken_plugin_is_one_sentence_without_the_suite_s_line(
 
 
 def test_list_names_the_plugin_s_routers(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from moebench.routers import plugins, registry
-
-    code, out, err = call(capsys, "list", "routers", "--plugin", str(EXAMPLE))
-    registry._REGISTRY._obj_map.pop("tempered-choice")
-    plugins._load.cache_clear()
+    with undone():
+        code, out, err = call(capsys, "list", "routers", "--plugin", str(EXAMPLE))
     assert code == 0, err
     (line,) = (line for line in out.splitlines() if line.startswith("tempered-choice "))
     assert "the surest tokens take slots first" in line

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from paths import EXAMPLE
+from registered_routers import forget, undone
 
 from moebench import routers
 from moebench.cells.fingerprint import VERSIONS, code
@@ -32,12 +33,11 @@ DEVICE = {"device_kind": "cpu", "cpu": "x", "jax_settings": "{}", **dict.fromkey
 @pytest.fixture(autouse=True)
 def no_trace_of_plugins() -> Iterator[None]:
     """What a test registers is gone after it."""
-    before, path = dict(registry._REGISTRY._obj_map), list(sys.path)
-    yield
-    registry._REGISTRY._obj_map = before
+    path = list(sys.path)
+    with undone():
+        yield
     sys.path[:] = path
     registry.broken_packages.cache_clear()
-    routers.plugins._load.cache_clear()
 
 
 def written(folder: Path, text: str, name: str = "mine.py") -> Path:
@@ -75,7 +75,10 @@ def test_a_file_is_run_once_and_leaves_nothing_beside_it(tmp_path: Path) -> None
         ("def f(:\n", "line 1, raises SyntaxError: "),
         ("raise SystemExit", "line 1, raises SystemExit."),
         ("x = 1", "registers no router: put @moebench.routers.register('my-router') above its class."),
-        (ROUTER.format(returns="").replace('"mine"', '"soft"'), "router name 'soft' is taken: choose another."),
+        (
+            ROUTER.format(returns="").replace('"mine"', '"soft"'),
+            "router name 'soft' is taken by moebench.routers.strategies.soft.Soft: choose another.",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_used_is_one_sentence(tmp_path: Path, text: str, says: str) -> None:
@@ -154,7 +157,7 @@ def test_a_cell_takes_its_router_from_the_plugins_it_names(tmp_path: Path) -> No
     assert resolved.label == "mine[experts=2]"
     (one,) = resolve([spec.as_json()])
     routers.plugins._load.cache_clear()
-    registry._REGISTRY._obj_map.pop("mine")
+    forget(["mine"])
     # The same router in another place is the same cell; another line in it is other code, another comment is not.
     for change, is_current in (("# changed\n", True), ("X = 1\n", False)):
         second = written(tmp_path, f"{first.read_text()}\n{change}", "second.py")
@@ -249,7 +252,7 @@ def test_a_module_that_was_not_run_yet_runs_as_it_was_counted(tmp_path: Path) ->
 def test_a_plugin_counts_by_what_is_in_its_modules_and_not_by_their_place(tmp_path: Path) -> None:
     routers.load_plugin(helped(tmp_path / "one"))
     before = code("mine")
-    registry._REGISTRY._obj_map.pop("mine")
+    forget(["mine"])
     routers.load_plugin(helped(tmp_path / "two"))
     assert code("mine") == before
     written(tmp_path / "two", "X = 1", "unused.py")
