@@ -41,7 +41,9 @@ class Code:
         self._sources: dict[str, Sources | None] = {root: PackageSources(package)} if package else {}
         self._modules = Modules(self._find_sources)
         self._shared: frozenset[str] | None = None
+        # By classes and not by names: an edited plugin has another class under the same name.
         self._of_router: dict[type, frozenset[str]] = {}
+        self._digests: dict[frozenset[type], list[str]] = {}
 
     def shared(self) -> frozenset[str]:
         """Return the modules that every cell needs."""
@@ -67,10 +69,13 @@ class Code:
         Raises:
             BadInput: no router has one of the names, or its class was not read from a file.
         """
-        modules = self.shared().union(*map(self.of_router, names))
-        # A plugin counts by what is in it and not by where it lies, which its module's name says.
-        shown = {name.partition(".")[0]: "plugin" for name in modules if plugins.plugin_of(name)}
-        return digests(self._modules, modules | self._modules.around(modules), shown)
+        classes = frozenset(routers.find(name) for name in names)
+        if classes not in self._digests:
+            modules = self.shared().union(*map(self.of_router, names))
+            # A plugin counts by what is in it and not by where it lies, which its module's name says.
+            shown = {_root(name): "plugin" for name in modules if plugins.plugin_of(name)}
+            self._digests[classes] = digests(self._modules, modules | self._modules.around(modules), shown)
+        return self._digests[classes]
 
     def _closure_of(self, router: type[routers.Router]) -> frozenset[str]:
         found: frozenset[str] = frozenset()

@@ -48,13 +48,13 @@ class Import:
     """One name that an import statement binds."""
 
     module: str
-    """As written, without the dots of a relative import."""
+    """The module as written, without the dots of a relative import."""
     level: int
-    """Dots before it."""
+    """Number of dots before the module; 0 for an absolute import."""
     name: str | None
     """What is imported from the module; None for `import module`."""
     bound: str
-    """The name that it is given."""
+    """Name that the statement gives to what is imported."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Syntax:
     for_types: tuple[Import, ...]
     """Imports below `if TYPE_CHECKING:`; a package that loads its modules on first use names them there."""
     chains: frozenset[str]
-    """Every `name.attribute.attribute`, as written."""
+    """Every `name.attribute.attribute` of the text."""
     attributes: frozenset[str]
     """Names of all attributes that are used."""
     called_with: frozenset[str]

@@ -41,7 +41,7 @@ def code(package: Path, router: str) -> list[str]:
 
 
 def codes(package: Path, names: Iterable[str]) -> dict[str, list[str]]:
-    """The same for several routers."""
+    """The code of several routers by their names, as a fresh process would see it."""
     found = Code(package / "__init__.py")
     return {name: found.digests(name) for name in names}
 
