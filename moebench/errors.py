@@ -28,7 +28,7 @@ class BadInput(ValueError):
     """
 
     def __init__(self, message: str, *, key: str | None = None) -> None:
-        super().__init__(_cut_words(printable(message)))
+        super().__init__(concise(printable(message)))
         self.key = key
 
 
@@ -80,8 +80,8 @@ def _some(names: list[str]) -> str:
     return ", ".join(map(shortened, names[:_LISTED])) + (f" and {more} more" if more > 0 else "")
 
 
-def _cut_words(text: str) -> str:
-    """The text without the middle of words that nobody would read to their end, such as a name of 10 kB."""
+def concise(text: str) -> str:
+    """Return a text without the middle of words that nobody would read to their end, such as a name of 10 kB."""
     text = re.sub(
         rf"\S{{{_LONGEST_WORD + 1},}}", lambda found: f"{found[0][: _LONGEST_WORD - 40]}[...]{found[0][-35:]}", text
     )

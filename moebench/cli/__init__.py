@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 
 import moebench
-from moebench.cli import check, compare, flops, list_show_env, options, plot, replay, results, run
-from moebench.errors import BadInput
+from moebench.cli import check, compare, ending, flops, list_show_env, options, plot, replay, results, run
 
 app = typer.Typer(
     name="moebench",
@@ -40,7 +39,7 @@ app.add_typer(results.app, name="results")
 
 def _version(asked: bool) -> bool:
     if asked:
-        typer.echo(f"moebench {moebench.__version__}")
+        options.say(f"moebench {moebench.__version__}")
         raise typer.Exit
     return asked
 
@@ -56,15 +55,4 @@ def _moebench(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 a cell failed, 2 bad input, 130 interrupted."""
-    try:
-        app(arguments, prog_name="moebench")
-    except BadInput as error:
-        typer.echo(f"moebench: {error}", err=True)
-        sys.exit(2)
-    except RuntimeError as error:
-        from moebench.executors import ExecutorError
-
-        if not isinstance(error, ExecutorError):
-            raise
-        typer.echo(f"moebench: {error}", err=True)
-        sys.exit(1)
+    sys.exit(ending.run(app, arguments))

@@ -44,13 +44,13 @@ def check(
     failed, count = [], 0
     for kind, name, failures in _checked(file, plugins):
         count += 1
-        typer.echo(f"{kind:<7} {name:<20} {'failed' if failures else 'ok'}")
+        options.say(f"{kind:<7} {name:<20} {'failed' if failures else 'ok'}")
         for failure in failures:
-            typer.echo(f"  {failure.check}: {failure.what}")
+            options.say(f"  {failure.check}: {failure.what}")
         if failures:
             failed.append(f"{kind} {name}")
     if failed:
-        typer.echo(f"moebench: {len(failed)} of {count} failed: {', '.join(failed)}", err=True)
+        options.say(f"moebench: {len(failed)} of {count} failed: {', '.join(failed)}", err=True)
         raise typer.Exit(1)
 
 

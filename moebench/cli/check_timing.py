@@ -44,7 +44,7 @@ def run(as_json: bool) -> None:
     curve = detections(readings)
     if as_json:
         record = _record(curve, readings) | {"timing_budget_s": SPEC.timing_budget_s, "environment": environment()}
-        typer.echo(json.dumps(record, indent=1))
+        options.say(json.dumps(record, indent=1))
     else:
         _print(curve, readings)
     if interrupted:

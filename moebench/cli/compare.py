@@ -63,7 +63,7 @@ def compare(
     history = History(results, suite)
     ours, theirs = history.select(a), history.select(b)
     for problem in dict.fromkeys(map(str, history.problems)):
-        typer.echo(f"moebench: left out: {problem}", err=True)
+        options.say(f"moebench: left out: {problem}", err=True)
     report = comparison.compare(
         ours.rows,
         theirs.rows,
@@ -85,10 +85,10 @@ def _print(report: "Report", a: str, b: str, outcomes: "list[Outcome]", as_json:
 
     if as_json:
         gates = [{"gate": outcome.gate, "state": outcome.state, "why": outcome.why} for outcome in outcomes]
-        typer.echo(json.dumps({**render.record(report, a, b), "gates": gates}, indent=1, ensure_ascii=False))
+        options.say(json.dumps({**render.record(report, a, b), "gates": gates}, indent=1))
         return
     if as_markdown:
-        typer.echo(render.markdown(report, a, b, [str(outcome) for outcome in outcomes]), nl=False)
+        options.say(render.markdown(report, a, b, [str(outcome) for outcome in outcomes]).rstrip("\n"))
         return
     from moebench.cli.narrow_tables import print_table
 

@@ -36,11 +36,20 @@ def flops(
             metavar="ROUTER[KEY=VALUE,…]", help="By default the model's own, which is dense if it has none."
         ),
     ] = None,
-    image_size: Annotated[int | None, typer.Option(min=1, metavar="PIXELS", help="By default the model's own.")] = None,
-    classes: Annotated[int | None, typer.Option(min=1, metavar="N", help="By default the model's own.")] = None,
-    batch: Annotated[int | None, typer.Option(min=1, metavar="N", help="Images; by default one group.")] = None,
+    image_size: Annotated[
+        int | None, typer.Option(parser=options.whole_number, metavar="PIXELS", help="By default the model's own.")
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option(parser=options.whole_number, metavar="N", help="By default the model's own.")
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(parser=options.whole_number, metavar="N", help="Images; by default one group.")
+    ] = None,
     group_images: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Images routed together; by default the router's habit.")
+        int | None,
+        typer.Option(
+            parser=options.whole_number, metavar="N", help="Images routed together; by default the router's habit."
+        ),
     ] = None,
     moe_layers: Annotated[
         str | None, typer.Option(metavar="RULE", help="last-half, every-2, last-n:K, or block numbers such as 2,3.")
@@ -67,7 +76,7 @@ def flops(
         spec = build_spec(count.completed(entry))
         record = count.count(count.resolved(spec, image_size, classes)).record()
     if as_json:
-        typer.echo(json.dumps(_without_nan(record), indent=1))
+        options.say(json.dumps(_without_nan(record), indent=1))
         return
     from moebench.cli.narrow_tables import print_table
 
@@ -115,7 +124,7 @@ def run(suite: "CountingSuite", results: Path, has_options: bool) -> None:
         console.print(str(path), markup=False, soft_wrap=True)
     outside = agreement.outside(frame)
     for line in outside:
-        typer.echo(f"moebench: outside the tolerance: {line}", err=True)
+        options.say(f"moebench: outside the tolerance: {line}", err=True)
     if outside:
         raise typer.Exit(1)
 

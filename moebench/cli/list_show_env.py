@@ -26,12 +26,12 @@ def list_names(
     rows = list(_LISTS[kind]())
     width = max((len(name) for name, _ in rows), default=0)
     for name, line in rows:
-        typer.echo(f"{name:<{width}}  {line}".rstrip())
+        options.say(f"{name:<{width}}  {line}".rstrip())
     if kind == "routers":
         from moebench import routers
 
         for broken in routers.broken_packages():
-            typer.echo(f"moebench: left out: {broken}", err=True)
+            options.say(f"moebench: left out: {broken}", err=True)
 
 
 def show(
@@ -42,10 +42,16 @@ def show(
         str | None, typer.Option(metavar="SIZE/PATCH", help="The backbone whose tokens are routed; by default mu/2.")
     ] = None,
     image_size: Annotated[
-        int | None, typer.Option(min=1, metavar="PIXELS", help="Side of the images; by default the model's own.")
+        int | None,
+        typer.Option(
+            parser=options.whole_number, metavar="PIXELS", help="Side of the images; by default the model's own."
+        ),
     ] = None,
     group_images: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Images routed together; by default the router's habit.")
+        int | None,
+        typer.Option(
+            parser=options.whole_number, metavar="N", help="Images routed together; by default the router's habit."
+        ),
     ] = None,
     plugins: options.Plugins = None,
 ) -> None:
@@ -59,14 +65,14 @@ def show(
     options.load_plugins(plugins)
     if "[" in name or model or image_size or group_images:
         for line in _describe_slots(name, image_size, model=model, group_images=group_images):
-            typer.echo(line)
+            options.say(line)
         return
     known: list[str] = []
     for kind, describe in _DESCRIPTIONS.items():
         names = [found for found, _ in _LISTS[kind]()]
         if name in names:
             for line in describe(name):
-                typer.echo(line)
+                options.say(line)
             return
         known += names
     # What stands for more than is listed: places of one's own, a size at any patch, fractals of any number of classes.
@@ -74,7 +80,7 @@ def show(
     data = name.startswith((".", "/", "~", "hf:", "fractals-"))
     if data or "/" in name:
         for line in _describe_dataset(name) if data else _describe_model(name):
-            typer.echo(line)
+            options.say(line)
         return
     raise unknown("name", name, known, listing=f"moebench list {'|'.join(KINDS)}")
 
@@ -102,7 +108,7 @@ def env(
         environment["bytes_per_s"] = f"{max(peak.bytes_per_s for peak in peaks.values()):.3g}"
     width = max(map(len, environment))
     for key, value in environment.items():
-        typer.echo(f"{key:<{width}}  {'–' if value is None else value}")
+        options.say(f"{key:<{width}}  {'–' if value is None else value}")
 
 
 def _suites() -> Iterator[tuple[str, str]]:

@@ -1,10 +1,13 @@
 """Arguments that several commands share, and the terminal they print to."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from moebench.errors import BadInput, printable, shortened
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,19 +26,63 @@ SuiteAmongResults = Annotated[
 _PIPE_WIDTH = 10_000
 
 
+def whole_number(text: object) -> int:
+    """Return a whole number of the command line, of at least 1, which may be written 1e3."""
+    value = _scalar(text)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise typer.BadParameter(f"'{shortened(str(text))}' is no whole number of at least 1.")
+    return value
+
+
+def number(text: object) -> float:
+    """Return a number of the command line."""
+    value = _scalar(text)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise typer.BadParameter(f"'{shortened(str(text))}' is no number.")
+    return float(value)
+
+
+def _scalar(text: object) -> object:
+    from moebench.spec.plain_values import plain_value, whole
+
+    try:
+        return whole(plain_value(str(text)))
+    except BadInput as error:
+        raise typer.BadParameter(str(error)) from error
+
+
 def example(arguments: str) -> str:
     """The end of a command's help: a line that is not broken, so that it can be copied."""
     return f"\b\nExample: moebench {arguments}"
 
 
-def console() -> "Console":
-    """The standard output: as wide as the terminal; in a pipe without an end, nor control codes."""
-    from rich.console import Console
+def say(text: object = "", err: bool = False) -> None:
+    """Print a line; control characters in it, such as those of a name in somebody's file, are escaped.
 
-    found = Console(highlight=False)
+    Args:
+        text: the line, or anything that prints as one.
+        err: whether it goes to the error output.
+    """
+    typer.echo(printable(str(text)), err=err)
+
+
+def console() -> "Console":
+    """Return the standard output: as wide as the terminal; in a pipe without a limit and without colours.
+
+    Control characters in what is printed are escaped.
+    """
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
+
+    class Printable(Console):
+        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+            for segment in super().render(renderable, options):
+                yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
+    found = Printable(highlight=False)
     if found.is_terminal or "COLUMNS" in os.environ:
         return found
-    return Console(highlight=False, width=_PIPE_WIDTH)
+    return Printable(highlight=False, width=_PIPE_WIDTH)
 
 
 def plugin_files(plugins: list[Path] | None) -> tuple[str, ...]:
@@ -44,8 +91,6 @@ def plugin_files(plugins: list[Path] | None) -> tuple[str, ...]:
     Raises:
         BadInput: a file that is not there.
     """
-    from moebench.errors import BadInput
-
     for plugin in plugins or []:
         if not plugin.is_file():
             raise BadInput(f"there is no file {plugin}.", key="plugins")

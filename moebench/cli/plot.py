@@ -37,7 +37,7 @@ def plot(
     stem = out.with_suffix("") if out else _report_folder(results, name) / kind
     formats = [out.suffix.removeprefix(".")] if out and out.suffix else None
     for path in write.draw(frame, kind, stem, formats=formats, x=x, y=y, style=style, columns=columns, data=data):
-        typer.echo(path)
+        options.say(path)
 
 
 def dashboard(
@@ -53,7 +53,7 @@ def dashboard(
 
     name, frame = _load(results, suite)
     page = out or _report_folder(results, name) / "dashboard.html"
-    typer.echo(write.write_dashboard(frame, page, title=name, question=write.question_of(name)))
+    options.say(write.write_dashboard(frame, page, title=name, question=write.question_of(name)))
     if show:
         import webbrowser
 
@@ -73,7 +73,7 @@ def report(
     name, frame = _load(results, suite)
     page = out or _report_folder(results, name) / "report.md"
     for path in write.write_markdown(frame, page, title=name, question=write.question_of(name)):
-        typer.echo(path)
+        options.say(path)
 
 
 def _load(results: Path, suite: str | None) -> "tuple[str, pd.DataFrame]":
@@ -86,7 +86,7 @@ def _load(results: Path, suite: str | None) -> "tuple[str, pd.DataFrame]":
         raise BadInput(f"{results} holds several suites; give --suite: {', '.join(names)}.")
     table, problems = gather(results, suite)
     for problem in problems:
-        typer.echo(f"moebench: left out: {problem}", err=True)
+        options.say(f"moebench: left out: {problem}", err=True)
     return suite or names[0], table.to_pandas()
 
 

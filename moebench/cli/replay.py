@@ -84,9 +84,9 @@ def replay(
     if devices is not None:
         frame = _with_devices(frame, devices, redundant)
     if out is not None:
-        typer.echo(_write(frame, out))
+        options.say(_write(frame, out))
     if as_json:
-        typer.echo(json.dumps([_finite(row) for row in frame.to_dict("records")], indent=1))
+        options.say(json.dumps([_finite(row) for row in frame.to_dict("records")], indent=1))
     else:
         _print(frame, recording.tokens, len(recording.layers), layers=layers)
 

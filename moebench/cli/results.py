@@ -75,7 +75,7 @@ def verify(suite: OneSuite = None, results: options.Results = Path("results")) -
     _name(problems)
     if problems:
         raise typer.Exit(1)
-    typer.echo(f"{results} is sound")
+    options.say(f"{results} is sound")
 
 
 @app.command(epilog=options.example("results compact"))
@@ -89,7 +89,7 @@ def compact(suite: OneSuite = None, results: options.Results = Path("results")) 
 
     for name in chosen_suites(results, suite):
         sealed = Store(results, name).seal_leftovers()
-        typer.echo(sealed or f"nothing to seal in {results / name}")
+        options.say(sealed or f"nothing to seal in {results / name}")
 
 
 @app.command(epilog=options.example("results merge from-laptop from-cluster --into results"))
@@ -105,9 +105,9 @@ def merge(
 
     written, problems = take_in(sources, into)
     for path in written:
-        typer.echo(path)
+        options.say(path)
     if not written:
-        typer.echo(f"nothing new for {into}")
+        options.say(f"nothing new for {into}")
     _name(problems)
 
 
@@ -121,10 +121,10 @@ def export(
     from moebench.results import export as write
 
     path, problems = write(out, results, suite)
-    typer.echo(path)
+    options.say(path)
     _name(problems)
 
 
 def _name(problems: Iterable[object]) -> None:
     for problem in problems:
-        typer.echo(f"moebench: {problem}", err=True)
+        options.say(f"moebench: {problem}", err=True)

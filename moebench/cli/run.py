@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from moebench.cli import options
+from moebench.cli import ending, options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,7 +29,10 @@ def suite(
     ] = None,
     seeds: Annotated[str | None, typer.Option(metavar="0,1,2", help="Seeds, in place of the suite's.")] = None,
     executor: Annotated[str, typer.Option(metavar="NAME", help="What places the cells on devices.")] = "local",
-    jobs: Annotated[int | None, typer.Option(metavar="N", help="Cells side by side, each on its own device.")] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(parser=options.whole_number, metavar="N", help="Cells side by side, each on its own device."),
+    ] = None,
     plugins: options.Plugins = None,
     results: options.Results = Path("results"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cells, which would run, and why.")] = False,
@@ -94,14 +97,24 @@ def run(
         typer.Option(metavar="NAME|./PATH|hf:NAME", help="moebench's own, yours, or of the hub; by default digits."),
     ] = None,
     image_size: Annotated[
-        int | None, typer.Option(metavar="PIXELS", help="Side of the images; by default the data set's own.")
+        int | None,
+        typer.Option(
+            parser=options.whole_number, metavar="PIXELS", help="Side of the images; by default the data set's own."
+        ),
     ] = None,
-    steps: Annotated[int | None, typer.Option(metavar="N", help="Training steps; by default 250.")] = None,
-    batch: Annotated[int | None, typer.Option(metavar="N", help="Images of a step; by default 64.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(parser=options.whole_number, metavar="N", help="Training steps; by default 250.")
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(parser=options.whole_number, metavar="N", help="Images of a step; by default 64.")
+    ] = None,
     seeds: Annotated[str | None, typer.Option(metavar="0,1,2", help="Seeds; by default 0 alone.")] = None,
-    time_limit_s: Annotated[float, typer.Option("--time-limit-s", metavar="S", help="Seconds it may take.")] = 3600.0,
+    time_limit_s: Annotated[
+        float, typer.Option("--time-limit-s", parser=options.number, metavar="S", help="Seconds it may take.")
+    ] = 3600.0,
     memory_limit_gib: Annotated[
-        float | None, typer.Option("--memory-limit-gib", metavar="GIB", help="Memory it may take.")
+        float | None,
+        typer.Option("--memory-limit-gib", parser=options.number, metavar="GIB", help="Memory it may take."),
     ] = None,
     plugins: options.Plugins = None,
     results: options.Results = Path("results"),
@@ -148,7 +161,7 @@ def _warn_of_namesake(given: str, suite: str, store: "Store") -> None:
 
     namesake = find.shipped().get(suite)
     if namesake and given != suite and not namesake.samefile(given):
-        typer.echo(
+        options.say(
             f"moebench: {given} has the name of the shipped suite '{suite}', and shares {store.folder} with it; "
             "another `name:` keeps them apart.",
             err=True,
@@ -196,20 +209,20 @@ def _run_cells(
                     ended += 1
                     if event.status in FAILED:
                         failed.append(f"{event.planned.label} ({outcome(event)})")
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         then = "--fresh would run them again" if fresh else "the same command goes on"
-        typer.echo(f"\ninterrupted: {ended} of {len(waiting)} cells are finished and kept; {then}.", err=True)
-        raise typer.Exit(130) from None
+        options.say(f"\ninterrupted: {ended} of {len(waiting)} cells are finished and kept; {then}.", err=True)
+        raise typer.Exit(ending.exit_code(interrupt)) from None
     return failed
 
 
 def _end(failed: list[str], problems: list[str]) -> None:
     """Say what went wrong, and end with exit code 1 if a cell failed."""
     for problem in problems:
-        typer.echo(f"moebench: {problem}", err=True)
+        options.say(f"moebench: {problem}", err=True)
     if failed:
         count, them = ("1 cell", "it") if len(failed) == 1 else (f"{len(failed)} cells", "them")
-        typer.echo(f"moebench: {count} failed; --retry-failed runs {them} again:", err=True)
+        options.say(f"moebench: {count} failed; --retry-failed runs {them} again:", err=True)
         for line in failed:
-            typer.echo(f"  {line}", err=True)
+            options.say(f"  {line}", err=True)
         raise typer.Exit(1)

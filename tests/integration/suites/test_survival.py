@@ -7,15 +7,19 @@ takes about three minutes and prints what was done.
 import contextlib
 import os
 import random
+import re
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import psutil
 import pyarrow.parquet as pq
 import pytest
+from executor_jobs import gone
 from paths import SUPPORT
 
 from moebench.results import Store, load, statuses, verify
@@ -26,7 +30,9 @@ CELLS = "cells:\n  - {router: [soft, bpr], experts: [2, 4, 8]}\n"
 Key = tuple[str, int, int, str]
 
 
-def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+def start(
+    folder: Path, *arguments: str, preexec_fn: Callable[[], object] | None = None, **environment: str
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, DRIVER, "suite", "small.yaml", *arguments],
         cwd=folder,
@@ -34,6 +40,7 @@ def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=preexec_fn,
     )
 
 
@@ -113,6 +120,57 @@ def test_kills_of_drivers_and_cells_lose_nothing(tmp_path: Path, runs: int, kill
     assert [problem for problem in verify(tmp_path / "results") if problem.path.suffix != ".tmp"] == []
     assert list(statuses(tmp_path / "results")) == []
     print(f"\n{of_drivers} drivers and {of_cells} cells killed in {run} runs; {len(ledger(written))} rows, none lost")
+
+
+def wait_until(driver: "subprocess.Popen[str]", done: Callable[[], object]) -> None:
+    until = time.monotonic() + 60
+    while not done():
+        assert driver.poll() is None, driver.communicate()[1]
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_a_signal_ends_a_run_as_ctrl_c_does(tmp_path: Path, name: str) -> None:
+    (tmp_path / "small.yaml").write_text(HEAD + "  cpu: {steps: 3, seeds: [0, 1]}\n" + CELLS)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    written, store = tmp_path / "ledger", Store(tmp_path / "results", "small")
+    driver = start(tmp_path, FAKE_LEDGER=str(written), FAKE_SECONDS="0.3", TMPDIR=str(scratch))
+    wait_until(driver, lambda: len(ledger(written)) >= 4)
+    servers, cells = below(driver)
+    driver.send_signal(getattr(signal, name))
+    _, err = driver.communicate(timeout=30)
+    assert driver.returncode == 128 + getattr(signal, name)
+    assert re.fullmatch(r"\ninterrupted: \d of 6 cells are finished and kept; the same command goes on\.\n", err)
+    # Finished cells are sealed, and nothing of the run is left behind.
+    assert ledger(written) <= {key for path in store.sealed_files() for key in keys(path)}
+    assert list(statuses(tmp_path / "results")) == []
+    assert list(scratch.iterdir()) == []
+    assert store.temporary_files() == []
+    assert gone([process.pid for process in (*servers, *cells)])
+
+
+def test_a_signal_before_the_first_cell_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(HEAD + "  cpu: {steps: 3}\n" + CELLS)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    driver = start(tmp_path, TMPDIR=str(scratch))
+    wait_until(driver, lambda: below(driver)[0])
+    driver.send_signal(signal.SIGTERM)
+    out, err = driver.communicate(timeout=30)
+    assert (driver.returncode, out, err) == (143, "", "moebench: interrupted.\n")
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_signal_that_the_parent_ignores_ends_nothing(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(HEAD + "  cpu: {steps: 3}\n" + CELLS)
+    # As nohup does.
+    driver = start(tmp_path, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    wait_until(driver, lambda: below(driver)[0])
+    driver.send_signal(signal.SIGHUP)
+    assert driver.wait(60) == 0
+    driver.communicate()
 
 
 @pytest.mark.slow

@@ -1,0 +1,159 @@
+"""How a command begins and ends: streams that can be written to, signals, exit codes, one sentence for a mistake."""
+
+import contextlib
+import errno
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+from typing import Any, NoReturn
+
+import typer
+
+from moebench.cli.options import say
+from moebench.errors import BadInput, concise
+
+OK, FAILED, BAD_INPUT = 0, 1, 2
+_BY_SIGNAL = 128
+"""Exit codes of programs that a signal ended begin here, as shells have it."""
+_ENDING = ("SIGTERM", "SIGHUP")
+_UNWRITABLE = (errno.ENOSPC, errno.EIO, errno.EBADF, errno.EDQUOT, errno.EFBIG)
+
+
+class Terminated(KeyboardInterrupt):
+    """Another signal that ends the process as Ctrl-C does: what is finished is kept, what is unfinished cleared."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+def run(app: typer.Typer, arguments: Sequence[str] | None) -> int:
+    """Run a command and return its exit code.
+
+    Args:
+        app: the command line.
+        arguments: words behind the program's name; None takes those of the process.
+
+    Returns:
+        0 done, 1 a cell failed or the machine did, 2 bad input, 128 and the number of the signal that ended the
+        command: 130 for Ctrl-C, 141 if nobody reads the output any more.
+    """
+    _open_streams()
+    try:
+        with _ending_on_signals():
+            code = _invoke(app, sys.argv[1:] if arguments is None else list(arguments))
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()  # a failure here belongs to the command, not to the end of the process
+            return code
+    except BrokenPipeError:
+        _discard_output()
+        return _BY_SIGNAL + signal.SIGPIPE
+    except KeyboardInterrupt as interrupt:
+        _complain("interrupted.")
+        return exit_code(interrupt)
+    except BadInput as error:
+        _complain(str(error))
+        return BAD_INPUT
+    except OSError as error:
+        _discard_output()
+        _complain(_of_the_system(error))
+        return FAILED
+    except MemoryError:
+        _complain("the machine has no memory left for this.")
+        return FAILED
+
+
+def exit_code(interrupt: KeyboardInterrupt) -> int:
+    """Return the exit code of a command that a signal ended."""
+    return _BY_SIGNAL + int(interrupt.number if isinstance(interrupt, Terminated) else signal.SIGINT)
+
+
+def _invoke(app: typer.Typer, arguments: list[str]) -> int:
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("moebench", arguments) as context:
+            command.invoke(context)
+    except typer.Exit as ending:
+        return ending.exit_code
+    except typer.Abort as error:  # an interrupt inside of a prompt or of the parser
+        raise KeyboardInterrupt from error
+    except RuntimeError as error:
+        from moebench.executors import ExecutorError
+
+        if not isinstance(error, ExecutorError):
+            raise
+        _complain(str(error))
+        return FAILED
+    except Exception as error:
+        show = getattr(error, "show", None)  # a word that the parser does not know; typer's versions name it otherwise
+        if show is None:
+            raise
+        shown = io.StringIO()
+        show(file=shown)
+        say(concise(shown.getvalue().rstrip("\n")), err=True)
+        return BAD_INPUT
+    return OK
+
+
+def _open_streams() -> None:
+    """Give the process an input, an output and an error output that take whatever is written.
+
+    A closed descriptor would go to the next file that is opened, and a character that the locale lacks would end the
+    command: the first becomes the null device, the second an escape sequence.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free descriptor, which is this one
+    sys.stdout = sys.stdout or io.TextIOWrapper(io.BytesIO())
+    sys.stderr = sys.stderr or io.TextIOWrapper(io.BytesIO())
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def _ending_on_signals() -> Iterator[None]:
+    """End on SIGTERM and SIGHUP as on Ctrl-C while the block lasts, unless the process was started to ignore them."""
+    before: dict[signal.Signals, signal.Handlers | Callable[[int, FrameType | None], Any] | int | None] = {}
+
+    def end(number: int, _: FrameType | None) -> NoReturn:
+        for other in before:  # cleaning up is not to be interrupted by a second one
+            signal.signal(other, signal.SIG_IGN)
+        raise Terminated(number)
+
+    for name in _ENDING:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            with contextlib.suppress(ValueError):  # signals are for the main thread
+                before[number] = signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _discard_output() -> None:
+    """Point the output to the null device: what is buffered would fail once more at the end of the process."""
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
+def _complain(message: str) -> None:
+    with contextlib.suppress(OSError):
+        say(f"moebench: {message}", err=True)
+
+
+def _of_the_system(error: OSError) -> str:
+    """Return in one sentence what the system refused."""
+    what = error.strerror or str(error) or type(error).__name__
+    if error.filename is not None:
+        return f"{error.filename}: {what}."
+    return f"cannot write the output: {what}." if error.errno in _UNWRITABLE else f"{what}."
