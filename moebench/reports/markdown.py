@@ -1,6 +1,5 @@
 """The report as Markdown, for a pull request or a paper's appendix: what the dashboard says, without its controls."""
 
-import re
 from collections.abc import Callable, Hashable, Sequence
 from math import isnan
 from typing import Any
@@ -16,6 +15,7 @@ from moebench.reports.answer.sentence import answer
 from moebench.reports.labels import shortened
 from moebench.reports.quantities import titled, written_interval, written_points
 from moebench.results import Column
+from moebench.results.markdown_table import escaped, markdown_table
 from moebench.results.schema import Section
 
 MOST_ROWS = 200
@@ -70,9 +70,8 @@ def _section(title: str, columns: Sequence[Field], rows: Sequence[Row]) -> list[
 
 def _table(columns: Sequence[Field], rows: Sequence[Row]) -> str:
     """A table of these rows; the first column is text, and numbers stand right."""
-    lines = [[escaped(name) for name, _ in columns], ["---", *["---:"] * (len(columns) - 1)]]
-    lines += [[escaped(show(row)) for _, show in columns] for row in rows[:MOST_ROWS]]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    shown = [[show(row) for _, show in columns] for row in rows[:MOST_ROWS]]
+    table = markdown_table([name for name, _ in columns], shown, [False, *[True] * (len(columns) - 1)])
     return table if len(rows) <= MOST_ROWS else f"{table}\n\nThe first {MOST_ROWS} of {len(rows):,} rows."
 
 
@@ -169,9 +168,3 @@ def _known(value: Any) -> str:
     if pd.isna(value):
         return "–"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def escaped(text: str) -> str:
-    """Text that Markdown shows as it is: no markup, no HTML, no end of a line or of a table's field."""
-    line = "".join(c if c.isprintable() else " " for c in text).replace("&", "&amp;").replace("<", "&lt;")
-    return re.sub(r"([\\`*_{}\[\]|#>~$])", r"\\\1", line)
