@@ -1,86 +1,56 @@
-"""Figures for notebooks and scripts: the frame of `moebench.load` in, a matplotlib figure out.
+"""Draw figures in notebooks and scripts: the frame of `moebench.load` in, a matplotlib figure out.
 
     import moebench
 
     frame = moebench.load("results", "scaling-experts")
     figure = moebench.plot.pareto(frame[frame["model"] == "mu/2"])
-    figure.frame                        the numbers that were drawn, as a pandas frame
-    figure.savefig("pareto.pdf")        as with any matplotlib figure
+    figure.frame                                    the numbers that were drawn, as a pandas frame
+    figure.savefig("pareto.pdf")                    as with any matplotlib figure
+    moebench.plot.scaling(frame, y="accuracy", ax=axes[0])    in axes of your own figure; returns those axes
 
-A figure is shown where it is the last line of a notebook's cell. `style` is paper, talk or notebook, and `columns`, 1
-or 2, how wide a figure is there. A frame that is no result table, or has nothing to draw, raises `BadInput`.
+The figures are those of `moebench plot`, with `_` for `-` in their names: `moebench.plot.test_time`. Every function
+takes a frame with one row for each cell and seed, `x` and `y` (columns; fixed for some figures), `style` (paper, talk
+or notebook), `columns` (1 or 2, the width of the figure), and `ax`, axes to draw in. A frame that is no result table,
+or has nothing to draw, raises `BadInput`. A figure that is the last line of a notebook's cell is shown.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
+
+from moebench.spec.figure_names import FIGURES
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from moebench.reports.figures.layout import Drawing
-
-__all__ = ["at_test_time", "costs", "curves", "health", "pareto", "scaling", "speed"]
+__all__ = [name.replace("-", "_") for name in FIGURES]
 
 
-def pareto(
-    frame: "pd.DataFrame",
-    x: str | Sequence[str] | None = None,
-    y: str = "accuracy",
-    *,
-    style: str = "notebook",
-    columns: int = 2,
-) -> "Drawing":
-    """Quality `y` over cost `x`, a panel for each cost: FLOPs and step time unless told, with the Pareto front."""
-    return _drawn("pareto", frame, style, columns, x=x, y=y)
+def __getattr__(name: str) -> Callable[..., Any]:
+    """Return the function that draws the figure of that name."""
+    if name not in __all__:
+        raise AttributeError(f"moebench.plot draws no '{name}'; it draws {', '.join(__all__)}.")
+
+    def draw(
+        frame: "pd.DataFrame",
+        x: str | Sequence[str] | None = None,
+        y: str | Sequence[str] | None = None,
+        *,
+        ax: Any = None,
+        style: str = "notebook",
+        columns: int = 2,
+    ) -> Any:
+        # Drawing libraries take a second to import, and most programs that import moebench draw nothing.
+        from moebench.reports import figures
+        from moebench.reports.analysis.cells import Results
+
+        layout = figures.Layout(style, columns, figures.axes_of(ax))
+        drawn = figures.draw(name.replace("_", "-"), Results.from_frame(frame), layout, x=x, y=y)
+        return drawn if ax is None else ax
+
+    draw.__name__ = draw.__qualname__ = name
+    draw.__doc__ = f"Draw the figure `moebench plot {name.replace('_', '-')}`; see `moebench.plot`."
+    return draw
 
 
-def scaling(
-    frame: "pd.DataFrame",
-    y: Sequence[str] | None = None,
-    x: str | None = None,
-    *,
-    style: str = "notebook",
-    columns: int = 2,
-) -> "Drawing":
-    """Quantities `y` over an input `x`, a panel for each: accuracy and step time over experts, or what else varies."""
-    return _drawn("scaling", frame, style, columns, y=y, x=x)
-
-
-def health(frame: "pd.DataFrame", *, style: str = "notebook", columns: int = 2) -> "Drawing":
-    """How evenly experts are used, and how many tokens are dropped."""
-    return _drawn("health", frame, style, columns)
-
-
-def curves(frame: "pd.DataFrame", *, style: str = "notebook", columns: int = 2) -> "Drawing":
-    """Training loss and accuracy over steps."""
-    return _drawn("curves", frame, style, columns)
-
-
-def costs(frame: "pd.DataFrame", *, style: str = "notebook", columns: int = 2) -> "Drawing":
-    """Where the FLOPs of a forward pass go."""
-    return _drawn("costs", frame, style, columns)
-
-
-def speed(frame: "pd.DataFrame", *, style: str = "notebook", columns: int = 2) -> "Drawing":
-    """Times of training and inference over those of the dense twin."""
-    return _drawn("speed", frame, style, columns)
-
-
-def at_test_time(
-    frame: "pd.DataFrame",
-    x: str = "flops_forward_per_image",
-    y: str = "accuracy",
-    *,
-    style: str = "notebook",
-    columns: int = 2,
-) -> "Drawing":
-    """Quality `y` of trained models over a cost `x` that is chosen after training: other k, C, slots."""
-    return _drawn("at_test_time", frame, style, columns, x=x, y=y)
-
-
-def _drawn(name: str, frame: "pd.DataFrame", style: str, columns: int, **axes: Any) -> "Drawing":
-    # Drawing libraries take a second to import, and most who import moebench draw nothing.
-    from moebench.reports import figures
-
-    drawn: Drawing = getattr(figures, name)(frame, layout=figures.Layout(style, columns), **axes)
-    return drawn
+def __dir__() -> list[str]:
+    return __all__

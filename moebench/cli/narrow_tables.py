@@ -1,8 +1,8 @@
-"""Tables as wide as the terminal allows: where a row does not fit, it takes several lines, and nothing is cut."""
+"""Print tables as wide as the terminal allows without cutting a number."""
 
 from typing import TYPE_CHECKING
 
-from rich.segment import Segment
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -10,41 +10,39 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _ANY_WIDTH = 10_000
-_INDENT = 2
+_NAME_WIDTH = 16
+"""Letters of a name that a line should hold; a name that is broken more often is hard to read."""
 
 
 def print_table(console: "Console", table: Table, keys: int = 1) -> None:
     """Print a table, its title above and its caption below.
 
-    Where the terminal is too narrow, what names a row stands on a line of its own above the row's numbers; where these
-    do not fit either, each number has a line, behind its heading.
+    In a narrow terminal the names of rows are broken into lines; in a narrower one each row is printed as a list of
+    headings and values.
 
     Args:
-        console: where to.
-        table: its cells are of one line each.
-        keys: how many columns name a row.
+        console: the terminal or pipe.
+        table: a table whose cells are of one line each.
+        keys: the number of columns, from the left, that name a row.
     """
     title, caption, table.title, table.caption = table.title, table.caption, None, None
     if title:
         console.print(title, style="italic", soft_wrap=not console.is_terminal)
-    numbers = _without(table, keys)
-    if _width(console, table) <= console.width:
+    names = [max(text.cell_len for text in column) for column in list(zip(*_texts(table), strict=True))[:keys]]
+    spare = sum(max(0, width - _NAME_WIDTH) for width in names)
+    for place, column in enumerate(table.columns):
+        column.no_wrap, column.overflow = place >= keys, "fold"
+    full = console.measure(table, options=console.options.update_width(_ANY_WIDTH)).maximum
+    if full - spare <= console.width:
         console.print(table)
-    elif _width(console, numbers) <= console.width:
-        _print_keyed(console, table, numbers, keys)
     else:
-        _print_listed(console, table, keys)
+        _print_records(console, table, keys)
     if caption:
         console.print(caption, style="dim", soft_wrap=not console.is_terminal)
 
 
-def _width(console: "Console", table: Table) -> int:
-    """Without anything being cut or broken."""
-    return console.measure(table, options=console.options.update_width(_ANY_WIDTH)).maximum
-
-
 def _texts(table: Table) -> list[list[Text]]:
-    """The headings, and under them the rows."""
+    """Return the headings and, below them, the rows."""
     columns = [[column.header, *column.cells] for column in table.columns]
     return [
         [cell if isinstance(cell, Text) else Text.from_markup(str(cell)) for cell in row]
@@ -52,37 +50,12 @@ def _texts(table: Table) -> list[list[Text]]:
     ]
 
 
-def _without(table: Table, keys: int) -> Table:
-    """The table of the numbers alone."""
+def _print_records(console: "Console", table: Table, keys: int) -> None:
     headings, *rows = _texts(table)
-    numbers = Table(box=None, pad_edge=False, header_style=table.header_style)
-    for column, heading in zip(table.columns[keys:], headings[keys:], strict=True):
-        numbers.add_column(heading, justify=column.justify, no_wrap=True)
     for row in rows:
-        numbers.add_row(*row[keys:])
-    return numbers
-
-
-def _print_keyed(console: "Console", table: Table, numbers: Table, keys: int) -> None:
-    width = _width(console, numbers)
-    indent = Segment(" " * min(_INDENT, console.width - width))
-    lines = console.render_lines(numbers, console.options.update_width(width), pad=False)
-    for place, (row, line) in enumerate(zip(_texts(table), lines, strict=True)):
-        console.print(_key(row, keys), style=table.header_style if place == 0 else None)
-        text = Text("").join([Text(part.text, part.style or "") for part in (indent, *line)])
-        text.rstrip()
-        console.print(text)
-
-
-def _print_listed(console: "Console", table: Table, keys: int) -> None:
-    headings, *rows = _texts(table)
-    width = max(len(heading) for heading in headings[keys:])
-    for row in rows:
-        console.print(_key(row, keys), style=table.header_style)
+        console.print(Text("  ").join(filter(None, row[:keys])), style=table.header_style)
+        record = Table.grid(padding=(0, 2))
         for heading, value in zip(headings[keys:], row[keys:], strict=True):
             if value:
-                console.print(Text(f"{'':{_INDENT}}{heading.plain:<{width}}  ").append_text(value))
-
-
-def _key(row: list[Text], keys: int) -> Text:
-    return Text("  ").join(part for part in row[:keys] if part)
+                record.add_row(heading, value)
+        console.print(Padding(record, (0, 0, 0, 2)))

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from moebench.cli import options
+from moebench.spec.figure_names import FIGURES
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from moebench.reports.analysis.cells import Results
 
 
 def plot(
-    kind: Annotated[
-        str, typer.Argument(metavar="pareto|scaling|health|curves|costs|speed|test-time", help="What to draw.")
-    ],
+    kind: Annotated[str, typer.Argument(metavar="|".join(FIGURES), help="What to draw.")],
     suite: options.SuiteAmongResults = None,
     x: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of the x axis.")] = None,
     y: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of the y axis.")] = None,
@@ -33,10 +32,10 @@ def plot(
     from moebench.reports import write
 
     write.check_figure(kind, x, y)
-    name, frame = _load(results, suite)
+    name, found = _load(results, suite)
     stem = out.with_suffix("") if out else _report_folder(results, name) / kind
     formats = [out.suffix.removeprefix(".")] if out and out.suffix else None
-    for path in write.draw(frame, kind, stem, formats=formats, x=x, y=y, style=style, columns=columns, data=data):
+    for path in write.draw(found, kind, stem, formats=formats, x=x, y=y, style=style, columns=columns, data=data):
         options.say(path)
 
 
@@ -51,9 +50,9 @@ def dashboard(
     """Write the results as one HTML page that needs no network."""
     from moebench.reports import write
 
-    name, frame = _load(results, suite)
+    name, found = _load(results, suite)
     page = out or _report_folder(results, name) / "dashboard.html"
-    options.say(write.write_dashboard(frame, page, title=name, question=write.question_of(name)))
+    options.say(write.write_dashboard(found, page, title=name, question=_question_of(name)))
     if show:
         import webbrowser
 
@@ -70,15 +69,26 @@ def report(
     """Write the results as Markdown with figures."""
     from moebench.reports import write
 
-    name, frame = _load(results, suite)
+    name, found = _load(results, suite)
     page = out or _report_folder(results, name) / "report.md"
-    for path in write.write_markdown(frame, page, title=name, question=write.question_of(name)):
+    paths, missing = write.write_markdown(found, page, title=name, question=_question_of(name))
+    for path in paths:
         options.say(path)
+    for sentence in missing:
+        typer.echo(f"moebench: {sentence}", err=True)
 
 
-def _load(results: Path, suite: str | None) -> "tuple[str, pd.DataFrame]":
-    """The only suite among the results or the one named, and its rows."""
+def _question_of(suite: str) -> str:
+    """Return the question of a shipped suite; the name of a suite that is not shipped."""
+    from moebench.suites import find
+
+    return find.find(suite).question if suite in find.shipped() else suite
+
+
+def _load(results: Path, suite: str | None) -> "tuple[str, Results]":
+    """Return the name and the results of the suite asked for, or of the only one in the folder."""
     from moebench.errors import BadInput
+    from moebench.reports.analysis.cells import Results
     from moebench.results import gather, suite_names
 
     names = suite_names(results)
@@ -86,8 +96,8 @@ def _load(results: Path, suite: str | None) -> "tuple[str, pd.DataFrame]":
         raise BadInput(f"{results} holds several suites; give --suite: {', '.join(names)}.")
     table, problems = gather(results, suite)
     for problem in problems:
-        options.say(f"moebench: left out: {problem}", err=True)
-    return suite or names[0], table.to_pandas()
+        typer.echo(f"moebench: left out: {problem}", err=True)
+    return suite or names[0], Results.from_frame(table.to_pandas())
 
 
 def _report_folder(results: Path, suite: str) -> Path:

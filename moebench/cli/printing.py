@@ -14,7 +14,7 @@ from moebench.suites.published_costs_file import CountingSuite
 from moebench.suites.suite_file import Suite
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from moebench.reports.analysis.cells import Results
 
 _NUMBERS = (
     *("accuracy", "eval_loss", "train_loss", "params", "params_active", "flops_forward_per_image"),
@@ -67,24 +67,23 @@ def print_cell(console: Console, cell: PlannedCell) -> None:
     console.print(f"{cell.label} in {spec.model}: {what}, {seeds}", markup=False, soft_wrap=not console.is_terminal)
 
 
-def print_summary(console: Console, frame: "pd.DataFrame", question: str) -> None:
+def print_summary(console: Console, results: "Results", question: str) -> None:
     """A table with a row for each cell, and one sentence that answers the suite's question."""
     from moebench.cli.narrow_tables import print_table
-    from moebench.reports.answer.sentence import headline, render_table, summarise
+    from moebench.reports.answer.sentence import answer, render_table
 
     console.print()
-    print_table(console, render_table(summarise(frame)))
+    print_table(console, render_table(results.cells))
     console.print()
-    console.print(headline(frame, question), markup=False, style="bold", soft_wrap=not console.is_terminal)
+    console.print(answer(results, question), markup=False, style="bold", soft_wrap=not console.is_terminal)
 
 
-def print_numbers(console: Console, frame: "pd.DataFrame") -> None:
+def print_numbers(console: Console, results: "Results") -> None:
     """The numbers of one cell, each with its interval where it has one."""
     from moebench.reports import flag_marks
-    from moebench.reports.answer.sentence import summarise
     from moebench.reports.quantities import quantity, written_interval
 
-    cell = summarise(frame).iloc[0].to_dict()
+    cell = results.cells.iloc[0].to_dict()
     lines: dict[str, str] = {}
     for name in _NUMBERS:
         shown = quantity(name)

@@ -46,7 +46,7 @@ def suite(
     """
     from moebench import executors
     from moebench.cli import flops, printing
-    from moebench.reports.write import rows_of, write_report
+    from moebench.reports.write import results_of, write_report
     from moebench.results import Store
     from moebench.spec.entry import parse_seeds
     from moebench.suites import find, grid
@@ -81,12 +81,12 @@ def suite(
             printing.print_cells(console, asked)
             return
         failed = _run_cells(console, asked, chosen.name, store, placer, size.limits, fresh)
-    frame, problems = rows_of(store, results, [cell.cell_id for cell in planned])
-    printing.print_summary(console, frame, chosen.question)
+    found, problems = results_of(store, results, [cell.cell_id for cell in planned])
+    printing.print_summary(console, found, chosen.question)
     with console.status("drawing the figures and the dashboard") if console.is_terminal else nullcontext():
-        paths = write_report(store, frame, title=chosen.name, question=chosen.question, figures=chosen.figures)
+        paths, missing = write_report(store, found, title=chosen.name, question=chosen.question, figures=chosen.figures)
     printing.print_paths(console, store, paths)
-    _end(failed, problems)
+    _end(failed, [*problems, *missing])
 
 
 def run(
@@ -128,7 +128,7 @@ def run(
     """
     from moebench import executors
     from moebench.cli import printing
-    from moebench.reports.write import rows_of
+    from moebench.reports.write import results_of
     from moebench.results import Store
     from moebench.spec.entry import build_spec, parse_cell, parse_seeds
     from moebench.spec.limits import Limits
@@ -149,8 +149,8 @@ def run(
         printing.print_cell(console, planned[0])
         printing.print_plan(console, planned, printing.device(placer.environment()), store)
         failed = _run_cells(console, planned, SINGLE_CELLS, store, placer, limits, fresh)
-    frame, problems = rows_of(store, results, [planned[0].cell_id])
-    printing.print_numbers(console, frame)
+    found, problems = results_of(store, results, [planned[0].cell_id])
+    printing.print_numbers(console, found)
     printing.print_paths(console, store, [])
     _end(failed, problems)
 

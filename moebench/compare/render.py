@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from moebench.compare.compare import BETTER, NEITHER, WORSE, Report
 from moebench.compare.metrics import PROCESSOR_TIMES, TIMED, smallest_effect
-from moebench.reports.markdown import MOST_ROWS, escaped
+from moebench.reports.markdown import MOST_ROWS
 from moebench.reports.quantities import quantity, written, written_points
+from moebench.results.markdown_table import escaped, markdown_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -66,9 +67,8 @@ def markdown(report: Report, a: str, b: str, outcomes: Sequence[str] = ()) -> st
     parts = [f"**{escaped(line)}**" for line in (sentence(report, a, b), *outcomes)]
     for metric, lines in _lines(report).items():
         headings = _headings(metric)
-        rules = ["---", *["---:"] * (len(headings) - 2), "---"]
-        rows = [list(headings), rules, *([escaped(text) for text in line] for line in lines)]
-        parts += [f"### {escaped(_title(report, metric))}", "\n".join(f"| {' | '.join(row)} |" for row in rows)]
+        numbers = [False, *[True] * (len(headings) - 2), False]
+        parts += [f"### {escaped(_title(report, metric))}", markdown_table(headings, lines, numbers)]
     notes = [*legend(report), *unmatched(report), *report.notes]
     parts.append("\n".join(f"- {escaped(note)}" for note in notes))
     return "\n\n".join(parts) + "\n"

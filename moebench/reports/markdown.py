@@ -1,7 +1,6 @@
 """The report as Markdown, for a pull request or a paper's appendix: what the dashboard says, without its controls."""
 
-import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from math import isnan
 from typing import Any
 
@@ -16,20 +15,9 @@ from moebench.reports.answer.sentence import answer
 from moebench.reports.labels import shortened
 from moebench.reports.quantities import titled, written_interval, written_points
 from moebench.results import Column
+from moebench.results.markdown_table import escaped, markdown_table
 from moebench.results.schema import Section
 
-CAPTIONS = {
-    "pareto": "Quality over cost. Bars: 95 % intervals; line: the Pareto front; the fuller a mark, the more probably "
-    "its cell is on it; number: experts.",
-    "scaling": "Quantities over the number of experts. Bars and band: 95 % intervals; band: dense.",
-    "health": "How evenly experts are used, from the fullest to the emptiest, and what is dropped.",
-    "curves": "Training: means of the seeds, and from the lowest to the highest of them.",
-    "costs": "Where the FLOPs of a forward pass go.",
-    "test-time": "Trained models with other k, C, order of the tokens or slots, not trained again. Bars: 95 % "
-    "intervals; ring: the setting of the training; number: k.",
-    "speed": "Times over those of the dense twin, timed in turns. Hollow marks: timing with a flag.",
-}
-"""What stands under each figure."""
 MOST_ROWS = 200
 """Of a table; the dashboard and the Parquet files have them all."""
 
@@ -38,28 +26,22 @@ Field = tuple[str, Callable[[Row], str]]
 _RANK_GROUPS = {"best": "best", "tied": "not told from the best"}
 
 
-def build(
-    frame: pd.DataFrame, title: str, question: str | None = None, figures: Mapping[str, str] | None = None
-) -> str:
-    """The whole report as Markdown that GitHub and pandoc read.
+def build(results: Results, title: str, question: str | None = None, pictures: Sequence[tuple[str, str]] = ()) -> str:
+    """Return the whole report as Markdown that GitHub and pandoc read.
 
     Args:
-        frame: the result table, one row for each cell and seed.
+        results: the rows and cells to report.
         title: the suite's name.
-        question: what the suite asks; the title stands in for it.
-        figures: the paths of figures as the report should refer to them, by their names in `CAPTIONS`.
-
-    Raises:
-        BadInput: the frame has no rows, or lacks a column that every report needs.
+        question: the suite's question; None puts the title in its place.
+        pictures: path, as the report refers to it, and caption of each figure.
     """
-    results = Results.from_frame(frame)
     cells: list[Row] = results.cells.to_dict("records")
     sparse = [cell for cell in cells if cell["router"] != "dense"]
     failed = [cell for cell in cells if cell["seeds_failed"]]
     slopes = trends(results.rows)
     slopes = slopes if slopes["slope"].notna().any() else slopes.iloc[:0]
     facts = "\n".join(f"- {name}: {escaped(fact)}" for name, fact in run_facts.facts(results).items())
-    pictures = [f"![{CAPTIONS[name]}](<{path}>)\n\n*{CAPTIONS[name]}*" for name, path in (figures or {}).items()]
+    shown = [f"![{caption}](<{path}>)\n\n*{caption}*" for path, caption in pictures]
     parts = [
         f"# {escaped(question or title)}",
         escaped(answer(results, question)),
@@ -68,7 +50,7 @@ def build(
         facts,
         "## Results",
         _table([_LABEL, _STANDING, *_columns(results, "main"), _GAIN], cells),
-        *pictures,
+        *shown,
         *_section("Accuracy for each doubling of the experts", _SLOPES, slopes.to_dict("records")),
         *_section("Divergence over learning rates", _STABILITY, _stability(results.rows)),
         *_section("Routing health", [_LABEL, *_columns(results, "health")], sparse),
@@ -88,9 +70,8 @@ def _section(title: str, columns: Sequence[Field], rows: Sequence[Row]) -> list[
 
 def _table(columns: Sequence[Field], rows: Sequence[Row]) -> str:
     """A table of these rows; the first column is text, and numbers stand right."""
-    lines = [[escaped(name) for name, _ in columns], ["---", *["---:"] * (len(columns) - 1)]]
-    lines += [[escaped(show(row)) for _, show in columns] for row in rows[:MOST_ROWS]]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    shown = [[show(row) for _, show in columns] for row in rows[:MOST_ROWS]]
+    table = markdown_table([name for name, _ in columns], shown, [False, *[True] * (len(columns) - 1)])
     return table if len(rows) <= MOST_ROWS else f"{table}\n\nThe first {MOST_ROWS} of {len(rows):,} rows."
 
 
@@ -187,9 +168,3 @@ def _known(value: Any) -> str:
     if pd.isna(value):
         return "–"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def escaped(text: str) -> str:
-    """Text that Markdown shows as it is: no markup, no HTML, no end of a line or of a table's field."""
-    line = "".join(c if c.isprintable() else " " for c in text).replace("&", "&amp;").replace("<", "&lt;")
-    return re.sub(r"([\\`*_{}\[\]|#>~$])", r"\\\1", line)

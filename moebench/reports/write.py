@@ -1,85 +1,93 @@
-"""The files that a suite ends with: its figures and its dashboard, made again only when the results are others."""
+"""Write the files that a suite ends with: its figures, its page and its report."""
 
 import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import moebench
-from moebench.errors import BadInput, unknown
+from moebench.errors import BadInput
 from moebench.files import publishing
+from moebench.reports.analysis.cells import Results
 from moebench.reports.quantities import quantity
 from moebench.results import Store, gather
-from moebench.spec.figure_names import Figure
-from moebench.suites import find
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _FORMATS = ("png", "svg", "pdf")
-_WITH_AXES = ("pareto", "scaling", "test-time")
-_DRAWN_BY = {"test-time": "at_test_time"}
 _STAMP = ".made-from.json"
 
 
-def rows_of(store: Store, root: Path, cell_ids: Sequence[str]) -> "tuple[pd.DataFrame, list[str]]":
-    """The result table of these cells, and the files that had to be left out.
+def results_of(store: Store, root: Path, cell_ids: Sequence[str]) -> tuple[Results, list[str]]:
+    """Return the results of these cells, and a line for each file that could not be read.
 
     The folder may hold more: cells of other profiles, devices and earlier versions of the suite.
     """
     table, problems = gather(root, store.suite)
-    frame: pd.DataFrame = table.to_pandas()
-    return frame[frame["cell_id"].isin(cell_ids)], [f"left out: {problem}" for problem in problems]
+    frame = table.to_pandas()
+    chosen = Results.from_frame(frame[frame["cell_id"].isin(cell_ids)])
+    return chosen, [f"left out: {problem}" for problem in problems]
 
 
 def write_report(
-    store: Store, frame: "pd.DataFrame", *, title: str, question: str, figures: Sequence[str]
-) -> list[Path]:
-    """Draw the figures and the dashboard of these rows, unless they are there already; the paths of all.
+    store: Store, results: Results, *, title: str, question: str, figures: Sequence[str]
+) -> tuple[list[Path], list[str]]:
+    """Draw a suite's figures and its page, unless they are there already.
 
-    A figure that these rows cannot give (every cell failed, say) is left out.
+    Args:
+        store: the suite's folder.
+        results: the rows and cells to report.
+        title: the suite's name.
+        question: the suite's question.
+        figures: names of the figures.
+
+    Returns:
+        The paths of all files, and a sentence for each figure that these results cannot give.
     """
     folder = store.report_folder
-    made_from = _made_from(frame, title, question, figures)
+    made_from = _made_from(results.rows, title, question, figures)
     earlier = _earlier(folder, made_from)
     if earlier is not None:
         return earlier
-    paths = [path for name in figures for path in _draw_if_possible(frame, name, folder / name)]
-    paths.append(write_dashboard(frame, folder / "dashboard.html", title=title, question=question))
-    stamp = {"made_from": made_from, "paths": [path.name for path in paths]}
+    paths, missing = _draw_all(results, figures, folder, _FORMATS)
+    paths.append(write_dashboard(results, folder / "dashboard.html", title=title, question=question))
+    stamp = {"made_from": made_from, "paths": [path.name for path in paths], "missing": missing}
     with publishing(folder / _STAMP) as temporary:
         temporary.write_text(json.dumps(stamp), encoding="utf-8")
-    return paths
+    return paths, missing
 
 
-def write_dashboard(frame: "pd.DataFrame", page: Path, *, title: str, question: str) -> Path:
-    """Publish the dashboard of these rows as one HTML file."""
+def write_dashboard(results: Results, page: Path, *, title: str, question: str) -> Path:
+    """Publish the page of these results as one HTML file."""
     from moebench.reports.dashboard import build
 
-    content = build.build(frame, title, question)
+    content = build.build(results, title, question)
     with publishing(page) as temporary:
         temporary.write_text(content, encoding="utf-8")
     return page
 
 
-def write_markdown(frame: "pd.DataFrame", page: Path, *, title: str, question: str) -> list[Path]:
-    """Publish the report of these rows as Markdown with its figures in the folder STEM_figures beside it.
+def write_markdown(results: Results, page: Path, *, title: str, question: str) -> tuple[list[Path], list[str]]:
+    """Publish the report of these results as Markdown, its figures in the folder STEM_figures beside the report.
 
-    Returns the path of the report and those of the figures that these rows can give.
+    Returns:
+        The paths of the report and its figures, and a sentence for each figure that these results cannot give.
     """
-    from moebench.reports import markdown
+    from moebench.reports import figures, markdown
 
     folder = page.parent / f"{page.stem}_figures"
-    drawn = [path for name in markdown.CAPTIONS for path in _draw_if_possible(frame, name, folder / name, ["png"])]
-    content = markdown.build(frame, title, question, {path.stem: f"{folder.name}/{path.name}" for path in drawn})
+    drawn, missing = _draw_all(results, list(figures.entries()), folder, ["png"])
+    pictures = [(f"{folder.name}/{path.name}", figures.entries()[path.stem].caption) for path in drawn]
+    content = markdown.build(results, title, question, pictures)
     with publishing(page) as temporary:
         temporary.write_text(content, encoding="utf-8")
-    return [page, *drawn]
+    return [page, *drawn], missing
 
 
 def write_agreement(frame: "pd.DataFrame", folder: Path) -> list[Path]:
-    """Publish counts beside the print as a figure, and as a table of comma-separated values; the paths of all."""
+    """Publish counts beside printed values as a figure and as CSV, and return the paths."""
     from moebench.reports import figures
 
     table = folder / "agreement.csv"
@@ -88,23 +96,21 @@ def write_agreement(frame: "pd.DataFrame", folder: Path) -> list[Path]:
     return [table, *figures.save(figures.agreement(frame), folder / "agreement", _FORMATS)]
 
 
-def question_of(suite: str) -> str:
-    """The question of a shipped suite; of one that is not shipped, its name."""
-    return find.find(suite).question if suite in find.shipped() else suite
-
-
 def check_figure(name: str, x: str | None = None, y: str | None = None) -> None:
-    """Raise BadInput for an unknown figure or column, or an axis that the figure does not let choose."""
-    if name not in get_args(Figure):
-        raise unknown("figure", name, get_args(Figure))
+    """Check a figure's name and axes before results are read.
+
+    Raises:
+        BadInput: an unknown figure or column, or an axis that the figure does not let choose.
+    """
+    from moebench.reports import figures
+
+    figures.check(name, x=x, y=y)
     for axis in filter(None, (x, y)):
-        if name not in _WITH_AXES:
-            raise BadInput(f"the axes of '{name}' are fixed; --x and --y are for {' and '.join(_WITH_AXES)}.")
         quantity(axis)
 
 
 def draw(
-    frame: "pd.DataFrame",
+    results: Results,
     name: str,
     stem: Path,
     *,
@@ -115,44 +121,62 @@ def draw(
     columns: int = 2,
     data: Path | None = None,
 ) -> list[Path]:
-    """Draw one figure into STEM.FORMAT, by default PNG, SVG and PDF, and write the frame behind it to `data` as CSV.
+    """Draw one figure into files and return their paths.
 
-    Raises BadInput if these rows have nothing to draw.
+    Args:
+        results: the rows and cells to draw.
+        name: the figure's name.
+        stem: the path without its ending.
+        formats: endings; None means PNG, SVG and PDF.
+        x: column of the x axis; None leaves the choice to the figure.
+        y: column of the y axis; None leaves the choice to the figure.
+        style: paper, talk or notebook.
+        columns: the figure's width in columns of a page, 1 or 2.
+        data: file for the numbers behind the figure, as CSV; None writes none.
+
+    Raises:
+        BadInput: the results have nothing to draw, or an argument is not one of those above.
     """
     from moebench.reports import figures
 
-    # Scaling sets several quantities beside each other, and takes a list of them.
-    axes = {"x": x, "y": [y] if y and name == "scaling" else y}
-    given = {axis: column for axis, column in axes.items() if column}
-    figure = getattr(figures, _DRAWN_BY.get(name, name))(frame, layout=figures.Layout(style, columns), **given)
+    figure = figures.draw(name, results, figures.Layout(style, columns), x=x, y=y)
     paths = figures.save(figure, stem, formats or _FORMATS)
     if data is not None:
         with publishing(data) as temporary:
-            # Numbers of experts and seeds are whole, also where a cell has none and pandas holds them as floats.
+            # Numbers of experts and seeds are whole, also if a cell has none and pandas holds them as floats.
             figure.frame.convert_dtypes().to_csv(temporary, index=False)
         paths.append(data)
     return paths
 
 
-def _draw_if_possible(frame: "pd.DataFrame", name: str, stem: Path, formats: Sequence[str] | None = None) -> list[Path]:
-    try:
-        return draw(frame, name, stem, formats=formats)
-    except BadInput:
-        return []
+def _draw_all(
+    results: Results, names: Sequence[str], folder: Path, formats: Sequence[str]
+) -> tuple[list[Path], list[str]]:
+    paths: list[Path] = []
+    missing: list[str] = []
+    for name in names:
+        try:
+            paths += draw(results, name, folder / name, formats=formats)
+        except BadInput as error:
+            missing.append(f"no figure '{name}': {error}")
+    return paths, missing
 
 
-def _made_from(frame: "pd.DataFrame", title: str, question: str, figures: Sequence[str]) -> str:
-    """A hash of what the report depends on: the rows that count, what is drawn, and the version that draws."""
+def _made_from(rows: "pd.DataFrame", title: str, question: str, figures: Sequence[str]) -> str:
+    """Return a hash of what the report depends on: the rows that count, what is drawn, and the version that draws."""
     columns = ["cell_id", "seed", "run_id", "attempt", "status"]
-    rows = sorted(frame[columns].astype(str).itertuples(index=False, name=None))
-    content = [moebench.__version__, title, question, list(figures), rows]
+    keys = sorted(rows[columns].astype(str).itertuples(index=False, name=None))
+    content = [moebench.__version__, title, question, list(figures), keys]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def _earlier(folder: Path, made_from: str) -> list[Path] | None:
+def _earlier(folder: Path, made_from: str) -> tuple[list[Path], list[str]] | None:
+    """Return what `write_report` returned before for the same results; None if a file is missing or differs."""
     try:
         stamp = json.loads((folder / _STAMP).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+    if stamp["made_from"] != made_from or "missing" not in stamp:
+        return None
     paths = [folder / name for name in stamp["paths"]]
-    return paths if stamp["made_from"] == made_from and all(path.exists() for path in paths) else None
+    return (paths, stamp["missing"]) if all(path.exists() for path in paths) else None

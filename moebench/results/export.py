@@ -11,6 +11,7 @@ import pyarrow.csv
 from moebench.errors import BadInput
 from moebench.files import publishing
 from moebench.results.loading import gather
+from moebench.results.markdown_table import markdown_table
 from moebench.results.parquet_files import Problem, write_parquet
 from moebench.results.schema import in_section
 
@@ -49,10 +50,9 @@ def _csv(table: pa.Table, path: Path) -> None:
 
 
 def _markdown(table: pa.Table, path: Path) -> None:
-    heads, columns = table.column_names, [column.to_pylist() for column in table.columns]
-    lines = [heads, ["---:" if _is_number(field.type) else "---" for field in table.schema]]
-    lines += [[_cell(value) for value in values] for values in zip(*columns, strict=True)]
-    path.write_text("".join(f"| {' | '.join(line)} |\n" for line in lines), encoding="utf-8")
+    rows = list(zip(*([_cell(value) for value in column.to_pylist()] for column in table.columns), strict=True))
+    numbers = [_is_number(field.type) for field in table.schema]
+    path.write_text(markdown_table(table.column_names, rows, numbers) + "\n", encoding="utf-8")
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -62,9 +62,7 @@ def _is_number(kind: pa.DataType) -> bool:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    # A bar would end the cell, a line break the row, and a '<' could begin a tag.
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ").replace("\r", " ")
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 _WRITERS: dict[str, Callable[[pa.Table, Path], None]] = {".csv": _csv, ".parquet": write_parquet, ".md": _markdown}

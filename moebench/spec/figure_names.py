@@ -1,8 +1,9 @@
-"""Names of the figures that a suite may ask for; `moebench.reports` draws them."""
+"""Name the figures that suites, the command line and notebooks may ask for."""
 
 from typing import Literal, get_args
 
 Figure = Literal["pareto", "scaling", "health", "curves", "costs", "speed", "test-time"]
+"""A name here and the function that draws the figure, registered in `moebench.reports.figures`, are one figure."""
 
 FIGURES: tuple[Figure, ...] = get_args(Figure)
 DEFAULT_FIGURES: tuple[Figure, ...] = ("pareto", "scaling")

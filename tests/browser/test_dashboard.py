@@ -53,7 +53,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "dashboard.html"
-    path.write_text(build.build(suite_frame(), "scaling-experts", "Do experts help?"), encoding="utf-8")
+    path.write_text(
+        build.build(Results.from_frame(suite_frame()), "scaling-experts", "Do experts help?"), encoding="utf-8"
+    )
     return path
 
 
@@ -123,7 +125,9 @@ def test_the_policy_stops_requests_and_scripts_that_are_not_the_pages(browser: A
 
 def test_settings_of_one_trained_model_are_drawn_at_a_time(browser: Any, tmp_path: Path) -> None:
     path = tmp_path / "dashboard.html"
-    path.write_text(build.build(tried_frame(), "tried", "How far can a model be cut?"), encoding="utf-8")
+    path.write_text(
+        build.build(Results.from_frame(tried_frame()), "tried", "How far can a model be cut?"), encoding="utf-8"
+    )
     browser.get_log("browser")
     opened(browser, path)
     assert browser.get_log("browser") == []
@@ -265,7 +269,7 @@ def test_flags_are_told_in_the_words_of_the_report(browser: Any, tmp_path: Path)
     frame = frame[frame["experts"] <= 2].reset_index(drop=True)
     frame["timing_flags"] = [["inference:noisy", "training:unsteady", "training:noisy"]] * len(frame)
     path = tmp_path / "flagged.html"
-    path.write_text(build.build(frame, "flagged"), encoding="utf-8")
+    path.write_text(build.build(Results.from_frame(frame), "flagged"), encoding="utf-8")
     opened(browser, path)
     assert rows_of(browser, "timing")[0][1] == flag_marks.in_words(frame["timing_flags"][0])
     assert rows_of(browser, "results")[0][3].startswith("~")
@@ -398,7 +402,7 @@ def test_bands_reach_from_the_lowest_to_the_highest_seed(browser: Any, page: Pat
 
 def test_of_many_cells_some_are_drawn_and_all_can_be_had(browser: Any, tmp_path: Path) -> None:
     path = tmp_path / "many.html"
-    path.write_text(build.build(large_frame(1_500), "many"), encoding="utf-8")
+    path.write_text(build.build(Results.from_frame(large_frame(1_500)), "many"), encoding="utf-8")
     browser.get_log("browser")
     opened(browser, path)
     assert browser.get_log("browser") == []
@@ -426,7 +430,7 @@ def test_of_many_cells_some_are_drawn_and_all_can_be_had(browser: Any, tmp_path:
 def test_ten_thousand_cells_are_built_mailed_and_opened_in_time(browser: Any, tmp_path: Path) -> None:
     frame = large_frame(10_000)
     begun = time.perf_counter()
-    content = build.build(frame, "many")
+    content = build.build(Results.from_frame(frame), "many")
     assert time.perf_counter() - begun <= 10
     assert len(content.encode()) <= 1_500_000
     path = tmp_path / "many.html"
@@ -476,7 +480,7 @@ def test_hostile_names_are_shown_as_text(browser: Any, tmp_path: Path) -> None:
     frame["router"] = frame["router"].replace({"bpr": HOSTILE, "soft": RIGHT_TO_LEFT})
     frame["status_reason"] = frame["status_reason"].fillna("") + HOSTILE
     path = tmp_path / "hostile.html"
-    path.write_text(build.build(frame, HOSTILE, HOSTILE), encoding="utf-8")
+    path.write_text(build.build(Results.from_frame(frame), HOSTILE, HOSTILE), encoding="utf-8")
     browser.get_log("browser")
     opened(browser, path)
     browser.execute_script("document.querySelectorAll('figure details').forEach(d => { d.open = true; })")

@@ -14,7 +14,7 @@ PUBLIC = {
         "SIZES", "Block", "Experts", "Mlp", "MoE", "Preset", "RoutedBlock", "Size", "Vit", "VitConfig", "describe",
         "make_block", "mlp_or_experts", "moe_blocks", "names", "preset", "through",
     },
-    "moebench.plot": {"at_test_time", "costs", "curves", "health", "pareto", "scaling", "speed"},
+    "moebench.plot": {"test_time", "costs", "curves", "health", "pareto", "scaling", "speed"},
     "moebench.training": {
         "Evaluation", "LayerProgram", "Program", "Progress", "Schedule", "TrainState", "Training", "WideProgram",
         "calls_by_image", "compiled", "compile_unoptimized", "cross_entropy", "evaluate", "evaluation_batch",

@@ -10,7 +10,7 @@ import pandas as pd
 
 from moebench.errors import BadInput
 from moebench.reports import flag_marks
-from moebench.reports.analysis.cells import SETTING, Results, compared_pairs, summarise
+from moebench.reports.analysis.cells import SETTING, Results, compared_pairs
 from moebench.reports.analysis.divergence import stability, verdict
 from moebench.reports.analysis.expert_trend import trends
 from moebench.reports.analysis.test_time import cuts
@@ -20,8 +20,6 @@ from moebench.reports.quantities import written, written_interval, written_point
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-__all__ = ["answer", "headline", "render_table", "summarise"]
 
 Cell = dict[Hashable, Any]
 _ANSWERING = (
@@ -37,21 +35,13 @@ _HEADINGS = ("accuracy", "points over dense", "FLOPs/image", "train step", "× d
 _MARKS = {"best": "●", "tied": "○"}
 
 
-def headline(frame: pd.DataFrame, question: str | None = None) -> str:
-    """One sentence that answers a suite's question as far as its results can, with the doubt in it.
+def answer(results: Results, question: str | None = None) -> str:
+    """Return one sentence that answers a suite's question, with confidence intervals.
 
     Args:
-        frame: the result table, one row for each cell and seed.
-        question: the suite's question; where it asks about experts, the trend over experts comes first.
-
-    Raises:
-        BadInput: as `summarise`.
+        results: the rows and cells of the suite.
+        question: the suite's question; if it asks about experts, the trend over experts comes first.
     """
-    return answer(Results.from_frame(frame), question)
-
-
-def answer(results: Results, question: str | None = None) -> str:
-    """The `headline` of results that are summarised already."""
     cells: list[Cell] = results.cells[list(_ANSWERING)].to_dict("records")
     good = [cell for cell in cells if not isnan(cell["accuracy"])]
     timed = [cell for cell in cells if cell["seeds"] and not isnan(cell["train_step_vs_dense"])]

@@ -45,20 +45,16 @@ _OF_MANY = (
 """What a page of very many cells says of each, beside its accuracy and loss."""
 
 
-def build(frame: pd.DataFrame, title: str, question: str | None = None) -> str:
-    """The whole page as HTML.
+def build(results: Results, title: str, question: str | None = None) -> str:
+    """Return the whole page as HTML.
 
     Args:
-        frame: the result table, one row for each cell and seed.
+        results: the rows and cells to show.
         title: the suite's name.
-        question: what the suite asks; the title stands in for it.
-
-    Raises:
-        BadInput: the frame has no rows, or lacks a column that every report needs.
+        question: the suite's question; None puts the title in its place.
     """
     import vl_convert
 
-    results = Results.from_frame(frame)
     data = payload.packed(_data(results, title))
     # The bundle's names are global and clash with others, hence the function around it.
     library = f"(function(){{{vl_convert.javascript_bundle('window.vegaEmbed = vegaEmbed;')}}})();"

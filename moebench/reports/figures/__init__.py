@@ -1,14 +1,15 @@
-"""Figures for papers, talks and notebooks, each drawn from a frame of `moebench.reports.analysis.chart_data`.
+"""Draw the figures of papers, talks and notebooks from `Results`.
 
-A router looks the same in all of them, and the frame behind a figure is its attribute `frame`.
+    draw("pareto", results, x="params")    a matplotlib figure; its attribute `frame` has the numbers
+    save(figure, "pareto")                 pareto.png, pareto.svg and pareto.pdf
+    entries()                              the figures: names, captions, axes
+
+A router has one colour and one marker in all figures.
 """
 
-from moebench.reports.figures.axes import save
-from moebench.reports.figures.costs_and_speed import costs, speed
-from moebench.reports.figures.health_and_curves import curves, health
+from moebench.reports.figures.axes import axes_of, save
 from moebench.reports.figures.layout import Layout
-from moebench.reports.figures.pareto_and_scaling import pareto, scaling
 from moebench.reports.figures.published_costs import agreement
-from moebench.reports.figures.test_time import at_test_time
+from moebench.reports.figures.registry import check, draw, entries
 
-__all__ = ["Layout", "agreement", "at_test_time", "costs", "curves", "health", "pareto", "save", "scaling", "speed"]
+__all__ = ["Layout", "agreement", "axes_of", "check", "draw", "entries", "save"]

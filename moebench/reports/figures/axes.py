@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from moebench.errors import unknown
+from moebench.errors import BadInput, unknown
 from moebench.files import publishing
 from moebench.reports import style
 from moebench.reports.figures.layout import Drawing, Layout, look
@@ -37,9 +37,16 @@ def panels(layout: Layout, frame: pd.DataFrame, rows: int, columns: int, height:
 def grid(
     layout: Layout, frame: pd.DataFrame, rows: int, columns: int, height: float, **options: Any
 ) -> tuple[Drawing, np.ndarray]:
-    """A figure of `frame` with Axes[rows, columns], each row `height` inches high."""
+    """Return a figure of `frame` and its Axes[rows, columns], each row `height` inches high.
+
+    Raises:
+        BadInput: the figure is to be drawn in fewer axes than it has panels.
+    """
     figure = Drawing(layout, frame, height * rows + 0.5)
-    axes = figure.subplots(rows, columns, squeeze=False, **options)
+    if layout.axes:
+        axes = np.array(_given(layout, rows * columns), dtype=object).reshape(rows, columns)
+    else:
+        axes = figure.subplots(rows, columns, squeeze=False, **options)
     for each in axes.flat:
         each.spines[["top", "right"]].set_visible(False)
     return figure, axes
@@ -52,6 +59,9 @@ def two_rows(
 
     In one column no more than two panels stand side by side.
     """
+    if layout.axes:
+        given = _given(layout, above + below)
+        return Drawing(layout, frame, sum(heights)), given[:above], given[above:]
     across = max(above, below) if layout.columns > 1 else 2
     lines = [-(-count // across) for count in (above, below)]
     tall = [height * count for height, count in zip(heights, lines, strict=True)]
@@ -66,6 +76,31 @@ def two_rows(
             each.remove()
         rows.append(list(axes[:count]))
     return figure, rows[0], rows[1]
+
+
+def axes_of(ax: object) -> "tuple[Axes, ...]":
+    """Return the axes that a caller gives to draw in, one or an array of them, in reading order.
+
+    Raises:
+        BadInput: something else is given.
+    """
+    from matplotlib.axes import Axes
+
+    if ax is None:
+        return ()
+    found = tuple(np.ravel(np.array(ax, dtype=object)))
+    if not found or not all(isinstance(each, Axes) for each in found):
+        raise BadInput(f"'ax' should be matplotlib axes or an array of them, not {type(ax).__name__}.")
+    return found
+
+
+def _given(layout: Layout, count: int) -> "list[Axes]":
+    if len(layout.axes) < count:
+        raise BadInput(
+            f"the figure has {count} panels here and 'ax' {len(layout.axes)}: give as many axes as panels, or choose "
+            "fewer columns, models, data sets or devices."
+        )
+    return list(layout.axes[:count])
 
 
 def groups(points: pd.DataFrame, keys: Sequence[str]) -> list[tuple[str, np.ndarray]]:
@@ -182,6 +217,10 @@ def parts_legend(figure: Drawing, parts: Mapping[str, str], note: str) -> None:
 
 
 def _explain(figure: Drawing, handles: Mapping[str, "Artist"], note: str) -> None:
+    if figure.given:
+        # The caller's figure has no room reserved above its panels or below them.
+        figure.given[0].legend(list(handles.values()), list(handles), frameon=False)
+        return
     width = figure.get_figwidth()
     # A letter of 8 points takes about a sixteenth of an inch, a sign and its space half an inch.
     columns = max(1, int(width / (0.5 + max(map(len, handles)) / 16)))

@@ -11,6 +11,7 @@ from moebench.reports.analysis import chart_data
 from moebench.reports.analysis.cells import Results
 from moebench.reports.figures.axes import bars, dress, legend, narrow, panels, parts_legend, plain
 from moebench.reports.figures.layout import INK, PAPER, Drawing, Layout, look
+from moebench.reports.figures.registry import figure
 from moebench.reports.labels import shortened
 from moebench.reports.quantities import quantity
 
@@ -21,16 +22,21 @@ MOST_LINES = 80
 """Cells that one figure has a line for; a page of paper has no room for more."""
 
 
-def costs(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
+@figure(
+    "costs",
+    caption="Where the FLOPs of a forward pass go.",
+    needs=("flops_forward_per_image",),
+)
+def costs(results: Results, layout: Layout = PAPER) -> Drawing:
     """Where the FLOPs of a forward pass go: a bar for each cell, stacked by part.
 
     Raises:
         BadInput: no cell has its FLOPs counted.
     """
-    points, left_out = _first_cells(chart_data.costs(Results.from_frame(frame)))
+    points, left_out = _first_cells(chart_data.costs(results))
     cells = list(dict.fromkeys(points["cell"]))
     with look():
-        figure, axes = panels(layout, points, 1, 1, height=_height(len(cells)))
+        drawing, axes = panels(layout, points, 1, 1, height=_height(len(cells)))
         (panel,) = axes.flat
         reached = np.zeros(len(cells))
         for part, color in style.PARTS.items():
@@ -42,11 +48,15 @@ def costs(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
         panel.set_xlabel(fill(panel.get_xlabel(), 26 if layout.columns > 1 else 18))
         present = [part for part in style.PARTS if part in set(points["part"])]
         note = f"one image; 1 multiply-add is 2 FLOPs · {style.THE_REST}{left_out}"
-        parts_legend(figure, {part: style.PARTS[part] for part in present}, note)
-    return figure
+        parts_legend(drawing, {part: style.PARTS[part] for part in present}, note)
+    return drawing
 
 
-def speed(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
+@figure(
+    "speed",
+    caption="Times over those of the dense twin, timed in turns. Hollow marks: timing with a flag.",
+)
+def speed(results: Results, layout: Layout = PAPER) -> Drawing:
     """Times of a training step and of inference over those of the dense twin, a line for each cell.
 
     Every cell is timed in turns with its dense twin, so the ratio holds where seconds would not. Bars are 95 %
@@ -55,13 +65,12 @@ def speed(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
     Raises:
         BadInput: no cell was timed beside a dense twin.
     """
-    results = Results.from_frame(frame)
     points, left_out = _first_cells(chart_data.speed(results))
     ratios = list(dict.fromkeys(points["quantity"]))
     cells = list(dict.fromkeys(points["cell"]))
     points = points.assign(y=points["cell"].map({cell: place for place, cell in enumerate(cells)}))
     with look():
-        figure, axes = panels(layout, points, 1, len(ratios), height=_height(len(cells)))
+        drawing, axes = panels(layout, points, 1, len(ratios), height=_height(len(cells)))
         for place, (panel, ratio) in enumerate(zip(axes.flat, ratios, strict=True)):
             _draw_speed(panel, points[points["quantity"] == ratio])
             _name_lines(panel, points, layout, named=place == 0 or layout.columns == 1)
@@ -69,8 +78,8 @@ def speed(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
             panel.set_xlabel(narrow(panel.get_xlabel()))
         flagged = flag_marks.note(results.cells, ratios)
         note = f"bars: 95 % intervals · dashed: the dense twin{f' · hollow: {flagged}' if flagged else ''}{left_out}"
-        legend(figure, points["router"], note)
-    return figure
+        legend(drawing, points["router"], note)
+    return drawing
 
 
 def _draw_speed(axes: "Axes", points: pd.DataFrame) -> None:

@@ -11,6 +11,7 @@ from moebench.reports.analysis.cells import Results
 from moebench.reports.figures.axes import dress, grid, legend, plain, two_rows
 from moebench.reports.figures.layout import PAPER, Drawing, Layout, look
 from moebench.reports.figures.pareto_and_scaling import draw_scaling
+from moebench.reports.figures.registry import figure
 from moebench.reports.labels import shortened
 from moebench.reports.quantities import quantity
 
@@ -21,7 +22,12 @@ _WIDE = 320
 """Columns of a heat map: divides by the usual numbers of experts."""
 
 
-def health(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
+@figure(
+    "health",
+    caption="How evenly experts are used, from the fullest to the emptiest, and what is dropped.",
+    needs=("expert_load",),
+)
+def health(results: Results, layout: Layout = PAPER) -> Drawing:
     """Routing health: the load of every expert as a heat map for each router; drops, entropy and dead experts.
 
     The latter are drawn over what the suite varies, as in `scaling`.
@@ -29,7 +35,6 @@ def health(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
     Raises:
         BadInput: no cell holds expert loads.
     """
-    results = Results.from_frame(frame)
     load = chart_data.load(results)
     shares = ("dropped_tokens", "router_entropy", "dead_experts")
     measures = [name for name in shares if results.cells[name].notna().any()]
@@ -43,7 +48,7 @@ def health(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
     lines = list(dict.fromkeys(load.sort_values(["experts", "layer"], kind="stable")["line"]))
     with look():
         heights = (max(1.5, 0.7 + 0.13 * len(lines)), 2.0)
-        figure, above, below = two_rows(layout, behind, len(routers), len(measures), heights)
+        drawing, above, below = two_rows(layout, behind, len(routers), len(measures), heights)
         across = len(routers) if layout.columns > 1 else 2
         # As far as loads go from an even share, but no further than to an empty expert.
         reach = min(1.0, max(0.1, float((load["load"] - 1).abs().max())))
@@ -61,8 +66,8 @@ def health(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
             top = 1.0 if measure == "router_entropy" else max(0.02, points["y"].max())
             panel.set_ylim(-0.04 * top, 1.08 * top)
         note = "heat maps: the experts of a layer from the fullest to the emptiest, mean over seeds; 1 is an even share"
-        legend(figure, load["router"], note)
-    return figure
+        legend(drawing, load["router"], note)
+    return drawing
 
 
 def _draw_load(axes: "Axes", load: pd.DataFrame, lines: list[str], reach: float) -> None:
@@ -81,7 +86,12 @@ def _draw_load(axes: "Axes", load: pd.DataFrame, lines: list[str], reach: float)
     axes.spines[["left", "bottom"]].set_visible(False)
 
 
-def curves(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
+@figure(
+    "curves",
+    caption="Training: means of the seeds, and from the lowest to the highest of them.",
+    needs=("curve_step",),
+)
+def curves(results: Results, layout: Layout = PAPER) -> Drawing:
     """Training curves: loss and accuracy over steps, a column for each router, the more experts the darker.
 
     Lines are means over seeds, bands reach from the lowest to the highest seed; the grey line is the dense cell.
@@ -91,13 +101,13 @@ def curves(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
     """
     from matplotlib.ticker import FuncFormatter, LogLocator
 
-    points = chart_data.curves(Results.from_frame(frame))
+    points = chart_data.curves(results)
     routers = [name for name in style.in_order(points["router"].astype(str)) if name != "dense"] or ["dense"]
     dense = points[points["router"] == "dense"]
     with look():
         # In one column a router has a row, not a column of its own.
         shape = (2, len(routers)) if layout.columns > 1 else (len(routers), 2)
-        figure, axes = grid(layout, points, *shape, height=1.9, sharex=True)
+        drawing, axes = grid(layout, points, *shape, height=1.9, sharex=True)
         axes = axes if layout.columns > 1 else axes.T
         for row, name in enumerate(("train_loss", "accuracy")):
             for column, router in enumerate(routers):
@@ -118,9 +128,11 @@ def curves(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
         for panel in axes[-1] if layout.columns > 1 else axes[:, -1]:
             panel.set_xlabel("Step")
         legend(
-            figure, points["router"], "lines: means of the seeds · bands: lowest to highest seed · darker: more experts"
+            drawing,
+            points["router"],
+            "lines: means of the seeds · bands: lowest to highest seed · darker: more experts",
         )
-    return figure
+    return drawing
 
 
 def _draw_curves(axes: "Axes", points: pd.DataFrame, measure: str) -> None:

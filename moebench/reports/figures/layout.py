@@ -4,13 +4,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
 from moebench.errors import BadInput, unknown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Style = Literal["paper", "talk", "notebook"]
 Columns = Literal[1, 2]
@@ -52,6 +55,8 @@ class Layout:
 
     style: str = "paper"
     columns: int = 2
+    axes: tuple["Axes", ...] = ()
+    """Axes of a figure of the caller's to draw in; a figure of its own without any."""
 
     def __post_init__(self) -> None:
         if self.style not in get_args(Style):
@@ -80,7 +85,7 @@ class Drawing(Figure):
 
     def __init__(self, layout: Layout, frame: pd.DataFrame, height: float) -> None:
         super().__init__(figsize=(layout.width, height), dpi=layout.dpi, layout="constrained")
-        self.frame = frame
+        self.frame, self.given = frame, layout.axes
 
     def __repr__(self) -> str:
         width, height = self.get_size_inches()

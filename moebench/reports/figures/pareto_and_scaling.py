@@ -11,6 +11,7 @@ from moebench.reports.analysis import chart_data
 from moebench.reports.analysis.cells import SETTING, Results
 from moebench.reports.figures.axes import bars, dress, groups, in_ratios, legend, name_points, narrow, panels
 from moebench.reports.figures.layout import INK, PAPER, Drawing, Layout, look
+from moebench.reports.figures.registry import figure
 from moebench.reports.quantities import quantity
 from moebench.results import Column
 
@@ -18,9 +19,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def pareto(
-    frame: pd.DataFrame, x: str | Sequence[str] | None = None, y: str = "accuracy", layout: Layout = PAPER
-) -> Drawing:
+@figure(
+    "pareto",
+    caption="Quality over cost. Bars: 95 % intervals; line: the Pareto front; the fuller a mark, the more probably "
+    "its cell is on it; number: experts.",
+    axes={"x": "several columns", "y": "one column"},
+)
+def pareto(results: Results, x: Sequence[str] | None = None, y: str = "accuracy", layout: Layout = PAPER) -> Drawing:
     """Quality over cost: a panel for each cost `x`, a row of panels for each data set and device.
 
     Without `x` the costs are FLOPs and wall-clock, the latter as `frames.time_column` says, where it was measured.
@@ -30,13 +35,12 @@ def pareto(
     Raises:
         BadInput: an axis that is no numeric column, or no cell with a value for it.
     """
-    results = Results.from_frame(frame)
-    costs = [x] if isinstance(x, str) else list(x or _measured(results, "flops_forward_per_image"))
+    costs = list(x or _measured(results, "flops_forward_per_image", layout))
     points = pd.concat([chart_data.pareto(results, cost, y).assign(cost=cost) for cost in costs], ignore_index=True)
     with look():
         rows = groups(points, chart_data.FRONT)
         width = layout.width / (len(costs) if layout.columns > 1 else 1)
-        figure, axes = panels(layout, points, len(rows), len(costs), height=3.0)
+        drawing, axes = panels(layout, points, len(rows), len(costs), height=3.0)
         for row, (name, here) in enumerate(rows):
             for column, cost in enumerate(costs):
                 if layout.columns > 1:
@@ -47,14 +51,15 @@ def pareto(
                 axes[row, column].yaxis.label.set_visible(column == 0 or layout.columns == 1)
             axes[row, 0].set_title(name, loc="left")
         note = "bars: 95 % intervals · line: Pareto front · fill: probability of being on it · number: experts"
-        legend(figure, points["router"], " · ".join(filter(None, (note, flag_marks.note(results.cells, costs)))))
-    return figure
+        legend(drawing, points["router"], " · ".join(filter(None, (note, flag_marks.note(results.cells, costs)))))
+    return drawing
 
 
-def _measured(results: Results, first: str) -> list[str]:
-    """A column and the best of step time, if cells were timed."""
+def _measured(results: Results, first: str, layout: Layout) -> list[str]:
+    """Return a column, and the best of step time if cells were timed and there are axes for it."""
     time = chart_data.time_column(results)
-    return [first, time] if results.cells[time].notna().any() else [first]
+    both = [first, time] if results.cells[time].notna().any() else [first]
+    return both[: len(layout.axes) or None]
 
 
 def _draw_pareto(axes: "Axes", points: pd.DataFrame, x: Column, y: Column, width: float) -> None:
@@ -92,9 +97,12 @@ def _draw_pareto(axes: "Axes", points: pd.DataFrame, x: Column, y: Column, width
     name_points(axes, points, names, (0.8 * width, 2.2))
 
 
-def scaling(
-    frame: pd.DataFrame, y: Sequence[str] | None = None, x: str | None = None, layout: Layout = PAPER
-) -> Drawing:
+@figure(
+    "scaling",
+    caption="Quantities over the number of experts. Bars and band: 95 % intervals; band: dense.",
+    axes={"x": "one column", "y": "several columns"},
+)
+def scaling(results: Results, y: Sequence[str] | None = None, x: str | None = None, layout: Layout = PAPER) -> Drawing:
     """Quantities over the number of experts, a panel for each; the dense cell is the band across.
 
     Without `y` they are accuracy and the time of a training step, the latter as in `pareto`. Without `x` it is the
@@ -103,14 +111,13 @@ def scaling(
     Raises:
         BadInput: a column that is not numeric, or no cell with a value for it.
     """
-    results = Results.from_frame(frame)
-    y, x = y or _measured(results, "accuracy"), x or chart_data.varied(results)
+    y, x = y or _measured(results, "accuracy", layout), x or chart_data.varied(results)
     points = chart_data.scaling(results, y, x)
     numbered = _numbered(points, quantity(x))
     with look():
         rows = groups(points, SETTING)
         width = layout.width / (len(y) if layout.columns > 1 else 1)
-        figure, axes = panels(layout, points, len(rows), len(y), height=2.6)
+        drawing, axes = panels(layout, points, len(rows), len(y), height=2.6)
         for row, (name, here) in enumerate(rows):
             for column, drawn in enumerate(y):
                 cells = points[here & (points["quantity"] == drawn)]
@@ -121,8 +128,8 @@ def scaling(
             axes[row, 0].set_title(name, loc="left")
         note = "bars and band: 95 % intervals · band: dense"
         note += " · number: experts" if numbered else ""
-        legend(figure, points["router"], " · ".join(filter(None, (note, flag_marks.note(results.cells, y)))))
-    return figure
+        legend(drawing, points["router"], " · ".join(filter(None, (note, flag_marks.note(results.cells, y)))))
+    return drawing
 
 
 def _numbered(points: pd.DataFrame, x: Column) -> bool:

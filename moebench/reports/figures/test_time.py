@@ -9,6 +9,7 @@ from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.test_time import known, settings
 from moebench.reports.figures.axes import bars, dress, grid, in_ratios, legend, plain
 from moebench.reports.figures.layout import INK, PAPER, Drawing, Layout, look
+from moebench.reports.figures.registry import figure
 from moebench.reports.labels import shortened
 from moebench.reports.quantities import possible, quantity, titled
 from moebench.results import Column
@@ -20,8 +21,15 @@ _ACROSS = 3
 _DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)), (0, (4, 1.5, 1, 1.5)))
 
 
+@figure(
+    "test-time",
+    caption="Trained models with other k, C, order of the tokens or slots, not trained again. Bars: 95 % "
+    "intervals; ring: the setting of the training; number: k.",
+    needs=("test_time",),
+    axes={"x": "one column", "y": "one column"},
+)
 def at_test_time(
-    frame: pd.DataFrame, x: str = "flops_forward_per_image", y: str = "accuracy", layout: Layout = PAPER
+    results: Results, x: str = "flops_forward_per_image", y: str = "accuracy", layout: Layout = PAPER
 ) -> Drawing:
     """Quality over the cost chosen after training: a panel for each trained cell, a line for each router and k.
 
@@ -31,7 +39,6 @@ def at_test_time(
     Raises:
         BadInput: an axis that is no such field, or no cell that was tried in other settings.
     """
-    results = Results.from_frame(frame)
     points = known(settings(results, x, y).rename(columns=_axes(x, y)), "x", "y")
     for axis, column in (("x", x), ("y", y)):
         for end in ("low", "high"):
@@ -41,7 +48,7 @@ def at_test_time(
     across = min(len(cells), _ACROSS if layout.columns > 1 else 1)
     with look():
         shape = (-(-len(cells) // across), across)
-        figure, axes = grid(layout, points, *shape, height=2.4, sharex=True, sharey=True)
+        drawing, axes = grid(layout, points, *shape, height=2.4, sharex=True, sharey=True)
         for place, cell in enumerate(cells):
             panel, here = axes.flat[place], points[points["cell"] == cell]
             _draw(panel, here, quantity(x), quantity(y))
@@ -53,8 +60,8 @@ def at_test_time(
         for panel in axes.flat[len(cells) :]:
             panel.remove()
         note = "bars: 95 % intervals over seeds · ring: the setting of the training · number: k"
-        legend(figure, points["test_router"], note)
-    return figure
+        legend(drawing, points["test_router"], note)
+    return drawing
 
 
 def _axes(x: str, y: str) -> dict[str, str]:

@@ -10,18 +10,18 @@ from rich.text import Text
 from moebench.cli.narrow_tables import print_table
 
 WIDE = "soft[experts=16] / bpr[experts=16]  96.3 %  no difference shown"
-KEYED = """\
-A / B
-       A  verdict
-soft[experts=16] / bpr[experts=16]
-  96.3 %  no difference shown
+FOLDED = """\
+A / B                  A  verdict
+soft[experts=16]  96.3 %  no difference shown
+/
+bpr[experts=16]
 """
 LISTED = """\
 soft[experts=16] /
 bpr[experts=16]
   A        96.3 %
   verdict  no difference
-shown
+           shown
 """
 
 
@@ -36,7 +36,7 @@ def printed(width: int) -> str:
     return console.file.getvalue()
 
 
-@pytest.mark.parametrize(("width", "body"), [(63, WIDE), (62, KEYED), (40, KEYED), (24, LISTED)])
+@pytest.mark.parametrize(("width", "body"), [(63, WIDE), (45, FOLDED), (24, LISTED)])
 def test_a_row_takes_more_lines_before_anything_is_cut(width: int, body: str) -> None:
     text = printed(width)
     assert text.startswith("Accuracy [x]\n")

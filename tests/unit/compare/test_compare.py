@@ -218,7 +218,7 @@ def test_seconds_are_compared_as_well_where_the_code_differs() -> None:
             cell(config='{"router": "soft"}'),
             cell(config='{"router": "soft", "scope": "layer"}'),
             [],
-            "measure is model and layer",
+            "scope is model and layer",
         ),
         (cell(), cell("bpr"), [], "differ: .*router is soft and bpr"),
         (cell(), cell(), ["accuarcy"], "did you mean 'accuracy'"),

@@ -68,7 +68,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return build.build(suite_frame(), "scaling-experts", QUESTION)
+    return build.build(Results.from_frame(suite_frame()), "scaling-experts", QUESTION)
 
 
 def test_question_answer_and_circumstances_stand_at_the_top(page: str) -> None:
@@ -140,7 +140,7 @@ def test_nothing_in_the_results_becomes_markup(page: str) -> None:
     frame["router"] = frame["router"].replace(dict(zip(routers, HOSTILE, strict=True)))
     for column in ("model", "data", "device_kind", "hostname", "cpu", "suite", "status_reason", "cell_id"):
         frame[column] = frame[column].fillna("").astype(str) + HOSTILE[0] + HOSTILE[1] + HOSTILE[2]
-    hostile, plain = Page(build.build(frame, HOSTILE[0], HOSTILE[1])), Page(page)
+    hostile, plain = Page(build.build(Results.from_frame(frame), HOSTILE[0], HOSTILE[1])), Page(page)
     assert [tag for tag, _ in hostile.elements] == [tag for tag, _ in plain.elements]
     assert hostile.text_of("title") == f"{HOSTILE[0]} · moebench"
     assert set(HOSTILE) <= set(hostile.data()["routers"])
@@ -185,7 +185,7 @@ def test_a_page_of_sixty_cells_is_small_enough_for_mail() -> None:
     frame["curve_step"] = [list(range(10, 501, 10))] * len(frame)
     frame["curve_loss"] = [np.geomspace(2.3, 0.01, 50).tolist()] * len(frame)
     frame["curve_accuracy"] = [np.linspace(0.1, 0.98765, 50).tolist()] * len(frame)
-    page = build.build(frame, "scaling-experts", QUESTION)
+    page = build.build(Results.from_frame(frame), "scaling-experts", QUESTION)
     assert len(page.encode()) <= 1_100_000
 
 
@@ -247,7 +247,7 @@ def test_a_page_of_very_many_cells_carries_what_it_shows_and_says_what_it_leaves
         [one.assign(model=f"m{n}", cell_id=one["cell_id"] + str(n)) for n in range(payload.LARGE // 17 + 1)],
         ignore_index=True,
     )
-    data = Page(build.build(many, "many")).data()
+    data = Page(build.build(Results.from_frame(many), "many")).data()
     assert len(data["cells"]["accuracy"]) == 612
     assert {"label", "train_step_s_ci_low", "flops_router", "rank_group"} <= set(data["cells"])
     assert not {"cell_id", "config", "drift"} & set(data["cells"])
@@ -276,15 +276,15 @@ def test_a_page_without_one_good_cell_says_why() -> None:
     frame["status"], frame["status_reason"] = "crashed", "exit code 9"
     for column in ("accuracy", "flops_forward_per_image", "train_step_s", "curve_step", "expert_load"):
         frame[column] = None
-    page = Page(build.build(frame, "scaling-experts"))
+    page = Page(build.build(Results.from_frame(frame), "scaling-experts"))
     assert page.data()["curves"] == {}
     assert page.data()["cells"]["status_reason"]["of"] == ["exit code 9"]
     with pytest.raises(BadInput, match="no rows"):
-        build.build(frame.iloc[:0], "scaling-experts")
+        build.build(Results.from_frame(frame.iloc[:0]), "scaling-experts")
 
 
 def test_a_page_of_trained_models_in_other_settings_carries_them_with_their_intervals() -> None:
-    data = Page(build.build(tried_frame(), "tried", QUESTION)).data()
+    data = Page(build.build(Results.from_frame(tried_frame()), "tried", QUESTION)).data()
     # 7 sparse cells that ended well, each in 4 settings.
     assert len(data["tried"]["accuracy"]) == 28
     expected = settings(Results.from_frame(tried_frame()), "accuracy")
@@ -294,20 +294,23 @@ def test_a_page_of_trained_models_in_other_settings_carries_them_with_their_inte
     assert set(costs) == {"flops_forward_per_image", "infer_vs_trained", "capacity_factor"}
     assert "over that of the trained setting on the same batch" in costs["infer_vs_trained"]
     assert [of["column"] for of in data["quantities"]["tried_qualities"]] == ["accuracy"]
-    assert Page(build.build(suite_frame(), "none tried", QUESTION)).data()["tried"] == {}
+    assert Page(build.build(Results.from_frame(suite_frame()), "none tried", QUESTION)).data()["tried"] == {}
 
 
 def test_beside_the_accuracy_stands_what_was_measured() -> None:
-    assert Page(build.build(suite_frame(), "timed", QUESTION)).data()["second"] == "train_step_vs_dense"
+    assert (
+        Page(build.build(Results.from_frame(suite_frame()), "timed", QUESTION)).data()["second"]
+        == "train_step_vs_dense"
+    )
     untimed = suite_frame()
     for name in ("train_step_s", "train_step_vs_dense"):
         untimed[name] = np.nan
-    assert Page(build.build(untimed, "untimed", QUESTION)).data()["second"] == "dropped_tokens"
+    assert Page(build.build(Results.from_frame(untimed), "untimed", QUESTION)).data()["second"] == "dropped_tokens"
 
 
 def test_the_first_axis_is_what_the_suite_varies() -> None:
     frame = suite_frame(failed=())
     routed = frame["router"] != "dense"
     frame.loc[routed, "capacity_factor"], frame.loc[routed, "experts"] = frame["experts"] / 8, 4
-    inputs = Page(build.build(frame, "capacity", QUESTION)).data()["quantities"]["inputs"]
+    inputs = Page(build.build(Results.from_frame(frame), "capacity", QUESTION)).data()["quantities"]["inputs"]
     assert inputs[0]["column"] == "capacity_factor"

@@ -10,8 +10,9 @@ from report_frames import suite_frame
 
 from moebench.errors import BadInput
 from moebench.reports import markdown
+from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.divergence import stability, verdict
-from moebench.reports.answer.sentence import headline
+from moebench.reports.answer.sentence import answer
 
 Ends = dict[tuple[str, float], str]
 
@@ -76,14 +77,14 @@ def test_nobody_may_diverge_and_one_rate_is_no_sweep() -> None:
     assert verdict(stability(calm)) == "no router diverges at learning rates up to 0.5"
     with pytest.raises(BadInput, match="no cell of these results was trained at several learning rates"):
         stability(suite_frame())
-    assert "diverge" not in headline(suite_frame())
+    assert "diverge" not in answer(Results.from_frame(suite_frame()))
 
 
 def test_the_reports_tell_it() -> None:
     ends: Ends = {("soft", 0.1): "...", ("soft", 1.0): "ddd", ("dense", 0.1): "...", ("dense", 1.0): "..."}
     said = "soft[experts=2] diverges first, at a learning rate of 1 (3 of 3 seeds); dense not up to 1"
-    assert f"3 seeds), {said}; " in headline(frame(ends), "Which router diverges first?")
-    page = markdown.build(frame(ends), "stability")
+    assert f"3 seeds), {said}; " in answer(Results.from_frame(frame(ends)), "Which router diverges first?")
+    page = markdown.build(Results.from_frame(frame(ends)), "stability")
     assert "## Divergence over learning rates" in page
     assert "| soft\\[experts=2\\] | 2 from 0.1 to 1 | 1 | 3 of 3 | 1 | 7 |" in page
 

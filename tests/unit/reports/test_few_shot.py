@@ -6,7 +6,7 @@ from report_frames import suite_frame
 
 from moebench.reports.analysis.cells import Results
 from moebench.reports.answer import few_shot
-from moebench.reports.answer.sentence import headline
+from moebench.reports.answer.sentence import answer
 
 PROBED = {"dense": 0.50, "bpr": 0.52, "soft": 0.60}
 
@@ -48,5 +48,5 @@ def test_where_there_are_fewer_shots_those_are_told_and_where_there_are_none_not
 
 
 def test_a_question_about_learning_is_answered_by_the_probe_first() -> None:
-    asked = headline(frame(), "Which router learns on fractals what digits need?")
+    asked = answer(Results.from_frame(frame()), "Which router learns on fractals what digits need?")
     assert asked.index("in the 10-shot probe") < asked.index("the highest accuracy")

@@ -3,6 +3,7 @@
 import json
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,12 @@ from moebench.reports import figures, style
 from moebench.reports.analysis import chart_data
 from moebench.reports.analysis.cells import Results
 from moebench.reports.figures.axes import name_points
+
+
+def drawn(name: str, frame: pd.DataFrame, x: Any = None, y: Any = None, **options: Any) -> Any:
+    """The figure of that name as reports draw it."""
+    return figures.draw(name, Results.from_frame(frame), x=x, y=y, **options)
+
 
 RIGHT_TO_LEFT = "נתב $x^2$ <b>\n" + "a" * 300
 
@@ -62,23 +69,23 @@ def test_scaling_is_tidy() -> None:
 
 def test_quantities_are_drawn_over_what_the_suite_varies() -> None:
     frame = suite_frame()
-    assert set(figures.scaling(frame).frame["x"]) == {1, 2, 4, 8, 16}
+    assert set(drawn("scaling", frame).frame["x"]) == {1, 2, 4, 8, 16}
     eight = frame[(frame["experts"] == 8) & frame["router"].isin(["tokens-choice", "bpr"])].copy()
     # Routers have other slots than each other, for groups of other sizes, and none of them several.
     eight.loc[eight["router"] == "bpr", "slots_per_expert"] = 16
     rates = [eight.assign(learning_rate=rate, cell_id=eight["cell_id"] + str(rate)) for rate in (0.01, 0.1)]
-    figure = figures.scaling(pd.concat(rates))
+    figure = drawn("scaling", pd.concat(rates))
     assert sorted(figure.frame["x"].unique()) == pytest.approx([0.01, 0.1])
     assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["0.01", "0.1"]
     # Dense has learning rates of its own there: a line and no band.
     dense = frame[frame["router"] == "dense"]
     dense = pd.concat([dense.assign(learning_rate=rate, cell_id=f"d{rate}") for rate in (0.01, 0.1)])
-    drawn = figures.scaling(pd.concat([*rates, dense]), y=["accuracy"])
-    assert len(drawn.axes[0].get_lines()) == 3
+    figure = drawn("scaling", pd.concat([*rates, dense]), y=["accuracy"])
+    assert len(figure.axes[0].get_lines()) == 3
 
 
 def test_settings_at_test_time_are_means_over_seeds_in_lines_of_their_k() -> None:
-    figure = figures.at_test_time(tried_frame())
+    figure = drawn("test-time", tried_frame())
     points = figure.frame
     # 8 sparse cells, one out of memory, in 4 settings each; a panel for each cell.
     assert (len(points), len(figure.axes)) == (28, 7)
@@ -90,12 +97,12 @@ def test_settings_at_test_time_are_means_over_seeds_in_lines_of_their_k() -> Non
     half = first.loc[json.dumps({"top_k": 2, "capacity_factor": 0.5})]
     assert trained["y"] - half["y"] == pytest.approx(0.01, abs=0.002)
     assert half["x"] == pytest.approx(trained["x"] * 0.75)
-    by_capacity = figures.at_test_time(tried_frame(), x="capacity_factor").frame
+    by_capacity = drawn("test-time", tried_frame(), x="capacity_factor").frame
     assert set(by_capacity["x"]) == {0.5, 1.0}
     with pytest.raises(BadInput, match="did you mean 'accuracy'"):
-        figures.at_test_time(tried_frame(), y="accurcy")
-    with pytest.raises(BadInput, match="ask for no test_time"):
-        figures.at_test_time(tried_frame().drop(columns="test_time"))
+        drawn("test-time", tried_frame(), y="accurcy")
+    with pytest.raises(BadInput, match="needs the column test_time"):
+        drawn("test-time", tried_frame().drop(columns="test_time"))
 
 
 def test_curves_are_means_between_the_lowest_and_the_highest_seed() -> None:
@@ -152,26 +159,26 @@ def test_frames_survive_a_trip_through_parquet(tmp_path: Path) -> None:
 def test_what_cannot_be_drawn_is_said() -> None:
     frame = suite_frame()
     with pytest.raises(BadInput, match="did you mean 'train_step_s'"):
-        figures.pareto(frame, "train_steps_s")
+        drawn("pareto", frame, "train_steps_s")
     with pytest.raises(BadInput, match="does not hold one number"):
-        figures.scaling(frame, ["expert_load"])
+        drawn("scaling", frame, y=["expert_load"])
     frame["accuracy"], frame["status"] = np.nan, "oom"
     with pytest.raises(BadInput, match="no cell has a value of flops_forward_per_image and accuracy; 17 of 17 cells"):
-        figures.pareto(frame)
+        drawn("pareto", frame)
     with pytest.raises(BadInput, match="no training curves"):
-        figures.curves(frame)
+        drawn("curves", frame)
     with pytest.raises(BadInput, match="no expert loads"):
-        figures.health(frame)
+        drawn("health", frame)
 
 
-DRAWERS = [figures.pareto, figures.scaling, figures.health, figures.curves, figures.costs, figures.speed]
+DRAWN = ("pareto", "scaling", "health", "curves", "costs", "speed")
 
 
-@pytest.mark.parametrize("draw", [drawer for drawer in DRAWERS if drawer is not figures.costs])
-def test_every_figure_is_drawn_in_the_routers_own_colours(draw: object, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [name for name in DRAWN if name != "costs"])
+def test_every_figure_is_drawn_in_the_routers_own_colours(name: str, tmp_path: Path) -> None:
     frame = suite_frame()
     frame.loc[frame["router"] == "bpr", "router"] = RIGHT_TO_LEFT
-    (path,) = figures.save(draw(frame), tmp_path / "figure", ["svg"])
+    (path,) = figures.save(drawn(name, frame), tmp_path / "figure", ["svg"])
     text = path.read_text(encoding="utf-8")
     for router in ("tokens-choice", "soft", RIGHT_TO_LEFT):
         assert style.style_of(router).color in text
@@ -205,7 +212,7 @@ def test_speed_is_relative_to_dense_and_keeps_its_flags() -> None:
     assert (soft["x"], soft["x_low"], soft["x_high"]) == pytest.approx((ratio, 0.98 * ratio, 1.03 * ratio))
     assert soft["flags"] == "noisy"
     assert set(speed["flags"]) == {"", "noisy"}
-    assert "hollow: timing of 1 of 16 cells flagged (noisy 1)" in _note(figures.speed(suite_frame()))
+    assert "hollow: timing of 1 of 16 cells flagged (noisy 1)" in _note(drawn("speed", suite_frame()))
     training = suite_frame()
     training["timing_flags"] = [["training:noisy"]] * len(training)
     flags = chart_data.speed(Results.from_frame(training)).groupby("quantity")["flags"].unique()
@@ -213,8 +220,8 @@ def test_speed_is_relative_to_dense_and_keeps_its_flags() -> None:
 
 
 def test_figures_of_times_say_that_they_are_flagged_and_figures_of_flops_do_not() -> None:
-    assert "timing of 1 of 16 cells flagged (noisy 1)" in _note(figures.scaling(suite_frame()))
-    assert "flagged" not in _note(figures.pareto(suite_frame(), x="params"))
+    assert "timing of 1 of 16 cells flagged (noisy 1)" in _note(drawn("scaling", suite_frame()))
+    assert "flagged" not in _note(drawn("pareto", suite_frame(), x="params"))
 
 
 def _note(figure: Figure) -> str:
@@ -234,7 +241,7 @@ def test_numbers_beside_points_cover_neither_points_nor_each_other() -> None:
 
 def test_bars_for_more_cells_than_a_page_has_lines_stop_and_say_so() -> None:
     many = pd.concat([suite_frame(seeds=1, device=f"device {n}") for n in range(6)], ignore_index=True)
-    figure = figures.costs(many)
+    figure = drawn("costs", many)
     assert len(figure.axes[0].get_yticks()) == 80
     assert "the first 80 of 96 cells" in figure.get_supxlabel()
 
@@ -254,15 +261,15 @@ PLACES = {("paper", 1): 3.35, ("paper", 2): 7.0, ("talk", 1): 3.0, ("talk", 2): 
 
 @pytest.mark.parametrize(("place", "width"), PLACES.items())
 def test_a_figure_has_the_width_of_its_place(place: tuple[str, int], width: float) -> None:
-    assert figures.speed(suite_frame(seeds=1), layout=figures.Layout(*place)).get_figwidth() == width
+    assert drawn("speed", suite_frame(seeds=1), layout=figures.Layout(*place)).get_figwidth() == width
 
 
-@pytest.mark.parametrize("draw", DRAWERS)
-def test_in_one_column_a_figure_has_the_same_frame_and_shows_it(draw: object) -> None:
-    narrow = draw(suite_frame(), layout=figures.Layout("paper", 1))
+@pytest.mark.parametrize("name", DRAWN)
+def test_in_one_column_a_figure_has_the_same_frame_and_shows_it(name: str) -> None:
+    narrow = drawn(name, suite_frame(), layout=figures.Layout("paper", 1))
     assert {"label", "router"} <= set(narrow.frame.columns)
     assert f"Drawing of {len(narrow.frame)} rows, 3.4 by" in repr(narrow)
-    assert len(narrow.axes) == len(draw(suite_frame()).axes)
+    assert len(narrow.axes) == len(drawn(name, suite_frame()).axes)
     assert narrow.get_figheight() >= narrow.get_figwidth()
 
 
@@ -277,7 +284,7 @@ def test_ticks_of_close_costs_do_not_run_into_each_other() -> None:
     frame = suite_frame()
     frame["flops_forward_per_image"] = 6.55e6 + 1.3e4 * frame["experts"]
     for layout in (figures.Layout(), figures.Layout("talk"), figures.Layout("paper", 1)):
-        figure = figures.pareto(frame, "flops_forward_per_image", layout=layout)
+        figure = drawn("pareto", frame, "flops_forward_per_image", layout=layout)
         figure.draw_without_rendering()
         low, high = figure.axes[0].get_xlim()
         labels = [label for label in figure.axes[0].get_xticklabels() if low <= label.get_position()[0] <= high]
@@ -287,23 +294,23 @@ def test_ticks_of_close_costs_do_not_run_into_each_other() -> None:
 
 
 def test_pdf_fonts_are_embedded_truetype(tmp_path: Path) -> None:
-    (path,) = figures.save(figures.scaling(suite_frame()), tmp_path / "figure", ["pdf"])
+    (path,) = figures.save(drawn("scaling", suite_frame()), tmp_path / "figure", ["pdf"])
     content = path.read_bytes()
     assert b"/FontFile2" in content
     assert b"/Type3" not in content
 
 
 def test_files_appear_whole_and_are_the_same_for_the_same_figure(tmp_path: Path) -> None:
-    figure = figures.scaling(suite_frame())
+    figure = drawn("scaling", suite_frame())
     paths = figures.save(figure, tmp_path / "new" / "scaling")
     assert [path.name for path in paths] == ["scaling.png", "scaling.svg", "scaling.pdf"]
-    again = figures.save(figures.scaling(suite_frame()), tmp_path / "again" / "scaling")
+    again = figures.save(drawn("scaling", suite_frame()), tmp_path / "again" / "scaling")
     assert [path.read_bytes() for path in paths] == [path.read_bytes() for path in again]
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["scaling.pdf", "scaling.png", "scaling.svg"]
 
 
 def test_a_figure_that_cannot_be_written_is_said(tmp_path: Path) -> None:
-    figure = figures.scaling(suite_frame(seeds=1))
+    figure = drawn("scaling", suite_frame(seeds=1))
     with pytest.raises(BadInput, match="unknown figure format 'gif'"):
         figures.save(figure, tmp_path / "figure", ["png", "gif"])
     assert not list(tmp_path.iterdir())
@@ -325,7 +332,7 @@ def capacity_frame() -> pd.DataFrame:
 def test_costs_over_more_than_a_decade_have_ticks_that_can_be_read() -> None:
     frame = suite_frame(failed=())
     frame.loc[frame["router"] == "soft", "flops_forward_per_image"] *= 20
-    figure = figures.pareto(frame, "flops_forward_per_image")
+    figure = drawn("pareto", frame, "flops_forward_per_image")
     figure.canvas.draw()
     axis = figure.axes[0].xaxis
     assert figure.axes[0].get_xscale() == "log"
@@ -338,7 +345,7 @@ def test_health_is_drawn_over_what_the_suite_varies() -> None:
     assert chart_data.varied(Results.from_frame(suite_frame())) == "experts"
     # Slots that follow from the capacity factor tell as many cells apart; dense has no capacity factor, but one slot.
     assert chart_data.varied(Results.from_frame(capacity_frame())) == "capacity_factor"
-    assert {axes.get_xlabel() for axes in figures.health(capacity_frame()).axes} >= {"Capacity factor"}
+    assert {axes.get_xlabel() for axes in drawn("health", capacity_frame()).axes} >= {"Capacity factor"}
 
 
 def test_slots_are_drawn_over_where_cells_share_their_number_of_experts() -> None:
@@ -349,9 +356,9 @@ def test_slots_are_drawn_over_where_cells_share_their_number_of_experts() -> Non
     spread = frame[soft].assign(total_slots=frame["experts"], slots_per_expert=1)
     two = spread.assign(slots_per_expert=spread["experts"], experts=2, cell_id=spread["cell_id"] + "-two")
     two["total_slots"] *= 2
-    drawn = figures.scaling(pd.concat([frame[~soft], spread, two], ignore_index=True))
-    assert drawn.axes[0].get_xlabel() == "Slots per image"
-    numbers = sorted(text.get_text() for text in drawn.axes[0].texts)
+    figure = drawn("scaling", pd.concat([frame[~soft], spread, two], ignore_index=True))
+    assert figure.axes[0].get_xlabel() == "Slots per image"
+    numbers = sorted(text.get_text() for text in figure.axes[0].texts)
     assert numbers == ["16", "2", "2", "2", "2", "2", "4", "8"]  # each cell's experts
 
 
@@ -360,23 +367,23 @@ def test_cells_with_one_seed_or_no_timing_are_drawn_without_bars() -> None:
     for name in ("train_step_s", "train_step_vs_dense"):
         frame[name] = frame[f"{name}_ci_low"] = frame[f"{name}_ci_high"] = np.nan
     frame["train_wall_s"] = 3.0
-    assert [axes.get_xlabel() for axes in figures.pareto(frame).axes] == ["Forward FLOPs per image"]
-    assert [axes.get_xlabel() for axes in figures.pareto(frame, "train_wall_s").axes] == ["Training time"]
+    assert [axes.get_xlabel() for axes in drawn("pareto", frame).axes] == ["Forward FLOPs per image"]
+    assert [axes.get_xlabel() for axes in drawn("pareto", frame, "train_wall_s").axes] == ["Training time"]
     with pytest.raises(BadInput, match="no cell has a value of train_step_s"):
-        figures.pareto(frame, "train_step_s")
+        drawn("pareto", frame, "train_step_s")
 
 
 def test_settings_get_rows_of_their_own_even_where_one_was_not_timed() -> None:
     untimed = suite_frame(device="gpu").assign(train_step_vs_dense=np.nan)
     frame = pd.concat([suite_frame(device="cpu"), untimed], ignore_index=True)
-    titles = [axes.get_title(loc="left") for axes in figures.pareto(frame).axes]
+    titles = [axes.get_title(loc="left") for axes in drawn("pareto", frame).axes]
     assert titles == ["cpu", "", "gpu", ""]
-    assert len(figures.scaling(frame).axes) == 4
+    assert len(drawn("scaling", frame).axes) == 4
 
 
 def test_times_are_set_against_the_dense_twin_unless_there_are_several_of_them() -> None:
     one, other = suite_frame(model="mu/2"), suite_frame(model="ti/1")
-    assert [axes.get_xlabel() for axes in figures.pareto(one).axes][1] == "Time of a training step, times dense"
-    assert [axes.get_ylabel() for axes in figures.scaling(one).axes][1] == "Time of a training step,\ntimes dense"
+    assert [axes.get_xlabel() for axes in drawn("pareto", one).axes][1] == "Time of a training step, times dense"
+    assert [axes.get_ylabel() for axes in drawn("scaling", one).axes][1] == "Time of a training step,\ntimes dense"
     both = pd.concat([one, other], ignore_index=True)
-    assert [axes.get_xlabel() for axes in figures.pareto(both).axes][1] == "Time of a training step"
+    assert [axes.get_xlabel() for axes in drawn("pareto", both).axes][1] == "Time of a training step"

@@ -7,7 +7,8 @@ import pytest
 from report_frames import suite_frame
 
 from moebench.reports import markdown
-from moebench.reports.answer.sentence import headline
+from moebench.reports.analysis.cells import Results
+from moebench.reports.answer.sentence import answer
 
 QUESTION = "Does quality keep rising as experts are added?"
 HOSTILE = "<script>alert(1)</script> | `x` **b** [a](b)\n# $x$"
@@ -20,15 +21,23 @@ def rows_of(report: str, title: str) -> list[list[str]]:
     return [[field.strip() for field in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
 
 
+PICTURES = [("report_figures/pareto.png", "Quality over cost.")]
+
+
 @pytest.fixture(scope="module")
 def report() -> str:
-    return markdown.build(suite_frame(), "scaling-experts", QUESTION, {"pareto": "report_figures/pareto.png"})
+    return markdown.build(
+        Results.from_frame(suite_frame()),
+        "scaling-experts",
+        QUESTION,
+        [("report_figures/pareto.png", "Quality over cost.")],
+    )
 
 
 def test_it_begins_with_the_question_and_its_answer(report: str) -> None:
     lines = report.splitlines()
     assert lines[0] == f"# {QUESTION}"
-    assert lines[2].replace("\\", "") == headline(suite_frame(), QUESTION)
+    assert lines[2].replace("\\", "") == answer(Results.from_frame(suite_frame()), QUESTION)
     assert "- Cells: 16 of 17 ended well" in lines
     assert "- Device: cpu (Xeon)" in lines
 
@@ -66,18 +75,18 @@ def test_headings_and_flags_are_explained_and_a_table_without_a_slope_left_out(r
     assert len(rows_of(report, "Accuracy for each doubling of the experts")) == 2 + 4
     one = suite_frame()
     one = one[(one["router"] == "dense") | (one["experts"] == 4)]
-    assert "doubling of the experts" not in markdown.build(one, "one").split("## Results")[1]
+    assert "doubling of the experts" not in markdown.build(Results.from_frame(one), "one").split("## Results")[1]
 
 
 def test_figures_are_referred_to_as_told(report: str) -> None:
-    assert re.findall(r"!\[(.+?)\]\(<(.+?)>\)", report) == [(markdown.CAPTIONS["pareto"], "report_figures/pareto.png")]
+    assert re.findall(r"!\[(.+?)\]\(<(.+?)>\)", report) == [("Quality over cost.", "report_figures/pareto.png")]
 
 
 def test_names_stay_text() -> None:
     frame = suite_frame()
     frame["router"] = frame["router"].replace({"bpr": HOSTILE})
     frame["status_reason"] = frame["status_reason"].where(frame["status_reason"].isna(), HOSTILE)
-    report = markdown.build(frame, HOSTILE, HOSTILE)
+    report = markdown.build(Results.from_frame(frame), HOSTILE, HOSTILE)
     assert "<script" not in report
     assert report.count("\n# ") == 0
     assert {len(row) for row in rows_of(report, "Failed cells")} == {4}
@@ -86,6 +95,6 @@ def test_names_stay_text() -> None:
 
 def test_long_tables_stop_and_say_so() -> None:
     many = pd.concat([suite_frame(seeds=1, device=f"device {n}") for n in range(13)], ignore_index=True)
-    report = markdown.build(many, "many")
+    report = markdown.build(Results.from_frame(many), "many")
     assert len(rows_of(report, "Results")) == 202
     assert "The first 200 of 221 rows." in report

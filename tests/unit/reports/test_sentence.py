@@ -11,8 +11,9 @@ from rich.console import Console
 
 from moebench.errors import BadInput
 from moebench.reports import flag_marks
+from moebench.reports.analysis.cells import Results, summarise
 from moebench.reports.analysis.expert_trend import trends
-from moebench.reports.answer.sentence import headline, render_table, summarise
+from moebench.reports.answer.sentence import answer, render_table
 from moebench.reports.labels import cell_labels, shortened
 
 
@@ -98,13 +99,15 @@ def test_cells_are_compared_within_one_model_data_and_device_only() -> None:
     frame = pd.concat([suite_frame(device="cpu"), suite_frame(device="NVIDIA H200")])
     cells = summarise(frame)
     assert (cells["rank_group"] == "best").sum() == 2
-    text = headline(frame)
+    text = answer(Results.from_frame(frame))
     assert "in 2 settings of model, data and device the highest accuracy is that of soft in 2" in text
 
 
 def test_the_headline_names_the_best_its_interval_and_its_doubt() -> None:
-    text = headline(
-        with_accuracies({"dense/1": [0.90, 0.91, 0.92], "soft/4": [0.95, 0.96, 0.97], "bpr/4": [0.96, 0.94, 0.96]})
+    text = answer(
+        Results.from_frame(
+            with_accuracies({"dense/1": [0.90, 0.91, 0.92], "soft/4": [0.95, 0.96, 0.97], "bpr/4": [0.96, 0.94, 0.96]})
+        )
     )
     assert text.startswith("On digits (cpu, 3 seeds), soft[experts=4] has the highest accuracy, 96.0 % [")
     assert "5.0 points above dense [+5.0, +5.0]" in text
@@ -117,14 +120,14 @@ def test_who_wins_is_corrected_for_the_number_of_cells() -> None:
     # t = 0.03 / sqrt(2 · 1e-4 / 3) = 3.67 of 4 freedoms, p = 0.021, of two cells; of 17 it is nothing.
     two = {"dense/1": [0.93, 0.94, 0.95], "soft/4": [0.96, 0.97, 0.98]}
     others = {f"{router}/{experts}": [0.93, 0.94, 0.95] for router in ("bpr", "experts-choice") for experts in (2, 4)}
-    text = headline(with_accuracies(two))
+    text = answer(Results.from_frame(with_accuracies(two)))
     assert text.endswith("3.0 points above dense [+3.0, +3.0], and a difference is shown from 1 other cell.")
     # Six cells, 15 pairs: all variances are 1e-4, with 12 freedoms p is 0.0032, 15 times that 0.048.
-    assert "a difference is shown from each of 5 other cells (corrected for all 15 pairs of cells)" in headline(
-        with_accuracies(two | others)
+    assert "a difference is shown from each of 5 other cells (corrected for all 15 pairs of cells)" in answer(
+        Results.from_frame(with_accuracies(two | others))
     )
     # Seven cells, 21 pairs: with 14 freedoms p is 0.0025, and 21 times that 0.053.
-    text = headline(with_accuracies(two | others | {"tokens-choice/2": [0.93, 0.94, 0.95]}))
+    text = answer(Results.from_frame(with_accuracies(two | others | {"tokens-choice/2": [0.93, 0.94, 0.95]})))
     assert "(no difference shown)" in text
     assert "no difference is shown from 6 of 6 other cells" in text
     assert "corrected for all 21 pairs of cells" in text
@@ -132,25 +135,25 @@ def test_who_wins_is_corrected_for_the_number_of_cells() -> None:
 
 def test_a_trend_is_corrected_for_the_number_of_routers() -> None:
     # Slopes of all routers of the frame; BPR has too few numbers of experts for one.
-    text = headline(suite_frame(), "Do more experts help?")
+    text = answer(Results.from_frame(suite_frame()), "Do more experts help?")
     assert "(corrected for 3 routers)" in text
 
 
 def test_the_headline_says_when_dense_cannot_be_told_apart() -> None:
-    text = headline(with_accuracies({"dense/1": [0.95, 0.97, 0.96], "soft/4": [0.97, 0.96, 0.96]}))
+    text = answer(Results.from_frame(with_accuracies({"dense/1": [0.95, 0.97, 0.96], "soft/4": [0.97, 0.96, 0.96]})))
     assert "dense [" in text
     assert "(no difference shown)" in text
 
 
 def test_one_seed_shows_no_difference() -> None:
-    text = headline(suite_frame(seeds=1))
+    text = answer(Results.from_frame(suite_frame(seeds=1)))
     assert "one seed cannot show a difference" in text
     assert "(no interval)" in text
 
 
 def test_a_question_about_experts_is_answered_with_the_trend_first() -> None:
     question = "Does quality keep rising as experts are added?"
-    text = headline(suite_frame(), question)
+    text = answer(Results.from_frame(suite_frame()), question)
     assert text.startswith("On digits (cpu, 3 seeds), accuracy rises with each doubling of the experts for ")
     assert text.index("soft (+0.") < text.index("has the highest accuracy")
     assert text.endswith("; 1 of 17 cells failed (1 oom).")
@@ -159,7 +162,7 @@ def test_a_question_about_experts_is_answered_with_the_trend_first() -> None:
 def test_nothing_but_failures_is_no_answer() -> None:
     frame = suite_frame()
     frame["status"], frame["accuracy"] = "crashed", np.nan
-    assert headline(frame) == "No answer: none of 17 cells ended well (17 crashed)."
+    assert answer(Results.from_frame(frame)) == "No answer: none of 17 cells ended well (17 crashed)."
 
 
 def test_a_frame_without_rows_or_columns_is_refused() -> None:
@@ -183,8 +186,8 @@ def test_the_trend_is_the_fit_through_the_means_of_each_number_of_experts() -> N
     # Of BPR's four numbers of experts one failed, and three are too few for a fit.
     assert slopes.loc["bpr", "levels"] == 3
     assert np.isnan(slopes.loc["bpr", "slope"])
-    assert "soft (+1.0 points [+1.0, +1.0])" in headline(frame)
-    assert "bpr" not in headline(frame)
+    assert "soft (+1.0 points [+1.0, +1.0])" in answer(Results.from_frame(frame))
+    assert "bpr" not in answer(Results.from_frame(frame))
 
 
 def test_a_cell_stands_beside_the_dense_one_of_its_own_image_size() -> None:
@@ -281,7 +284,7 @@ def test_cells_that_were_timed_and_not_trained_are_told_by_their_times() -> None
         frame[f"train_step_vs_dense{end}"] = frame["router"].map(ratios) * factor
     frame["timing_flags"] = [["training:noisy"] if router == "bpr" else [] for router in frame["router"]]
     # Bounds of 1.5 and 2.5, times 0.9 and 1.1; dense is what is compared with and no answer.
-    assert headline(frame) == (
+    assert answer(Results.from_frame(frame)) == (
         "On random tokens (cpu, 1 seed), soft[experts=4] takes 1.50 × [1.35, 1.65] the time of dense for forward and "
         "backward, the least of 2 cells, and bpr[experts=4] takes most, 2.50 × [2.25, 2.75]; 1 of 3 timings are "
         "flagged."

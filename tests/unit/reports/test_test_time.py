@@ -7,7 +7,7 @@ from report_frames import suite_frame
 
 from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.test_time import cuts
-from moebench.reports.answer.sentence import headline
+from moebench.reports.answer.sentence import answer
 
 
 def tried(*losses: float) -> list[dict[str, Any]]:
@@ -47,8 +47,8 @@ def test_the_answer_tells_it_first_if_it_was_asked() -> None:
         "2 seeds), cut after training, an estimated point at most is lost by bpr[experts=8] at 50.0 % of its FLOPs "
         "(top_k 1: -0.5"
     )
-    answer = headline(frame(), "How far can k be cut after training?")
-    assert said in answer
-    assert "every cheaper setting tried is estimated to cost more than a point for tokens-choice[experts=8]" in answer
-    assert said not in headline(frame())
-    assert "cut after training" in headline(frame())
+    text = answer(Results.from_frame(frame()), "How far can k be cut after training?")
+    assert said in text
+    assert "every cheaper setting tried is estimated to cost more than a point for tokens-choice[experts=8]" in text
+    assert said not in answer(Results.from_frame(frame()))
+    assert "cut after training" in answer(Results.from_frame(frame()))

@@ -42,14 +42,14 @@ def test_parquet_is_one_file_with_all_types(results: Path, tmp_path: Path) -> No
 def test_markdown_shows_a_table_that_no_value_breaks(results: Path, tmp_path: Path) -> None:
     path, _ = export(tmp_path / "out.md", results, "small", ["router", "seed", "accuracy", "top_k"])
     assert path.read_text(encoding="utf-8") == (
-        "| router | seed | accuracy | top_k |\n"
+        "| router | seed | accuracy | top\\_k |\n"
         "| --- | ---: | ---: | ---: |\n"
-        '| a\\|b &lt;i>, "c"\\\\ | 0 | 0.1235 |  |\n'
-        '| a\\|b &lt;i>, "c"\\\\ | 1 | 0.1235 |  |\n'
+        '| a\\|b &lt;i\\>, "c"\\\\ | 0 | 0.1235 |  |\n'
+        '| a\\|b &lt;i\\>, "c"\\\\ | 1 | 0.1235 |  |\n'
     )
     default, _ = export(tmp_path / "default.md", results)
     assert default.read_text(encoding="utf-8").startswith(
-        "| suite | seed | status | router | model | data | experts | total_slots |"
+        "| suite | seed | status | router | model | data | experts | total\\_slots |"
     )
 
 
