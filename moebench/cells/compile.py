@@ -1,6 +1,8 @@
-"""The compiled programs of one model, and the calls by which they are timed."""
+"""Compiled programs of one model, and the calls that the stopwatch times."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -8,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from moebench import data
+from moebench.evaluation.pass_over_split import Evaluation, evaluate, evaluation_batch
 from moebench.measuring.timing.sampler import Call
 from moebench.models import VitConfig
 from moebench.spec.cell_spec import CellSpec
@@ -24,38 +27,61 @@ from moebench.training import (
 
 
 @dataclass(frozen=True)
-class Executables:
-    """Programs compiled for the training batch."""
+class TrainPrograms:
+    """Initial state and training step, compiled for the training batch."""
 
+    program: Program
     init: jax.stages.Compiled
     train_step: jax.stages.Compiled
+
+    @classmethod
+    def compile(cls, program: Program) -> "TrainPrograms":
+        """Compile for the training batch of a program."""
+        seed = jax.eval_shape(lambda: jnp.zeros((), jnp.int32))
+        batch = program.abstract_batch(program.batch)
+        return cls(
+            program=program,
+            init=compile_unoptimized(program.init, seed, program.abstract_schedule),
+            train_step=compiled(program.train_step, program.abstract_state, *batch, donate=(0,)),
+        )
+
+    def fresh(self, seed: int, schedule: Schedule | None = None) -> TrainState:
+        """Draw the state before the first step.
+
+        Args:
+            seed: of the parameters and of the routing noise.
+            schedule: hyperparameters of the training; None takes the program's own.
+        """
+        state: TrainState = self.init(np.asarray(seed, np.int32), (schedule or self.program.schedule).as_arrays())
+        return state
+
+    @cached_property
+    def host_train_step(self) -> Callable[..., Any]:
+        """Training step that takes its batch from the host's memory."""
+        return self.program.with_host_batch(self.train_step)
+
+
+@dataclass(frozen=True)
+class Executables(TrainPrograms):
+    """Initial state, training step and inference, compiled for the training batch."""
+
     infer: jax.stages.Compiled
-    program: Program
 
     @classmethod
     def compile(cls, program: Program) -> "Executables":
-        """Compile for the shapes of the training batch."""
-        state, (images, labels) = program.abstract_state, program.abstract_batch(program.batch)
-        return cls(
-            init=compile_unoptimized(program.init, jax.eval_shape(lambda: jnp.zeros((), jnp.int32))),
-            train_step=compiled(program.train_step, state, images, labels, donate=(0,)),
-            infer=compiled(program.infer, state, images),
-            program=program,
-        )
-
-    def fresh(self, seed: int) -> TrainState:
-        """The state before the first step."""
-        state: TrainState = self.init(np.asarray(seed, np.int32))
-        return state
+        """Compile for the training batch of a program."""
+        training = TrainPrograms.compile(program)
+        infer = compiled(program.infer, program.abstract_state, program.abstract_batch(program.batch)[0])
+        return cls(program, training.init, training.train_step, infer)
 
     def infer_batch(self, images: int) -> jax.stages.Compiled:
-        """Inference compiled for so many images."""
+        """Return inference for a batch of `images`, compiled unless that is the training batch."""
         if images == self.program.batch:
             return self.infer
         return compiled(self.program.infer, self.program.abstract_state, self.program.abstract_batch(images)[0])
 
-    def stepping(self, batch: data.Split) -> Call:
-        """A call that takes one more training step with the same batch."""
+    def train_step_call(self, batch: data.Split) -> Call:
+        """Return a call that takes one more training step with the same batch."""
         state, on_device = self.fresh(0), self.program.device_put(batch.images, batch.labels)
 
         def step() -> Any:
@@ -65,16 +91,49 @@ class Executables:
 
         return step
 
-    def inferring(self, infer: jax.stages.Compiled, state: TrainState, images: np.ndarray, *, wait: bool) -> Call:
-        """A call that infers the images; with `wait` it returns when the result is there, as someone would who asks."""
+    def infer_call(self, infer: jax.stages.Compiled, state: TrainState, images: np.ndarray, *, wait: bool) -> Call:
+        """Return a call that infers the images.
+
+        Args:
+            infer: compiled for as many images.
+            state: of the model.
+            images: on the host.
+            wait: return when the logits are computed, as a caller who needs them would wait.
+        """
         on_device = self.program.device_put(images)
         if wait:
             return lambda: jax.block_until_ready(infer(state, *on_device))
         return lambda: infer(state, *on_device)
 
 
+@dataclass(frozen=True)
+class Evaluator:
+    """Evaluation compiled for batches of whole groups."""
+
+    step: Callable[..., Any]
+    batch: int
+
+    @classmethod
+    def compile(cls, program: Program, images: int) -> "Evaluator":
+        """Compile for a split.
+
+        Args:
+            program: of the model.
+            images: size of the split, which the batch divides into equal parts where it can.
+        """
+        batch = evaluation_batch(images, program.batch, program.config.group_images * program.shards)
+        some_images, labels = program.abstract_batch(batch)
+        weights = jax.ShapeDtypeStruct(labels.shape, jnp.float32, sharding=labels.sharding)
+        step = compiled(program.evaluate, program.abstract_state, some_images, labels, weights)
+        return cls(program.with_host_batch(step), batch)
+
+    def __call__(self, state: TrainState, split: data.Split) -> Evaluation:
+        """Evaluate every image of a split once."""
+        return evaluate(self.step, state, split, self.batch)
+
+
 def program_for(model: VitConfig, spec: CellSpec) -> Program:
-    """The programs of a model as the specification trains it on the devices that it asks for, or of its layer alone."""
+    """Return the programs of a model, or of one of its layers, on the devices of the specification."""
     if spec.scope == "layer":
         return LayerProgram(model, schedule(spec), spec.batch)
     devices = mesh(spec.mesh_shape)
@@ -84,7 +143,7 @@ def program_for(model: VitConfig, spec: CellSpec) -> Program:
 
 
 def schedule(spec: CellSpec) -> Schedule:
-    """The part of a specification that the optimiser follows."""
+    """Return the hyperparameters of a specification."""
     return Schedule(
         steps=spec.steps,
         learning_rate=spec.learning_rate,

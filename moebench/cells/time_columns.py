@@ -61,7 +61,7 @@ def _timed_training(
     cell: ResolvedCell, executables: Executables, twin: Executables, images: data.Split, accounts: Accounts
 ) -> Comparison:
     first = next(data.batches(images, cell.spec.batch, 1, 0))
-    calls = {"cell": executables.stepping(first), "dense": twin.stepping(first)}
+    calls = {"cell": executables.train_step_call(first), "dense": twin.train_step_call(first)}
     return _noted(compare(calls, {"cell": "dense"}, cell.spec.timing_budget_s, seed=0), accounts)
 
 
@@ -77,7 +77,7 @@ def _timed_inference(
             with accounts.spending(account):
                 infer = model.infer_batch(size)
             chosen = images.images[np.arange(size) % len(images)]
-            calls[side + name] = model.inferring(infer, state, chosen, wait=name == "one")
+            calls[side + name] = model.infer_call(infer, state, chosen, wait=name == "one")
             baselines[name] = f"dense {name}"
     comparison = compare(calls, baselines, cell.spec.timing_budget_s, seed=1)
     return _noted(comparison, accounts), batches

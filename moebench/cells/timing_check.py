@@ -16,4 +16,4 @@ def check_timing(repeats: int) -> Iterator[Reading]:
     cell = resolve_cell(SPEC)
     executables = Executables.compile(program_for(cell.model, SPEC))
     batch = next(data.batches(dataset(SPEC.data).train, SPEC.batch, 1, 0))
-    return readings(lambda: executables.stepping(batch), SPEC.timing_budget_s, repeats=repeats)
+    return readings(lambda: executables.train_step_call(batch), SPEC.timing_budget_s, repeats=repeats)

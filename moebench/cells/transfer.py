@@ -1,9 +1,9 @@
-"""How a cell starts from a model that was trained before: upstream by the cell itself, or kept by another one."""
+"""Start of a cell from a trained model: pre-trained by the cell itself, or saved by another cell."""
 
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,87 +12,88 @@ import jax.numpy as jnp
 import numpy as np
 
 from moebench import data
-from moebench.cells.compile import program_for
+from moebench.cells.compile import TrainPrograms, program_for
 from moebench.cells.resolve import ResolvedCell
+from moebench.cells.seed import train_or_resume
 from moebench.errors import BadInput
 from moebench.measuring import environment
 from moebench.models import VitConfig
-from moebench.training import Progress, TrainState, compile_unoptimized, compiled, saved_models, train
-from moebench.training.checkpoints import Checkpoints, array_path
+from moebench.training import TrainState, saved_models
+from moebench.training.array_files import array_path
+from moebench.training.checkpoints import Checkpoints
 from moebench.training.saved_models import HEAD, POSITIONS, SavedModel, arrays_of
 
 Arrays = Mapping[str, np.ndarray]
-"""By their paths in the model."""
+"""Arrays by their paths in the model."""
 
 
 class PretrainingDiverged(Exception):
-    """The model that a seed was to start from lost its way; says at which step."""
+    """The pre-training of a seed diverged; the text names the step."""
 
 
 @dataclass
 class Initializer:
-    """Where the seeds of one cell start."""
+    """Initial states of the seeds of a cell that starts from a trained model."""
 
     cell: ResolvedCell
     models: Path
-    """Folder of the models that are kept for other cells."""
+    """Folder of the saved models."""
     read: Callable[[str, int | None], data.Dataset]
+    """Returns the images of a data set at a size."""
     say: Callable[[str], None]
+    """Prints a line to the log of the cell."""
 
     def initial_state(self, fresh: TrainState, seed: int) -> TrainState:
-        """The fresh state of a seed with what was learned before in it.
+        """Return the fresh state of a seed with the arrays of the trained model.
+
+        Args:
+            fresh: the state before the first step.
+            seed: of the pre-training.
 
         Raises:
-            PretrainingDiverged: nothing was.
-            BadInput: a model that does not fit.
+            PretrainingDiverged: the pre-training of the seed diverged.
+            BadInput: the saved model does not fit the cell.
         """
         if self.cell.pretraining is None:
-            kept = saved_models.find(str(self.cell.spec.init_from))
-            return transferred(kept, kept.arrays(), fresh, self.cell)
-        return transferred(*self._upstream(self.cell.pretraining, seed), fresh, self.cell)
+            saved = saved_models.find(str(self.cell.spec.init_from))
+            return transferred(saved, saved.arrays(), fresh, self.cell)
+        return transferred(*self._pretrained(self.cell.pretraining, seed), fresh, self.cell)
 
     @cached_property
-    def _programs(self) -> tuple[Callable[..., TrainState], Callable[..., Any], TrainState]:
-        """Initial states and training steps upstream, compiled once for all seeds; the shapes of the states."""
+    def _programs(self) -> TrainPrograms:
+        """Programs of the pre-training, compiled once for all seeds."""
         assert self.cell.pretraining is not None
-        program = program_for(self.cell.pretraining.model, self.cell.pretraining.spec)
-        init = compile_unoptimized(program.init, jax.eval_shape(lambda: jnp.zeros((), jnp.int32)))
-        batch = program.abstract_batch(program.batch)
-        step = compiled(program.train_step, program.abstract_state, *batch, donate=(0,))
-        return init, program.with_host_batch(step), program.abstract_state
+        return TrainPrograms.compile(program_for(self.cell.pretraining.model, self.cell.pretraining.spec))
 
-    def _upstream(self, cell: ResolvedCell, seed: int) -> tuple[SavedModel, Arrays]:
-        """The model of the upstream data, trained unless another cell has done it."""
+    def _pretrained(self, cell: ResolvedCell, seed: int) -> tuple[SavedModel, Arrays]:
+        """Return the pre-trained model, which is trained unless another cell has saved it."""
         folder = _folder(self.models, cell, seed)
+        part = f"pre-training of seed {seed}"
         if folder.is_dir():
             try:
-                kept = saved_models.find(folder)
-                arrays = kept.arrays()
+                saved = saved_models.find(folder)
+                arrays = saved.arrays()
                 self.say(f"seed {seed}: starting from {folder}")
-                return kept, arrays
+                return saved, arrays
             except BadInput as fault:
-                self.say(f"seed {seed}: {fault} It is made anew.")
+                self.say(f"{part}: {fault} It is trained again.")
                 shutil.rmtree(folder, ignore_errors=True)
         spec = cell.spec
-        self.say(f"seed {seed}: training {spec.steps} steps upstream, on {spec.data}")
-        init, step, shapes = self._programs
+        self.say(f"{part}: {spec.steps} steps on {spec.data}")
         images = self.read(spec.data, spec.image_size).train
-        # Beside the model that it will be: whichever cell needs that one next goes on from there.
+        # Beside the folder of the model: any cell that needs the model next resumes from there.
         beside = folder.with_name(f".{folder.name}")
         checkpoints = Checkpoints(beside, {"model": folder.name}, self.cell.spec.checkpoint_every_s, self.say)
-        start = checkpoints.progress(seed, shapes) or Progress(init(np.asarray(seed, np.int32)))
-        done, augment = len(start.losses), spec.augment or "none"
-        batches = data.Prefetcher(data.batch_thunks(images, spec.batch, spec.steps, seed, done=done, augment=augment))
-        training = train(step, start, batches, partial(checkpoints.offer, seed))
+        training, _ = train_or_resume(part, seed, self._programs.fresh(seed), images, spec, self._programs, checkpoints)
         if training.diverged_step is not None:
             checkpoints.remove()
-            raise PretrainingDiverged(f"upstream, the loss was not finite at step {training.diverged_step}")
-        self.say(f"seed {seed}: training loss {training.final_loss:.3f} upstream after {training.wall_s:.1f} s")
+            raise PretrainingDiverged(f"in pre-training, the loss was not finite at step {training.diverged_step}")
+        self.say(f"{part}: training loss {training.final_loss:.3f} after {training.wall_s:.1f} s")
         about, tree = describe(cell, seed), arrays_of(training.state)
         try:
-            saved_models.keep(folder, about, tree)
-        except BadInput as fault:  # other cells will train their own
-            self.say(f"seed {seed}: {fault}")
+            saved_models.save(folder, about, tree)
+        except BadInput as fault:  # other cells pre-train again
+            self.say(f"{part}: {fault}")
         checkpoints.remove()
         leaves = jax.tree_util.tree_leaves_with_path(tree)
         arrays = {array_path(path): np.asarray(leaf) for path, leaf in leaves}
@@ -100,16 +101,29 @@ class Initializer:
 
 
 def _folder(models: Path, cell: ResolvedCell, seed: int) -> Path:
-    """Where a cell's trained model is kept: cells that agree on everything share it."""
+    """Return the folder of a trained model, which cells share whose training is equal."""
     identity = cell.identity(environment())
     return models / f"{identity['cell_id']}-{identity['fingerprint']}-{seed}"
 
 
-def kept(cell: ResolvedCell, state: TrainState, seed: int, models: Path, say: Callable[[str], None]) -> str | None:
-    """Keep a cell's trained model; its folder, or None where it cannot be kept, which is said."""
+def save_model(
+    cell: ResolvedCell, state: TrainState, seed: int, models: Path, say: Callable[[str], None]
+) -> str | None:
+    """Save the trained model of a seed.
+
+    Args:
+        cell: the cell.
+        state: after the last step.
+        seed: of the training.
+        models: folder of the saved models.
+        say: prints a line to the log of the cell.
+
+    Returns:
+        The folder of the model; None where it cannot be written, for a reason that is printed.
+    """
     folder = _folder(models, cell, seed)
     try:
-        saved_models.keep(folder, describe(cell, seed), arrays_of(state))
+        saved_models.save(folder, describe(cell, seed), arrays_of(state))
     except BadInput as fault:
         say(f"seed {seed}: {fault}")
         return None
@@ -118,7 +132,7 @@ def kept(cell: ResolvedCell, state: TrainState, seed: int, models: Path, say: Ca
 
 
 def describe(cell: ResolvedCell, seed: int) -> dict[str, Any]:
-    """What a trained model of a cell is, as plain values."""
+    """Return plain values that describe the trained model of a cell and seed."""
     model, spec = cell.model, cell.spec
     return {
         "model": spec.model,
@@ -136,14 +150,22 @@ def describe(cell: ResolvedCell, seed: int) -> dict[str, Any]:
     }
 
 
-def transferred(kept: SavedModel, arrays: Arrays, fresh: TrainState, cell: ResolvedCell) -> TrainState:
-    """A fresh state with the arrays of a kept model: positions interpolated, the head fresh for other data.
+def transferred(saved: SavedModel, arrays: Arrays, fresh: TrainState, cell: ResolvedCell) -> TrainState:
+    """Return a fresh state with the arrays of a saved model.
+
+    Positions are interpolated. The head stays fresh if the saved model was trained on other data.
+
+    Args:
+        saved: describes the saved model.
+        arrays: of the saved model.
+        fresh: the state before the first step.
+        cell: the cell that starts.
 
     Raises:
-        BadInput: as `SavedModel.check`.
+        BadInput: the saved model does not fit the cell.
     """
-    kept.check(cell.spec.model, cell.label, arrays_of(fresh))
-    same_head = (kept.about["data"], kept.about["classes"]) == (cell.spec.data, cell.model.classes)
+    saved.check(cell.spec.model, cell.label, arrays_of(fresh))
+    same_head = (saved.about["data"], saved.about["classes"]) == (cell.spec.data, cell.model.classes)
 
     def taken(path: tuple[Any, ...], leaf: jax.Array) -> jax.Array:
         name = array_path(path)
@@ -158,9 +180,14 @@ def transferred(kept: SavedModel, arrays: Arrays, fresh: TrainState, cell: Resol
 
 
 def interpolated(positions: np.ndarray, model: VitConfig) -> np.ndarray:
-    """float[tokens, dim] for a model's patches from those of another resolution, bilinearly; a class token's as it is.
+    """Interpolate position embeddings bilinearly to the patches of a model (2010.11929, section 3.2).
 
-    As in 2010.11929, section 3.2: positions stand for places in the image, whatever the number of patches.
+    Args:
+        positions: float[tokens, dim] at another resolution; that of a class token stays as given.
+        model: gives the number of patches.
+
+    Returns:
+        float[tokens, dim] for the tokens of `model`.
     """
     first = int(model.preset.class_token)
     side = round((len(positions) - first) ** 0.5)
@@ -168,13 +195,18 @@ def interpolated(positions: np.ndarray, model: VitConfig) -> np.ndarray:
     if side == to:
         return positions
     grid = positions[first:].reshape(side, side, -1)
-    # Not antialiased: positions are samples of a function of the place, and not a picture to be shrunk.
+    # Not antialiased: positions are samples of a function of the place, and no picture to be shrunk.
     spread = jax.image.resize(grid, (to, to, grid.shape[-1]), "bilinear", antialias=False)
     return np.concatenate([positions[:first], np.asarray(spread).reshape(to * to, -1)])
 
 
 def with_channels(images: data.Dataset, channels: int) -> data.Dataset:
-    """The images in the channels that a model was trained with: grey ones in each of three, coloured ones as grey."""
+    """Convert images to the channels of a model: grey repeated for each channel, colours averaged to grey.
+
+    Args:
+        images: both splits.
+        channels: of the model.
+    """
     if images.channels == channels:
         return images
     return replace(images, train=_in_channels(images.train, channels), test=_in_channels(images.test, channels))

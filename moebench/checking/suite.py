@@ -15,9 +15,9 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from moebench.cells import run
 from moebench.cells.count_published import counts
 from moebench.cells.resolve import resolve, resolve_cell, source
+from moebench.cells.run import run
 from moebench.checking.failure import Failure
 from moebench.data import Dataset, Split
 from moebench.errors import BadInput
@@ -106,7 +106,7 @@ def _run(spec: CellSpec) -> Failure | None:
     with tempfile.TemporaryDirectory(prefix="moebench-") as folder:
         checkpoints = Checkpoints(Path(folder, "checkpoints"), {}, spec.checkpoint_every_s, _no_one)
         try:
-            (row,) = run.run(spec, checkpoints, partial(_noise, batch=spec.batch))
+            (row,) = run(spec, checkpoints, partial(_noise, batch=spec.batch))
             write_rows([_IDENTITY | row], Path(folder, "row.parquet"))
         except Exception as error:
             return Failure(label, f"run at toy size it raises {in_words(error)}")

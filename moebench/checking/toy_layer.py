@@ -117,11 +117,15 @@ class Toy:
             routing = layer.router(tokens, noise_key=key)
             outputs = routing.apply(tokens, layer.experts)
             loss = jnp.square(outputs - jnp.roll(tokens, 1, axis=-1)).mean()
-            return loss + auxiliary_loss([layer.router], [routing]), split(layer)[2]
+            return loss + auxiliary_loss(_nonzero(layer.router.loss_weights), [routing]), split(layer)[2]
 
         (loss, state), gradient = jax.value_and_grad(objective, has_aux=True)(parameters)
         after = jax.tree.map(lambda value, slope: value - RATE * slope, parameters, gradient)
         return loss, gradient, after, state
+
+
+def _nonzero(weights: dict[str, float]) -> dict[str, float]:
+    return {name: weight for name, weight in weights.items() if weight}
 
 
 def traces_differ(function: Callable[..., Any], *arguments: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Linear probes of a few shots: how good frozen features are when each class shows a few images.
+"""Linear probes on frozen features, trained on 1, 5 or 10 images of each class.
 
 A regularised least-squares regression maps features to one-hot targets of ±1 in closed form (2010.11929, section 4.1).
 """
@@ -11,26 +11,35 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from moebench.data import Dataset, Split
-from moebench.training import Program, TrainState, compile_unoptimized, filled_batches
+from moebench.evaluation.pass_over_split import filled_batches, in_own_order
+from moebench.training import Program, TrainState, compile_unoptimized
 
 SHOTS = (1, 5, 10)
 REGULARISER = 1.0
-"""Of features whose squared length is on average their number."""
+"""Weight of the squared coefficients, for features whose squared length is on average their number."""
 
 
 class Probe:
     """The probes of one data set for models of one shape."""
 
     def __init__(self, program: Program, images: Dataset, batch: int) -> None:
-        """Compile the features for so many images at a time, whole groups."""
+        """Compile the program that computes features.
+
+        Args:
+            program: of the model that is probed.
+            images: gives the shots and the test images.
+            batch: images at a time; whole groups.
+        """
         self.images, self.batch = images, batch
         state, some = program.abstract_state, program.abstract_batch(batch)[0]
         self._features: Callable[..., Any] = program.with_host_batch(compile_unoptimized(program.features, state, some))
 
     def evaluate(self, state: TrainState, seed: int) -> dict[str, float | None]:
-        """The columns `few_shot_N`: accuracy on the test split; null where a class has fewer images for training.
+        """Return the columns `few_shot_N`: accuracy on the test split, None where a class has fewer than N images.
 
-        The shots are drawn from the seed; those of fewer are among those of more.
+        Args:
+            state: of the model that is probed.
+            seed: draws the shots; the shots of `few_shot_1` are among those of `few_shot_5`, and so on.
         """
         labels = self.images.train.labels
         drawn = drawn_shots(labels, max(SHOTS), np.random.default_rng(seed))
@@ -46,19 +55,24 @@ class Probe:
         return found
 
     def _of(self, state: TrainState, split: Split) -> Float[np.ndarray, "image dim"]:
-        """The features of every image, in the split's own order."""
-        numbered = Split(split.images, np.arange(len(split), dtype=np.int32))
-        batches = [
-            (self._features(state, part.images), part.labels) for part, _ in filled_batches(numbered, self.batch)
-        ]
-        features, places = (np.concatenate(each)[: len(split)] for each in zip(*jax.device_get(batches), strict=True))
-        return features[np.argsort(places)].astype(np.float64)
+        """Return the features of every image, in the split's own order."""
+        batches = [self._features(state, part.images) for part, _ in filled_batches(split, self.batch)]
+        return in_own_order(np.concatenate(jax.device_get(batches)), len(split)).astype(np.float64)
 
 
 def drawn_shots(
     labels: Int[np.ndarray, "image"], shots: int, generator: np.random.Generator
 ) -> dict[int, Int[np.ndarray, "shot"]]:
-    """For each class the places of so many of its images, or of all if it has fewer, in an order drawn at random."""
+    """Draw images of each class.
+
+    Args:
+        labels: of all images.
+        shots: images of each class; a class with fewer gives all of its images.
+        generator: draws the images.
+
+    Returns:
+        Places of the drawn images by class, in random order.
+    """
     return {int(label): generator.permutation(np.flatnonzero(labels == label))[:shots] for label in np.unique(labels)}
 
 
@@ -69,10 +83,17 @@ def accuracy(
     test_labels: Int[np.ndarray, "image"],
     classes: int,
 ) -> float:
-    """Share of the test images whose class the regression on the shots scores highest.
+    """Return the share of test images whose label the regression scores highest.
 
-    Features are moved to mean 0 and divided by one number, so that their squares are 1 on average over shots and
-    dimensions; the intercept is not regularised.
+    Features are centred and divided by one number, so that their squares are 1 on average over shots and dimensions.
+    The intercept is not regularised.
+
+    Args:
+        train: features of the shots.
+        train_labels: classes of the shots.
+        test: features of the test images.
+        test_labels: classes of the test images.
+        classes: number of classes.
     """
     mean = train.mean(0)
     scale = np.sqrt(np.square(train - mean).mean()) or 1.0

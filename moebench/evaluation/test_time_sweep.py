@@ -1,9 +1,9 @@
-"""A trained model tried in other settings: accuracy, FLOPs, time and drops of each, without training again.
+"""Evaluate a trained model in other settings: accuracy, FLOPs, time and drops of each, without training again.
 
-A model is taken apart where its routing begins. What comes before is computed once for all settings. Blocks are alike
-but for their parameters, so that each setting has one set of programs for all its layers: it routes, computes what is
-routed, and counts. Settings share those of them that are the same, as all seeds do: most of a sweep's time would be
-compiling. The settings take turns on each batch, so that their times compare.
+The model is cut where its routing begins. All settings share the part before the cut, which is computed once. Blocks
+differ in their parameters only, so that each setting has one set of programs for all its layers: route, compute the
+routed half, count. Settings and seeds share equal programs, since most of a sweep's time would be spent compiling. The
+settings take turns on each batch, so that their times can be compared.
 """
 
 import os
@@ -18,43 +18,44 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from moebench.cells.resolve import ResolvedCell
 from moebench.data import Split
 from moebench.evaluation.columns import calls, health, padding
+from moebench.evaluation.pass_over_split import filled_batches
+from moebench.evaluation.test_time_settings import Setting
 from moebench.measuring import operations
 from moebench.models import VitConfig, make_block
 from moebench.models.rngs import rngs
-from moebench.training import Program, TrainState, calls_by_image, cross_entropy, filled_batches
+from moebench.training import Program, TrainState, calls_by_image, cross_entropy
 
 Row = dict[str, Any]
 FROM_HEALTH = ("dropped_tokens", "dropped_assignments", "slot_utilisation")
 QUICKER = {"xla_backend_optimization_level": "1"}
-"""For processors: compiled faster by a sixth, and as fast."""
+"""On CPUs, programs compile faster by a sixth at this level, and run as fast."""
 
 
-class _Feed(NamedTuple):
-    """The routed half of a block in one setting, as programs."""
+class _RoutedHalf(NamedTuple):
+    """Programs of the routed half of a block in one setting."""
 
     route: Any
-    """What is routed, and the arrays of its routing."""
+    """Returns the tokens by image and the arrays of their routing."""
     finish: Any
-    """The block's output."""
+    """Returns the output of the block."""
     count: Any
-    """The counts of the routing, and calls by image."""
+    """Returns the counts of the routing, and calls by image."""
 
 
 class Sweep:
-    """The settings of one cell, compiled for test batches of one size."""
+    """The settings of one trained model, compiled for test batches of one size."""
 
-    def __init__(self, cell: ResolvedCell, program: Program, batch: int) -> None:
-        """Compile, in as many threads as there are processors.
+    def __init__(self, settings: Sequence[Setting], program: Program, batch: int) -> None:
+        """Compile all programs, in as many threads as there are processors.
 
         Args:
-            cell: a cell with settings.
-            program: of its model.
+            settings: the setting of the training first.
+            program: of the trained model.
             batch: test images at a time; whole groups.
         """
-        self.model, self.settings, self.program, self.batch = cell.model, cell.settings, program, batch
+        self.model, self.settings, self.program, self.batch = program.config, settings, program, batch
         self.first = self.model.moe_blocks[0]
         images, labels = program.abstract_batch(batch)
         weights = jax.ShapeDtypeStruct(labels.shape, jnp.float32)
@@ -75,16 +76,16 @@ class Sweep:
             graph, held = _block(self.model, dense[0])
             between["pass on"] = jax.jit(self._passing(graph)).trace(held, x)
         made = iter(_compiled([program for feed in feeds for program in feed] + list(between.values())))
-        self.feeds = [_Feed(next(made), next(made), next(made)) for _ in feeds]
+        self.feeds = [_RoutedHalf(next(made), next(made), next(made)) for _ in feeds]
         self.between = dict(zip(between, made, strict=True))
 
     def evaluate(self, state: TrainState, split: Split, flops: float | None) -> list[Row]:
-        """What a trained model gives in each setting: the fields of the result table's `test_time`.
+        """Return the fields of the result table's `test_time` for each setting.
 
         Args:
             state: of the trained model.
             split: the test split.
-            flops: of a forward pass for one image in the setting of the training; None where they are not known.
+            flops: FLOPs of a forward pass for one image in the setting of the training; None where not known.
         """
         blocks = [nnx.split(block)[1] for block in self.program.model(state).blocks]
         count = len(self.settings)
@@ -94,7 +95,7 @@ class Sweep:
         for number, (part, weights) in enumerate(filled_batches(split, self.batch)):
             images, *rest = self.program.device_put(part.images, part.labels, weights)
             x, shared_s = _timed(self.between["front"], state, images)
-            if number == 0:  # what runs for the first time is slow
+            if number == 0:  # the first run of a program is slow
                 x, shared_s = _timed(self.between["front"], state, images)
                 for place in range(count):
                     self._rest(place, state, blocks, x, *rest)
@@ -119,7 +120,7 @@ class Sweep:
         ]
 
     def _numbers(self, place: int, sums: Any, calls_of: Sequence[Any], images: int, flops: float | None) -> Row:
-        """Those of one setting, from the sums over all batches and the calls by image of each."""
+        """Return the numbers of one setting, from sums over all batches and calls by image of each batch."""
         loss, correct, layers = sums
         called = calls_of[0] is not None
         by_image = np.concatenate(jax.device_get(calls_of))[:images].astype(np.float64) if called else None
@@ -135,7 +136,7 @@ class Sweep:
         return row
 
     def _rest(self, place: int, state: TrainState, blocks: Sequence[Any], x: Any, labels: Any, weights: Any) -> Any:
-        """Everything after what all settings share: the sums of loss, hits and counts by layer; calls by image."""
+        """Run the part after the cut: return sums of loss, correct images and counts by layer, and calls by image."""
         counts, by_layer = [], []
         for number in self._later():
             if number not in self.model.moe_blocks:
@@ -153,7 +154,7 @@ class Sweep:
         return (loss, correct, counts), None if by_layer[0] is None else jnp.stack(by_layer).mean(0)
 
     def _later(self) -> Iterator[int]:
-        """Numbers of the blocks from the first with experts on."""
+        """Return the numbers of the blocks from the first with experts on."""
         return iter(range(self.first, self.model.preset.size.layers))
 
     def _front(self, state: Any, images: Any) -> Any:
@@ -173,8 +174,8 @@ class Sweep:
     def _passing(self, graph: Any) -> Any:
         return lambda held, x: nnx.merge(graph, held)(x, self.model.tokens, None)[0]
 
-    def _feed(self, graph: Any, held: Any, x: Any) -> "_Feed":
-        """The programs of a block, traced. A routing goes between them as bare arrays, whatever else it holds."""
+    def _feed(self, graph: Any, held: Any, x: Any) -> "_RoutedHalf":
+        """Trace the programs of a block. A routing travels between them as bare arrays, since it has static parts."""
         kind: Any = None
 
         def route(held: Any, x: Any) -> Any:
@@ -192,23 +193,23 @@ class Sweep:
 
         routing = jax.jit(route).trace(held, x)
         images, arrays = routing.out_info
-        return _Feed(routing, jax.jit(finish).trace(held, x, images, arrays), jax.jit(count).trace(arrays))
+        return _RoutedHalf(routing, jax.jit(finish).trace(held, x, images, arrays), jax.jit(count).trace(arrays))
 
 
 def _block(model: VitConfig, number: int) -> tuple[Any, Any]:
-    """A block's graph, and the shapes of its arrays."""
+    """Return the graph of a block and the shapes of its arrays."""
     graph, held = nnx.split(nnx.eval_shape(lambda: make_block(model, number, rngs=rngs(0))))
     return graph, held
 
 
-def _flops(feed: _Feed) -> tuple[float, float]:
-    """Of a block's routed half, and of the experts alone."""
+def _flops(feed: _RoutedHalf) -> tuple[float, float]:
+    """Return the FLOPs of a block's routed half, and of the experts alone."""
     found = [operations(program.jaxpr) for program in (feed.route, feed.finish)]
     return sum(each.total for each in found), sum(each.parts.experts for each in found)
 
 
 def _compiled(traced: Sequence[Any]) -> list[jax.stages.Compiled]:
-    """The programs, those that are the same only once."""
+    """Compile the programs, equal ones once."""
     lowered = [each.lower() for each in traced]
     texts = [each.as_text() for each in lowered]
     different = dict(zip(texts, lowered, strict=True))
@@ -220,7 +221,7 @@ def _compiled(traced: Sequence[Any]) -> list[jax.stages.Compiled]:
 
 
 def _timed(function: Any, *arguments: Any) -> tuple[Any, float]:
-    """What a call gives, and the seconds until it is there."""
+    """Return the result of a call, and the seconds until it was computed."""
     began = time.perf_counter()
     result = jax.block_until_ready(function(*arguments))
     return result, time.perf_counter() - began

@@ -18,32 +18,42 @@ ACCOUNTS = (
 
 
 class Accounts:
-    """A clock that runs from its making on, and what its time was spent on."""
+    """A clock that starts with its construction, and the accounts of its seconds."""
 
     def __init__(self) -> None:
         self._began = time.perf_counter()
         self._seconds = dict.fromkeys(ACCOUNTS, 0.0)
-        self._open: str | None = None
+        self._open: list[str] = []
+        self._since = self._began
 
     @contextmanager
     def spending(self, account: str) -> Iterator[None]:
-        """Whatever happens inside is put down to this account; one is open at a time, or time would count twice."""
-        if self._open is not None:
-            raise RuntimeError(f"the account {account} was opened while {self._open} was open")
-        self._open, began = account, time.perf_counter()
+        """Add the seconds of a block to an account.
+
+        Blocks may be nested: the seconds of the inner block belong to the inner account alone.
+        """
+        self._switch()
+        self._open.append(account)
         try:
             yield
         finally:
-            self.add(account, time.perf_counter() - began)
-            self._open = None
+            self._switch()
+            self._open.pop()
+
+    def _switch(self) -> None:
+        """Add the seconds since the last switch to the innermost open account."""
+        now = time.perf_counter()
+        if self._open:
+            self.add(self._open[-1], now - self._since)
+        self._since = now
 
     def add(self, account: str, seconds: float) -> None:
-        """Put down seconds that were measured elsewhere."""
+        """Add seconds that were measured elsewhere to an account."""
         self._seconds[account] += seconds
 
     def columns(self) -> dict[str, float]:
-        """The accounts so far, `other_s` for what is in none of them, and `cell_wall_s`, their sum."""
+        """Return the accounts so far, `other_s` for time in none of them, and `cell_wall_s`, the sum."""
         wall = time.perf_counter() - self._began
         timing = self._seconds["warmup_s"] + self._seconds["timed_s"]
-        rest = wall - sum(self._seconds.values())
-        return {**self._seconds, "other_s": rest, "cell_wall_s": wall, "timing_wall_s": timing}
+        other = wall - sum(self._seconds.values())
+        return {**self._seconds, "other_s": other, "cell_wall_s": wall, "timing_wall_s": timing}

@@ -73,6 +73,9 @@ def _column(field: pa.Field, values: list[Any]) -> pa.Array:
         if pa.types.is_integer(getattr(field.type, "value_type", field.type)):
             # Given the type at once, Arrow cuts 2.5 down to 2; a cast refuses.
             return pa.array(values).cast(field.type)
+        if getattr(field.type, "value_type", None) == pa.float16():
+            # Arrow 17 takes no Python floats for float16, but casts them.
+            return pa.array(values, pa.list_(pa.float32())).cast(field.type)
         return pa.array(values, field.type)
     except (pa.ArrowException, OverflowError) as error:
         raise BadInput(f"column '{field.name}' holds {field.type}: {str(error).splitlines()[0]}") from error

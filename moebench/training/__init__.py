@@ -1,17 +1,10 @@
-"""Training steps, the optimiser, and evaluation."""
+"""Training steps, optimiser, loop and checkpoints."""
 
-from moebench.training.loop import (
-    Evaluation,
-    Progress,
-    Training,
-    evaluate,
-    evaluation_batch,
-    filled_batches,
-    train,
-)
+from moebench.training.loop import EvalPoint, Progress, Training, train
 from moebench.training.loss_spikes import loss_spikes
 from moebench.training.optimizer import Schedule
 from moebench.training.program import (
+    EvalReport,
     Program,
     TrainState,
     calls_by_image,
@@ -23,7 +16,8 @@ from moebench.training.sharded import WideProgram, join_processes, mesh
 from moebench.training.single_layer import LayerProgram
 
 __all__ = [
-    "Evaluation",
+    "EvalPoint",
+    "EvalReport",
     "LayerProgram",
     "Program",
     "Progress",
@@ -35,9 +29,6 @@ __all__ = [
     "compile_unoptimized",
     "compiled",
     "cross_entropy",
-    "evaluate",
-    "evaluation_batch",
-    "filled_batches",
     "join_processes",
     "loss_spikes",
     "mesh",

@@ -1,26 +1,35 @@
-"""Training one seed, and evaluating what came out."""
+"""Training one seed: steps until the batches end or the loss diverges."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float64
 
 from moebench.data import Split
-from moebench.routers import RoutingCounts
-from moebench.training.program import EvalReport, StepReport, TrainState
+from moebench.training.program import StepReport, TrainState
 
 CHECK_EVERY = 25
-"""Steps between two looks at the losses; each look waits for the device."""
+"""Steps between two reads of the losses; each read waits for the device."""
 CURVE_POINTS = 25
 
 
 @dataclass(frozen=True)
+class EvalPoint:
+    """Loss and accuracy on held-out images in the midst of a training."""
+
+    step: int
+    """Steps taken."""
+    loss: float
+    """Mean cross-entropy in nats."""
+    accuracy: float
+
+
+@dataclass(frozen=True)
 class Training:
-    """What training one seed gave."""
+    """Result of training one seed."""
 
     state: TrainState
     losses: Float64[np.ndarray, "step"]
@@ -30,6 +39,9 @@ class Training:
     diverged_step: int | None
     """First step, from 1, whose loss was not finite; training ended there."""
     wall_s: float
+    """Seconds of the training, without evaluations and checkpoints."""
+    eval_points: tuple[EvalPoint, ...] = ()
+    """Evaluations along the training, in order."""
 
     @property
     def final_loss(self) -> float:
@@ -37,13 +49,13 @@ class Training:
         return float(self.losses[-max(1, len(self.losses) // 10) :].mean())
 
     def curve(self) -> tuple[list[int], list[float], list[float]]:
-        """Steps, and mean loss and accuracy since the step before."""
+        """Return up to 25 steps, and mean loss and mean accuracy since the step before each."""
         parts = self._parts()
         steps = [int(part[-1]) + 1 for part in parts]
         return steps, [float(self.losses[p].mean()) for p in parts], [float(self.accuracies[p].mean()) for p in parts]
 
     def gradient_norm_curve(self) -> tuple[list[float], list[float]]:
-        """Medians and maxima of the gradients' norms between the same steps."""
+        """Return medians and maxima of the gradient norms between the steps of `curve`."""
         parts = [self.gradient_norms[part] for part in self._parts()]
         return [float(np.median(part)) for part in parts], [float(part.max()) for part in parts]
 
@@ -53,15 +65,16 @@ class Training:
 
 @dataclass(frozen=True)
 class Progress:
-    """A training on its way: where it stands, and what it has seen of its losses."""
+    """A training under way: its state, and the losses of the steps taken."""
 
     state: TrainState
     losses: tuple[float, ...] = ()
-    """Of each step so far, in nats."""
+    """One for each step taken, in nats."""
     accuracies: tuple[float, ...] = ()
     gradient_norms: tuple[float, ...] = ()
     wall_s: float = 0.0
-    """Seconds that it took to come here, those of earlier processes included."""
+    """Seconds of the steps taken, those of earlier processes included."""
+    eval_points: tuple[EvalPoint, ...] = ()
 
 
 def train(
@@ -69,20 +82,25 @@ def train(
     start: Progress,
     batches: Iterable[Split],
     keep: Callable[[Progress], None] = lambda progress: None,
+    evaluate: Callable[[TrainState], tuple[float, float]] | None = None,
+    evaluate_at: Container[int] = (),
 ) -> Training:
-    """Take a step with each batch, until they end or the loss is no longer finite.
+    """Take a step with each batch, until the batches end or the loss is no longer finite.
 
     Args:
         step: a compiled training step.
-        start: the state before the first of the batches, and the losses that led to it.
+        start: the state before the first of the batches, and the losses of the steps before.
         batches: one for each step still to be taken.
-        keep: called with a healthy training whenever its losses have been looked at; its time does not count.
+        keep: called with a healthy training after each read of its losses; its seconds do not count.
+        evaluate: returns loss and accuracy of a state on held-out images; its seconds do not count.
+        evaluate_at: numbers of steps, from 1, after which `evaluate` is called.
     """
     began = time.perf_counter() - start.wall_s
-    state, losses, accuracies, norms = start.state, [*start.losses], [*start.accuracies], [*start.gradient_norms]
+    state, points = start.state, [*start.eval_points]
+    losses, accuracies, norms = [*start.losses], [*start.accuracies], [*start.gradient_norms]
     waiting: list[StepReport] = []
 
-    def look() -> None:
+    def read_losses() -> None:
         for report in jax.device_get([(each.loss, each.accuracy, each.gradient_norm) for each in waiting]):
             for known, value in zip((losses, accuracies, norms), report, strict=True):
                 known.append(float(value))
@@ -91,14 +109,20 @@ def train(
     for batch in batches:
         state, report = step(state, batch.images, batch.labels)
         waiting.append(report)
-        if len(waiting) == CHECK_EVERY:
-            look()
-            if not np.isfinite(losses[-CHECK_EVERY:]).all():
-                break
-            looked = time.perf_counter()
-            keep(Progress(state, tuple(losses), tuple(accuracies), tuple(norms), looked - began))
-            began += time.perf_counter() - looked
-    look()
+        taken = len(losses) + len(waiting)
+        due = evaluate is not None and taken in evaluate_at
+        if not due and len(waiting) < CHECK_EVERY:
+            continue
+        first_unread = len(losses)
+        read_losses()
+        if not np.isfinite(losses[first_unread:]).all():
+            break
+        paused = time.perf_counter()
+        if evaluate is not None and due:
+            points.append(EvalPoint(taken, *evaluate(state)))
+        keep(Progress(state, tuple(losses), tuple(accuracies), tuple(norms), paused - began, tuple(points)))
+        began += time.perf_counter() - paused
+    read_losses()
     bad = np.flatnonzero(~np.isfinite(losses))
     diverged = int(bad[0]) + 1 if len(bad) else None
     return Training(
@@ -108,69 +132,5 @@ def train(
         gradient_norms=np.array(norms[:diverged]),
         diverged_step=diverged,
         wall_s=time.perf_counter() - began,
+        eval_points=tuple(points),
     )
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What a pass over a split gave."""
-
-    accuracy: float
-    loss: float
-    """Mean cross-entropy in nats."""
-    routing: list[RoutingCounts]
-    """Sums over the whole pass, for each MoE layer."""
-    wall_s: float
-    calls: Float64[np.ndarray, "image"] | None = None
-    """Expert calls for a token of each image, mean over its tokens and the MoE layers; None where all are the same."""
-
-
-def evaluation_batch(images: int, batch: int, group_images: int) -> int:
-    """Largest batch of whole groups, no larger than `batch` or one group, that divides the images into equal parts.
-
-    Where the groups do not divide the images, the images are first counted up to whole groups.
-    """
-    groups = -(-images // group_images)
-    most = max(1, batch // group_images)
-    return group_images * max(n for n in range(1, most + 1) if groups % n == 0)
-
-
-def evaluate(step: Callable[..., EvalReport], state: TrainState, split: Split, batch: int) -> Evaluation:
-    """Every image of the split once.
-
-    An incomplete last batch is filled with images from the beginning. They do not count in accuracy and loss; in
-    the routing counts they do, since the others compete with them for slots.
-    """
-    began = time.perf_counter()
-    count = len(split)
-    total: EvalReport | None = None
-    calls = []
-    for part, weights in filled_batches(split, batch):
-        report = step(state, part.images, part.labels, weights)
-        if report.calls is not None:
-            calls.append(report.calls)
-        report = replace(report, calls=None)
-        total = report if total is None else jax.tree.map(jnp.add, total, report)
-    assert total is not None
-    return Evaluation(
-        accuracy=float(total.correct) / count,
-        loss=float(total.loss) / count,
-        routing=total.routing,
-        calls=np.concatenate(jax.device_get(calls))[:count].astype(np.float64) if calls else None,
-        wall_s=time.perf_counter() - began,
-    )
-
-
-def filled_batches(split: Split, batch: int) -> Iterator[tuple[Split, Float32[np.ndarray, "image"]]]:
-    """The split's images mixed, always in the same way; the last batch is filled with the first of them again, which
-    weigh 0 and all others 1.
-
-    Many sets keep the images of a class together. In groups of one class more tokens want the same experts than in
-    training, whose batches are mixed: routers of groups would drop more, and be worse, than they are.
-    """
-    count = len(split)
-    order = np.random.default_rng(0).permutation(count)
-    for start in range(0, count, batch):
-        places = np.arange(start, start + batch)
-        part = order[places % count]
-        yield Split(split.images[part], split.labels[part]), (places < count).astype(np.float32)

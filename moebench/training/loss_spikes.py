@@ -1,4 +1,4 @@
-"""Loss spikes: a definition by which they can be counted."""
+"""Definition of a loss spike."""
 
 import numpy as np
 from jaxtyping import Float64
@@ -9,12 +9,12 @@ OF_GUESSING = 0.1
 
 
 def loss_spikes(losses: Float64[np.ndarray, "step"]) -> list[int]:
-    """The steps, from 1, at which the loss leaps: where spikes begin.
+    """Return the steps, from 1, at which loss spikes begin.
 
-    A step is in a spike if its loss lies 7 standard deviations or more above the mean of the 100 steps before it, as in
-    OLMo 2's spike score (2501.00656), whose window is of 1,000 steps; here fewer than 100 will do at the beginning, 20
-    at the least. It must also lie above the mean by a tenth of the first step's loss, that of guessing: of losses near
-    zero a single image makes many deviations. Steps in a row are one spike.
+    A step is in a spike if its loss lies 7 standard deviations or more above the mean of the 100 steps before, as in
+    the spike score of OLMo 2 (2501.00656), whose window is 1,000 steps. At the beginning 20 steps are enough. The loss
+    must also lie above the mean by a tenth of the first step's loss, which is that of guessing: near zero a single
+    image moves the loss by many deviations. Consecutive steps are one spike.
     """
     inside = np.zeros(len(losses), bool)
     for step in range(LEAST, len(losses)):

@@ -1,38 +1,68 @@
 """The optimiser that all cells share: AdamW with warm-up, cosine decay and clipping by the global norm."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import optax
+from jaxtyping import Array, Float
 
 UNDECAYED = ("bias", "scale", "positions")
 
 
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Schedule:
-    """How long, and how fast, a model is trained."""
+    """Hyperparameters of a training: numbers on the host, or arrays in a training step.
 
-    steps: int
-    learning_rate: float
-    weight_decay: float
-    warmup: float
-    clip_norm: float
+    A training step reads them from its state. Cells and tries that differ in these numbers alone therefore share one
+    compiled program.
+    """
 
-    def optimizer(self) -> optax.GradientTransformation:
-        """The learning rate rises linearly over the share `warmup` of the steps and falls to 0 on a cosine."""
-        rate = optax.warmup_cosine_decay_schedule(
-            init_value=0.0,
-            peak_value=self.learning_rate,
-            warmup_steps=round(self.warmup * self.steps),
-            decay_steps=self.steps,
-        )
-        adamw = optax.adamw(rate, weight_decay=self.weight_decay, mask=decayed)
-        return optax.chain(optax.clip_by_global_norm(self.clip_norm), adamw)
+    steps: Any
+    learning_rate: Any
+    """Peak of the learning rate."""
+    weight_decay: Any
+    warmup: Any
+    """Share of the steps over which the learning rate rises."""
+    clip_norm: Any
+    loss_weights: Mapping[str, Any] = field(default_factory=dict)
+    """Weight of each auxiliary loss by its name; a program adds those of its routers."""
+
+    def optimizer(self, dtype: Any = jnp.float32) -> optax.GradientTransformation:
+        """Return AdamW behind clipping, as optax composes them.
+
+        Args:
+            dtype: type of the gradients, in which optax computes.
+        """
+        clip_norm, weight_decay = jnp.asarray(self.clip_norm, dtype), jnp.asarray(self.weight_decay, dtype)
+        adamw = optax.adamw(self.rate, weight_decay=weight_decay, mask=decayed)
+        return optax.chain(optax.clip_by_global_norm(clip_norm), adamw)
+
+    def rate(self, step: Any) -> Float[Array, ""]:
+        """Return the learning rate of a step, counted from 0.
+
+        The rate rises linearly over the share `warmup` of the steps and falls to 0 on a cosine. The numbers are those
+        of `optax.warmup_cosine_decay_schedule`, which refuses traced numbers of steps.
+        """
+        rising_steps = jnp.round(self.warmup * self.steps)
+        rising = step / jnp.maximum(rising_steps, 1)
+        falling_steps = jnp.maximum(self.steps - rising_steps, 1)
+        falling = 0.5 * (1 + jnp.cos(jnp.pi * jnp.clip((step - rising_steps) / falling_steps, 0, 1)))
+        rate: Array = self.learning_rate * jnp.where(step < rising_steps, rising, falling)
+        return rate
+
+    def as_arrays(self) -> "Schedule":
+        """Return the same numbers as float32 scalars, and `steps` as int32."""
+        found: Schedule = replace(jax.tree.map(np.float32, self), steps=np.int32(self.steps))
+        return found
 
 
 def decayed(parameters: Any) -> Any:
-    """Which parameters weight decay pulls to zero: matrices, but no biases, scales or positions."""
+    """Return which parameters weight decay pulls to zero: matrices, but no biases, scales or positions."""
 
     def is_decayed(path: tuple[Any, ...], _: Any) -> bool:
         names = [str(getattr(part, "key", getattr(part, "name", ""))) for part in path]

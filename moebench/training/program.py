@@ -1,7 +1,7 @@
-"""A model's programs: initialise, train a step, infer, evaluate; each compiled once for all seeds of a cell."""
+"""Programs of a model: initialise, train a step, infer, evaluate; each compiled once for all seeds of a cell."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from moebench.models import Vit, VitConfig
 from moebench.models.rngs import rngs
@@ -20,7 +20,10 @@ from moebench.training.optimizer import Schedule
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class TrainState:
-    """Everything that a training step changes. Its leaves are arrays, or shapes when a program is made from shapes."""
+    """Everything that a training step reads and changes.
+
+    Leaves are arrays, or shapes where a program is made from shapes.
+    """
 
     parameters: Any
     variables: Any
@@ -30,6 +33,8 @@ class TrainState:
     """Steps taken, int32[]."""
     key: Any
     """Key of the routing noise."""
+    schedule: Schedule
+    """Hyperparameters, the same from step to step."""
 
 
 @jax.tree_util.register_dataclass
@@ -46,78 +51,103 @@ class StepReport:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class EvalReport:
-    """Sums over the images of an evaluation batch, and the routing counts of each MoE layer."""
+    """Sums over the images of an evaluation batch, routing counts of each MoE layer, and values by image."""
 
     loss: Float[Array, ""]
+    """Weighted sum of the cross-entropies in nats."""
     correct: Float[Array, ""]
+    """Weighted number of images whose label got the highest logit."""
     routing: list[RoutingCounts]
+    image_loss: Float[Array, "image"] | None
+    """Cross-entropy of each image in nats; None once taken out."""
+    image_correct: Bool[Array, "image"] | None
+    """Whether the label of each image got the highest logit; None once taken out."""
     calls: Float[Array, "image"] | None
-    """Expert calls for a token of each image; None where every image's are the same."""
+    """Expert calls for a token of each image; None where all images have equally many."""
 
 
 class Program:
-    """The programs of one model under one schedule, made from shapes alone."""
+    """Programs of one model for batches of one size, made from shapes alone."""
 
     def __init__(self, config: VitConfig, schedule: Schedule, batch: int) -> None:
+        """Trace the shapes of the model.
+
+        Args:
+            config: the model.
+            schedule: hyperparameters of states that are made without others; no part of the compiled step.
+            batch: images of a training step.
+        """
         self.config, self.batch = config, batch
-        self.optimizer = schedule.optimizer()
         model = nnx.eval_shape(lambda: self.build(rngs(0)))
         self.graph, parameters, self._variables = split(model)
         self._parameters = jax.eval_shape(self.to_storage_dtype, parameters)
         self.routers = [module for _, module in nnx.iter_graph(model) if isinstance(module, Router)]
+        weights = {name: weight for router in self.routers for name, weight in router.loss_weights.items() if weight}
+        self.schedule = replace(schedule, loss_weights={**weights, **schedule.loss_weights})
 
     def build(self, drawn_from: nnx.Rngs) -> nnx.Module:
-        """What the programs are of, with fresh parameters."""
+        """Return the module that the programs are of, with fresh parameters."""
         return Vit(self.config, rngs=drawn_from)
 
-    def init(self, seed: Int[Array, ""]) -> TrainState:
-        """Fresh parameters and optimiser state, drawn from the seed."""
+    def optimizer(self, schedule: Schedule) -> optax.GradientTransformation:
+        """Return the optimiser of a training step, whose hyperparameters may be traced."""
+        return schedule.optimizer(jnp.bfloat16 if self.config.precision == "bfloat16" else jnp.float32)
+
+    def init(self, seed: Int[Array, ""], schedule: Schedule | None = None) -> TrainState:
+        """Draw fresh parameters and optimiser state.
+
+        Args:
+            seed: of the parameters and of the routing noise.
+            schedule: hyperparameters of the training, as `Schedule.as_arrays` returns them; None takes the program's.
+        """
         key = jax.random.key(seed)
+        schedule = schedule or self.schedule.as_arrays()
         model = self.build(rngs(jax.random.fold_in(key, 0)))
         _, parameters, variables = split(model)
         parameters = self.to_storage_dtype(parameters)
         return TrainState(
             parameters=parameters,
             variables=variables,
-            optimizer=self.optimizer.init(parameters),
+            optimizer=self.optimizer(schedule).init(parameters),
             step=jnp.zeros((), jnp.int32),
             key=jax.random.fold_in(key, 1),
+            schedule=jax.tree.map(jnp.asarray, schedule),
         )
 
     def train_step(
         self, state: TrainState, images: Float[Array, "image height width channel"], labels: Int[Array, "image"]
     ) -> tuple[TrainState, StepReport]:
-        """One step of gradient descent on cross-entropy plus the routers' weighted auxiliary losses."""
+        """Take one step of gradient descent on cross-entropy plus the routers' weighted auxiliary losses."""
         gradient, (loss, accuracy, variables) = self.gradient(state, images, labels)
         report = StepReport(loss, accuracy, global_norm(gradient))
-        updates, optimizer = self.optimizer.update(gradient, state.optimizer, state.parameters)
+        updates, optimizer = self.optimizer(state.schedule).update(gradient, state.optimizer, state.parameters)
         parameters = optax.apply_updates(state.parameters, updates)
-        return TrainState(parameters, variables, optimizer, state.step + 1, state.key), report
+        return TrainState(parameters, variables, optimizer, state.step + 1, state.key, state.schedule), report
 
     def gradient(
         self, state: TrainState, images: Float[Array, "image height width channel"], labels: Int[Array, "image"]
     ) -> tuple[Any, tuple[Array, Array, Any]]:
-        """Of a step's objective by the parameters; beside it loss, accuracy and the model's other state."""
+        """Return the gradient of the objective by the parameters, and (loss, accuracy, other state of the model)."""
 
         def objective(parameters: Any) -> tuple[Array, tuple[Array, Array, Any]]:
-            # Copied, because routers store in them, and an array of the trace outside cannot be stored in here.
+            # Copied, because routers write to their variables, and an array of the outer trace takes no write in here.
             model = nnx.merge(self.graph, to_compute_dtype(parameters), state.variables, copy=True)
             logits, routings = model(images, noise_key=jax.random.fold_in(state.key, state.step))
             loss = cross_entropy(logits, labels).mean()
             accuracy = (logits.argmax(-1) == labels).mean()
             variables = split(model)[2]
-            return loss + auxiliary_loss(self.routers, routings), (loss, accuracy, variables)
+            return loss + auxiliary_loss(state.schedule.loss_weights, routings), (loss, accuracy, variables)
 
         gradient: tuple[Any, tuple[Array, Array, Any]] = jax.grad(objective, has_aux=True)(state.parameters)
         return gradient
 
     def model(self, state: TrainState) -> Vit:
-        """The model in a state."""
+        """Return the model with the parameters of a state."""
         model: Vit = nnx.merge(self.graph, to_compute_dtype(state.parameters), state.variables)
         return model
 
     def to_storage_dtype(self, parameters: Any) -> Any:
-        """Parameters in the type in which they are kept from step to step."""
+        """Cast parameters to the type in which they are stored from step to step."""
         if self.config.precision != "bfloat16":
             return parameters
         return jax.tree.map(lambda array: array.astype(jnp.bfloat16), parameters)
@@ -125,14 +155,14 @@ class Program:
     def infer(
         self, state: TrainState, images: Float[Array, "image height width channel"]
     ) -> Float[Array, "image label"]:
-        """Logits."""
+        """Return the logits."""
         logits: Array = self.model(state)(images)[0]
         return logits
 
     def features(
         self, state: TrainState, images: Float[Array, "image height width channel"]
     ) -> Float[Array, "image dim"]:
-        """What the head would see."""
+        """Return what the head takes: the tokens' mean, or the class token."""
         model = self.model(state)
         pooled: Array = model.pooled(model.encoded(images, None)[0])
         return pooled
@@ -144,12 +174,15 @@ class Program:
         labels: Int[Array, "image"],
         weights: Float[Array, "image"],
     ) -> EvalReport:
-        """Loss and hits summed over the images by weight, and how all of them were routed."""
+        """Sum loss and correct images by weight, and count how all images were routed."""
         logits, routings = self.model(state)(images)
+        loss, correct = cross_entropy(logits, labels), logits.argmax(-1) == labels
         return EvalReport(
-            loss=(weights * cross_entropy(logits, labels)).sum(),
-            correct=(weights * (logits.argmax(-1) == labels)).sum(),
+            loss=(weights * loss).sum(),
+            correct=(weights * correct).sum(),
             routing=[routing.counts() for routing in routings],
+            image_loss=loss,
+            image_correct=correct,
             calls=calls_by_image(routings, len(images)),
         )
 
@@ -159,13 +192,22 @@ class Program:
         return TrainState(
             parameters=self._parameters,
             variables=self._variables,
-            optimizer=jax.eval_shape(self.optimizer.init, self._parameters),
+            optimizer=jax.eval_shape(self.optimizer(self.schedule).init, self._parameters),
             step=jax.eval_shape(lambda: jnp.zeros((), jnp.int32)),
             key=jax.eval_shape(lambda: jax.random.key(0)),
+            schedule=self.abstract_schedule,
         )
 
+    @property
+    def abstract_schedule(self) -> Schedule:
+        """Shapes and types of the hyperparameters."""
+        shapes: Schedule = jax.tree.map(
+            lambda number: jax.ShapeDtypeStruct((), number.dtype), self.schedule.as_arrays()
+        )
+        return shapes
+
     def abstract_batch(self, count: int) -> tuple[Any, Any]:
-        """Shapes and types of so many images and their labels."""
+        """Return shapes and types of `count` images and their labels."""
         side, channels = self.config.image_size, self.config.channels
         return (
             jax.eval_shape(lambda: jnp.zeros((count, side, side, channels))),
@@ -174,64 +216,74 @@ class Program:
 
     @property
     def shards(self) -> int:
-        """Parts that a batch is split into."""
+        """Number of parts that a batch is split into."""
         return 1
 
     def device_put(self, *arrays: Any) -> tuple[Any, ...]:
-        """Arrays over the images of a batch, from the host's memory to where the programs want them."""
+        """Copy arrays over the images of a batch from the host to the devices of the programs."""
         placed: tuple[Any, ...] = jax.device_put(arrays)
         return placed
 
     def with_host_batch(self, step: jax.stages.Compiled) -> Callable[..., Any]:
-        """One of the compiled steps, for batches in the host's memory."""
+        """Return a compiled program that takes its batch from the host's memory."""
         return lambda state, *batch: step(state, *self.device_put(*batch))
 
 
 def compiled(function: Callable[..., Any], *arguments: Any, donate: tuple[int, ...] = ()) -> jax.stages.Compiled:
-    """The function compiled ahead for these shapes, so that nothing is traced when it is timed."""
+    """Compile a function ahead of time, so that nothing is traced while the function is timed.
+
+    Args:
+        function: traced with the arguments.
+        *arguments: arrays or their shapes.
+        donate: positions of the arguments whose memory the outputs take over.
+    """
     return jax.jit(function, donate_argnums=donate).lower(*arguments).compile()
 
 
 def compile_unoptimized(function: Callable[..., Any], *arguments: Any) -> jax.stages.Compiled:
-    """The same for what runs once or twice, where optimising takes longer than it saves."""
+    """Compile a function that runs once or twice, for which optimising takes longer than it saves."""
     return jax.jit(function).lower(*arguments).compile(compiler_options={"xla_backend_optimization_level": "0"})
 
 
 def global_norm(gradient: Any) -> Float[Array, ""]:
-    """Root of the sum of all squares, in float32."""
+    """Return the root of the sum of all squares, in float32."""
     squares = [jnp.square(leaf.astype(jnp.float32)).sum() for leaf in jax.tree.leaves(gradient)]
     return jnp.sqrt(jnp.stack(squares).sum())
 
 
 def to_compute_dtype(parameters: Any) -> Any:
-    """Parameters as the model takes them, who casts each to the type in which it computes with it."""
+    """Cast parameters to float32 or wider, as the model takes them; the model casts on to its compute type."""
     return jax.tree.map(lambda array: array.astype(jnp.promote_types(array.dtype, jnp.float32)), parameters)
 
 
 def split(model: nnx.Module) -> tuple[Any, Any, Any]:
-    """A model's graph, its parameters, and its other state."""
+    """Split a model into its graph, its parameters, and its other state."""
     parts: Any = nnx.split(model, nnx.Param, ...)
     return parts[0], parts[1], parts[2]
 
 
 def cross_entropy(logits: Float[Array, "image label"], labels: Int[Array, "image"]) -> Float[Array, "image"]:
-    """Of each image, in nats."""
+    """Return the cross-entropy of each image in nats."""
     losses: Array = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
     return losses
 
 
 def calls_by_image(routings: list[Routing], images: int) -> Float[Array, "image"] | None:
-    """Expert calls for a token of each image, mean over its tokens and the MoE layers; None where all are the same."""
+    """Return expert calls for a token of each image, mean over tokens and MoE layers; None where all are equal."""
     calls = [routing.calls for routing in routings]
     layers = [each.reshape(images, -1).mean(1) for each in calls if each is not None]
     return jnp.stack(layers).mean(0) if layers else None
 
 
-def auxiliary_loss(routers: list[Router], routings: list[Routing]) -> Float[Array, ""]:
-    """Sum over the MoE layers of their routers' losses by the routers' weights."""
+def auxiliary_loss(weights: Mapping[str, Any], routings: list[Routing]) -> Float[Array, ""]:
+    """Sum the auxiliary losses of all MoE layers by weight.
+
+    Args:
+        weights: weight of each loss by its name; losses without a weight are not computed.
+        routings: one for each MoE layer.
+    """
     total = jnp.zeros(())
-    for router, routing in zip(routers, routings, strict=True):
-        for name, weight in router.loss_weights.items():
-            if weight:
-                total += weight * routing.losses[name]
+    for routing in routings:
+        for name, weight in weights.items():
+            total += weight * routing.losses[name]
     return total

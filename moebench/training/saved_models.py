@@ -1,9 +1,9 @@
-"""Trained models on disk, so that other cells, and other people, can start from them.
+"""Trained models on disk, from which other cells and other people can start.
 
-    FOLDER/model.json   what it is: model, router with options, images, schedule, its arrays, digests of its files
-    FOLDER/arrays/      parameters, and what routers keep beside them, as orbax writes them
+    FOLDER/model.json   model, router with options, images, schedule, shapes of the arrays, digests of the files
+    FOLDER/arrays/      parameters and the routers' variables, as orbax writes them
 
-A folder is written under a hidden name and renamed, so that it is there whole or not at all.
+A folder is written under a hidden name and renamed, so that a reader finds a whole model or none.
 """
 
 import contextlib
@@ -21,42 +21,42 @@ import numpy as np
 
 import moebench
 from moebench.errors import BadInput
-from moebench.training import TrainState
-from moebench.training.checkpoints import array_path, digests, load_arrays, one_line, save_arrays
+from moebench.training.array_files import array_path, digests, load_arrays, one_line, save_arrays
+from moebench.training.program import TrainState
 
 RECORD, ARRAYS = "model.json", "arrays"
 HEAD, POSITIONS = "parameters.head.", "parameters.positions"
-"""What may be of another shape in the model that starts: it has classes and patches of its own."""
+"""Arrays whose shapes may differ in the cell that starts: it has its own classes and patches."""
 
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A model in a folder; its arrays are read when they are asked for."""
+    """A trained model in a folder; `arrays` reads its parameters."""
 
     folder: Path
     about: Mapping[str, Any]
-    """What `describe` gave, and `arrays`: type and shape of each by its path in the model."""
+    """Plain values that describe the model, and `arrays`: type and shape of each array by its path."""
 
     @property
     def label(self) -> str:
-        """Its router with the options, and its backbone."""
+        """Router with options, and backbone."""
         options = ",".join(f"{key}={value}" for key, value in self.about["options"].items() if value is not None)
         return f"{self.about['router']}[{options}] on {self.about['model']}"
 
     def check(self, model: str, router: str, wanted: Any) -> None:
-        """Whether a model can start from this one.
+        """Raise unless a model can start from this one.
 
         Args:
-            model: the backbone's name.
-            router: the router with its options, as messages name it.
-            wanted: what `arrays_of` its state gives, or shapes.
+            model: name of the backbone of the model that starts.
+            router: its router with the options, for messages.
+            wanted: its arrays or their shapes, as `arrays_of` returns them.
 
         Raises:
-            BadInput: it is another backbone, or an array has another shape; names both.
+            BadInput: the backbones differ, or an array has another shape; the message names both.
         """
         if self.about["model"] != model:
             raise BadInput(
-                f"the kept model {self.folder} is {self.label}, and the cell's model is {model}.", key="init_from"
+                f"the saved model {self.folder} is {self.label}, and the cell's model is {model}.", key="init_from"
             )
         held = {path: tuple(shape) for path, (_, shape) in self.about["arrays"].items()}
         needed = {array_path(path): leaf.shape for path, leaf in jax.tree_util.tree_leaves_with_path(wanted)}
@@ -65,64 +65,68 @@ class SavedModel:
             if held.get(path) != needed.get(path) and not may_differ:
                 has, needs = (list(shapes[path]) if path in shapes else "nothing" for shapes in (held, needed))
                 raise BadInput(
-                    f"the kept model {self.folder} is {self.label} and has {has} for {path}, where {router} on {model} "
-                    f"needs {needs}.",
+                    f"the saved model {self.folder} is {self.label} and has {has} for {path}, where {router} on "
+                    f"{model} needs {needs}.",
                     key="init_from",
                 )
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All arrays by their paths.
+        """Read all arrays, by their paths.
 
         Raises:
-            BadInput: they are not what the record says.
+            BadInput: the files cannot be read, or differ from their digests.
         """
         shapes = [jax.ShapeDtypeStruct(tuple(shape), dtype) for dtype, shape in self.about["arrays"].values()]
         try:
             if self.about["digests"] != digests(self.folder / ARRAYS):
-                raise BadInput(f"the kept model {self.folder} is damaged: its files are not those that were written.")
+                raise BadInput(f"the saved model {self.folder} is damaged: its files are not those that were written.")
             leaves = load_arrays(self.folder / ARRAYS, shapes)
         except BadInput:
             raise
         except Exception as error:  # orbax has no one error for what it cannot read
-            raise BadInput(f"the kept model {self.folder} cannot be read: {one_line(error)}.") from error
+            raise BadInput(f"the saved model {self.folder} cannot be read: {one_line(error)}.") from error
         return dict(zip(self.about["arrays"], map(np.asarray, leaves), strict=True))
 
 
 def arrays_of(state: TrainState) -> dict[str, Any]:
-    """What a model is made of in a state."""
+    """Return the parameters and variables of a state as one tree."""
     return {"parameters": state.parameters, "variables": state.variables}
 
 
 def find(folder: Path | str, key: str = "init_from") -> SavedModel:
-    """The model in that folder.
+    """Open the saved model of a folder.
+
+    Args:
+        folder: as a cell with `save_model` wrote it.
+        key: key of the specification that names the folder.
 
     Raises:
-        BadInput: there is none; `key` is that of the specification that named it.
+        BadInput: the folder has no saved model.
     """
     folder = Path(folder)
     try:
         about: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         if not {"model", "router", "options", "channels", "arrays", "digests"} <= set(about):
-            raise ValueError("it lacks what every kept model has")
+            raise ValueError("it lacks entries that every saved model has")
     except FileNotFoundError as error:
         raise BadInput(
-            f"there is no kept model in {folder}: it has no {RECORD}; a cell with save_model: true makes one.", key=key
+            f"there is no saved model in {folder}: it has no {RECORD}; a cell with save_model: true makes one.", key=key
         ) from error
     except (OSError, ValueError, TypeError) as error:
-        raise BadInput(f"the kept model {folder} cannot be read: {one_line(error)}.", key=key) from error
+        raise BadInput(f"the saved model {folder} cannot be read: {one_line(error)}.", key=key) from error
     return SavedModel(folder, about)
 
 
-def keep(folder: Path, about: Mapping[str, Any], arrays: Any) -> None:
-    """Put a trained model into a folder, unless one is there already.
+def save(folder: Path, about: Mapping[str, Any], arrays: Any) -> None:
+    """Write a trained model into a folder, unless the folder is there already.
 
     Args:
-        folder: where it goes; its parents are made.
-        about: what it is, as plain values.
-        arrays: a tree of them.
+        folder: of the model; parent folders are made.
+        about: plain values that describe the model.
+        arrays: a tree of arrays.
 
     Raises:
-        BadInput: it cannot be written.
+        BadInput: the model cannot be written.
     """
     temporary = folder.absolute().with_name(f".{folder.name}.{uuid4().hex[:12]}.tmp")
     try:
@@ -137,15 +141,20 @@ def keep(folder: Path, about: Mapping[str, Any], arrays: Any) -> None:
             json.dump(record, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
-        with contextlib.suppress(OSError):  # another cell was faster: its model is the same
+        with contextlib.suppress(OSError):  # another cell was faster, and its model is equal
             os.rename(temporary, folder)
     except Exception as error:  # a full disk, a lost mount, orbax's own
-        raise BadInput(f"the trained model cannot be kept in {folder}: {one_line(error)}.") from error
+        raise BadInput(f"the trained model cannot be saved in {folder}: {one_line(error)}.") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def recorded(about: Mapping[str, Any], arrays: Any) -> dict[str, Any]:
-    """What is written of a model apart from its files."""
+    """Return the record of a model without version and digests.
+
+    Args:
+        about: plain values that describe the model.
+        arrays: a tree of arrays or shapes.
+    """
     leaves = jax.tree_util.tree_leaves_with_path(arrays)
     return {**about, "arrays": {array_path(path): [str(leaf.dtype), list(leaf.shape)] for path, leaf in leaves}}

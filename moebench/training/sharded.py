@@ -1,4 +1,4 @@
-"""Programs that take several devices, of one process or of several."""
+"""Programs over a mesh of devices, of one process or of several."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -18,13 +18,16 @@ COORDINATOR, PROCESSES, PROCESS = "MOEBENCH_COORDINATOR", "MOEBENCH_PROCESSES", 
 
 
 def join_processes(environment: Mapping[str, str]) -> None:
-    """Become one of the processes that work on a cell together, if the environment says so.
+    """Join the processes that run one cell together, if the environment names them.
 
-    `MOEBENCH_COORDINATOR` is host:port of the first process, `MOEBENCH_PROCESSES` how many there are, and
-    `MOEBENCH_PROCESS` which one this is, from 0. Comes before anything that asks JAX for devices.
+    Must be called before JAX starts its devices.
+
+    Args:
+        environment: `MOEBENCH_COORDINATOR` is host:port of the first process, `MOEBENCH_PROCESSES` the number of
+            processes, and `MOEBENCH_PROCESS` the number of this process, from 0. Without all three, nothing is done.
 
     Raises:
-        BadInput: some of the three are missing or make no sense.
+        BadInput: some of the three variables are missing or are no such numbers.
     """
     given = {name: environment[name] for name in (COORDINATOR, PROCESSES, PROCESS) if environment.get(name)}
     if not given:
@@ -39,12 +42,13 @@ def join_processes(environment: Mapping[str, str]) -> None:
 
 
 def mesh(shape: tuple[int, int]) -> Mesh | None:
-    """The devices of a cell, as many as it splits its images over times those it splits its experts over.
+    """Return the devices of a cell as a mesh; None for a single device, which needs no mesh.
 
-    None for a single device, which needs no mesh.
+    Args:
+        shape: parts of the images, parts of the experts.
 
     Raises:
-        BadInput: so many devices are not there; or processes are, whose devices would stand idle.
+        BadInput: the machine has fewer devices, or the processes of the cell have more.
     """
     wanted, there = shape[0] * shape[1], jax.devices()
     asked = f"devices={shape[0]}x{shape[1]}"
@@ -61,21 +65,29 @@ def mesh(shape: tuple[int, int]) -> Mesh | None:
 
 
 class WideProgram(Program):
-    """A program whose images, experts and slots are split over a mesh; everything else is on every device."""
+    """A program whose images, experts and slots are split over a mesh; all other arrays are on every device."""
 
     def __init__(self, config: VitConfig, schedule: Schedule, batch: int, mesh: Mesh) -> None:
+        """Trace the shapes of the model.
+
+        Args:
+            config: the model.
+            schedule: hyperparameters of states that are made without others.
+            batch: images of a training step, on all devices together.
+            mesh: of the axes in `moebench.models.sharding`.
+        """
         super().__init__(config, schedule, batch)
         self.mesh = mesh
-        # A model without a MoE layer has no router, and nothing to split but its images.
+        # A model without a MoE layer has no router: only its images can be split.
         self.experts = max((router.experts for router in self.routers), default=1)
 
     @property
     def shards(self) -> int:
-        """Parts that a batch is split into."""
+        """Number of parts that a batch is split into."""
         return int(np.prod([self.mesh.shape[axis] for axis in image_axes(self.experts)]))
 
-    def init(self, seed: Any) -> TrainState:
-        return self._spread(super().init(seed))
+    def init(self, seed: Any, schedule: Schedule | None = None) -> TrainState:
+        return self._spread(super().init(seed, schedule))
 
     def train_step(self, state: TrainState, images: Any, labels: Any) -> tuple[TrainState, StepReport]:
         state, report = super().train_step(state, images, labels)
@@ -97,11 +109,11 @@ class WideProgram(Program):
     @cached_property
     def abstract_state(self) -> TrainState:
         state = super().abstract_state
-        lying: TrainState = jax.tree.map(_lying, state, self._shardings(state))
-        return lying
+        sharded: TrainState = jax.tree.map(_with_sharding, state, self._shardings(state))
+        return sharded
 
     def abstract_batch(self, count: int) -> tuple[Any, ...]:
-        return tuple(_lying(shape, self._images) for shape in super().abstract_batch(count))
+        return tuple(_with_sharding(shape, self._images) for shape in super().abstract_batch(count))
 
     def device_put(self, *arrays: Any) -> tuple[Any, ...]:
         return tuple(jax.make_array_from_callback(array.shape, self._images, array.__getitem__) for array in arrays)
@@ -112,7 +124,7 @@ class WideProgram(Program):
 
     def _shardings(self, state: TrainState) -> Any:
         def sharding(path: tuple[Any, ...], leaf: Any) -> NamedSharding:
-            # Parameters of experts, and what the optimiser holds beside each of them.
+            # Parameters of experts, and the optimiser's moments of them.
             of_experts = "['experts']" in jax.tree_util.keystr(path) and leaf.shape[:1] == (self.experts,)
             spec = PartitionSpec(expert_axes(self.experts)) if of_experts else PartitionSpec()
             return NamedSharding(self.mesh, spec)
@@ -127,5 +139,5 @@ class WideProgram(Program):
         return jax.lax.with_sharding_constraint(values, NamedSharding(self.mesh, PartitionSpec()))
 
 
-def _lying(shape: Any, sharding: NamedSharding) -> Any:
+def _with_sharding(shape: Any, sharding: NamedSharding) -> Any:
     return jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=sharding)

@@ -11,59 +11,59 @@ from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from moebench.data import Split
-from moebench.models import VitConfig, mlp_or_experts, through
+from moebench.models import mlp_or_experts, through
 from moebench.routers import Routing
 from moebench.training.optimizer import Schedule
 from moebench.training.program import Program, TrainState, auxiliary_loss, split, to_compute_dtype
 
 
 class LayerProgram(Program):
-    """The programs of the layer that a model has in place of an MLP, or of that MLP where the router is `dense`.
+    """Programs of one MoE layer of a model, or of one MLP where the router is `dense`.
 
-    Tokens stand in for images: a row of them for each, with the model's width for channels. A step is the forward and
-    the backward pass, by the parameters and by the tokens, as in the midst of a model, without an optimiser. What is
-    differentiated is the outputs' product with the tokens, and the router's auxiliary losses.
+    A row of tokens stands in for each image, with the model's width for channels. A step is the forward and the
+    backward pass, by the parameters and by the tokens, as in the midst of a model, without an optimiser. The
+    differentiated number is the product of outputs and tokens, plus the router's auxiliary losses.
     """
 
-    def __init__(self, config: VitConfig, schedule: Schedule, batch: int) -> None:
-        super().__init__(config, schedule, batch)
-        self.optimizer = optax.identity()
+    def optimizer(self, schedule: Schedule) -> optax.GradientTransformation:
+        """Return an optimiser that has no state and changes nothing."""
+        return optax.identity()
 
     def build(self, drawn_from: nnx.Rngs) -> nnx.Module:
-        """The layer."""
+        """Return the layer with fresh parameters."""
         return mlp_or_experts(self.config, self.config.router != "dense", rngs=drawn_from)
 
     def train_step(self, state: TrainState, images: Any, labels: Any) -> tuple[TrainState, Any]:
-        """The outputs and both gradients, of parameters that stay as they are."""
+        """Return outputs and both gradients; the parameters stay as they are."""
         gradient, (outputs, variables) = self.gradient(state, images, labels)
         return replace(state, variables=variables, step=state.step + 1), (outputs, gradient)
 
     def gradient(self, state: TrainState, images: Any, labels: Any) -> tuple[Any, Any]:
-        """By the parameters and the tokens; beside it the outputs and the layer's other state."""
+        """Return the gradients by parameters and tokens, and (outputs, the layer's other state)."""
 
         def objective(parameters: Any, rows: Array) -> tuple[Array, tuple[Array, Any]]:
-            # Copied, because routers store in them, and an array of the trace outside cannot be stored in here.
+            # Copied, because routers write to their variables, and an array of the outer trace takes no write in here.
             layer = nnx.merge(self.graph, to_compute_dtype(parameters), state.variables, copy=True)
             outputs, routings = self._through(layer, rows, jax.random.fold_in(state.key, state.step))
             product = jnp.vdot(outputs, jax.lax.stop_gradient(rows))
-            return product + auxiliary_loss(self.routers, routings), (outputs, split(layer)[2])
+            return product + auxiliary_loss(state.schedule.loss_weights, routings), (outputs, split(layer)[2])
 
         slope = jax.grad(objective, argnums=(0, 1), has_aux=True)
         gradient: tuple[Any, Any] = slope(state.parameters, self._rows(images))
         return gradient
 
     def infer(self, state: TrainState, images: Any) -> Any:
-        """The outputs."""
+        """Return the outputs."""
         layer = nnx.merge(self.graph, to_compute_dtype(state.parameters), state.variables)
         return self._through(layer, self._rows(images), None)[0]
 
     def abstract_batch(self, count: int) -> tuple[Any, Any]:
-        """Shapes and types of the tokens of so many images, and of labels, which nothing asks for."""
+        """Return shapes and types of the tokens of `count` images, and of labels, which no program reads."""
         shape = (count, 1, self.config.tokens, self.config.preset.size.width)
         return jax.ShapeDtypeStruct(shape, jnp.float32), jax.ShapeDtypeStruct((count,), jnp.int32)
 
     def random_tokens(self) -> Split:
-        """A batch of normal tokens, always the same."""
+        """Return a batch of normal tokens, drawn from a fixed seed."""
         images, labels = self.abstract_batch(self.batch)
         drawn = np.random.default_rng(0).standard_normal(images.shape, dtype=np.float32)
         return Split(drawn, np.zeros(labels.shape, np.int32))

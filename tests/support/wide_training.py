@@ -17,6 +17,7 @@ import numpy as np
 from tiny_models import stripes, tiny
 
 from moebench.data import batches
+from moebench.evaluation.pass_over_split import evaluate
 from moebench.spec.cell_spec import CellSpec
 from moebench.training import (
     Program,
@@ -25,7 +26,6 @@ from moebench.training import (
     Training,
     WideProgram,
     compile_unoptimized,
-    evaluate,
     join_processes,
     mesh,
     train,
@@ -36,7 +36,7 @@ STEPS, BATCH = 8, 16
 SCHEDULE = Schedule(steps=STEPS, learning_rate=1e-2, weight_decay=0.1, warmup=0.1, clip_norm=1.0)
 
 
-def training_columns(router: str, devices: str, folder: Path) -> dict[str, Any]:
+def trained(router: str, devices: str, folder: Path) -> dict[str, Any]:
     config = tiny(router) if router == "dense" else tiny(router, experts=4)
     over = mesh(CellSpec(router=router, devices=devices).mesh_shape)
     program = WideProgram(config, SCHEDULE, BATCH, over) if over else Program(config, SCHEDULE, BATCH)
@@ -65,8 +65,8 @@ def training_columns(router: str, devices: str, folder: Path) -> dict[str, Any]:
 
 def restored(program: Program, training: Training, folder: Path) -> bool:
     """Whether a checkpoint gives every array back as it was, and where it was."""
-    Checkpoints(folder, {}, 1e-9, print).offer(0, Progress(training.state))
-    progress = Checkpoints(folder, {}, 1e-9, print).progress(0, program.abstract_state)
+    Checkpoints(folder, {}, 1e-9, print).offer("seed 0", Progress(training.state))
+    progress = Checkpoints(folder, {}, 1e-9, print).progress("seed 0", program.abstract_state)
     assert progress is not None
     return all(map(equal, jax.tree.leaves(progress.state), jax.tree.leaves(training.state)))
 

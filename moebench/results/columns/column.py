@@ -26,6 +26,7 @@ Section = Literal[
 TEXT, WHOLE, SMALL, NUMBER = pa.string(), pa.int64(), pa.int32(), pa.float64()
 TIME = pa.timestamp("us", tz="UTC")
 TEXTS, WHOLES, NUMBERS = pa.list_(TEXT), pa.list_(WHOLE), pa.list_(NUMBER)
+BOOLS, HALVES = pa.list_(pa.bool_()), pa.list_(pa.float16())
 BY_LAYER_AND_EXPERT = pa.list_(NUMBERS)
 
 _KINDS: dict[str, Kind] = {

@@ -1,6 +1,6 @@
 """Declare the columns that say how good a trained model is and how its training went."""
 
-from moebench.results.columns.column import NUMBER, NUMBERS, TEXT, WHOLE, WHOLES, Column, in_group
+from moebench.results.columns.column import BOOLS, HALVES, NUMBER, NUMBERS, TEXT, WHOLE, WHOLES, Column, in_group
 
 QUALITY = in_group(
     "quality",
@@ -23,6 +23,29 @@ QUALITY = in_group(
         "lower",
         "seed",
         ("quality axis", "scaled axis"),
+    ),
+    Column(
+        "image_correct",
+        BOOLS,
+        "",
+        "whether each test image was classified correctly after the last step, in the test split's own order",
+        "Correct test images",
+        varies="seed",
+    ),
+    Column(
+        "image_log_likelihood",
+        HALVES,
+        "nats",
+        "log probability of the label of each test image, in the test split's own order",
+        "Log likelihood of test images",
+        varies="seed",
+    ),
+    Column(
+        "test_set",
+        TEXT,
+        "",
+        "hash of the images and labels of the test split; rows with the same hash can be paired by image",
+        "Test set",
     ),
     *(
         Column(

@@ -23,7 +23,8 @@ IDENTITY = {"suite": "s", "run_id": "r", "cell_id": "c", "attempt": 1, "fingerpr
 # Columns that are empty for a healthy, timed bpr cell: what only failures, soft routers or checkouts have,
 EMPTY = {"status_reason", "diverged_step", "under_dispatched_tokens", "tokens_per_slot_90", "git_commit"}
 # what groups of one image or accelerators have, and what not every machine tells.
-EMPTY |= {f"infer_l{name}{end}" for name in ("atency_s", "atency_vs_dense", "argest_s_per_image") for end in INTERVAL}
+ONE_IMAGE = ("infer_latency_s", "infer_latency_vs_dense", "infer_max_batch_s_per_image")
+EMPTY |= {f"{name}{end}" for name in ONE_IMAGE for end in INTERVAL}
 EMPTY |= {"infer_max_batch", "other_process_cpu_share"}
 # What is asked for by cells that start from a trained model, keep theirs, or try it in other settings.
 EMPTY |= {"test_time", "pretrain_data", "pretrain_steps", "few_shot_1", "few_shot_5", "few_shot_10", "saved_model"}

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from moebench.cells.compile import program_for
+from moebench.cells.compile import TrainPrograms, program_for
 from moebench.cells.fingerprint import VERSIONS
 from moebench.cells.resolve import ResolvedCell, dataset, prepare, resolve_cell
 from moebench.cells.run import run
@@ -88,7 +88,7 @@ def test_another_cell_takes_the_upstream_model_that_is_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     cell = resolve_cell(spec(**UPSTREAM))
-    monkeypatch.setattr("moebench.cells.transfer.train", None)  # nothing is trained
+    monkeypatch.setattr("moebench.cells.transfer.train_or_resume", None)  # nothing is trained
     origin = Initializer(cell, folder / "_models", lambda name, size: pytest.fail("images were read"), print)
     state = origin.initial_state(fresh, 1)
     assert "seed 1: starting from" in capsys.readouterr().out
@@ -106,19 +106,31 @@ def test_a_training_upstream_that_is_killed_goes_on(
     # 26 steps, of which the first 25 are looked at, and kept.
     cell = resolve_cell(spec(pretrain_data="digits", pretrain_steps=26, checkpoint_every_s=1e-9))
     origin = Initializer(cell, tmp_path / "_models", dataset, print)
-    # Steps that change nothing will do, and need no compiling.
-    one = jnp.ones(())
-    shapes = program_for(cell.model, cell.spec).abstract_state
-    monkeypatch.setattr(
-        Initializer, "_programs", (lambda seed: fresh, lambda state, *_: (state, StepReport(one, one, one)), shapes)
-    )
+
+    class Still(TrainPrograms):
+        """Steps that change nothing, and need no compiling."""
+
+        program = program_for(cell.model, cell.spec)
+
+        def __init__(self) -> None:
+            pass
+
+        def fresh(self, seed: int, schedule: Any = None) -> TrainState:
+            return fresh
+
+        @property
+        def host_train_step(self) -> Any:
+            one = jnp.ones(())
+            return lambda state, *_: (state, StepReport(one, one, one))
+
+    monkeypatch.setattr(Initializer, "_programs", Still())
     with monkeypatch.context() as patched:
-        patched.setattr(saved_models, "keep", killed)
+        patched.setattr(saved_models, "save", killed)
         with pytest.raises(KeyboardInterrupt):
             origin.initial_state(fresh, 0)
     assert [path.name[0] for path in (tmp_path / "_models").iterdir()] == ["."]
     origin.initial_state(fresh, 0)
-    assert "seed 0: going on from the checkpoint after step 25" in capsys.readouterr().out
+    assert "pre-training of seed 0: resuming from the checkpoint after step 25" in capsys.readouterr().out
     # What was under way is gone, and the model is there.
     assert [path.name[0] == "." for path in (tmp_path / "_models").iterdir()] == [False]
 
@@ -156,25 +168,25 @@ def test_a_cell_that_does_not_fit_names_the_numbers(
 
 
 def test_what_is_no_kept_model_is_said(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"there is no kept model in .*: it has no model.json"):
+    with pytest.raises(BadInput, match=r"there is no saved model in .*: it has no model.json"):
         resolve_cell(spec(init_from=str(tmp_path)))
     (tmp_path / "model.json").write_text("{}")
-    with pytest.raises(BadInput, match="cannot be read: it lacks what every kept model has"):
+    with pytest.raises(BadInput, match="cannot be read: it lacks entries that every saved model has"):
         saved_models.find(tmp_path)
-    saved_models.keep(tmp_path / "one", {"model": "m", "router": "r", "options": {}, "channels": 1}, {"a": jnp.ones(3)})
+    saved_models.save(tmp_path / "one", {"model": "m", "router": "r", "options": {}, "channels": 1}, {"a": jnp.ones(3)})
     kept = saved_models.find(tmp_path / "one")
     assert kept.arrays()["a"].tolist() == [1, 1, 1]
     next(path for path in (tmp_path / "one" / "arrays").rglob("*") if path.is_file()).write_bytes(b"spoiled")
     with pytest.raises(BadInput, match="is damaged"):
         kept.arrays()
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(BadInput, match="the trained model cannot be kept in"):
-        saved_models.keep(tmp_path / "file" / "two", {}, {"a": jnp.ones(3)})
+    with pytest.raises(BadInput, match="the trained model cannot be saved in"):
+        saved_models.save(tmp_path / "file" / "two", {}, {"a": jnp.ones(3)})
 
 
 @pytest.mark.parametrize(("key", "value"), [("pretrain_steps", 3), ("pretrain_image_size", 8)])
 def test_upstream_keys_need_upstream(key: str, value: int) -> None:
-    with pytest.raises(BadInput, match=f"{key} needs upstream"):
+    with pytest.raises(BadInput, match=f"{key} needs pretrain_data"):
         resolve_cell(spec(**{key: value}))
 
 
@@ -248,7 +260,7 @@ def test_another_model_at_the_same_place_is_another_start(tmp_path: Path, fresh:
     def started(value: float) -> ResolvedCell:
         shutil.rmtree(place, ignore_errors=True)
         arrays = jax.tree.map(lambda leaf: jnp.full_like(leaf, value), arrays_of(fresh))
-        saved_models.keep(place, describe(trained, 0), arrays)
+        saved_models.save(place, describe(trained, 0), arrays)
         return resolve_cell(spec(init_from=str(place), options={}))
 
     first, again, other = (started(value).identity(device) for value in (1.0, 1.0, 2.0))
@@ -270,7 +282,7 @@ def test_channels_follow_the_model() -> None:
 def test_paths_mean_the_same_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     kept = build_spec({"router": "soft", "experts": 2, "init_from": "kept", "pretrain_data": "./photos"})
-    assert (kept.init_from, kept.upstream) == (str(tmp_path / "kept"), str(tmp_path / "photos"))
+    assert (kept.init_from, kept.pretrain_data) == (str(tmp_path / "kept"), str(tmp_path / "photos"))
 
 
 def test_images_upstream_are_made_before_cells_run(monkeypatch: pytest.MonkeyPatch) -> None:

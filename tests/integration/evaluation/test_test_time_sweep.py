@@ -13,15 +13,16 @@ from flax import nnx
 from moebench import routers
 from moebench.cells.compile import schedule
 from moebench.cells.resolve import ResolvedCell, dataset, resolve_cell
-from moebench.cells.run import _tried
+from moebench.cells.seed_rows import sweep_or_none
 from moebench.errors import BadInput
 from moebench.evaluation.columns import padding
+from moebench.evaluation.pass_over_split import evaluate
 from moebench.evaluation.test_time_sweep import Sweep
 from moebench.results import at_test_time, load, write_rows
 from moebench.results.schema import TEST_TIME_FIELDS
 from moebench.routers import SlotRouting, SoftRouting
 from moebench.spec.cell_spec import CellSpec
-from moebench.training import Program, TrainState, calls_by_image, compile_unoptimized, evaluate
+from moebench.training import Program, TrainState, calls_by_image, compile_unoptimized
 
 FLOPS = 1_000_000.0
 SETTINGS: tuple[dict[str, Any], ...] = (
@@ -57,7 +58,7 @@ def state(program: Program) -> TrainState:
 
 @pytest.fixture(scope="module")
 def sweep(cell: ResolvedCell, program: Program) -> Sweep:
-    return Sweep(cell, program, 72)
+    return Sweep(cell.settings, program, 72)
 
 
 @pytest.fixture(scope="module")
@@ -194,9 +195,9 @@ def test_a_setting_that_needs_too_much_memory_costs_no_training(
     def full(*_: Any) -> None:
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory\nin a program")
 
-    monkeypatch.setattr(Sweep, "of", full)
-    assert _tried(sweep, state, dataset("digits").test, {"flops_forward_per_image": 1.0}, 3) is None
-    assert capsys.readouterr().out == "seed 3: not tried in other settings: RESOURCE_EXHAUSTED: out of memory\n"
+    monkeypatch.setattr(Sweep, "evaluate", full)
+    assert sweep_or_none(sweep, state, dataset("digits").test, 1.0, "seed 3") is None
+    assert capsys.readouterr().out == "seed 3: not evaluated in other settings: RESOURCE_EXHAUSTED: out of memory\n"
 
 
 def test_a_setting_without_a_capacity_drops_nothing() -> None:

@@ -58,16 +58,16 @@ def opened(folder: Path, log: list[str], every_s: float = 1e-9, **owner: str) ->
 def broken_off(folder: Path, log: list[str], start: Any, step: Any) -> None:
     """A training that ends after 60 of its 80 steps; its losses are looked at, and kept, after 25 and 50."""
     kept = opened(folder, log)
-    train(step, start(), batches(stripes(24), 8, 60, 3), lambda progress: kept.offer(3, progress))
+    train(step, start(), batches(stripes(24), 8, 60, 3), lambda progress: kept.offer("seed 3", progress))
 
 
 def test_a_training_goes_on_bit_by_bit(tmp_path: Path, log: list[str], program: Program, start: Any, step: Any) -> None:
     whole = train(step, start(), batches(stripes(24), 8, STEPS, 3))
     broken_off(tmp_path / "kept", log, start, step)
-    resumed = opened(tmp_path / "kept", log).progress(3, program.abstract_state)
+    resumed = opened(tmp_path / "kept", log).progress("seed 3", program.abstract_state)
     assert resumed is not None
     assert len(resumed.losses) == 50
-    assert log == ["seed 3: going on from the checkpoint after step 50"]
+    assert log == ["seed 3: resuming from the checkpoint after step 50"]
     parts = train(step, resumed, batches(stripes(24), 8, STEPS, 3, done=50))
     np.testing.assert_array_equal(parts.losses, whole.losses)
     np.testing.assert_array_equal(parts.accuracies, whole.accuracies)
@@ -82,7 +82,7 @@ def test_only_the_newest_is_kept_and_only_for_its_own_seed(
     folder = tmp_path / "kept"
     broken_off(folder, log, start, step)
     assert len(list(folder.iterdir())) == 2  # the record and the arrays
-    assert opened(folder, log).progress(4, program.abstract_state) is None
+    assert opened(folder, log).progress("seed 4", program.abstract_state) is None
     assert log == []
     opened(folder, log).remove()
     assert not folder.exists()
@@ -91,8 +91,8 @@ def test_only_the_newest_is_kept_and_only_for_its_own_seed(
 def test_nothing_is_written_before_it_is_time(tmp_path: Path, log: list[str], start: Any, step: Any) -> None:
     for every_s in (3600, 0):
         kept = opened(tmp_path / "kept", log, every_s)
-        train(step, start(), batches(stripes(24), 8, 30, 3), lambda progress, kept=kept: kept.offer(3, progress))
-        kept.finish(3, {"accuracy": 0.5})
+        train(step, start(), batches(stripes(24), 8, 30, 3), lambda progress, kept=kept: kept.offer("seed 3", progress))
+        kept.finish("seed 3", {"accuracy": 0.5})
         assert not (tmp_path / "kept").exists()
 
 
@@ -112,7 +112,7 @@ def test_a_damaged_checkpoint_is_not_used(
     broken_off(tmp_path, log, start, step)
     path = next(tmp_path.glob(file))
     path.write_bytes(spoil(path.read_bytes())) if spoil else path.unlink()
-    assert opened(tmp_path, log).progress(3, program.abstract_state) is None
+    assert opened(tmp_path, log).progress("seed 3", program.abstract_state) is None
     assert len(log) == 1
     assert says in log[0]
 
@@ -121,12 +121,12 @@ def test_a_foreign_checkpoint_is_not_used(
     tmp_path: Path, log: list[str], program: Program, start: Any, step: Any
 ) -> None:
     broken_off(tmp_path, log, start, step)
-    assert opened(tmp_path, log, fingerprint="other").progress(3, program.abstract_state) is None
+    assert opened(tmp_path, log, fingerprint="other").progress("seed 3", program.abstract_state) is None
     assert len(log) == 1
     assert "is of another cell, or of other code and is not used" in log[0]
     # The same owner by its own account, but not the same model.
     other = Program(tiny("tokens-choice", experts=3), Schedule(1, 1.0, 0.0, 0.0, 1.0), batch=8)
-    assert opened(tmp_path, log).progress(3, other.abstract_state) is None
+    assert opened(tmp_path, log).progress("seed 3", other.abstract_state) is None
     assert len(log) == 2
     assert "does not fit the model and is not used: its parameters." in log[1]
     assert log[1].endswith("experts.bias_in is float32[2, 12], and the model's float32[3, 12]")
@@ -137,19 +137,21 @@ def test_a_checkpoint_that_cannot_be_written_stops_nothing(
 ) -> None:
     (tmp_path / "kept").write_text("a file where the folder should be")
     kept = opened(tmp_path / "kept", log)
-    training = train(step, start(), batches(stripes(24), 8, 30, 3), lambda progress: kept.offer(3, progress))
+    training = train(step, start(), batches(stripes(24), 8, 30, 3), lambda progress: kept.offer("seed 3", progress))
     assert len(training.losses) == 30
     assert len(log) == 1
-    assert log[0].startswith(f"no checkpoint was kept in {tmp_path / 'kept'}: ")
+    assert log[0].startswith(f"no checkpoint was written in {tmp_path / 'kept'}: ")
 
 
 def test_seeds_that_have_ended_are_kept_with_the_one_under_way(tmp_path: Path, log: list[str], start: Any) -> None:
     kept = opened(tmp_path / "kept", log)
-    kept.finish(0, {"accuracy": 0.5, "curve_step": [1, 2], "status_reason": None})
-    kept.offer(1, start())
-    assert opened(tmp_path / "kept", log).rows == {0: {"accuracy": 0.5, "curve_step": [1, 2], "status_reason": None}}
-    kept.finish(1, {"accuracy": float("nan")})
-    assert list(opened(tmp_path / "kept", log).rows) == [0, 1]
+    kept.finish("seed 0", {"accuracy": 0.5, "curve_step": [1, 2], "status_reason": None})
+    kept.offer("seed 1", start())
+    assert opened(tmp_path / "kept", log).rows == {
+        "seed 0": {"accuracy": 0.5, "curve_step": [1, 2], "status_reason": None}
+    }
+    kept.finish("seed 1", {"accuracy": float("nan")})
+    assert list(opened(tmp_path / "kept", log).rows) == ["seed 0", "seed 1"]
 
 
 def test_a_killed_cell_gives_what_an_unbroken_one_gives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -171,7 +173,7 @@ def test_a_killed_cell_gives_what_an_unbroken_one_gives(tmp_path: Path, capsys: 
         killed = subprocess.Popen([sys.executable, "-m", "moebench.cells", str(source), str(broken)], stdout=log)
     deadline = time.monotonic() + 300
     # In the middle of the second seed, when the first one's row is there already.
-    while not any('"rows": {"0"' in path.read_text() for path in kept.glob("[!.]*.json") if path.exists()):
+    while not any('"rows": {"seed 0"' in path.read_text() for path in kept.glob("[!.]*.json") if path.exists()):
         assert killed.poll() is None, "the cell ended before it was killed"
         assert time.monotonic() < deadline, "no checkpoint came"
         time.sleep(0.002)
@@ -181,7 +183,7 @@ def test_a_killed_cell_gives_what_an_unbroken_one_gives(tmp_path: Path, capsys: 
 
     assert main([str(source), str(broken)]) == 0
     printed = capsys.readouterr().out
-    assert "seed 0: kept from before" in printed
+    assert "seed 0: finished before" in printed
     assert "seed 0: training" not in printed
     assert not kept.exists()
     assert main([str(source), str(whole)]) == 0

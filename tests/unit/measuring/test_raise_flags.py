@@ -6,7 +6,6 @@ import pytest
 
 from moebench.measuring import Interval
 from moebench.measuring.environment import usable_cpus
-from moebench.measuring.time_accounts import Accounts
 from moebench.measuring.timing import machine_state
 from moebench.measuring.timing.machine_state import Circumstances, Reading
 from moebench.measuring.timing.raise_flags import drift, flags
@@ -121,23 +120,3 @@ def test_warm_up_ends_when_the_slowest_to_settle_has_settled() -> None:
 def test_what_never_settles_is_named_when_time_is_up() -> None:
     samplers = {"quick": Falling(1.0), "wild": Falling(*[2.0**n for n in range(1000)] * 9)}
     assert warm_up(samplers, most_s=0.005) == {"quick"}
-
-
-def test_accounts_add_up_and_do_not_overlap() -> None:
-    began = time.perf_counter()
-    accounts = Accounts()
-    with accounts.spending("compile_s"):
-        time.sleep(0.02)
-    with accounts.spending("training_s"):
-        time.sleep(0.01)
-        with pytest.raises(RuntimeError, match="opened while training_s was open"), accounts.spending("evaluation_s"):
-            pass
-    time.sleep(0.03)
-    accounts.add("warmup_s", 0.005)
-    accounts.add("timed_s", 0.005)
-    columns = accounts.columns()
-    assert columns["compile_s"] >= 0.02
-    assert columns["other_s"] == pytest.approx(0.02, abs=0.02)
-    assert columns.pop("timing_wall_s") == pytest.approx(0.01)
-    assert columns.pop("cell_wall_s") == pytest.approx(sum(columns.values()))
-    assert sum(columns.values()) <= time.perf_counter() - began

@@ -1,53 +1,48 @@
-"""Training: the schedule, what decays, divergence and its step, evaluation that counts every image once."""
+"""Training: the schedule, what decays, divergence and its step, evaluation along the way."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from tiny_models import SCHEDULE, stripes, tiny
 
 from moebench.data import Split, batches
 from moebench.training import (
+    EvalPoint,
     Program,
     Progress,
     Training,
     compile_unoptimized,
     compiled,
-    evaluate,
-    evaluation_batch,
-    filled_batches,
     loss_spikes,
     train,
 )
 from moebench.training.optimizer import decayed
 
 
-def built(program: Program) -> tuple[Any, Any, Any]:
+def built(program: Program) -> tuple[Any, Any]:
     state, batch = program.abstract_state, program.abstract_batch(program.batch)
-    weights = jax.eval_shape(lambda: jnp.zeros(program.batch))
     return (
         compiled(program.init, jax.eval_shape(lambda: jnp.zeros((), jnp.int32))),
         compiled(program.train_step, state, *batch, donate=(0,)),
-        compiled(program.evaluate, state, *batch, weights),
     )
 
 
 @pytest.fixture(scope="module")
-def soft() -> tuple[Any, Any, Any]:
+def soft() -> tuple[Any, Any]:
     return built(Program(tiny("soft", experts=2), SCHEDULE, batch=8))
 
 
-def test_a_model_learns(soft: tuple[Any, Any, Any]) -> None:
-    init, step, evaluation = soft
+def test_a_model_learns(soft: tuple[Any, Any]) -> None:
+    init, step = soft
     training = train(step, Progress(init(jnp.asarray(0, jnp.int32))), batches(stripes(24), 8, 30, seed=0))
     assert training.diverged_step is None
     assert training.losses[0] == pytest.approx(np.log(3), abs=1e-5)
     assert training.final_loss < np.log(3) / 2
-    assert evaluate(evaluation, training.state, stripes(24), 8).accuracy == 1.0
     steps, losses, accuracies = training.curve()
     # 30 steps in 25 parts: the first five parts have two steps, the others one.
     assert steps[:6] == [2, 4, 6, 8, 10, 11]
@@ -56,8 +51,8 @@ def test_a_model_learns(soft: tuple[Any, Any, Any]) -> None:
     assert accuracies[5] == pytest.approx(training.accuracies[10])
 
 
-def test_gradients_are_told_before_they_are_clipped(soft: tuple[Any, Any, Any]) -> None:
-    init, step, _ = soft
+def test_gradients_are_told_before_they_are_clipped(soft: tuple[Any, Any]) -> None:
+    init, step = soft
     program = Program(tiny("soft", experts=2), SCHEDULE, batch=8)
     start, batch = init(jnp.asarray(0, jnp.int32)), next(batches(stripes(24), 8, 1, seed=0))
     gradient = compile_unoptimized(program.gradient, program.abstract_state, *program.abstract_batch(8))(
@@ -113,8 +108,8 @@ def test_precisions_keep_what_they_say() -> None:
     assert types("bfloat16") == ("bfloat16", {"bfloat16"}, {"bfloat16"}, {"bfloat16"}, "float32")
 
 
-def test_the_same_seed_gives_the_same_curve(soft: tuple[Any, Any, Any]) -> None:
-    init, step, _ = soft
+def test_the_same_seed_gives_the_same_curve(soft: tuple[Any, Any]) -> None:
+    init, step = soft
     curves = [
         train(step, Progress(init(jnp.asarray(seed, jnp.int32))), batches(stripes(24), 8, 5, seed)).losses
         for seed in (1, 1, 2)
@@ -123,8 +118,8 @@ def test_the_same_seed_gives_the_same_curve(soft: tuple[Any, Any, Any]) -> None:
     assert (curves[0] != curves[2]).any()
 
 
-def test_divergence_ends_the_training_at_its_step(soft: tuple[Any, Any, Any]) -> None:
-    init, step, _ = soft
+def test_divergence_ends_the_training_at_its_step(soft: tuple[Any, Any]) -> None:
+    init, step = soft
 
     def spoiled() -> Any:
         for number, batch in enumerate(batches(stripes(24), 8, 100, 0), start=1):
@@ -135,53 +130,6 @@ def test_divergence_ends_the_training_at_its_step(soft: tuple[Any, Any, Any]) ->
     assert len(training.losses) == 7
     assert np.isfinite(training.losses[:6]).all()
     assert np.isnan(training.losses[6])
-
-
-def test_images_that_fill_up_the_last_batch_do_not_count(soft: tuple[Any, Any, Any]) -> None:
-    init, _, evaluation = soft
-    state = init(jnp.asarray(0, jnp.int32))
-    everything = stripes(8)
-    part = Split(everything.images[:5], everything.labels[:5])
-    # The untrained head gives equal logits, so every image is taken for class 0: labels 0 1 2 0 1, two of five.
-    result = evaluate(evaluation, state, part, 8)
-    assert result.accuracy == pytest.approx(2 / 5)
-    assert result.loss == pytest.approx(np.log(3), abs=1e-5)
-    assert float(result.routing[0].tokens) == 8 * 4
-
-
-@pytest.mark.parametrize(
-    ("images", "batch", "group", "expected"),
-    # 360 images in groups of 8 are 45 groups; of a batch's 8 groups at most, 5 divide 45.
-    [(360, 64, 8, 40), (360, 64, 1, 60), (10, 64, 8, 16), (7, 2, 1, 1), (16, 4, 8, 8)],
-)
-def test_evaluation_batch(images: int, batch: int, group: int, expected: int) -> None:
-    assert evaluation_batch(images, batch, group) == expected
-
-
-@given(images=st.integers(1, 500), batch=st.integers(1, 128), group=st.integers(1, 16))
-def test_evaluation_batches_are_whole_groups_and_add_up(images: int, batch: int, group: int) -> None:
-    size = evaluation_batch(images, batch, group)
-    whole_groups = -(-images // group) * group
-    assert size % group == 0
-    assert whole_groups % size == 0
-    assert size <= max(batch, group)
-
-
-def test_evaluation_mixes_classes_that_lie_together() -> None:
-    # 8 classes of 8 images each, one after the other, as image folders have them.
-    labels = np.repeat(np.arange(8, dtype=np.int32), 8)
-    split = Split(np.arange(64, dtype=np.float32).reshape(64, 1, 1, 1), labels)
-    parts = list(filled_batches(split, 24))
-    seen = np.concatenate([part.images.ravel() for part, _ in parts])
-    weights = np.concatenate([weight for _, weight in parts])
-    # 3 batches of 24 are 72 places: every image once, and 8 of the first again for nothing.
-    assert sorted(seen[weights == 1]) == list(range(64))
-    np.testing.assert_array_equal(seen[64:], seen[:8])
-    # Groups of 8 hold several classes each, and labels go with their images.
-    assert all(len(set(group)) > 3 for group in (seen[:64] // 8).reshape(8, 8))
-    np.testing.assert_array_equal(np.concatenate([part.labels for part, _ in parts]), seen // 8)
-    # The same order every time: settings and seeds are compared on the same groups.
-    np.testing.assert_array_equal(np.concatenate([part.images.ravel() for part, _ in filled_batches(split, 24)]), seen)
 
 
 def test_weight_decay_spares_biases_scales_and_positions() -> None:
@@ -215,10 +163,79 @@ def test_learning_rate_rises_and_falls() -> None:
 def test_auxiliary_losses_reach_the_router() -> None:
     # With the cross-entropy's gradient at zero (all weights of the head are), only the auxiliary losses move it.
     program = Program(tiny("tokens-choice", experts=2), SCHEDULE, batch=8)
-    init, step, _ = built(program)
+    init, step = built(program)
     before = init(jnp.asarray(0, jnp.int32))
     kernel = np.array(before.parameters["blocks"][1]["mlp"]["router"]["kernel"][...])
     state = before
     for batch in batches(stripes(24), 8, 2, 0):
         state, _ = step(state, batch.images, batch.labels)
     assert np.abs(np.array(state.parameters["blocks"][1]["mlp"]["router"]["kernel"][...]) - kernel).max() > 0
+
+
+@pytest.mark.parametrize(("steps", "warmup"), [(30, 0.1), (7, 0.0), (10, 0.9), (250, 0.3)])
+def test_the_learning_rate_is_that_of_optax(steps: int, warmup: float) -> None:
+    schedule = replace(SCHEDULE, steps=steps, warmup=warmup)
+    reference = optax.warmup_cosine_decay_schedule(0.0, 1e-2, round(warmup * steps), steps)
+    at = jnp.arange(steps + 3)
+    # The last steps are differences of numbers near 1, of which float32 keeps 1e-7.
+    np.testing.assert_allclose(jax.vmap(schedule.rate)(at), jax.vmap(reference)(at), rtol=1e-5, atol=1e-9)
+
+
+def test_one_compiled_step_serves_every_schedule(soft: tuple[Any, Any]) -> None:
+    init, step = soft
+    batch = next(batches(stripes(24), 8, 1, seed=0))
+
+    def moved(**changes: float) -> np.ndarray:
+        start = init(jnp.asarray(0, jnp.int32))
+        schedule = replace(start.schedule, warmup=np.float32(0), **{k: np.float32(v) for k, v in changes.items()})
+        before = np.asarray(start.parameters["embed"]["kernel"][...])
+        after, _ = step(replace(start, schedule=schedule), batch.images, batch.labels)
+        return np.asarray(after.parameters["embed"]["kernel"][...]) - before
+
+    # The head is zero, so that the embedding has no gradient at the first step: weight decay alone moves it, by
+    # -rate · decay · kernel.
+    assert (moved(learning_rate=0.1) == 0).all()
+    one, two = moved(learning_rate=0.1, weight_decay=0.25), moved(learning_rate=0.2, weight_decay=0.5)
+    kernel = np.asarray(init(jnp.asarray(0, jnp.int32)).parameters["embed"]["kernel"][...])
+    np.testing.assert_allclose(one, -0.1 * 0.25 * kernel, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(two, -0.2 * 0.5 * kernel, rtol=1e-4, atol=1e-6)
+
+
+def test_weights_of_auxiliary_losses_are_part_of_the_schedule() -> None:
+    program = Program(tiny("tokens-choice", experts=2), SCHEDULE, batch=8)
+    # Those of the router that are not zero.
+    assert dict(program.schedule.loss_weights) == {"importance": 0.005, "load": 0.005}
+    init, step = built(program)
+    batch = next(batches(stripes(24), 8, 1, 0))
+
+    def moved(weight: float) -> float:
+        start = init(jnp.asarray(0, jnp.int32))
+        weights = dict.fromkeys(start.schedule.loss_weights, np.float32(weight))
+        schedule = replace(start.schedule, loss_weights=weights, warmup=np.float32(0))
+        before = np.array(start.parameters["blocks"][1]["mlp"]["router"]["kernel"][...])
+        after, _ = step(replace(start, schedule=schedule), batch.images, batch.labels)
+        return float(np.abs(after.parameters["blocks"][1]["mlp"]["router"]["kernel"][...] - before).max())
+
+    # The head is zero: at the first step auxiliary losses alone reach the router.
+    assert moved(0.0) == 0
+    assert moved(0.1) > 0
+
+
+def test_a_training_is_evaluated_on_the_way(soft: tuple[Any, Any]) -> None:
+    init, step = soft
+
+    def steps_taken(state: Any) -> tuple[float, float]:
+        return float(state.step), float(state.step) / 100
+
+    kept: list[Progress] = []
+    start = Progress(init(jnp.asarray(0, jnp.int32)))
+    given = {"evaluate": steps_taken, "evaluate_at": range(12, 40, 12)}
+    whole = train(step, start, batches(stripes(24), 8, 40, 0), kept.append, **given)
+    expected = tuple(EvalPoint(step, float(step), step / 100) for step in (12, 24, 36))
+    assert whole.eval_points == expected
+    # Losses are read where the training is evaluated, and after 25 steps without a read.
+    assert [len(progress.losses) for progress in kept] == [12, 24, 36]
+    # One that resumes in between has the points of before.
+    resumed = Progress(init(jnp.asarray(0, jnp.int32)), (1.0,) * 24, (0.0,) * 24, (1.0,) * 24, 0.0, expected[:2])
+    rest = train(step, resumed, batches(stripes(24), 8, 40, 0, done=24), **given)
+    assert [point.step for point in rest.eval_points] == [12, 24, 36]

@@ -1,0 +1,50 @@
+"""One training of one seed, resumed from its checkpoint where there is one."""
+
+from collections.abc import Callable, Container
+from functools import partial
+from typing import Any
+
+from moebench import data
+from moebench.cells.compile import TrainPrograms
+from moebench.spec.cell_spec import CellSpec
+from moebench.training import Progress, Training, TrainState, train
+from moebench.training.checkpoints import Checkpoints
+from moebench.training.columns import input_columns
+
+Row = dict[str, Any]
+
+
+def train_or_resume(
+    part: str,
+    seed: int,
+    start: TrainState,
+    images: data.Split,
+    spec: CellSpec,
+    programs: TrainPrograms,
+    checkpoints: Checkpoints,
+    evaluate: Callable[[TrainState], tuple[float, float]] | None = None,
+    evaluate_at: Container[int] = (),
+) -> tuple[Training, Row]:
+    """Train one seed, from its checkpoint where there is one.
+
+    Args:
+        part: name of the training in checkpoints and log, such as "seed 0".
+        seed: draws the order of the images and their augmentation.
+        start: the state before the first step.
+        images: the training images.
+        spec: gives steps, batch and augmentation.
+        programs: compiled for that batch.
+        checkpoints: of the cell.
+        evaluate: returns loss and accuracy of a state on held-out images.
+        evaluate_at: numbers of steps, from 1, after which `evaluate` is called.
+
+    Returns:
+        The training, and the columns of making its batches in this process.
+    """
+    progress = checkpoints.progress(part, programs.program.abstract_state) or Progress(start)
+    done, augment = len(progress.losses), spec.augment or "none"
+    prefetcher = data.Prefetcher(data.batch_thunks(images, spec.batch, spec.steps, seed, done=done, augment=augment))
+    training = train(
+        programs.host_train_step, progress, prefetcher, partial(checkpoints.offer, part), evaluate, evaluate_at
+    )
+    return training, input_columns(prefetcher, training.wall_s - progress.wall_s)

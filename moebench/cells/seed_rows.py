@@ -1,0 +1,149 @@
+"""Rows of the seeds of one cell: pre-train or load, probe, train, evaluate, save, try other settings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from moebench import data
+from moebench.cells.compile import Evaluator, Executables, program_for
+from moebench.cells.log import say
+from moebench.cells.resolve import ResolvedCell
+from moebench.cells.seed import train_or_resume
+from moebench.cells.transfer import Initializer, PretrainingDiverged, save_model, with_channels
+from moebench.evaluation.columns import evaluation_columns
+from moebench.evaluation.few_shot import Probe
+from moebench.evaluation.pass_over_split import split_digest
+from moebench.evaluation.test_time_sweep import Sweep
+from moebench.measuring.time_accounts import Accounts
+from moebench.training import Training, TrainState
+from moebench.training.checkpoints import Checkpoints
+from moebench.training.columns import training_columns
+
+Row = dict[str, Any]
+Read = Callable[[str, int | None], data.Dataset]
+"""Returns the images of a data set at a size; None takes the data set's own size."""
+
+
+@dataclass(frozen=True)
+class SeedRunner:
+    """The images and compiled programs that all seeds of a cell share."""
+
+    cell: ResolvedCell
+    images: data.Dataset
+    """In the channels of the model."""
+    test_set: str
+    """Digest of the test split, in its own channels."""
+    executables: Executables
+    evaluator: Evaluator
+    initializer: Initializer | None
+    """None where seeds start from fresh parameters."""
+    probe: Probe | None
+    sweep: Sweep | None
+    checkpoints: Checkpoints
+    models: Path
+    """Folder of the saved models."""
+    accounts: Accounts
+
+    @classmethod
+    def compile(
+        cls, cell: ResolvedCell, read: Read, models: Path, checkpoints: Checkpoints, accounts: Accounts
+    ) -> "SeedRunner":
+        """Read the images of a cell and compile all of its programs.
+
+        Programs that cannot be compiled end the cell before its training.
+        """
+        spec = cell.spec
+        own = read(spec.data, spec.image_size)
+        images = with_channels(own, cell.model.channels)
+        say(f"{cell.label} on {spec.model}, {spec.data}: compiling")
+        with accounts.spending("compile_s"):
+            executables = Executables.compile(program_for(cell.model, spec))
+            evaluator = Evaluator.compile(executables.program, len(images.test))
+        initializer = Initializer(cell, models, read, say) if spec.pretrain_data or spec.init_from else None
+        probe: Probe | None = None
+        if initializer is not None:
+            with accounts.spending("few_shot_s"):
+                probe = Probe(executables.program, images, evaluator.batch)
+        sweep: Sweep | None = None
+        if cell.settings:
+            with accounts.spending("test_time_s"):
+                sweep = Sweep(cell.settings, executables.program, evaluator.batch)
+        with accounts.spending("evaluation_s"):
+            test_set = split_digest(own.test)
+        return cls(
+            *(cell, images, test_set, executables, evaluator, initializer, probe, sweep),
+            *(checkpoints, models, accounts),
+        )
+
+    def row(self, seed: int, shared: Row) -> Row:
+        """Return the columns of one seed, from the checkpoint where the seed is finished.
+
+        Args:
+            seed: of parameters, order of the images and routing noise.
+            shared: columns that all seeds of the cell share.
+        """
+        part = f"seed {seed}"
+        if part in self.checkpoints.rows:
+            say(f"{part}: finished before")
+        else:
+            self.checkpoints.finish(part, self._run(part, seed, shared))
+        return self.checkpoints.rows[part]
+
+    def _run(self, part: str, seed: int, shared: Row) -> Row:
+        spec = self.cell.spec
+        start, row = self.executables.fresh(seed), Row()
+        if self.initializer is not None and self.probe is not None:
+            try:
+                with self.accounts.spending("pretrain_s"):
+                    start = self.initializer.initial_state(start, seed)
+            except PretrainingDiverged as reason:
+                return {"status": "diverged", "status_reason": str(reason)}
+            with self.accounts.spending("few_shot_s"):
+                row |= self.probe.evaluate(start, seed)
+        say(f"{part}: training {spec.steps} steps")
+        with self.accounts.spending("training_s"):
+            training, inputs = train_or_resume(
+                part, seed, start, self.images.train, spec, self.executables, self.checkpoints
+            )
+        row |= training_columns(training, spec.clip_norm) | inputs
+        if training.diverged_step is None:
+            row |= self._evaluated(part, seed, training, shared)
+        return row
+
+    def _evaluated(self, part: str, seed: int, training: Training, shared: Row) -> Row:
+        """Evaluate, save and sweep a model whose training ended well."""
+        cell = self.cell
+        with self.accounts.spending("evaluation_s"):
+            evaluation = self.evaluator(training.state, self.images.test)
+        row = evaluation_columns(evaluation, cell.model, shared["flops_experts"])
+        say(f"{part}: accuracy {evaluation.accuracy:.4f} after {training.wall_s:.1f} s")
+        if cell.spec.save_model:
+            row["saved_model"] = save_model(cell, training.state, seed, self.models, say)
+        if self.sweep is not None:
+            with self.accounts.spending("test_time_s"):
+                row["test_time"] = sweep_or_none(
+                    self.sweep, training.state, self.images.test, shared["flops_forward_per_image"], part
+                )
+        return row
+
+
+def sweep_or_none(
+    sweep: Sweep, state: TrainState, test: data.Split, flops: float | None, part: str
+) -> list[Row] | None:
+    """Evaluate a trained model in its settings; return None where one of them needs more memory than there is.
+
+    Args:
+        sweep: the compiled settings.
+        state: of the trained model.
+        test: the test split.
+        flops: FLOPs of a forward pass for one image; None where not known.
+        part: name of the seed in the log.
+    """
+    try:
+        return sweep.evaluate(state, test, flops)
+    except jax.errors.JaxRuntimeError as fault:
+        say(f"{part}: not evaluated in other settings: {str(fault).splitlines()[0]}")
+        return None
