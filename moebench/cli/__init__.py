@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-import moebench
 from moebench.cli import check, compare, flops, list_show_env, options, plot, replay, results, run
 from moebench.errors import BadInput
 
@@ -40,7 +39,9 @@ app.add_typer(results.app, name="results")
 
 def _version(asked: bool) -> bool:
     if asked:
-        typer.echo(f"moebench {moebench.__version__}")
+        from moebench.version import __version__  # reads the metadata of the installed package
+
+        typer.echo(f"moebench {__version__}")
         raise typer.Exit
     return asked
 

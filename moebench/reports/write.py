@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-import moebench
 from moebench.errors import BadInput, unknown
 from moebench.files import publishing
 from moebench.reports.quantities import quantity
 from moebench.results import Store, gather
 from moebench.spec.figure_names import Figure
 from moebench.suites import find
+from moebench.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,7 +145,7 @@ def _made_from(frame: "pd.DataFrame", title: str, question: str, figures: Sequen
     """A hash of what the report depends on: the rows that count, what is drawn, and the version that draws."""
     columns = ["cell_id", "seed", "run_id", "attempt", "status"]
     rows = sorted(frame[columns].astype(str).itertuples(index=False, name=None))
-    content = [moebench.__version__, title, question, list(figures), rows]
+    content = [__version__, title, question, list(figures), rows]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
