@@ -6,13 +6,6 @@ import tempfile
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-# Compiled programs are shared by all worker processes of a session and by the processes that tests start: they inherit
-# the environment. The folder lasts as long as the session, so that nothing passes because of an earlier one.
-_own_cache = "JAX_COMPILATION_CACHE_DIR" not in os.environ
-if _own_cache:
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="moebench-jax-cache-")
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
-
 import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
@@ -23,7 +16,14 @@ install_import_hook(["moebench.routers", "moebench.models", "moebench.training"]
 settings.register_profile("moebench", deadline=None)
 settings.load_profile("moebench")
 
+CACHE = "JAX_COMPILATION_CACHE_DIR"
 
-def pytest_unconfigure(config: pytest.Config) -> None:
-    if _own_cache:
-        shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the processes of this session share compiled programs: they inherit the environment."""
+    if CACHE not in os.environ:
+        folder = tempfile.mkdtemp(prefix="moebench-jax-cache-")
+        # Of this session alone, so that no test passes because of what an earlier one compiled.
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        os.environ[CACHE] = folder
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-import moebench
 from moebench.cli import check, compare, ending, flops, list_show_env, options, plot, replay, results, run
 
 app = typer.Typer(
@@ -39,7 +38,9 @@ app.add_typer(results.app, name="results")
 
 def _version(asked: bool) -> bool:
     if asked:
-        options.say(f"moebench {moebench.__version__}")
+        from moebench.version import __version__  # reads the metadata of the installed package
+
+        options.say(f"moebench {__version__}")
         raise typer.Exit
     return asked
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-import moebench
+from moebench.version import __version__
 
 PINNED: dict[str, Any] = {
     "jax_enable_x64": False,
@@ -85,7 +85,7 @@ def environment() -> dict[str, Any]:
         "python_version": platform.python_version(),
         "jax_version": jax.__version__,
         **{f"{name.replace('-', '_')}_version": version(name) for name in _LIBRARIES},
-        "moebench_version": moebench.__version__,
+        "moebench_version": __version__,
         "git_commit": git_commit(),
         "jax_settings": json.dumps(jax_settings(), sort_keys=True),
     }
@@ -109,7 +109,7 @@ def cpu_model() -> str:
 
 def git_commit() -> str | None:
     """Commit of the checkout that this package runs from, with '+' if tracked files differ; None outside one."""
-    root = Path(moebench.__file__).parent.parent
+    root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None
     try:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import moebench
 from moebench.errors import BadInput
 from moebench.files import publishing
 from moebench.reports.analysis.cells import Results
 from moebench.reports.quantities import quantity
 from moebench.results import Store, gather
+from moebench.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,7 +166,7 @@ def _made_from(rows: "pd.DataFrame", title: str, question: str, figures: Sequenc
     """Return a hash of what the report depends on: the rows that count, what is drawn, and the version that draws."""
     columns = ["cell_id", "seed", "run_id", "attempt", "status"]
     keys = sorted(rows[columns].astype(str).itertuples(index=False, name=None))
-    content = [moebench.__version__, title, question, list(figures), keys]
+    content = [__version__, title, question, list(figures), keys]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 

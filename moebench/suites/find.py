@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-import moebench
 from moebench.errors import BadInput, unknown
 from moebench.spec import yaml_source
 from moebench.suites import published_costs_file, suite_file
@@ -13,7 +12,7 @@ from moebench.suites.suite_file import Suite
 
 def shipped() -> dict[str, Path]:
     """Name and file of each shipped suite: beside this module in a wheel, else in the checkout's suites/."""
-    package = Path(moebench.__file__).parent
+    package = Path(__file__).parents[1]
     folders = [package / "suites" / "shipped"]
     if (package.parent / "pyproject.toml").is_file():
         folders.append(package.parent / "suites")

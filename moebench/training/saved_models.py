@@ -19,10 +19,10 @@ from uuid import uuid4
 import jax
 import numpy as np
 
-import moebench
 from moebench.errors import BadInput
 from moebench.training.array_files import array_path, digests, load_arrays, one_line, save_arrays
 from moebench.training.program import TrainState
+from moebench.version import __version__
 
 RECORD, ARRAYS = "model.json", "arrays"
 HEAD, POSITIONS = "parameters.head.", "parameters.positions"
@@ -134,7 +134,7 @@ def save(folder: Path, about: Mapping[str, Any], arrays: Any) -> None:
         save_arrays(temporary / ARRAYS, jax.tree.leaves(arrays))
         record = {
             **recorded(about, arrays),
-            "moebench_version": moebench.__version__,
+            "moebench_version": __version__,
             "digests": digests(temporary / ARRAYS),
         }
         with (temporary / RECORD).open("w", encoding="utf-8") as file:
