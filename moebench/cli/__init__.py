@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import moebench
-from moebench.cli import check, compare, flops, list_show_env, options, plot, replay, results, run
+from moebench.cli import check, compare, conform, flops, list_show_env, options, plot, replay, results, run
 from moebench.errors import BadInput
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ for _name, _command, _example in (
     ("flops", flops.flops, "flops s/16 'soft[experts=128]'"),
     ("replay", replay.replay, "replay logits.npz --router 'bpr[top_k=2,capacity_factor=[0.5,1,1.25]]' --group 1568"),
     ("replay", replay.replay, "replay logits.npz --router 'bpr[top_k=2,capacity_factor=[0.5,1,1.25]]' --group 1568"),
+    ("conform", conform.conform, "conform my_layer.py --as soft"),
     ("env", list_show_env.env, "env"),
 ):
     app.command(_name, epilog=options.example(_example))(_command)
