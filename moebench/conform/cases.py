@@ -80,7 +80,7 @@ def _case(
     }
     options: dict[str, float] = {}
     if family == "soft":
-        weights |= {"phi": normal(DIM, experts, 2, std=0.7), "scale": np.float32(3.7)}
+        weights |= {"phi": normal(DIM, experts, 2, std=0.7), "scale": np.array(3.7, np.float32)}
     else:
         weights["kernel"] = normal(DIM, experts, std=DIM**-0.5 * 2)
         if strategy == "loss-free":

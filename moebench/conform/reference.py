@@ -120,7 +120,8 @@ def _soft(rules: Mapping[str, Setting], weights: Mapping[str, np.ndarray], x: np
         combine = _softmax(logits.reshape(groups, count, experts, slots), 3).reshape(logits.shape)
     else:
         combine = _softmax(logits, 2 if rules["combine_axis"] == "all-slots" else 1)
-    inputs = np.einsum("gtn,gtd->gnd", dispatch, normed if rules["experts_get"] == "normalised" else x)
+    given = {"raw": x, "normalised": normed, "rms": _normalised(x, "rms", rules, -1)}[str(rules["experts_get"])]
+    inputs = np.einsum("gtn,gtd->gnd", dispatch, given)
     by_expert = inputs.reshape(groups, experts, slots, dim)
     outputs = np.stack([_mlp(rules, weights, e, by_expert[:, e]) for e in range(experts)], 1)
     return Layer(np.einsum("gtn,gnd->gtd", combine, outputs.reshape(groups, -1, dim)), settings=rules)
@@ -185,12 +186,12 @@ def _experts(
     experts = weights["kernel"].shape[1]
     logits = x @ weights["kernel"]
     axis = rules["softmax_axis"]
-    gates = {
-        "experts": lambda: _softmax(logits, -1),
-        "tokens": lambda: _softmax(logits, 1),
-        "sigmoid": lambda: expit(logits),
-        "none": lambda: logits,
-    }[str(axis)]()
+    if axis == "sigmoid":
+        gates = expit(logits)
+    elif axis == "none":
+        gates = logits
+    else:
+        gates = _softmax(logits, -1 if axis == "experts" else 1)
     slots = min(x.shape[1], _capacity(rules, x.shape[1], int(options["top_k"]), experts, options))
     outputs, dropped = np.zeros_like(x), np.ones(x.shape[:2])
     for g in range(x.shape[0]):
@@ -224,13 +225,23 @@ def _capacity(rules: Mapping[str, Setting], tokens: int, k: int, experts: int, o
 def _mlp(rules: Mapping[str, Setting], weights: Mapping[str, np.ndarray], expert: int, x: np.ndarray) -> np.ndarray:
     biased = bool(rules["expert_bias"])
     hidden = x @ weights["kernel_in"][expert] + (weights["bias_in"][expert] if biased else 0)
-    active = {
-        "tanh": lambda h: 0.5 * h * (1 + np.tanh(math.sqrt(2 / math.pi) * (h + 0.044715 * h**3))),
-        "erf": lambda h: 0.5 * h * (1 + erf(h / math.sqrt(2))),
-        "relu": lambda h: np.maximum(h, 0),
-        "silu": lambda h: h * expit(h),
-    }[str(rules["gelu"])](hidden)
+    active = _activated(hidden, str(rules["gelu"]))
     result: np.ndarray = active @ weights["kernel_out"][expert] + (weights["bias_out"][expert] if biased else 0)
+    return result
+
+
+def _activated(hidden: np.ndarray, kind: str) -> np.ndarray:
+    """Apply tanh (GELU in its tanh form), erf (exact GELU), relu or silu."""
+    if kind == "relu":
+        rectified: np.ndarray = np.maximum(hidden, 0)
+        return rectified
+    if kind == "silu":
+        share = expit(hidden)
+    elif kind == "erf":
+        share = 0.5 * (1 + erf(hidden / math.sqrt(2)))
+    else:
+        share = 0.5 * (1 + np.tanh(math.sqrt(2 / math.pi) * (hidden + 0.044715 * hidden**3)))
+    result: np.ndarray = hidden * share
     return result
 
 
@@ -239,14 +250,17 @@ def _normalised(x: np.ndarray, kind: str, rules: Mapping[str, Setting], axis: in
     if kind == "none":
         return x
     if kind == "layer":
-        return (x - x.mean(axis, keepdims=True)) / np.sqrt(x.var(axis, keepdims=True) + 1e-6)
+        centred: np.ndarray = x - x.mean(axis, keepdims=True)
+        spread: np.ndarray = np.sqrt(x.var(axis, keepdims=True) + 1e-6)
+        standard: np.ndarray = centred / spread
+        return standard
     along = 1 if kind == "slots" else axis
     squares = (x**2).sum(along, keepdims=True)
     outside = float(rules["epsilon_outside"] or 0)
     # An epsilon outside the root replaces the one inside.
     length = np.sqrt(squares) + outside if outside else np.sqrt(squares + float(rules["epsilon"] or 0))
-    result: np.ndarray = x / length * (math.sqrt(x.shape[along]) if kind == "rms" else 1)
-    return result
+    scaled: np.ndarray = x / length * (math.sqrt(x.shape[along]) if kind == "rms" else 1)
+    return scaled
 
 
 def _softmax(logits: np.ndarray, axis: int) -> np.ndarray:

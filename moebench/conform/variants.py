@@ -104,6 +104,12 @@ _SOFT = (
         (("experts_get", "normalised"),),
         "two popular PyTorch ports",
     ),
+    Variant(
+        "rms-experts-input",
+        "experts receive tokens divided by their root mean square",
+        (("experts_get", "rms"),),
+        "soft-moe-pytorch",
+    ),
     Variant("no-scale", "there is no learned scale", (("scale", False),)),
     Variant("tokens-not-normalised", "tokens are not normalised for the logits", (("normalise_tokens", "none"),)),
     Variant("phi-not-normalised", "phi is not normalised", (("normalise_phi", "none"),)),

@@ -35,7 +35,7 @@ def write_vectors(folder: Path) -> Iterator[Path]:
                 continue
             stem = folder / strategy / case.name.replace(" ", "_")
             with publishing(stem.with_suffix(".npz")) as temporary, temporary.open("wb") as file:
-                np.savez_compressed(file, **_arrays(strategy, case))
+                np.savez_compressed(file, allow_pickle=False, **_arrays(strategy, case))
             yield stem.with_suffix(".npz")
             with publishing(stem.with_suffix(".json")) as temporary:
                 temporary.write_text(json.dumps(_about(strategy, case), indent=1) + "\n", encoding="utf-8")
