@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from moebench.cli import check, compare, ending, flops, list_show_env, options, plot, replay, results, run
+from moebench.cli import check, compare, conform, ending, flops, list_show_env, options, plot, replay, results, run
 
 app = typer.Typer(
     name="moebench",
@@ -30,6 +30,7 @@ for _name, _command, _example in (
     ("flops", flops.flops, "flops s/16 'soft[experts=128]'"),
     ("replay", replay.replay, "replay logits.npz --router 'bpr[top_k=2,capacity_factor=[0.5,1,1.25]]' --group 1568"),
     ("replay", replay.replay, "replay logits.npz --router 'bpr[top_k=2,capacity_factor=[0.5,1,1.25]]' --group 1568"),
+    ("conform", conform.conform, "conform my_layer.py --as soft"),
     ("env", list_show_env.env, "env"),
 ):
     app.command(_name, epilog=options.example(_example))(_command)

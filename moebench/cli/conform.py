@@ -1,0 +1,95 @@
+"""The command `conform`: is this layer the paper's?"""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from moebench.conform import Diagnosis
+
+
+def conform(
+    adapter: Annotated[
+        str | None,
+        typer.Argument(metavar="FILE.py[:NAME]", help="A file with build(weights) -> f(tokens); it is run."),
+    ] = None,
+    strategy: Annotated[
+        str | None, typer.Option("--as", metavar="STRATEGY", help="What the layer should be, such as soft or bpr.")
+    ] = None,
+    template: Annotated[
+        str | None, typer.Option("--template", metavar="torch|jax|keras", help="Print an adapter to begin with.")
+    ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option("--export", metavar="DIR", help="Write the cases with outputs and gradients, for a port's tests."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the diagnosis as JSON.")] = False,
+) -> None:
+    """Compare a layer of any framework with the paper's, and name the rule that differs.
+
+    The layer gets the weights and tokens of a dozen cases, ties, collapse and dropped tokens among them. If its outputs
+    are not the reference's, known variants and pairs of them are tried, and the one that explains it is named.
+    """
+    from moebench.errors import BadInput, unknown
+
+    if template is not None:
+        from moebench.conform.templates import template as text_of
+
+        typer.echo(text_of(template), nl=False)
+        return
+    if export is not None:
+        from moebench.conform.vectors import write_vectors
+
+        for path in write_vectors(export):
+            typer.echo(path)
+        return
+    if adapter is None or strategy is None:
+        raise BadInput("give a FILE.py and --as STRATEGY; or --template torch to begin with, or --export DIR.")
+    from moebench.conform import STRATEGIES, diagnose, load_adapter
+
+    if strategy not in STRATEGIES:
+        raise unknown("strategy", strategy, STRATEGIES, of="--as")
+    found = diagnose(load_adapter(adapter), strategy)
+    if as_json:
+        typer.echo(json.dumps(_plain(found), indent=1))
+    else:
+        _print(found)
+    if not found.conforms:
+        raise typer.Exit(1)
+
+
+def _plain(found: "Diagnosis") -> dict[str, Any]:
+    return {
+        "strategy": found.strategy,
+        "conforms": found.conforms,
+        "verdict": found.verdict,
+        "explained_by": [variant.name for variant in found.explained_by],
+        "cases": [vars(each) | {"error": each.error if each.finite else None} for each in found.results],
+        "distances": dict(found.distances[:10]),
+        "repeated": found.repeated,
+        "unused_weights": list(found.unused),
+        "nan_spreads_to": found.nan_spreads,
+    }
+
+
+def _print(found: "Diagnosis") -> None:
+    from rich.table import Table
+
+    from moebench.cli import options
+    from moebench.cli.narrow_tables import print_table
+
+    typer.echo(found.verdict)
+    for variant in found.explained_by:
+        if variant.who:
+            typer.echo(f"  {variant.name}: so in {variant.who}")
+    if found.unused:
+        typer.echo(f"  weights without effect: {', '.join(found.unused)}")
+    if found.nan_spreads is not None:
+        typer.echo(f"  NaN in one token reaches {found.nan_spreads}")
+    table = Table("case", "difference", "drops that differ", "tokens", box=None, pad_edge=False)
+    for each in found.results:
+        drops = "" if each.dropped_differ is None else str(each.dropped_differ)
+        table.add_row(each.name, f"{each.error:.1e}" if each.finite else "not finite", drops, each.says)
+    print_table(options.console(), table)

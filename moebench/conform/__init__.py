@@ -1,0 +1,18 @@
+"""Is a layer the paper's? Compare any framework's layer with a reference, and name the variant that explains it."""
+
+from moebench.conform.adapter import Adapter, load_adapter
+from moebench.conform.diagnose import Diagnosis, diagnose
+from moebench.conform.reference import Layer, reference
+from moebench.conform.variants import STRATEGIES, VARIANTS, Variant
+
+__all__ = [
+    "STRATEGIES",
+    "VARIANTS",
+    "Adapter",
+    "Diagnosis",
+    "Layer",
+    "Variant",
+    "diagnose",
+    "load_adapter",
+    "reference",
+]
