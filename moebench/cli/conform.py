@@ -71,6 +71,8 @@ def _plain(found: "Diagnosis") -> dict[str, Any]:
         "repeated": found.repeated,
         "unused_weights": list(found.unused),
         "nan_spreads_to": found.nan_spreads,
+        "ties": found.ties,
+        "failures": dict(found.failures),
     }
 
 
@@ -88,6 +90,11 @@ def _print(found: "Diagnosis") -> None:
         typer.echo(f"  weights without effect: {', '.join(found.unused)}")
     if found.nan_spreads is not None:
         typer.echo(f"  NaN in one token reaches {found.nan_spreads}")
+    for name, failure in found.failures:
+        typer.echo(f"  not compared in case '{name}': {failure}")
+    if found.ties is not None:
+        taken = "by neither rule" if found.ties == "neither" else f"by taking the {found.ties} one"
+        typer.echo(f"  ties between experts are broken {taken}")
     table = Table("case", "difference", "drops that differ", "tokens", box=None, pad_edge=False)
     for each in found.results:
         drops = "" if each.dropped_differ is None else str(each.dropped_differ)

@@ -19,8 +19,10 @@ class Answer:
     """What a layer gave for a case."""
 
     outputs: np.ndarray
+    """Outputs [group, token, dim]; of a router alone, its weights [group, token, expert]."""
     repeated: float
     """Largest difference between two calls."""
+    of_router: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Adapter:
         layer = self._called(lambda: self.build(_as_given(case)), f"build fails in case '{case.name}'")
         if not callable(layer):
             raise BadInput(f"{self.name}: build(weights) should return a function of tokens, not {layer!r:.60}.")
-        outputs, again = (
+        (outputs, of_router), (again, _) = (
             self._outputs(
                 self._called(lambda: layer(case.tokens.copy()), f"f(tokens) fails in the case '{case.name}'"), case
             )
@@ -47,7 +49,7 @@ class Adapter:
         )
         with np.errstate(invalid="ignore"):
             moved = np.nan_to_num(np.abs(outputs - again)).max()
-        return Answer(outputs, float(moved))
+        return Answer(outputs, float(moved), of_router)
 
     def _called(self, call: Callable[[], Any], what: str) -> Any:
         try:
@@ -60,8 +62,10 @@ class Adapter:
                 f"{self.name}: {what}: {type(error).__name__}: {text[0] if text else ''}"[:400] + "."
             ) from error
 
-    def _outputs(self, given: Any, case: Case) -> np.ndarray:
-        outputs = given.get("outputs") if isinstance(given, Mapping) else given
+    def _outputs(self, given: Any, case: Case) -> tuple[np.ndarray, bool]:
+        of_router = isinstance(given, Mapping) and "outputs" not in given
+        outputs = given.get("weights" if of_router else "outputs") if isinstance(given, Mapping) else given
+        shape = (*case.tokens.shape[:2], case.weights["kernel_in"].shape[0]) if of_router else case.tokens.shape
         try:
             array = np.asarray(outputs)
         except Exception as error:
@@ -70,25 +74,28 @@ class Adapter:
             ) from error
         if array.dtype == object or array.dtype.kind not in "fV":
             raise BadInput(f"{self.name}: f(tokens) should return floats, not {array.dtype}.")
-        if array.shape != case.tokens.shape:
+        if array.shape != shape:
             raise BadInput(
                 f"{self.name}: f(tokens) gives shape {list(array.shape)} for tokens {list(case.tokens.shape)} in case "
-                f"'{case.name}'; outputs have the shape of the tokens, [groups, tokens, dim]."
+                f"'{case.name}'; it should be {list(shape)}, "
+                + ("[groups, tokens, experts]." if of_router else "that of the tokens, [groups, tokens, dim].")
             )
         if array.dtype == np.float16:
             raise BadInput(
                 f"{self.name}: f(tokens) gives float16, whose rounding hides what is compared: compute in float32."
             )
-        return array.astype(np.float64)
+        return array.astype(np.float64), of_router
 
     def unused(self, case: Case) -> list[str]:
-        """Return names of weights that change nothing in the layer's outputs."""
-        before = self.answer(case).outputs
+        """Return names of weights that change nothing; of a router alone, only its own weights are tried."""
+        before = self.answer(case)
         found = []
         for name, value in case.weights.items():
+            if before.of_router and name.endswith(("_in", "_out")):
+                continue
             changed = {**case.weights, name: np.asarray(value * np.float32(1.5) + np.float32(0.25), np.float32)}
             after = self.answer(Case(case.name, case.says, changed, case.options, case.tokens)).outputs
-            if np.array_equal(before, after):
+            if np.array_equal(before.outputs, after):
                 found.append(name)
         return found
 

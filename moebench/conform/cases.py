@@ -21,7 +21,7 @@ class Case:
     options: Mapping[str, float]
     tokens: Float32[np.ndarray, "group token dim"]
     compared: bool = True
-    """Whether outputs count for the verdict; a case with NaN only says how far NaN spreads."""
+    """Whether outputs count for the verdict; NaN and ties between experts are told apart from the verdict."""
 
 
 def cases(strategy: str) -> list[Case]:
@@ -108,4 +108,4 @@ def _ties(case: Case, family: str) -> Case:
         weights["bias"] = np.zeros_like(weights["bias"])
     # With room for every choice, so that the expert of a tie is seen.
     options = {key: 2.0 if key == "capacity_factor" else value for key, value in case.options.items()}
-    return replace(case, weights=weights, tokens=tokens, options=options)
+    return replace(case, weights=weights, tokens=tokens, options=options, compared=family == "soft")

@@ -1,4 +1,4 @@
-"""Compare a layer with the reference, and find the changed rule, or pair of rules, that explains it."""
+"""Compare a layer with the reference, and find the changed rule, or the two or three, that explain it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,15 +6,16 @@ from itertools import combinations
 
 import numpy as np
 
-from moebench.conform.adapter import Adapter
+from moebench.conform.adapter import Adapter, Answer
 from moebench.conform.cases import Case, cases
 from moebench.conform.reference import reference, settings_of
 from moebench.conform.variants import STRATEGIES, VARIANTS, Setting, Variant
+from moebench.errors import BadInput
 
 ROUNDING = 2e-5
 """Largest difference, over the largest output, that float32 arithmetic in another order explains in these cases."""
-_NEAREST = 12
-"""Single variants from which pairs are made, the nearest first, beside all pairs that share a case they alone mend."""
+_NEAREST = 14
+"""Variants of which three at once are tried: those that come nearest alone."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,14 @@ class Diagnosis:
     repeated: float = 0.0
     """Largest difference between two calls; above 0 the layer is not deterministic."""
     unused: tuple[str, ...] = ()
+    of_router: bool = False
+    """Whether the layer gave the weights of a router alone, so that experts and activations are not compared."""
     nan_spreads: str | None = None
+    """Where NaN of one token arrives: nowhere, that token alone, its group, other groups as well."""
+    failures: tuple[tuple[str, str], ...] = ()
+    """Cases that the layer cannot take, with its error; they do not count."""
+    ties: str | None = None
+    """Which of two experts with equal logits a token takes: the lower, the higher, or neither rule; None for soft."""
 
     @property
     def error(self) -> float:
@@ -54,20 +62,19 @@ class Diagnosis:
     @property
     def verdict(self) -> str:
         """Return the answer in one sentence."""
+        what = "router" if self.of_router else "layer"
         paper = f"{self.strategy} ({STRATEGIES[self.strategy].source})"
         if self.repeated > ROUNDING:
-            return (
-                f"The layer is not deterministic: two calls differ by {self.repeated:.2g}, so that nothing is compared."
-            )
+            return f"The {what} is not deterministic: two calls differ by {self.repeated:.2g}; nothing is compared."
         if self.conforms:
-            return f"The layer is {paper}: it agrees within {self.error:.1g} in {len(self.results)} cases."
+            return f"The {what} is {paper}: it agrees within {self.error:.1g} in {len(self.results)} cases."
         if self.explained_by:
             rules = " and ".join(variant.says for variant in self.explained_by)
-            return f"The layer is not {paper}, but it agrees within {ROUNDING:.0g} if {rules}."
+            return f"The {what} is not {paper}, but it agrees within {ROUNDING:.0g} if {rules}."
         near = ", ".join(f"'{name}' {distance:.2g}" for name, distance in self.distances[:3])
         return (
-            f"The layer is not {paper}: it differs by up to {self.error:.2g}, and no known variant or pair of variants "
-            f"explains it; the nearest: {near}."
+            f"The {what} is not {paper}: it differs by up to {self.error:.2g}, and no known variant or pair of "
+            f"variants explains it; the nearest: {near}."
         )
 
 
@@ -79,53 +86,99 @@ def diagnose(adapter: Adapter, strategy: str) -> Diagnosis:
         strategy: name in `STRATEGIES` of what the layer should be.
 
     Raises:
-        BadInput: the layer raises or gives arrays of another shape.
+        BadInput: the layer raises, or gives arrays of another shape, in the first case, that of random tokens.
     """
     tried = cases(strategy)
-    answers = {case.name: adapter.answer(case) for case in tried}
+    answers: dict[str, Answer] = {}
+    failures: dict[str, str] = {}
+    for case in tried:
+        try:
+            answers[case.name] = adapter.answer(case)
+        except BadInput as error:
+            if case is tried[0]:
+                raise
+            failures[case.name] = str(error)
+    answered = [case for case in tried if case.name in answers]
     repeated = max(answer.repeated for answer in answers.values())
-    results = tuple(_result(case, answers[case.name].outputs, strategy, {}) for case in tried if case.compared)
+    results = tuple(_result(case, answers[case.name].outputs, strategy, {}) for case in answered if case.compared)
+    of_router = answers[tried[0].name].of_router
     if repeated > ROUNDING:
-        return Diagnosis(strategy, False, results, repeated=repeated)
-    spreads = next((_spread(case, answers[case.name].outputs, strategy) for case in tried if not case.compared), None)
+        return Diagnosis(
+            strategy, False, results, repeated=repeated, of_router=of_router, failures=tuple(failures.items())
+        )
+    aside = {case.name: case for case in answered if not case.compared}
+    spreads = _spread(aside["NaN"], answers["NaN"].outputs) if "NaN" in aside else None
     unused = tuple(adapter.unused(tried[0]))
     if all(each.error <= ROUNDING for each in results):
-        return Diagnosis(strategy, True, results, unused=unused, nan_spreads=spreads)
+        ties = _ties(aside.get("ties"), answers, strategy, {})
+        return Diagnosis(
+            strategy,
+            True,
+            results,
+            unused=unused,
+            of_router=of_router,
+            nan_spreads=spreads,
+            ties=ties,
+            failures=tuple(failures.items()),
+        )
     outputs = {name: answer.outputs for name, answer in answers.items()}
-    compared = [case for case in tried if case.compared]
-    found, distances = _explained(strategy, compared, outputs)
-    return Diagnosis(strategy, False, results, found, distances, repeated=repeated, unused=unused, nan_spreads=spreads)
+    compared = [case for case in answered if case.compared]
+    given = tuple(variant for variant in VARIANTS[STRATEGIES[strategy].family] if set(variant.unused) & set(unused))
+    found, distances = _explained(strategy, compared, outputs, given)
+    return Diagnosis(
+        strategy,
+        False,
+        results,
+        found,
+        distances,
+        repeated=repeated,
+        unused=unused,
+        of_router=of_router,
+        nan_spreads=spreads,
+        failures=tuple(failures.items()),
+        ties=_ties(aside.get("ties"), answers, strategy, _changes(found)),
+    )
 
 
 def _explained(
-    strategy: str, tried: Sequence[Case], outputs: Mapping[str, np.ndarray]
+    strategy: str, tried: Sequence[Case], outputs: Mapping[str, np.ndarray], given: tuple[Variant, ...]
 ) -> tuple[tuple[Variant, ...], tuple[tuple[str, float], ...]]:
-    """The fewest changed rules that agree in all cases, and how far each single one is."""
-    unchanged = settings_of(strategy)
+    """Return the fewest changed rules that agree in all cases, and how far each single one is.
+
+    Args:
+        strategy: what the layer should be.
+        tried: the cases that count.
+        outputs: the layer's, by case.
+        given: variants that follow from weights without effect; they come with every other one.
+    """
+    unchanged = settings_of(strategy, _changes(given))
     known = [
         variant
         for variant in VARIANTS[STRATEGIES[strategy].family]
         if any(unchanged.get(key) != value for key, value in variant.changes)
     ]
-    errors = {variant.name: _errors(strategy, tried, outputs, (variant,)) for variant in known}
+    if given and _agrees(strategy, tried, outputs, given):
+        return given, ()
+    errors = {variant.name: _errors(strategy, tried, outputs, (*given, variant)) for variant in known}
     distances = sorted(((name, max(each)) for name, each in errors.items()), key=lambda pair: pair[1])
-    for variant in sorted(known, key=lambda each: max(errors[each.name])):
+    for variant in known:
         if max(errors[variant.name]) <= ROUNDING:
-            return (variant,), tuple(distances)
-    # A rule of a pair seldom helps in all cases alone, so that pairs are tried by how many cases one of the two mends
-    # or improves; each pair ends at its first case that differs.
+            return (*given, variant), tuple(distances)
+    # A rule of a pair seldom mends all cases alone: pairs begin with the rules that come nearest in most cases, and
+    # each pair ends at its first case that differs.
     order = sorted(known, key=lambda each: (np.median(errors[each.name]), max(errors[each.name])))
-    for pair in sorted(combinations(range(len(order)), 2), key=sum):
-        variants = tuple(order[place] for place in pair)
-        if not _conflict(variants) and _agrees(strategy, tried, outputs, variants):
-            return variants, tuple(distances)
+    for count, among in ((2, len(order)), (3, _NEAREST)):
+        for places in sorted(combinations(range(min(among, len(order))), count), key=sum):
+            several = tuple(order[place] for place in places)
+            if not _conflict(several) and _agrees(strategy, tried, outputs, (*given, *several)):
+                return (*given, *several), tuple(distances)
     return (), tuple(distances)
 
 
 def _conflict(variants: Sequence[Variant]) -> bool:
-    """Whether two variants change one setting to different values."""
-    first, second = (dict(variant.changes) for variant in variants)
-    return bool(first.keys() & second.keys())
+    """Return whether two of the variants change one setting."""
+    changed = [key for variant in variants for key, _ in variant.changes]
+    return len(changed) > len(set(changed))
 
 
 def _changes(variants: Sequence[Variant]) -> dict[str, Setting]:
@@ -146,18 +199,31 @@ def _agrees(
 
 
 def _result(case: Case, outputs: np.ndarray, strategy: str, changes: Mapping[str, Setting]) -> CaseResult:
-    expected = reference(strategy, case.weights, case.options, case.tokens, changes)
-    largest = max(float(np.abs(expected.outputs).max()), 1e-6)
+    layer = reference(strategy, case.weights, case.options, case.tokens, changes)
+    expected = layer.outputs if outputs.shape == layer.outputs.shape else layer.weights
+    largest = max(float(np.abs(expected).max()), 1e-6)
     finite = bool(np.isfinite(outputs).all())
     with np.errstate(invalid="ignore"):
-        error = float(np.abs(outputs - expected.outputs).max()) / largest if finite else float("inf")
+        error = float(np.abs(outputs - expected).max()) / largest if finite else float("inf")
     differ = None
-    if expected.dropped is not None:
-        differ = int(((np.abs(outputs).max(-1) == 0) != (expected.dropped > 0)).sum())
+    if layer.dropped is not None:
+        differ = int(((np.abs(outputs).max(-1) == 0) != (layer.dropped > 0)).sum())
     return CaseResult(case.name, case.says, error, differ, finite)
 
 
-def _spread(case: Case, outputs: np.ndarray, strategy: str) -> str:
+def _ties(
+    case: Case | None, answers: Mapping[str, Answer], strategy: str, changes: Mapping[str, Setting]
+) -> str | None:
+    """Say which of two equal experts is taken, given the rules that explain the rest."""
+    if case is None or "ties" not in settings_of(strategy):
+        return None
+    for which in ("lower", "higher"):
+        if _result(case, answers[case.name].outputs, strategy, {**changes, "ties": which}).error <= ROUNDING:
+            return which
+    return "neither"
+
+
+def _spread(case: Case, outputs: np.ndarray) -> str:
     """Say where NaN of one token arrives: in that token, its group, or all groups."""
     bad = ~np.isfinite(outputs).all(-1)
     source = ~np.isfinite(case.tokens).all(-1)

@@ -6,7 +6,7 @@ Definitions: Soft MoE 2308.00951, section 2.1; Tokens Choice and BPR 2106.05974,
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -39,6 +39,7 @@ DEFAULTS: Mapping[str, Mapping[str, Setting]] = {
         "use_bias": False,
         "bias_in_weight": False,
         "dropped": "zero",
+        "least_gate": 0.0,
         "capacity_rule": "round",
         "capacity_least": 1,
         "gelu": "tanh",
@@ -61,9 +62,10 @@ class Layer:
     """What a layer gives for some tokens."""
 
     outputs: Float64[np.ndarray, "group token dim"]
+    weights: Float64[np.ndarray, "group token expert"]
+    """Weight of each expert in a token's output."""
     dropped: Float64[np.ndarray, "group token"] | None = None
     """1 for a token that no expert processed; None where no token can be dropped."""
-    settings: Mapping[str, Setting] = field(default_factory=dict)
 
 
 def settings_of(strategy: str, changes: Mapping[str, Setting] | None = None) -> dict[str, Setting]:
@@ -124,7 +126,10 @@ def _soft(rules: Mapping[str, Setting], weights: Mapping[str, np.ndarray], x: np
     inputs = np.einsum("gtn,gtd->gnd", dispatch, given)
     by_expert = inputs.reshape(groups, experts, slots, dim)
     outputs = np.stack([_mlp(rules, weights, e, by_expert[:, e]) for e in range(experts)], 1)
-    return Layer(np.einsum("gtn,gnd->gtd", combine, outputs.reshape(groups, -1, dim)), settings=rules)
+    return Layer(
+        np.einsum("gtn,gnd->gtd", combine, outputs.reshape(groups, -1, dim)),
+        combine.reshape(groups, count, experts, slots).sum(-1),
+    )
 
 
 def _tokens(
@@ -147,12 +152,13 @@ def _tokens(
     if rules["weights"] == "one":
         gate = np.ones_like(gate)
     slots = _capacity(rules, x.shape[1], k, experts, options)
-    outputs, dropped = np.zeros_like(x), np.ones(x.shape[:2])
+    outputs, dropped, by_expert = np.zeros_like(x), np.ones(x.shape[:2]), np.zeros(logits.shape)
     for g in range(x.shape[0]):
         first = np.take_along_axis(scores[g], choice[g], -1)
         claim = {"array": np.zeros(x.shape[1]), "priority": first.max(-1), "priority-sum": first.sum(-1)}
         order = np.argsort(-claim[str(rules["order"])], kind="stable")
-        kept = _kept(choice[g], order, experts, slots, rank_major=bool(rules["rank_major"]))
+        asking = gate[g] >= float(rules["least_gate"] or 0)
+        kept = _kept(np.where(asking, choice[g], experts), order, experts, slots, rank_major=bool(rules["rank_major"]))
         share = np.where(kept, gate[g], 0)
         if rules["renormalise_kept"]:
             share = share / np.maximum(share.sum(-1, keepdims=True), 1e-9)
@@ -160,17 +166,18 @@ def _tokens(
             took, rank = np.nonzero(kept & (choice[g] == e))
             if len(took):
                 outputs[g, took] += share[took, rank][:, None] * _mlp(rules, weights, e, x[g, took])
+                by_expert[g, took, e] = share[took, rank]
         dropped[g] = ~kept.any(-1)
         if rules["dropped"] == "input":
             outputs[g] = np.where(kept.any(-1, keepdims=True), outputs[g], x[g])
-    return Layer(outputs, dropped, rules)
+    return Layer(outputs, by_expert, dropped)
 
 
 def _kept(
     choice: Int64[np.ndarray, "token k"], order: np.ndarray, experts: int, slots: int, *, rank_major: bool
 ) -> np.ndarray:
-    """Return which choices get a slot: bool[token, k]."""
-    kept, used = np.zeros(choice.shape, bool), np.zeros(experts, int)
+    """Return which choices get a slot: bool[token, k]; a choice of expert number `experts` asks for none."""
+    kept, used = np.zeros(choice.shape, bool), np.append(np.zeros(experts, int), slots)
     ranks = range(choice.shape[1])
     queue = [(t, r) for r in ranks for t in order] if rank_major else [(t, r) for t in order for r in ranks]
     for token, rank in queue:
@@ -193,14 +200,15 @@ def _experts(
     else:
         gates = _softmax(logits, -1 if axis == "experts" else 1)
     slots = min(x.shape[1], _capacity(rules, x.shape[1], int(options["top_k"]), experts, options))
-    outputs, dropped = np.zeros_like(x), np.ones(x.shape[:2])
+    outputs, dropped, by_expert = np.zeros_like(x), np.ones(x.shape[:2]), np.zeros(logits.shape)
     for g in range(x.shape[0]):
         for e in range(experts):
             took = np.argsort(-gates[g, :, e], kind="stable")[:slots]
             share = np.ones(slots) if rules["weights"] == "one" else gates[g, took, e]
             outputs[g, took] += share[:, None] * _mlp(rules, weights, e, x[g, took])
+            by_expert[g, took, e] = share
             dropped[g, took] = 0
-    return Layer(outputs, dropped, rules)
+    return Layer(outputs, by_expert, dropped)
 
 
 def _capacity(rules: Mapping[str, Setting], tokens: int, k: int, experts: int, options: Mapping[str, float]) -> int:

@@ -15,6 +15,8 @@ class Variant:
     changes: tuple[tuple[str, Setting], ...]
     who: str = ""
     """Public code in which the rule is so."""
+    unused: tuple[str, ...] = ()
+    """Weights that have no effect under this rule: a layer without them has the rule."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ _GELU = (
     Variant("exact-gelu", "GELU is exact (erf), not its tanh form", (("gelu", "erf"),), "PyTorch's nn.GELU()"),
     Variant("relu", "the experts' activation is ReLU", (("gelu", "relu"),), "Switch Transformer"),
     Variant("silu", "the experts' activation is SiLU", (("gelu", "silu"),)),
-    Variant("no-expert-bias", "the experts have no biases", (("expert_bias", False),)),
+    Variant("no-expert-bias", "the experts have no biases", (("expert_bias", False),), unused=("bias_in", "bias_out")),
 )
 _CAPACITY = (
     Variant("no-capacity", "there is no capacity limit", (("capacity_rule", "none"),), "transformers, megablocks dMoE"),
@@ -61,13 +63,21 @@ _CAPACITY = (
     Variant("capacity-vmoe", "capacity is ceil(S·k·C/E) to a multiple of 4", (("capacity_rule", "vmoe"),), "vmoe"),
     Variant("capacity-tutel", "capacity is k·int(C·ceil(S/E))", (("capacity_rule", "tutel"),), "tutel"),
     Variant("capacity-maxtext", "capacity is int(ceil(S·k/E)·C)", (("capacity_rule", "maxtext"),), "maxtext"),
-    Variant("capacity-without-k", "capacity is round(C·S/E), without k", (("capacity_rule", "no-k"),), "flaxformer"),
+    Variant("capacity-without-k", "capacity is round(C·S/E), without k", (("capacity_rule", "no-k"),)),
     Variant(
-        "capacity-without-k-floor", "capacity is int(C·S/E), without k", (("capacity_rule", "no-k-floor"),), "mesh-tf"
+        "capacity-flaxformer",
+        "capacity is round(C·S/E), without k and at least 4",
+        (("capacity_rule", "no-k"), ("capacity_least", 4)),
+        "flaxformer",
     ),
+    Variant("capacity-without-k-floor", "capacity is int(C·S/E), without k", (("capacity_rule", "no-k-floor"),)),
     Variant(
-        "capacity-min-4", "capacity is at least 4", (("capacity_least", 4),), "flaxformer, mesh-tf, st-moe-pytorch"
+        "capacity-mesh-tf",
+        "capacity is int(C·S/E), without k and at least 4",
+        (("capacity_rule", "no-k-floor"), ("capacity_least", 4)),
+        "mesh-tf, mixture-of-experts, st-moe-pytorch",
     ),
+    Variant("capacity-min-4", "capacity is at least 4", (("capacity_least", 4),)),
 )
 _TOKENS = (
     Variant("renormalised", "gates are renormalised over the k choices", (("renormalise", True),), "Mixtral, gshard"),
@@ -80,15 +90,20 @@ _TOKENS = (
     Variant("array-order", "slots are taken in array order, not by priority", (("order", "array"),)),
     Variant("priority-order", "slots are taken by priority (BPR), not in array order", (("order", "priority"),)),
     Variant("priority-sum", "priority is the sum of the top k gates", (("order", "priority-sum"),), "vmoe, an option"),
-    Variant("reversed-ties", "equal gates choose the higher expert", (("ties", "higher"),)),
     Variant(
         "dropped-renormalised",
         "gates are renormalised over the choices kept",
         (("renormalise_kept", True),),
         "gshard (flaxformer)",
     ),
+    Variant(
+        "negligible-choices",
+        "choices with a gate below 1e-9 take no slot",
+        (("least_gate", 1e-9),),
+        "st-moe-pytorch with a threshold of 0",
+    ),
     Variant("bias-in-weight", "the bias is part of a choice's weight", (("bias_in_weight", True),)),
-    Variant("no-bias", "the bias is not used in choosing", (("use_bias", False),)),
+    Variant("no-bias", "the bias is not used in choosing", (("use_bias", False),), unused=("bias",)),
     Variant("dropped-pass", "a dropped token passes through unchanged", (("dropped", "input"),)),
 )
 _EXPERTS = (
@@ -110,7 +125,7 @@ _SOFT = (
         (("experts_get", "rms"),),
         "soft-moe-pytorch",
     ),
-    Variant("no-scale", "there is no learned scale", (("scale", False),)),
+    Variant("no-scale", "there is no learned scale", (("scale", False),), unused=("scale",)),
     Variant("tokens-not-normalised", "tokens are not normalised for the logits", (("normalise_tokens", "none"),)),
     Variant("phi-not-normalised", "phi is not normalised", (("normalise_phi", "none"),)),
     Variant(
@@ -124,6 +139,7 @@ _SOFT = (
     Variant(
         "phi-normalised-over-slots", "phi is normalised over slots, not over the width", (("normalise_phi", "slots"),)
     ),
+    Variant("no-epsilon", "the norm has no epsilon", (("epsilon", 0.0),), "PyTorch's F.normalize"),
     Variant("epsilon-1e-3-inside", "the norm's epsilon is 1e-3 inside the root", (("epsilon", 1e-3),)),
     Variant("epsilon-1e-2-outside", "the norm's epsilon is 1e-2 outside the root", (("epsilon_outside", 1e-2),)),
     Variant("dispatch-over-slots", "dispatch is a softmax over slots", (("dispatch_axis", "slots"),)),

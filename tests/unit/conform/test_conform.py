@@ -65,7 +65,14 @@ def singles() -> list[tuple[str, Variant]]:
     for strategy in ("soft", "tokens-choice", "experts-choice", "loss-free"):
         rules = settings_of(strategy)
         absent = (
-            {"rank_major", "order", "dropped", "capacity_least", "renormalise_kept"}  # nothing is ever dropped
+            {
+                "rank_major",
+                "order",
+                "dropped",
+                "least_gate",
+                "capacity_least",
+                "renormalise_kept",
+            }  # nothing is ever dropped
             if strategy == "loss-free"
             else {"use_bias", "bias_in_weight"}  # there is no bias
         )
@@ -137,8 +144,34 @@ def test_layers_that_differ_from_call_to_call_are_named_so() -> None:
     assert "not deterministic: two calls differ by" in diagnose(Adapter("port.py", build), "soft").verdict
 
 
+def test_the_expert_of_a_tie_is_told_apart_from_the_verdict() -> None:
+    found = diagnose(layer("tokens-choice", ties="higher"), "tokens-choice")
+    assert found.conforms
+    assert found.ties == "higher"
+    assert diagnose(layer("tokens-choice"), "tokens-choice").ties == "lower"
+
+
+def test_three_changed_rules_are_named() -> None:
+    found = diagnose(layer("soft", experts_get="rms", gelu="erf", epsilon=0.0), "soft")
+    assert {each.name for each in found.explained_by} == {"rms-experts-input", "exact-gelu", "no-epsilon"}
+
+
+def test_a_router_alone_is_compared_by_its_weights() -> None:
+    def build(weights: dict[str, Any]) -> Function:
+        options = weights.pop("options")
+        changed = {"renormalise": True, "capacity_rule": "none"}
+        return lambda x: {"weights": reference("tokens-choice", weights, options, x, changed).weights}
+
+    found = diagnose(Adapter("router.py", build), "tokens-choice")
+    assert found.of_router
+    assert found.verdict.startswith("The router is not tokens-choice")
+    assert {each.name for each in found.explained_by} == {"renormalised", "no-capacity"}
+
+
 def test_weights_without_effect_are_named() -> None:
-    assert diagnose(layer("soft", scale=False), "soft").unused == ("scale",)
+    found = diagnose(layer("soft", scale=False), "soft")
+    assert found.unused == ("scale",)
+    assert [each.name for each in found.explained_by] == ["no-scale"]
 
 
 @pytest.mark.parametrize(
