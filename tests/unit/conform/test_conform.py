@@ -74,7 +74,7 @@ def singles() -> list[tuple[str, Variant]]:
                 "renormalise_kept",
             }  # nothing is ever dropped
             if strategy == "loss-free"
-            else {"use_bias", "bias_in_weight"}  # there is no bias
+            else {"use_bias", "bias_in_weight", "least_gate"}  # no bias, and no gate too small to matter
         )
         for variant in VARIANTS[STRATEGIES[strategy].family]:
             changed = any(rules.get(key) != value for key, value in variant.changes)
