@@ -77,6 +77,7 @@ class ResolvedCell:
             "model": spec.model,
             "scope": spec.scope,
             "data": spec.data,
+            "data_digest": self._content.get("data"),
             "image_size": self.model.image_size,
             "classes": self.model.classes,
             "tokens_per_image": self.model.tokens,
@@ -122,6 +123,13 @@ class ResolvedCell:
         return None if self.spec.scope == "layer" else source(self.spec.data)
 
     @property
+    def _content(self) -> dict[str, str]:
+        """Digests of a user's own images, by the key that names their place."""
+        named = {"data": self.images, "pretrain_data": self.pretraining.images if self.pretraining else None}
+        found = {key: images.identity() for key, images in named.items() if images is not None}
+        return {key: content for key, content in found.items() if content}
+
+    @property
     def routers(self) -> tuple[str, ...]:
         """Names of all routers whose code gives this cell's results."""
         twin = (TWIN,) if self.spec.timing_budget_s else ()
@@ -133,9 +141,11 @@ class ResolvedCell:
         Args:
             device: the columns of the environment.
         """
+        # A user's images count by their content: a copy of them in another place is the same data.
+        asked = self.config | {key: content for key, content in self._content.items() if key in self.config}
         return {
             # JAX calls every processor "cpu"; their times are not each other's.
-            "cell_id": digest([json.dumps(self.config, sort_keys=True), device["device_kind"], device["cpu"]]),
+            "cell_id": digest([json.dumps(asked, sort_keys=True), device["device_kind"], device["cpu"]]),
             "fingerprint": digest(
                 [
                     *code(*self.routers),

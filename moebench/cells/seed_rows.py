@@ -12,7 +12,7 @@ from moebench.cells.compile import Evaluator, Executables, program_for
 from moebench.cells.log import say
 from moebench.cells.resolve import ResolvedCell
 from moebench.cells.seed import train_or_resume
-from moebench.cells.transfer import Initializer, PretrainingDiverged, save_model, with_channels
+from moebench.cells.transfer import Initializer, PretrainingDiverged, save_model
 from moebench.evaluation.columns import evaluation_columns
 from moebench.evaluation.few_shot import Probe
 from moebench.evaluation.pass_over_split import split_digest
@@ -57,7 +57,7 @@ class SeedRunner:
         """
         spec = cell.spec
         own = read(spec.data, spec.image_size)
-        images = with_channels(own, cell.model.channels)
+        images = data.with_channels(own, cell.model.channels)
         say(f"{cell.label} on {spec.model}, {spec.data}: compiling")
         with accounts.spending("compile_s"):
             executables = Executables.compile(program_for(cell.model, spec))

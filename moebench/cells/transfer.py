@@ -198,21 +198,3 @@ def interpolated(positions: np.ndarray, model: VitConfig) -> np.ndarray:
     # Not antialiased: positions are samples of a function of the place, and no picture to be shrunk.
     spread = jax.image.resize(grid, (to, to, grid.shape[-1]), "bilinear", antialias=False)
     return np.concatenate([positions[:first], np.asarray(spread).reshape(to * to, -1)])
-
-
-def with_channels(images: data.Dataset, channels: int) -> data.Dataset:
-    """Convert images to the channels of a model: grey repeated for each channel, colours averaged to grey.
-
-    Args:
-        images: both splits.
-        channels: of the model.
-    """
-    if images.channels == channels:
-        return images
-    return replace(images, train=_in_channels(images.train, channels), test=_in_channels(images.test, channels))
-
-
-def _in_channels(split: data.Split, channels: int) -> data.Split:
-    pixels = np.asarray(split.images[:] if isinstance(split.images, data.Pixels) else split.images)
-    grey = pixels.mean(-1, keepdims=True, dtype=np.float32)
-    return data.Split(np.repeat(grey, channels, axis=-1), split.labels)

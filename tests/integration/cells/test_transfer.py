@@ -14,8 +14,7 @@ from moebench.cells.compile import TrainPrograms, program_for
 from moebench.cells.fingerprint import VERSIONS
 from moebench.cells.resolve import ResolvedCell, dataset, prepare, resolve_cell
 from moebench.cells.run import run
-from moebench.cells.transfer import Initializer, describe, interpolated, transferred, with_channels
-from moebench.data import Dataset, Pixels, Split
+from moebench.cells.transfer import Initializer, describe, interpolated, transferred
 from moebench.errors import BadInput
 from moebench.evaluation import few_shot
 from moebench.results import at_test_time, load, suite_names, write_rows
@@ -268,15 +267,6 @@ def test_another_model_at_the_same_place_is_another_start(tmp_path: Path, fresh:
     assert first["fingerprint"] != other["fingerprint"]
     # What is left out is the kept model's own, its groups as well.
     assert started(1.0).model.group_images == 2
-
-
-def test_channels_follow_the_model() -> None:
-    grey = Split(np.array([[[[2.0]]]], np.float32), np.zeros(1, np.int32))
-    colour = Split(Pixels(np.array([[[[0, 3, 6]]]], np.uint8), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)), np.zeros(1, np.int32))
-    assert with_channels(Dataset("g", 1, grey, grey), 3).train.images[0].tolist() == [[[2, 2, 2]]]
-    assert with_channels(Dataset("c", 1, colour, colour), 1).test.images[0].tolist() == [[[3]]]
-    same = Dataset("g", 1, grey, grey)
-    assert with_channels(same, 1) is same
 
 
 def test_paths_mean_the_same_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
