@@ -76,6 +76,7 @@ def _checked(file: Path | None, plugins: list[Path] | None) -> "Iterator[Checked
     suffix = None if file is None else file.suffix
     if suffix not in (None, ".py", ".yaml", ".yml"):
         raise BadInput(f"'{file}' is neither a .py file with routers nor a .yaml file with a suite.")
+    options.start_jax()
     options.load_plugins(plugins)
     if file is None:
         yield from _packages()

@@ -97,6 +97,20 @@ def plugin_files(plugins: list[Path] | None) -> tuple[str, ...]:
     return tuple(str(plugin.absolute()) for plugin in plugins or [])
 
 
+def start_jax() -> None:
+    """Start JAX in this process, for commands that compute something themselves.
+
+    Raises:
+        BadInput: the environment names a device or a flag that does not exist.
+    """
+    from moebench.spec.jax_trouble import try_compiler_flags
+
+    try_compiler_flags()
+    from moebench.measuring.environment import start_jax as start
+
+    start()
+
+
 def load_plugins(plugins: list[Path] | None) -> list[str]:
     """Run the plugins in this process; the names of their routers.
 
