@@ -72,8 +72,8 @@ def flops(
     with _no_garbage_collection():
         from moebench.cells import count
 
-        options.start_jax()
         options.load_plugins(plugins)
+        options.start_jax()
         spec = build_spec(count.completed(entry))
         record = count.count(count.resolved(spec, image_size, classes)).record()
     if as_json:

@@ -86,7 +86,7 @@ def console() -> "Console":
 
 
 def plugin_files(plugins: list[Path] | None) -> tuple[str, ...]:
-    """The plugins' paths, as they mean the same in any process.
+    """Return the absolute paths of plugins.
 
     Raises:
         BadInput: a file that is not there.
@@ -112,13 +112,17 @@ def start_jax() -> None:
 
 
 def load_plugins(plugins: list[Path] | None) -> list[str]:
-    """Run the plugins in this process; the names of their routers.
+    """Run the plugins in this process, after another one has survived them, and return the names of their routers.
 
     Raises:
-        BadInput: a file that is not there, that raises, or that registers no router.
+        BadInput: a file that is not there, that raises, that ends the process, or that registers no router.
     """
     if not plugins:
         return []
+    from moebench.executors.plugin_trial import try_plugins
+
+    files = plugin_files(plugins)
+    try_plugins(files)
     from moebench import routers
 
-    return [name for file in plugin_files(plugins) for name in routers.load_plugin(Path(file))]
+    return [name for file in files for name in routers.load_plugin(Path(file))]

@@ -18,6 +18,7 @@ from moebench.errors import BadInput
 from moebench.executors.base import Ended, ExecutorError, Job
 from moebench.executors.exit_reason import explain, last_line, oom_kills_so_far
 from moebench.executors.memory_limit import limit_bytes, usable_bytes
+from moebench.executors.plugin_trial import try_plugins
 from moebench.executors.process_pool import Task, TaskEnd, Workers
 from moebench.files import publishing
 from moebench.spec.jax_trouble import ended, jax_trouble
@@ -83,6 +84,8 @@ def _answered(
         with _following(log, say) if say else nullcontext():
             (end,) = workers.ends()
         if not answer.exists():
+            # One of the plugins may have ended the worker: an import of its own says which.
+            try_plugins(dict.fromkeys(plugin for spec in specs or [] for plugin in spec.get("plugins", ())), workers)
             raise _unanswered(_DOING[wanted], end, log)
         answered = json.loads(answer.read_text(encoding="utf-8"))
     if "mistake" in answered:
