@@ -66,7 +66,8 @@ class ProcessTree:
         """Kill every process of a task, whatever session it is in."""
         for _ in range(_ROUNDS):
             self.look()
-            if not any([_kill(process) for process in self._tasks[task].values()]):
+            killed = [_kill(process) for process in self._tasks[task].values()]  # all of them, not until the first
+            if not any(killed):
                 break
 
     def remove(self, task: int) -> None:

@@ -60,8 +60,8 @@ def test_what_jax_itself_raises_is_understood() -> None:
     given = {**os.environ, "JAX_PLATFORMS": "gpuu"}
     done = subprocess.run([sys.executable, "-c", program], env=given, capture_output=True, text=True, check=False)
     assert done.stderr.splitlines()[-1] == (
-        "moebench.errors.BadInput: JAX cannot start with JAX_PLATFORMS=gpuu in the environment: there is no such device "
-        "here; unset it, or set JAX_PLATFORMS=cpu."
+        "moebench.errors.BadInput: JAX cannot start with JAX_PLATFORMS=gpuu in the environment: there is no such "
+        "device here; unset it, or set JAX_PLATFORMS=cpu."
     )
 
 
