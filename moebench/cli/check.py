@@ -77,6 +77,7 @@ def _checked(file: Path | None, plugins: list[Path] | None) -> "Iterator[Checked
     if suffix not in (None, ".py", ".yaml", ".yml"):
         raise BadInput(f"'{file}' is neither a .py file with routers nor a .yaml file with a suite.")
     options.load_plugins(plugins)
+    options.start_jax()
     if file is None:
         yield from _packages()
     if file is None or suffix == ".py":

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import io
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -14,11 +15,20 @@ import typer
 
 from moebench.cli.options import say
 from moebench.errors import BadInput, concise
+from moebench.spec.jax_trouble import jax_trouble
 
 OK, FAILED, BAD_INPUT = 0, 1, 2
 _BY_SIGNAL = 128
 """Exit codes of programs that a signal ended begin here, as shells have it."""
 _ENDING = ("SIGTERM", "SIGHUP")
+_WORDS = (
+    (r"Input should be a valid integer.*", "this is no whole number"),
+    (r"Input should be a valid (?:number|float).*", "this is no number"),
+    (r"Input should be greater than or equal to (\S+).*", r"this is less than \1"),
+    (r"Input should be less than or equal to (\S+).*", r"this is more than \1"),
+    (r"Input should be ", "this should be "),
+)
+"""Beginnings of messages of pydantic, which typer checks values with, and what is said instead."""
 _UNWRITABLE = (errno.ENOSPC, errno.EIO, errno.EBADF, errno.EDQUOT, errno.EFBIG)
 
 
@@ -80,22 +90,32 @@ def _invoke(app: typer.Typer, arguments: list[str]) -> int:
         return ending.exit_code
     except typer.Abort as error:  # an interrupt inside of a prompt or of the parser
         raise KeyboardInterrupt from error
-    except RuntimeError as error:
+    except (BadInput, OSError, MemoryError):
+        raise
+    except Exception as error:
+        # A word that the parser does not know; the class of such a mistake has moved between typer's versions.
+        if show := getattr(error, "show", None):
+            vars(error)["message"] = _in_our_words(str(getattr(error, "message", "")))
+            shown = io.StringIO()
+            show(file=shown)
+            say(concise(shown.getvalue().rstrip("\n")), err=True)
+            return BAD_INPUT
         from moebench.executors import ExecutorError
 
-        if not isinstance(error, ExecutorError):
-            raise
-        _complain(str(error))
-        return FAILED
-    except Exception as error:
-        show = getattr(error, "show", None)  # a word that the parser does not know; typer's versions name it otherwise
-        if show is None:
-            raise
-        shown = io.StringIO()
-        show(file=shown)
-        say(concise(shown.getvalue().rstrip("\n")), err=True)
-        return BAD_INPUT
+        if isinstance(error, ExecutorError):
+            _complain(str(error))
+            return FAILED
+        if sentence := jax_trouble(error):
+            raise BadInput(sentence) from error
+        raise
     return OK
+
+
+def _in_our_words(message: str) -> str:
+    """Return what is wrong with a value, where the parser's library says so in words of its own."""
+    for theirs, ours in _WORDS:
+        message = re.sub(theirs, ours, message)
+    return message
 
 
 def _open_streams() -> None:

@@ -73,6 +73,7 @@ def flops(
         from moebench.cells import count
 
         options.load_plugins(plugins)
+        options.start_jax()
         spec = build_spec(count.completed(entry))
         record = count.count(count.resolved(spec, image_size, classes)).record()
     if as_json:

@@ -1,15 +1,19 @@
 """The commands that tell what there is: `list`, `show` and `env`."""
 
+import os
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from moebench.cli import options
+from moebench.errors import BadInput
 
 _OPTIONS = "\noptions, with their defaults, as they stand in brackets or in a suite:\n"
+_VARIABLES = ("JAX_", "XLA_", "MOEBENCH_", "CUDA_VISIBLE", "NVIDIA_TF32", "LIBTPU_", "OMP_NUM_")
+"""Beginnings of the environment variables that change what is measured."""
 KINDS = ("routers", "suites", "models", "datasets", "columns")
 
 
@@ -90,25 +94,39 @@ def env(
         bool, typer.Option("--measure", help="Also what the device does at its best: a matrix product, a copy.")
     ] = False,
 ) -> None:
-    """Print what is installed, found, and used by default."""
+    """Print what is installed, found, and used by default.
+
+    If JAX cannot start, everything else is printed all the same, and the reason after it.
+    """
     from moebench import executors
     from moebench.spec.cell_spec import CellSpec
+    from moebench.spec.machine import machine
 
-    with executors.create("local") as placer:
-        environment = placer.environment()
+    trouble: BadInput | None = None
+    found: dict[str, Any] = {"device_kind": None, "device_count": None, "platform": None} | machine()
+    try:
+        with executors.create("local") as placer:
+            found |= placer.environment()
+    except BadInput as error:
+        trouble = error
+    except executors.ExecutorError as error:
+        trouble = BadInput(str(error))
     of_cell = {key: CellSpec.model_fields[key].default for key in ("model", "data", "steps", "batch")}
-    platform = environment["platform"]
-    environment["profile of a suite"] = platform if platform == "cpu" else f"{platform}, or gpu where it has no such"
-    environment["cell of run"] = "{model} on {data}, {steps} steps of {batch} images, seed 0".format(**of_cell)
-    if measure:
+    if platform := found["platform"]:
+        found["profile of a suite"] = platform if platform == "cpu" else f"{platform}, or gpu where it has no such"
+    found["cell of run"] = "{model} on {data}, {steps} steps of {batch} images, seed 0".format(**of_cell)
+    found |= {name: value for name, value in sorted(os.environ.items()) if name.startswith(_VARIABLES)}
+    if measure and trouble is None:
         from moebench.measuring import measure_peak
 
         peaks = {precision: measure_peak(precision) for precision in ("float32", "bfloat16")}
-        environment |= {f"{name}_flops_per_s": f"{peak.flops_per_s:.3g}" for name, peak in peaks.items()}
-        environment["bytes_per_s"] = f"{max(peak.bytes_per_s for peak in peaks.values()):.3g}"
-    width = max(map(len, environment))
-    for key, value in environment.items():
+        found |= {f"{name}_flops_per_s": f"{peak.flops_per_s:.3g}" for name, peak in peaks.items()}
+        found["bytes_per_s"] = f"{max(peak.bytes_per_s for peak in peaks.values()):.3g}"
+    width = max(map(len, found))
+    for key, value in found.items():
         options.say(f"{key:<{width}}  {'–' if value is None else value}")
+    if trouble:
+        raise trouble
 
 
 def _suites() -> Iterator[tuple[str, str]]:

@@ -86,7 +86,7 @@ def console() -> "Console":
 
 
 def plugin_files(plugins: list[Path] | None) -> tuple[str, ...]:
-    """The plugins' paths, as they mean the same in any process.
+    """Return the absolute paths of plugins.
 
     Raises:
         BadInput: a file that is not there.
@@ -97,14 +97,32 @@ def plugin_files(plugins: list[Path] | None) -> tuple[str, ...]:
     return tuple(str(plugin.absolute()) for plugin in plugins or [])
 
 
-def load_plugins(plugins: list[Path] | None) -> list[str]:
-    """Run the plugins in this process; the names of their routers.
+def start_jax() -> None:
+    """Start JAX in this process, for commands that compute something themselves.
 
     Raises:
-        BadInput: a file that is not there, that raises, or that registers no router.
+        BadInput: the environment names a device or a flag that does not exist.
+    """
+    from moebench.spec.jax_trouble import try_compiler_flags
+
+    try_compiler_flags()
+    from moebench.measuring.environment import start_jax as start
+
+    start()
+
+
+def load_plugins(plugins: list[Path] | None) -> list[str]:
+    """Run the plugins in this process, after another one has survived them, and return the names of their routers.
+
+    Raises:
+        BadInput: a file that is not there, that raises, that ends the process, or that registers no router.
     """
     if not plugins:
         return []
+    from moebench.executors.plugin_trial import try_plugins
+
+    files = plugin_files(plugins)
+    try_plugins(files)
     from moebench import routers
 
-    return [name for file in plugin_files(plugins) for name in routers.load_plugin(Path(file))]
+    return [name for file in files for name in routers.load_plugin(Path(file))]

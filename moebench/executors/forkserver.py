@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from moebench.executors.log_file import CappedLog
-from moebench.executors.memory_limit import resident_bytes
+from moebench.executors.process_tree import ProcessTree, reaped
 
 _READ_BYTES = 1 << 16
 _LOOK_AT_MEMORY_S = 0.2
@@ -44,6 +44,7 @@ class _Server:
     def __init__(self, requests: int, events: int) -> None:
         self.requests, self.events = requests, events
         self.children: dict[int, _Child] = {}
+        self.tree = ProcessTree()
         # Nothing is ever written to it: it ends when the server does.
         self.life, self.own_life = os.pipe()
         self.waiting = b""
@@ -77,7 +78,8 @@ class _Server:
                 self._reap()
         finally:
             for child in self.children.values():
-                _kill(child.pid)
+                _kill_session(child.pid)
+                self.tree.kill(child.pid)
 
     def _patience(self) -> float | None:
         """Seconds until the next deadline or look at memory; none if no child runs."""
@@ -107,6 +109,7 @@ class _Server:
         self.children[pid] = _Child(
             request["task"], pid, now, now + request["limit_s"], request["limit_bytes"], output, log
         )
+        self.tree.add(pid)
         self.selector.register(output, selectors.EVENT_READ)
         self.tell(event="started", task=request["task"], pid=pid)
 
@@ -127,23 +130,28 @@ class _Server:
         look = now >= self.next_look
         if look:
             self.next_look = now + _LOOK_AT_MEMORY_S
+            self.tree.look()
         for child in self.children.values():
             if child.stopped:
                 continue
             if child.deadline <= now:
                 child.stopped = "time"
-            elif look and resident_bytes(child.pid) > child.limit_bytes:
+            elif look and self.tree.memory(child.pid) > child.limit_bytes:
                 child.stopped = "memory"
             if child.stopped:
-                _kill(child.pid)
+                _kill_session(child.pid)
+                self.tree.kill(child.pid)
 
     def _reap(self) -> None:
-        for child in list(self.children.values()):
-            pid, status = os.waitpid(child.pid, os.WNOHANG)
-            if pid == 0:
+        for pid, status in reaped():
+            child = self.children.get(pid)
+            if child is None:  # an orphan of a cell, adopted by this process
                 continue
+            # What the cell started must not outlive it, in whatever session it is.
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(child.pid, signal.SIGKILL)  # what the cell started must not outlive it
+                os.killpg(pid, signal.SIGKILL)
+            self.tree.kill(pid)
+            self.tree.remove(pid)
             while self._read_output(child):
                 pass
             if child.output in self.selector.get_map():
@@ -202,7 +210,7 @@ def _offer_to_the_kernel() -> None:
         file.write("1000")
 
 
-def _kill(pid: int) -> None:
+def _kill_session(pid: int) -> None:
     """Kill a child that has not been waited for, and its group."""
     try:
         os.killpg(pid, signal.SIGKILL)

@@ -1,11 +1,10 @@
-"""How much memory a machine has for cells, and how much a cell takes.
+"""How much memory a machine has for cells.
 
 Resident memory is watched, not limited by `setrlimit`: what can be limited there is address space, of which a device's
 driver reserves hundreds of gigabytes that it never touches.
 """
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,18 +46,3 @@ def cgroup_limits(membership: str, root: Path) -> Iterator[int]:
         for folder in (group, *group.parents):
             with contextlib.suppress(OSError, ValueError):  # no such file, or the word "max"
                 yield int((folder / name).read_text(encoding="ascii"))
-
-
-def resident_bytes(session: int) -> int:
-    """Resident memory of all processes of a session; pages that they share count once for each.
-
-    Where the system tells, pages of mapped files are left out: images lie in such, one copy for all cells, and the
-    system takes the pages back whenever it needs them.
-    """
-    total = 0
-    for pid in psutil.pids():
-        with contextlib.suppress(OSError, psutil.Error):  # it ended meanwhile, or is not ours to look at
-            if os.getsid(pid) == session:
-                memory = psutil.Process(pid).memory_info()
-                total += memory.rss - getattr(memory, "shared", 0)
-    return total

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from moebench.errors import BadInput
 from moebench.executors.base import ExecutorError
+from moebench.spec.jax_trouble import jax_trouble
 
 _CLOSING_S = 5.0
 _ALLOCATION = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.arena_max=1:glibc.malloc.trim_threshold={}"
@@ -146,6 +147,8 @@ class Workers:
         if not self._ready:
             self._stderr.seek(0)
             printed = self._stderr.read().decode(errors="replace").strip().splitlines()
+            if sentence := jax_trouble("\n".join(printed)):
+                raise BadInput(sentence)
             last = printed[-1] if printed else f"exit code {code}"
             raise ExecutorError(f"the process that cells are started from failed while it was importing: {last}")
         self._kill_running()

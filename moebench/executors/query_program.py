@@ -1,4 +1,4 @@
-"""The program that asks the cell program about the device and about specifications, or to make the images of these.
+"""The program that asks the cell program about the device and about specifications, or to make their images.
 
 It runs in a worker: starting a device's backend, building shapes and drawing images need jax, which the driver never
 imports.
@@ -7,19 +7,31 @@ imports.
 import importlib
 import json
 from pathlib import Path
+from typing import Any
+
+from moebench.errors import BadInput
+from moebench.files import publishing
+from moebench.spec.jax_trouble import jax_trouble
 
 
 def main(argv: list[str]) -> int:
     """Answer the request in the file `argv[0]` into the file `argv[1]`.
 
     The request is {"cell_program": module, "wanted": function of it, "specs": [...] or null}, null for a function
-    that takes none.
+    that takes none. The answer is {"answer": ...}, or {"mistake": sentence, "key": key} for what the user can mend.
     """
     request = json.loads(Path(argv[0]).read_text(encoding="utf-8"))
-    cell = importlib.import_module(request["cell_program"])
-    function, specs = getattr(cell, request["wanted"]), request["specs"]
-    answer = function() if specs is None else function(specs)
-    unfinished = Path(argv[1]).with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(answer), encoding="utf-8")
-    unfinished.replace(argv[1])
+    answer: dict[str, Any]
+    try:
+        cell = importlib.import_module(request["cell_program"])
+        function, specs = getattr(cell, request["wanted"]), request["specs"]
+        answer = {"answer": function() if specs is None else function(specs)}
+    except BadInput as error:
+        answer = {"mistake": str(error), "key": error.key}
+    except Exception as error:
+        if not (sentence := jax_trouble(error)):
+            raise
+        answer = {"mistake": sentence, "key": None}
+    with publishing(Path(argv[1])) as temporary:
+        temporary.write_text(json.dumps(answer), encoding="utf-8")
     return 0

@@ -18,8 +18,10 @@ from moebench.errors import BadInput
 from moebench.executors.base import Ended, ExecutorError, Job
 from moebench.executors.exit_reason import explain, last_line, oom_kills_so_far
 from moebench.executors.memory_limit import limit_bytes, usable_bytes
-from moebench.executors.process_pool import Task, Workers
+from moebench.executors.plugin_trial import try_plugins
+from moebench.executors.process_pool import Task, TaskEnd, Workers
 from moebench.files import publishing
+from moebench.spec.jax_trouble import ended, jax_trouble
 
 SURVEY = "moebench.executors.query_program"
 SURVEY_LIMIT_S = 300.0
@@ -80,12 +82,26 @@ def _answered(
         argv = [str(request), str(answer)]
         workers.start(Task(wanted, SURVEY, argv, log, limit_s, usable_bytes()))
         with _following(log, say) if say else nullcontext():
-            for _ in workers.ends():
-                pass
+            (end,) = workers.ends()
         if not answer.exists():
-            printed = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-            raise ExecutorError(f"asking the worker to {_DOING[wanted]} failed; it printed:\n{printed.strip()}")
-        return json.loads(answer.read_text(encoding="utf-8"))
+            # One of the plugins may have ended the worker: an import of its own says which.
+            try_plugins(dict.fromkeys(plugin for spec in specs or [] for plugin in spec.get("plugins", ())), workers)
+            raise _unanswered(_DOING[wanted], end, log)
+        answered = json.loads(answer.read_text(encoding="utf-8"))
+    if "mistake" in answered:
+        raise BadInput(answered["mistake"], key=answered["key"])
+    return answered["answer"]
+
+
+def _unanswered(doing: str, end: TaskEnd, log: Path) -> Exception:
+    """Return why a worker ended without an answer: an environment JAX cannot start in, a limit, a fault of its own."""
+    printed = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    if sentence := jax_trouble(printed) or (ended(end.code) if end.stopped is None else None):
+        return BadInput(sentence)
+    if end.stopped is not None or not printed.strip():
+        why = f"it reached its limit of {end.stopped}" if end.stopped else f"it ended with exit code {end.code}"
+        return ExecutorError(f"asking the worker to {doing} failed: {why}.")
+    return ExecutorError(f"asking the worker to {doing} failed; it printed:\n{printed.strip()}")
 
 
 @contextmanager

@@ -2,16 +2,13 @@
 
 import json
 import os
-import platform
-import socket
-import subprocess
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import jax
 
-from moebench.version import __version__
+from moebench.errors import BadInput, shortened
+from moebench.spec.jax_trouble import jax_trouble
+from moebench.spec.machine import machine
 
 PINNED: dict[str, Any] = {
     "jax_enable_x64": False,
@@ -48,7 +45,6 @@ RECORDED: dict[str, Any] = {
 """Settings of JAX that change programs, their times or random numbers, with their defaults; left as they are set."""
 VARIABLES = ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "NVIDIA_TF32_OVERRIDE")
 """Environment variables that compilers and libraries below JAX read."""
-_LIBRARIES = ("jaxlib", "flax", "optax", "numpy", "pillow", "scikit-learn")
 
 
 def pin_jax_settings() -> None:
@@ -71,54 +67,30 @@ def jax_settings() -> dict[str, Any]:
     return {name: value for name, value in plain.items() if value != RECORDED[name]} | texts
 
 
+def start_jax() -> None:
+    """Start JAX's devices.
+
+    Raises:
+        BadInput: JAX finds no device, such as that of `JAX_PLATFORMS`.
+    """
+    try:
+        jax.devices()
+    except Exception as error:  # RuntimeError for a device that is not there, AssertionError if its plugin is not
+        raise BadInput(jax_trouble(error) or f"JAX finds no device: {shortened(str(error), 200)}.") from error
+
+
 def environment() -> dict[str, Any]:
-    """The environment columns of the result table. Starts JAX's backend."""
-    devices = jax.local_devices()
+    """Return the environment columns of the result table; starts JAX's devices.
+
+    Raises:
+        BadInput: JAX finds no device.
+    """
+    start_jax()
+    device = jax.local_devices()[0]
     return {
-        "device_kind": devices[0].device_kind,
+        "device_kind": device.device_kind,
         "device_count": 1,
-        "platform": devices[0].platform,
-        "hostname": socket.gethostname(),
-        "cpu": cpu_model(),
-        "cpu_count": usable_cpus(),
-        "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "python_version": platform.python_version(),
-        "jax_version": jax.__version__,
-        **{f"{name.replace('-', '_')}_version": version(name) for name in _LIBRARIES},
-        "moebench_version": __version__,
-        "git_commit": git_commit(),
+        "platform": device.platform,
+        **machine(),
         "jax_settings": json.dumps(jax_settings(), sort_keys=True),
     }
-
-
-def usable_cpus() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def cpu_model() -> str:
-    """The processor's own name for itself."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def git_commit() -> str | None:
-    """Commit of the checkout that this package runs from, with '+' if tracked files differ; None outside one."""
-    root = Path(__file__).parents[2]
-    if not (root / ".git").exists():
-        return None
-    try:
-        commit = _git(root, "rev-parse", "--short=12", "HEAD")
-        return commit + ("+" if _git(root, "status", "--porcelain", "--untracked-files=no", "--", "moebench") else "")
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True, timeout=10)
-    return done.stdout.strip()

@@ -198,8 +198,11 @@ def _importing(plugin: Plugin) -> Callable[..., Any]:
 
 
 def in_words(error: BaseException) -> str:
-    """An exception in one line, without a full stop at its end."""
-    text = " ".join(str(error).split()).rstrip(".")
+    """Return an exception in one line, without a full stop at its end."""
+    try:
+        text = " ".join(str(error).split()).rstrip(".")
+    except Exception:  # a class whose __str__ raises
+        text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

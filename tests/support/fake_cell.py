@@ -100,6 +100,18 @@ def misbehave(how: str | None) -> None:
         child = subprocess.Popen([sys.executable, "-c", "import fake_cell; fake_cell.allocate()"])
         print("pids", os.getpid(), child.pid, flush=True)
         child.wait()
+    if how == "allocate-in-session":
+        program = [sys.executable, "-c", "import fake_cell; fake_cell.allocate()"]
+        child = subprocess.Popen(program, start_new_session=True)
+        print("pids", os.getpid(), child.pid, flush=True)
+        child.wait()
+    if how in ("hang-with-session", "leave-session", "leave-daemon"):
+        # Of a daemon the parent ends at once, so that only whoever adopts it knows where it came from.
+        program = f"import os, time; print('pids', {os.getpid()}, os.getpid(), flush=True); time.sleep(60)"
+        if how == "leave-daemon":
+            program = f"import os\nif os.fork() == 0:\n os.setsid()\n if os.fork() == 0:\n  {program}"
+        child = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
+        time.sleep(60 if how == "hang-with-session" else 1)
     if how == "segv":
         os.kill(os.getpid(), signal.SIGSEGV)
     if how == "exit":

@@ -132,5 +132,32 @@ def test_a_value_of_the_wrong_type_is_said_in_our_words(
     monkeypatch.chdir(tmp_path)
     code, printed = words([*path, option.opts[0], "many"], capsys)
     assert code == 2
-    assert "'many' is no " in printed
+    assert " is no " in printed
     assert "Input should" not in printed
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("JAX_PLATFORMS", "gpuu"), ("JAX_ENABLE_X64", "maybe"), ("XLA_FLAGS", "--xla_no_such_flag")],
+)
+def test_an_environment_that_jax_cannot_start_in(name: str, value: str, tmp_path: Path) -> None:
+    ended = shell("moebench env", tmp_path, **{name: value})
+    assert ended.returncode == 2
+    assert "jaxlib_version" in ended.stdout  # what can be known is printed
+    assert [name, value] in [line.split() for line in ended.stdout.splitlines()]
+    assert ended.stderr.startswith(f"moebench: JAX cannot start with {name}={value} in the environment: ")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_run_in_such_an_environment_is_one_sentence(tmp_path: Path) -> None:
+    ended = shell("moebench run soft", tmp_path, JAX_ENABLE_X64="maybe")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("moebench: JAX cannot start with JAX_ENABLE_X64=maybe in the environment: ")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_env_prints_the_versions_and_the_device(tmp_path: Path) -> None:
+    ended = shell("moebench env", tmp_path, JAX_PLATFORMS="cpu")
+    shown = dict(line.split(maxsplit=1) for line in ended.stdout.splitlines())
+    assert (ended.returncode, shown["platform"], shown["JAX_PLATFORMS"]) == (0, "cpu", "cpu")
+    assert shown["python_version"].count(".") == 2

@@ -68,3 +68,25 @@ def test_list_names_the_plugin_s_routers(here: Path, capsys: pytest.CaptureFixtu
     assert code == 0, err
     (line,) = (line for line in out.splitlines() if line.startswith("tempered-choice "))
     assert "the surest tokens take slots first" in line
+
+
+UNTAMED = {
+    "leaves": ("import os\nos._exit(0)\n", "ends the process that imports it, with exit code 0."),
+    "crashes": ("import ctypes\nctypes.string_at(0)\n", "ends the process that imports it, by SIGSEGV."),
+    "interrupts": ("raise KeyboardInterrupt\n", "raises KeyboardInterrupt."),
+    "stops": ("import sys\nsys.exit('bye')\n", ", line 2, raises SystemExit: bye."),
+    "mute": (
+        "class Mute(Exception):\n    def __str__(self):\n        raise ValueError\nraise Mute\n",
+        ", line 4, raises Mute.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNTAMED)
+def test_a_plugin_that_ends_its_process_is_named(name: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text, words = UNTAMED[name]
+    (here / f"{name}.py").write_text(text)
+    asked = ["run", "soft[experts=2]"] if name in ("leaves", "crashes") else ["list", "routers"]
+    code, out, err = call(capsys, *asked, "--plugin", f"{name}.py")
+    said = f"moebench: plugin {here / name}.py{'' if words.startswith(',') else ' '}{words}\n"
+    assert (code, out, err) == (2, "", said)

@@ -77,13 +77,44 @@ def test_a_hanging_cell_is_killed_at_its_limit_with_its_children(executor: Local
     assert gone(printed_pids(tmp_path / "cell.log"))
 
 
-@pytest.mark.parametrize("behave", ["allocate", "allocate-in-child"])
+@pytest.mark.parametrize("behave", ["allocate", "allocate-in-child", "allocate-in-session"])
 def test_a_cell_that_allocates_without_bound_is_killed_at_its_limit(
     executor: LocalExecutor, tmp_path: Path, behave: str
 ) -> None:
     ended = end(executor, job(tmp_path, behave, Limits(30.0, memory_limit_gib=0.5)))
     assert (ended.status, ended.reason) == ("oom", "stopped at its memory limit of 0.5 GiB")
     assert gone(printed_pids(tmp_path / "cell.log"))
+
+
+@pytest.mark.parametrize("behave", ["hang-with-session", "leave-session", "leave-daemon"])
+def test_what_a_cell_started_in_another_session_ends_with_it(
+    executor: LocalExecutor, tmp_path: Path, behave: str
+) -> None:
+    ended = end(executor, job(tmp_path, behave, Limits(8.0)))
+    assert ended.status == ("timeout" if behave == "hang-with-session" else None)
+    assert gone(printed_pids(tmp_path / "cell.log"))
+
+
+def test_closing_ends_what_the_running_cell_started_in_another_session(tmp_path: Path) -> None:
+    with LocalExecutor(cell_program="fake_cell") as local:
+        next(local.run([job(tmp_path, "hang-with-session")]))
+        pids = printed_pids(tmp_path / "cell.log")
+        assert all(map(alive, pids))
+    assert gone(pids)
+
+
+def test_cells_side_by_side_lose_only_their_own_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_DEVICES", "2")
+    monkeypatch.setenv("FAKE_PLATFORM", "gpu")
+    with LocalExecutor(2, cell_program="fake_cell") as local:
+        # The first ends after a second, while the second hangs with a process of its own.
+        events = local.run([job(tmp_path, "leave-session", name="one"), job(tmp_path, "hang-with-session", name="two")])
+        ended = next(event for event in events if isinstance(event, Ended))
+        assert (ended.job.name, ended.status) == ("one", None)
+        assert gone(printed_pids(tmp_path / "one.log"))
+        others = printed_pids(tmp_path / "two.log")
+        assert all(map(alive, others))
+    assert gone(others)
 
 
 def test_without_a_limit_cells_share_what_the_machine_has() -> None:
@@ -164,14 +195,16 @@ def test_mapped_files_are_no_memory_that_a_cell_takes(tmp_path: Path) -> None:
     # 64 MB of a mapped file, each page of it read, and 32 MB of the process's own.
     program = (
         "import mmap, os, sys\n"
-        "from moebench.executors.memory_limit import resident_bytes\n"
-        "before = resident_bytes(os.getpid())\n"
+        "from moebench.executors.process_tree import ProcessTree\n"
+        "tree = ProcessTree()\n"
+        "tree.add(os.getpid())\n"
+        "before = tree.memory(os.getpid())\n"
         "file = open(sys.argv[1], 'rb')\n"
         "mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)\n"
         "sum(mapped[::4096])\n"
-        "print(resident_bytes(os.getpid()) - before)\n"
+        "print(tree.memory(os.getpid()) - before)\n"
         "own = bytearray(b'1') * (32 << 20)\n"
-        "print(resident_bytes(os.getpid()) - before)\n"
+        "print(tree.memory(os.getpid()) - before)\n"
     )
     large = tmp_path / "large"
     large.write_bytes(bytes(64 << 20))

@@ -121,7 +121,7 @@ def test_the_order_of_a_round_is_drawn_from_the_seed() -> None:
 
 def between(foreign: float) -> Circumstances:
     """Ten seconds on the processors here, of which others had this share."""
-    from moebench.measuring.environment import usable_cpus
+    from moebench.spec.machine import usable_cpus
 
     before = Reading(0.0, 0.0, 0.0, None, None, None)
     return Circumstances(before, Reading(10.0, 10 * foreign * usable_cpus() + 4, 4.0, None, None, None))

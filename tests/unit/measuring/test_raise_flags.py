@@ -5,12 +5,12 @@ import time
 import pytest
 
 from moebench.measuring import Interval
-from moebench.measuring.environment import usable_cpus
 from moebench.measuring.timing import machine_state
 from moebench.measuring.timing.machine_state import Circumstances, Reading
 from moebench.measuring.timing.raise_flags import drift, flags
 from moebench.measuring.timing.sampler import Sample, Sampler
 from moebench.measuring.timing.warmup import steady, warm_up
+from moebench.spec.machine import usable_cpus
 from moebench.spec.timing_flags import MEANINGS
 
 ALONE = Reading(at=0.0, busy_s=0.0, own_s=0.0, clock_mhz=2000.0, temperature_c=50.0, device_processes=None)
