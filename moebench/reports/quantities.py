@@ -1,6 +1,6 @@
 """Write the numbers of the result table for readers: axis titles, units, prefixes, digits."""
 
-from math import floor, isfinite, log10
+from math import floor, inf, isfinite, log10
 
 from moebench.errors import BadInput, unknown
 from moebench.results.schema import COLUMNS, TEST_TIME_FIELDS, Column, Kind, Section, column, in_section
@@ -46,7 +46,7 @@ def written(value: float, kind: Kind) -> str:
 
 def written_interval(value: float, low: float, high: float, kind: Kind) -> str:
     """Return a number with its interval, `97.2 % [96.8, 97.6]`, bounds in the number's unit and digits."""
-    if not (isfinite(value) and isfinite(low) and isfinite(high)):
+    if not (isfinite(value) and isfinite(low) and isfinite(high)) or low == high:
         return written(value, kind)
     factor, digits, _ = _writing(value, kind)
     low, high = possible(low, kind), possible(high, kind)
@@ -59,11 +59,12 @@ def written_points(difference: float) -> str:
 
 
 def possible(bound: float, kind: Kind) -> float:
-    """Return a bound of an interval, clipped to the values that are possible: shares to [0, 1].
+    """Return a bound of an interval, clipped to the values that are possible: shares to [0, 1], others to [0, ∞).
 
-    Intervals over seeds assume Student's t distribution, which is unbounded, and pass 100 % near the top.
+    No quantity of the result table is negative. Intervals over seeds assume Student's t distribution, which is
+    unbounded, and pass 100 % near the top.
     """
-    return min(max(bound, 0.0), 1.0) if kind == "share" else bound
+    return min(max(bound, 0.0), 1.0 if kind == "share" else inf)
 
 
 def _writing(value: float, kind: Kind) -> tuple[float, int, str]:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from moebench.reports import flag_marks
 from moebench.reports.analysis.cells import Results
+from moebench.reports.analysis.test_set import test_images
 from moebench.reports.quantities import section
 from moebench.results.schema import Column, Section
 
@@ -30,13 +31,32 @@ def facts(results: Results) -> dict[str, str]:
     return {
         "Device": _all(rows["device_kind"]) + cpus,
         "Data": _all(rows["data"]),
+        **_test_set(rows),
         "Model": _all(rows["model"]),
-        "Cells": f"{int((cells['seeds'] > 0).sum())} of {len(cells)} ended well",
+        **_training(cells),
+        "Cells": f"{int((cells['seeds'] > 0).sum())} of {len(cells)} completed",
         "Seeds": _all(cells["seeds"] + cells["seeds_failed"]),
         "Versions": f"moebench {_all(rows['moebench_version'])}, jax {_all(rows['jax_version'])}",
         "Measured": " to ".join(dict.fromkeys(dates)),
         **({"Timing": timing} if (timing := flag_marks.flagged(cells)) else {}),
     }
+
+
+def _test_set(rows: pd.DataFrame) -> dict[str, str]:
+    """Return the size of the test set and what one image of it is worth, if accuracies tell."""
+    sizes = test_images(rows)
+    texts = [f"{size:,} images, one is {100 / size:.2g} points" for size in sizes.values()]
+    if len(sizes) > 1:
+        texts = [f"{data}: {text}" for data, text in zip(sizes, texts, strict=True)]
+    return {"Test set": "; ".join(texts[:3])} if texts else {}
+
+
+def _training(cells: pd.DataFrame) -> dict[str, str]:
+    """Return steps, batch and learning rate if all trained cells share them."""
+    parts = {"steps": "{:g} steps", "batch_size": "of {:g} images", "learning_rate": "learning rate {:g}"}
+    trained = cells[cells["steps"].notna()]
+    shared = [text.format(trained[name].iloc[0]) for name, text in parts.items() if trained[name].nunique() == 1]
+    return {"Training": " ".join(shared[:2]) + "".join(f", {text}" for text in shared[2:])} if len(shared) == 3 else {}
 
 
 def _all(values: "pd.Series[Any]") -> str:

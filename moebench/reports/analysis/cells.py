@@ -19,7 +19,16 @@ SETTING = ("suite", "model", "data", "device_kind")
 IDENTITY = ("suite", "cell_id")
 NEEDED = ("suite", "cell_id", "seed", "status", "router", "experts", "accuracy")
 _OVER_SEEDS = tuple(c.name for c in COLUMNS if c.numeric and c.varies == "seed" and c.better)
-_TWIN = (*SETTING, "image_size", "steps", "batch_size", "precision", "learning_rate", "pretrain_data", "pretrain_steps")
+TRAINED_ALIKE = (
+    *SETTING,
+    "image_size",
+    "steps",
+    "batch_size",
+    "precision",
+    "learning_rate",
+    "pretrain_data",
+    "pretrain_steps",
+)
 _SCALARS = tuple(c.name for c in COLUMNS if c.kind != "list")
 _NUMBERS = tuple(c.name for c in COLUMNS if c.numeric)
 
@@ -70,7 +79,7 @@ def _summarised(table: pd.DataFrame) -> pd.DataFrame:
     cells = _one_row_each(table, codes)
     cells.insert(0, "label", cell_labels(cells))
     seeds = _by_seed(table, codes)
-    settings = {"dense": _keys(cells, _TWIN), "best": _keys(cells, SETTING)}
+    settings = {"dense": _keys(cells, TRAINED_ALIKE), "best": _keys(cells, SETTING)}
     dense = {setting: i for i, setting in enumerate(settings["dense"]) if cells["router"].iloc[i] == "dense"}
     twins = np.array([dense.get(setting, -1) for setting in settings["dense"]])
     gains = _differences(seeds, np.where(twins == np.arange(len(cells)), -1, twins))

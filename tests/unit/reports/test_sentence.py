@@ -1,6 +1,5 @@
 """From seeds to cells to one sentence: numbers by hand, doubt where there is doubt."""
 
-import json
 import re
 
 import numpy as np
@@ -14,7 +13,6 @@ from moebench.reports import flag_marks
 from moebench.reports.analysis.cells import Results, summarise
 from moebench.reports.analysis.expert_trend import trends
 from moebench.reports.answer.sentence import answer, render_table
-from moebench.reports.labels import cell_labels, shortened
 
 
 def with_accuracies(accuracies: dict[str, list[float]]) -> pd.DataFrame:
@@ -200,39 +198,6 @@ def test_a_cell_stands_beside_the_dense_one_of_its_own_image_size() -> None:
     assert gains.iloc[0] == pytest.approx(gains.iloc[1])
 
 
-def test_labels_say_just_what_tells_cells_apart() -> None:
-    cells = pd.DataFrame(
-        {
-            "router": ["dense", "soft", "soft", "soft", "bpr", "bpr", "hash", "hash"],
-            "experts": [1.0, 4, 8, 8, 4, 4, 4, 4],
-            "cell_id": ["a1", "b2", "c3", "d4", "e5", "f6", "0123456789", "abcdefghij"],
-            "top_k": [None, None, None, None, 1.0, 1.0, None, None],
-            "capacity_factor": [None, None, 1.0, 1.0, 1.05, 2.0, None, None],
-            "slots_per_expert": [16, 4, 4, 4, 5, 8, 4, 4],  # which follow from the capacity factor
-            "config": [
-                *(json.dumps({"options": {"norm": norm}}) for norm in (None, True, True, False, True, True)),
-                *("not JSON", None),
-            ],
-        }
-    )
-    assert cell_labels(cells).tolist() == [
-        "dense",
-        "soft[experts=4]",
-        "soft[experts=8,norm=True]",
-        "soft[experts=8,norm=False]",
-        "bpr[experts=4,capacity_factor=1.05]",
-        "bpr[experts=4,capacity_factor=2]",
-        "hash[experts=4,cell=01234567]",
-        "hash[experts=4,cell=abcdefgh]",
-    ]
-
-
-def test_a_long_name_loses_its_middle() -> None:
-    assert shortened("abcdefghij", 10) == "abcdefghij"
-    # 7 characters remain beside the ellipsis: 3 in front, 4 behind.
-    assert shortened("abcdefghij", 8) == "abc…ghij"
-
-
 def test_the_table_shows_brackets_as_they_are() -> None:
     frame = suite_frame()
     frame.loc[frame["router"] == "soft", "router"] = "[red]sóft"
@@ -265,15 +230,6 @@ def test_a_flag_bears_on_what_was_timed_under_it() -> None:
     assert flag_marks.concerning("params", flags) == flag_marks.concerning("train_wall_s", ["noisy"]) == []
     words = flag_marks.in_words([*flags, "inference:noisy"])
     assert words == "both: noisy; training: unsteady; inference: budget exhausted"
-
-
-def test_labels_put_model_data_and_device_behind_the_options() -> None:
-    frame = pd.concat(
-        [suite_frame(model=model, device=device) for model in ("mu/2", "ti/1") for device in ("cpu", "gpu")]
-    )
-    labels = set(summarise(frame)["label"])
-    assert len(labels) == 68
-    assert {"dense · mu/2 · cpu", "soft[experts=16] · ti/1 · gpu"} < labels
 
 
 def test_cells_that_were_timed_and_not_trained_are_told_by_their_times() -> None:

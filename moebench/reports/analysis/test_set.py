@@ -1,0 +1,38 @@
+"""Find the size of the test set behind accuracies, and with it their resolution."""
+
+import numpy as np
+import pandas as pd
+
+from moebench.reports.analysis.cells import listed
+from moebench.statistics.intervals import Floats
+
+LARGEST = 100_000
+_ENOUGH = 4
+"""Different accuracies without which a size that explains them says little."""
+
+
+def test_images(rows: pd.DataFrame) -> dict[str, int]:
+    """Return the images of the test split by data set, as far as rows tell.
+
+    Rows that record each image's correctness have the size; of others the size is the smallest number of images that
+    makes every accuracy a whole number of images.
+    """
+    found = {}
+    for data, group in rows[rows["accuracy"].notna()].groupby("data"):
+        recorded = [len(listed(value)) for value in group.get("image_correct", pd.Series(dtype=object))]
+        size = max(recorded, default=0) or _smallest(np.unique(group["accuracy"].to_numpy(float)))
+        if size:
+            found[str(data)] = size
+    return found
+
+
+def _smallest(accuracies: Floats) -> int:
+    """Return the smallest size of a set in which all shares, float[n], are possible; 0 if none is or shares are few."""
+    if len(accuracies) < _ENOUGH:
+        return 0
+    sizes = np.arange(2, LARGEST + 1)
+    # Shares are stored as float64 of float32 means, which are right to 7 digits.
+    for share in accuracies:
+        images = share * sizes
+        sizes = sizes[np.abs(images - np.round(images)) < np.maximum(1e-6 * sizes, 1e-9)]
+    return int(sizes[0]) if len(sizes) and sizes[0] < LARGEST / 10 else 0
