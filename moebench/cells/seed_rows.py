@@ -10,7 +10,7 @@ import jax
 from moebench import data
 from moebench.cells.compile import Evaluator, Executables, program_for
 from moebench.cells.log import say
-from moebench.cells.resolve import ResolvedCell
+from moebench.cells.resolved_cell import ResolvedCell
 from moebench.cells.seed import train_or_resume
 from moebench.cells.transfer import Initializer, PretrainingDiverged, save_model, with_channels
 from moebench.evaluation.columns import evaluation_columns

@@ -13,7 +13,7 @@ import numpy as np
 
 from moebench import data
 from moebench.cells.compile import TrainPrograms, program_for
-from moebench.cells.resolve import ResolvedCell
+from moebench.cells.resolved_cell import ResolvedCell
 from moebench.cells.seed import train_or_resume
 from moebench.errors import BadInput
 from moebench.measuring import environment

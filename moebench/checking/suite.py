@@ -16,7 +16,9 @@ import jax
 import numpy as np
 
 from moebench.cells.count_published import counts
-from moebench.cells.resolve import resolve, resolve_cell, source
+from moebench.cells.images import source
+from moebench.cells.queries import resolve
+from moebench.cells.resolve import resolve_cell
 from moebench.cells.run import run
 from moebench.checking.failure import Failure
 from moebench.data import Dataset, Split

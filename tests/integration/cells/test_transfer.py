@@ -12,7 +12,10 @@ import pytest
 
 from moebench.cells.compile import TrainPrograms, program_for
 from moebench.cells.fingerprint import VERSIONS
-from moebench.cells.resolve import ResolvedCell, dataset, prepare, resolve_cell
+from moebench.cells.images import dataset
+from moebench.cells.queries import prepare
+from moebench.cells.resolve import resolve_cell
+from moebench.cells.resolved_cell import ResolvedCell
 from moebench.cells.run import run
 from moebench.cells.transfer import Initializer, describe, interpolated, transferred, with_channels
 from moebench.data import Dataset, Pixels, Split
@@ -287,7 +290,7 @@ def test_paths_mean_the_same_in_any_folder(tmp_path: Path, monkeypatch: pytest.M
 
 def test_images_upstream_are_made_before_cells_run(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded: list[tuple[str, int | None]] = []
-    monkeypatch.setattr("moebench.cells.resolve.dataset", lambda name, size=None: loaded.append((name, size)))
+    monkeypatch.setattr("moebench.cells.queries.dataset", lambda name, size=None: loaded.append((name, size)))
     asked = spec(pretrain_data="fractals-10", pretrain_image_size=32)
     assert prepare([asked.as_json()]) == [{}]
     assert loaded == [("digits", None), ("fractals-10", 32)]
