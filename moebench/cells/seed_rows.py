@@ -12,7 +12,8 @@ from moebench.cells.compile import Evaluator, Executables, program_for
 from moebench.cells.log import say
 from moebench.cells.resolved_cell import ResolvedCell
 from moebench.cells.seed import train_or_resume
-from moebench.cells.transfer import Initializer, PretrainingDiverged, save_model, with_channels
+from moebench.cells.transfer import Initializer, PretrainingDiverged, save_model
+from moebench.data.channels import with_channels
 from moebench.evaluation.columns import evaluation_columns
 from moebench.evaluation.few_shot import Probe
 from moebench.evaluation.pass_over_split import split_digest

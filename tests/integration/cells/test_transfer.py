@@ -1,7 +1,6 @@
 """Starting from trained models: what is kept, what is taken over, what a few shots show, and what is refused."""
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,7 @@ from moebench.cells.queries import prepare
 from moebench.cells.resolve import resolve_cell
 from moebench.cells.resolved_cell import ResolvedCell
 from moebench.cells.run import run
-from moebench.cells.transfer import Initializer, describe, interpolated, transferred, with_channels
-from moebench.data import Dataset, Pixels, Split
+from moebench.cells.transfer import Initializer, describe, transferred
 from moebench.errors import BadInput
 from moebench.evaluation import few_shot
 from moebench.results import at_test_time, load, suite_names, write_rows
@@ -220,21 +218,6 @@ def test_the_head_is_fresh_for_other_data_and_positions_are_interpolated(fresh: 
     assert moved.parameters["positions"][...].tolist() == np.full((4, 64), 3.0).tolist()
 
 
-def test_positions_between_positions_lie_between_them() -> None:
-    model = resolve_cell(spec(model="mu/2")).model  # 4 × 4 patches
-    corners = np.array([[0.0], [1.0], [2.0], [3.0]])
-    # Along each axis the centres of 4 patches stand at 1/8, 3/8 ..., those of 2 at 1/4 and 3/4: shares 0, 1/4, 3/4, 1.
-    line = np.array([0.0, 0.25, 0.75, 1.0])
-    expected = 2 * line[:, None] + line
-    assert interpolated(corners, model).reshape(4, 4) == pytest.approx(expected)
-    whole = np.arange(16.0)[:, None]
-    assert (interpolated(whole, model) == whole).all()
-    with_token = replace(model, preset=replace(model.preset, class_token=True))
-    found = interpolated(np.concatenate([[[9.0]], corners]), with_token)
-    assert found[0] == 9.0
-    assert found[1:].reshape(4, 4) == pytest.approx(expected)
-
-
 def test_a_probe_is_a_regularised_regression() -> None:
     # Features 0, 0, 3 of classes 0, 0, 1: mean 1, mean square 2, so -1/√2, -1/√2, 2/√2. Targets of class 1: -1, -1, 1,
     # on average -1/3. Weight (2/3·√2 + 4/3·√2) / (3 + 1) = 1/√2, so that the score of x is (x - 1)/2 - 1/3, and class 1
@@ -271,15 +254,6 @@ def test_another_model_at_the_same_place_is_another_start(tmp_path: Path, fresh:
     assert first["fingerprint"] != other["fingerprint"]
     # What is left out is the kept model's own, its groups as well.
     assert started(1.0).model.group_images == 2
-
-
-def test_channels_follow_the_model() -> None:
-    grey = Split(np.array([[[[2.0]]]], np.float32), np.zeros(1, np.int32))
-    colour = Split(Pixels(np.array([[[[0, 3, 6]]]], np.uint8), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)), np.zeros(1, np.int32))
-    assert with_channels(Dataset("g", 1, grey, grey), 3).train.images[0].tolist() == [[[2, 2, 2]]]
-    assert with_channels(Dataset("c", 1, colour, colour), 1).test.images[0].tolist() == [[[3]]]
-    same = Dataset("g", 1, grey, grey)
-    assert with_channels(same, 1) is same
 
 
 def test_paths_mean_the_same_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
