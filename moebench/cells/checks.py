@@ -24,6 +24,15 @@ def check_pretraining(spec: CellSpec) -> None:
         )
 
 
+def check_eval_every(spec: CellSpec) -> None:
+    """Raise if the training is over before its first evaluation."""
+    if spec.eval_every is not None and spec.eval_every > spec.steps:
+        raise BadInput(
+            f"eval_every={spec.eval_every} is longer than the training: use at most steps={spec.steps}.",
+            key="eval_every",
+        )
+
+
 def check_layer(spec: CellSpec) -> None:
     """Raise unless one MoE layer of the specification can be measured alone."""
     if routers.find(spec.router).routes_through == "block":

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 import pandas as pd
 import pytest
 
 from moebench.cells import run, time_columns
+from moebench.cells.images import dataset
 from moebench.cells.run import main
 from moebench.evaluation.columns import health
+from moebench.evaluation.pass_over_split import split_digest
 from moebench.results.schema import COLUMNS
 from moebench.routers import RoutingCounts
 from moebench.spec.cell_spec import CellSpec
@@ -25,7 +28,18 @@ ONE_IMAGE = ("infer_latency_s", "infer_latency_vs_dense", "infer_max_batch_s_per
 EMPTY |= {f"{name}{end}" for name in ONE_IMAGE for end in INTERVAL}
 EMPTY |= {"infer_max_batch", "other_process_cpu_share"}
 # What is asked for by cells that start from a trained model, keep theirs, or try it in other settings.
-EMPTY |= {"test_time", "pretrain_data", "pretrain_steps", "few_shot_1", "few_shot_5", "few_shot_10", "saved_model"}
+EMPTY |= {
+    "curve_eval_step",
+    "curve_eval_loss",
+    "curve_accuracy_eval",
+    "test_time",
+    "pretrain_data",
+    "pretrain_steps",
+    "few_shot_1",
+    "few_shot_5",
+    "few_shot_10",
+    "saved_model",
+}
 EMPTY |= {f"{name}_{when}" for name in ("clock_mhz", "temperature_c") for when in ("before", "after")}
 
 
@@ -62,6 +76,26 @@ def test_a_cell_fills_every_column(tmp_path: Path) -> None:
     # Other processes cannot have had all of the time, and a small model is not slower than its twin a hundred times.
     assert 0 <= row.other_process_cpu_share < 1
     assert 0.01 < row.train_step_cpu_vs_dense < 100
+
+
+def test_a_cell_keeps_what_became_of_each_test_image_and_is_evaluated_on_the_way(tmp_path: Path) -> None:
+    frame = written(tmp_path, spec(router="soft", eval_every=2))
+    row = frame.iloc[0]
+    test = dataset("digits").test
+    assert row.image_correct.mean() == pytest.approx(row.accuracy)
+    assert row.image_log_likelihood.dtype == np.float16
+    assert -row.image_log_likelihood.astype(float).mean() == pytest.approx(row.eval_loss, rel=1e-3)
+    assert len(row.image_correct) == len(row.image_log_likelihood) == len(test)
+    assert set(frame.test_set) == {split_digest(test)}
+    # 6 steps: after 2 and 4, and the last evaluation, which every cell has.
+    assert row.curve_eval_step.tolist() == [2, 4, 6]
+    assert row.curve_eval_loss[-1] == row.eval_loss
+    assert row.curve_accuracy_eval[-1] == row.accuracy
+    assert len({*row.curve_eval_loss}) == 3
+    # What is evaluated on the way changes nothing about the training, and is no part of its time.
+    plain = written(tmp_path, spec(router="soft"))
+    assert plain.eval_loss.tolist() == frame.eval_loss.tolist()
+    assert plain.curve_eval_step.isna().all()
 
 
 def test_the_accounts_of_a_cell_add_up_to_its_wall_time(tmp_path: Path) -> None:

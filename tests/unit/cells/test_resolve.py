@@ -39,6 +39,7 @@ def test_total_slots_sets_the_slots_of_every_kind_of_router() -> None:
         ({"moe_layers": "first"}, "moe_layers", "last-half"),
         ({"model": "mu/3"}, "model", "do not tile"),
         ({"options": {"experts": "two"}}, "experts", "must be of type int"),
+        ({"steps": 5, "eval_every": 6}, "eval_every", "longer than the training: use at most steps=5"),
     ],
 )
 def test_what_cannot_be_built_names_the_key(changes: dict[str, Any], key: str, says: str) -> None:
