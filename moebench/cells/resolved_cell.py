@@ -54,6 +54,7 @@ class ResolvedCell:
             "model": spec.model,
             "scope": spec.scope,
             "data": spec.data,
+            "data_digest": self._content.get("data"),
             "image_size": self.model.image_size,
             "classes": self.model.classes,
             "tokens_per_image": self.model.tokens,
@@ -99,6 +100,13 @@ class ResolvedCell:
         return None if self.spec.scope == "layer" else source(self.spec.data)
 
     @property
+    def _content(self) -> dict[str, str]:
+        """Digests of a user's own images, by the key that names their place."""
+        named = {"data": self.images, "pretrain_data": self.pretraining.images if self.pretraining else None}
+        found = {key: images.identity() for key, images in named.items() if images is not None}
+        return {key: content for key, content in found.items() if content}
+
+    @property
     def is_ready(self) -> bool:
         """Whether the images of training and pre-training can be read at once."""
         return all(
@@ -119,9 +127,11 @@ class ResolvedCell:
         Args:
             device: the columns of the environment.
         """
+        # A user's images count by their content: a copy of them in another place is the same data.
+        asked = self.config | {key: content for key, content in self._content.items() if key in self.config}
         return {
             # JAX calls every processor "cpu"; their times are not each other's.
-            "cell_id": digest([json.dumps(self.config, sort_keys=True), device["device_kind"], device["cpu"]]),
+            "cell_id": digest([json.dumps(asked, sort_keys=True), device["device_kind"], device["cpu"]]),
             "fingerprint": digest(
                 [
                     *code(*self.routers),

@@ -13,7 +13,6 @@ from moebench.cells.log import say
 from moebench.cells.resolved_cell import ResolvedCell
 from moebench.cells.seed import train_or_resume
 from moebench.cells.transfer import Initializer, PretrainingDiverged, save_model
-from moebench.data.channels import with_channels
 from moebench.evaluation.columns import eval_curve_columns, evaluation_columns
 from moebench.evaluation.few_shot import Probe
 from moebench.evaluation.pass_over_split import split_digest
@@ -58,7 +57,7 @@ class SeedRunner:
         """
         spec = cell.spec
         own = read(spec.data, spec.image_size)
-        images = with_channels(own, cell.model.channels)
+        images = data.with_channels(own, cell.model.channels)
         say(f"{cell.label} on {spec.model}, {spec.data}: compiling")
         with accounts.spending("compile_s"):
             executables = Executables.compile(program_for(cell.model, spec))

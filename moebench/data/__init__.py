@@ -1,8 +1,10 @@
 """Where images come from. Nothing is ever downloaded by default."""
 
 from moebench.data.batches import Prefetcher, batch_thunks, batches
+from moebench.data.channels import with_channels
 from moebench.data.dataset import Dataset, Format, Pixels, Split
 from moebench.data.digits import digits
+from moebench.data.holdout import hold_out_validation
 from moebench.data.registry import describe, find, load, names, register
 from moebench.data.source import Source
 from moebench.data.user.detect import READABLE
@@ -20,7 +22,9 @@ __all__ = [
     "describe",
     "digits",
     "find",
+    "hold_out_validation",
     "load",
     "names",
     "register",
+    "with_channels",
 ]

@@ -1,4 +1,4 @@
-"""Batches for a training: in an order drawn from the seed, changed at random where asked, made ahead by threads."""
+"""Make training batches: ordered by a seed, augmented, and made ahead of their use by threads."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,19 +12,25 @@ from moebench.data.threads import mapped, processors
 from moebench.spec.cell_spec import Augment
 
 Making = Callable[[], Split]
-"""Makes one batch when it is called."""
+"""Makes one batch when called."""
 MOST_THREADS = 4
-"""They make twice as many batches before these are asked for, which lie in memory meanwhile."""
+"""Threads that make batches; up to twice as many finished batches wait in memory."""
 CROP_SHARE = 8
-"""An image is shifted by at most this part of its side: 4 pixels of 32, as is usual for CIFAR."""
+"""An image is shifted by at most its side divided by this number: 4 pixels of 32, as is usual for CIFAR."""
 
 
 def batches(
     split: Split, batch: int, steps: int, seed: int, *, done: int = 0, augment: Augment = "none"
 ) -> Iterator[Split]:
-    """So many batches, in an order drawn from the seed; every image is seen once before any is seen again.
+    """Yield batches in an order drawn from the seed; every image occurs once before any occurs again.
 
-    The first `done` of them are left out: a training that goes on sees what it would have seen unbroken.
+    Args:
+        split: the images.
+        batch: images in a batch.
+        steps: number of batches, those skipped included.
+        seed: decides order and augmentation.
+        done: batches to skip at the start, so that a resumed training continues with the batches of an unbroken one.
+        augment: random changes of the images.
     """
     return (make() for make in batch_thunks(split, batch, steps, seed, done=done, augment=augment))
 
@@ -32,7 +38,16 @@ def batches(
 def batch_thunks(
     split: Split, batch: int, steps: int, seed: int, *, done: int = 0, augment: Augment = "none"
 ) -> Iterator[Making]:
-    """The same `batches` still to be made, each by a call that depends on no other."""
+    """Yield functions that make the batches of `batches`, each independent of all others.
+
+    Args:
+        split: the images.
+        batch: images in a batch.
+        steps: number of batches, those skipped included.
+        seed: decides order and augmentation.
+        done: batches to skip at the start.
+        augment: random changes of the images.
+    """
     generator = np.random.default_rng(seed)
     waiting = np.empty(0, np.int64)
     for number in range(steps):
@@ -40,30 +55,30 @@ def batch_thunks(
             waiting = np.concatenate([waiting, generator.permutation(len(split))])
         chosen, waiting = waiting[:batch], waiting[batch:]
         if number >= done:
-            yield partial(_made, split, chosen, augment, (seed, number))
+            yield partial(_make, split, chosen, augment, (seed, number))
 
 
-def _made(split: Split, chosen: np.ndarray, augment: Augment, seed: tuple[int, int]) -> Split:
-    images = _taken(split.images, chosen, augment, np.random.default_rng(seed))
+def _make(split: Split, chosen: np.ndarray, augment: Augment, seed: tuple[int, int]) -> Split:
+    images = _take(split.images, chosen, augment, np.random.default_rng(seed))
     return Split(images, split.labels[chosen])
 
 
-def _taken(
+def _take(
     images: np.ndarray | Pixels, chosen: np.ndarray, augment: Augment, generator: np.random.Generator
 ) -> np.ndarray:
-    if isinstance(images, Pixels):  # bytes are moved while they are bytes, a quarter of what they will be
-        return images.scale(augmented(images.stored[chosen], augment, generator))
+    if isinstance(images, Pixels):  # a byte is shifted and mirrored at a quarter of the cost of a float32
+        return images.scale(augmented(images.take(chosen), augment, generator))
     return augmented(images[chosen], augment, generator)
 
 
 def augmented(images: np.ndarray, augment: Augment, generator: np.random.Generator) -> np.ndarray:
-    """The images, each shifted by up to an eighth of its side and, for "crop-flip", every other one mirrored.
+    """Shift each image by up to an eighth of its side and, for "crop-flip", mirror it with probability 1/2.
 
-    What a shift uncovers is filled with the image's own mirrored edge.
+    Pixels that a shift uncovers are filled by reflecting the image at its edge.
 
     Args:
         images: [image, height, width, channel], of any type.
-        augment: "none" gives the images as they are.
+        augment: "none" returns the images unchanged.
         generator: draws shifts and mirrors.
     """
     if augment == "none":
@@ -81,23 +96,22 @@ def augmented(images: np.ndarray, augment: Augment, generator: np.random.Generat
 
 
 class Prefetcher:
-    """Batches made ahead of their use by other threads, with an account of what they cost.
+    """Make batches ahead of their use in threads, and record the time that they take.
 
-    The images are decoded and lie in memory or in a mapped file, so threads keep up: NumPy lets others run while it
-    moves images.
+    Threads keep up, since images are decoded already and NumPy releases the interpreter lock while it copies them.
     """
 
     def __init__(self, source: Iterator[Making]) -> None:
         self._source = source
         self.count = 0
-        """Batches handed over so far."""
+        """Batches delivered so far."""
         self.made_s = 0.0
-        """Seconds that it took to make them, of all threads together."""
+        """Seconds spent on making batches, summed over threads."""
         self.waited_s = 0.0
-        """Seconds that their user waited for them."""
+        """Seconds that the consumer waited for batches."""
 
     def __iter__(self) -> Iterator[Split]:
-        with closing(mapped(_timed, self._source, min(MOST_THREADS, processors()))) as coming:
+        with closing(mapped(_make_timed, self._source, min(MOST_THREADS, processors()))) as coming:
             while True:
                 began = time.perf_counter()
                 made = next(coming, None)
@@ -110,6 +124,6 @@ class Prefetcher:
                 yield batch
 
 
-def _timed(make: Making) -> tuple[Split, float]:
+def _make_timed(make: Making) -> tuple[Split, float]:
     began = time.perf_counter()
     return make(), time.perf_counter() - began

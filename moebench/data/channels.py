@@ -1,4 +1,4 @@
-"""Images in the channels of a model: grey to colour and back."""
+"""Convert grey images to colour and back, for a model that was trained on the other kind."""
 
 from dataclasses import replace
 
@@ -7,19 +7,20 @@ import numpy as np
 from moebench.data.dataset import Dataset, Pixels, Split
 
 
-def with_channels(images: Dataset, channels: int) -> Dataset:
-    """Convert images to the channels of a model: grey repeated for each channel, colours averaged to grey.
+def with_channels(dataset: Dataset, channels: int) -> Dataset:
+    """Return the data set with so many channels.
 
-    Args:
-        images: both splits.
-        channels: of the model.
+    Every channel of the result is the mean over the channels of the image, so that grey images are repeated and colour
+    images turn grey.
     """
-    if images.channels == channels:
-        return images
-    return replace(images, train=_in_channels(images.train, channels), test=_in_channels(images.test, channels))
+    if dataset.channels == channels:
+        return dataset
+    validation = None if dataset.validation is None else _convert(dataset.validation, channels)
+    train, test = _convert(dataset.train, channels), _convert(dataset.test, channels)
+    return replace(dataset, train=train, test=test, validation=validation)
 
 
-def _in_channels(split: Split, channels: int) -> Split:
+def _convert(split: Split, channels: int) -> Split:
     pixels = np.asarray(split.images[:] if isinstance(split.images, Pixels) else split.images)
     grey = pixels.mean(-1, keepdims=True, dtype=np.float32)
     return Split(np.repeat(grey, channels, axis=-1), split.labels)

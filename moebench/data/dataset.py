@@ -1,40 +1,49 @@
-"""What a data set is: two splits of images, in memory or on disk, that come out ready for a model."""
+"""Data sets: splits of square images with labels, in memory or on disk."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int32, UInt8
+from jaxtyping import Float32, Int, Int32, UInt8
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """Images as bytes, often a file mapped into memory, that are scaled when they are taken.
+    """Images as bytes, often a file mapped into memory, scaled to mean 0 and standard deviation 1 when they are read.
 
-    Indexed like an array of images, it gives what is chosen near mean 0 and standard deviation 1 in each channel.
+    Indexing a `Pixels` like an array of images returns scaled images.
     """
 
-    stored: UInt8[np.ndarray, "image height width channel"]
+    stored: UInt8[np.ndarray, "stored height width channel"]
     mean: tuple[float, ...]
-    """Of each channel of the training split, in bytes' units."""
+    """Mean byte of each channel, over the training split."""
     std: tuple[float, ...]
+    """Standard deviation of each channel's bytes, over the training split."""
+    rows: Int[np.ndarray, "image"] | None = None
+    """Rows of `stored` that are the images; None: all rows."""
 
     def __len__(self) -> int:
-        return len(self.stored)
+        return len(self.stored if self.rows is None else self.rows)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Images, height, width, channels."""
-        return self.stored.shape
+        return (len(self), *self.stored.shape[1:])
 
     def __getitem__(self, chosen: Any) -> Float32[np.ndarray, "chosen height width channel"]:
-        return self.scale(self.stored[chosen])
+        return self.scale(self.take(chosen))
+
+    def take(self, chosen: Any) -> UInt8[np.ndarray, "chosen height width channel"]:
+        """Return the bytes of the chosen images."""
+        found: np.ndarray = self.stored[chosen if self.rows is None else self.rows[chosen]]
+        return found
 
     def scale(
         self, images: UInt8[np.ndarray, "chosen height width channel"]
     ) -> Float32[np.ndarray, "chosen height width channel"]:
-        """Bytes as the numbers that a model sees."""
+        """Scale bytes to the numbers that a model receives."""
         factor, shift = self._scaling
         scaled = images.astype(np.float32)
         scaled *= factor
@@ -43,13 +52,13 @@ class Pixels:
 
     @cached_property
     def _scaling(self) -> tuple[Float32[np.ndarray, "channel"], Float32[np.ndarray, "channel"]]:
-        std = np.array([max(value, 1.0) for value in self.std])  # images of one colour have none
+        std = np.array([max(value, 1.0) for value in self.std])  # images of one colour have a deviation of 0
         return (1 / std).astype(np.float32), (-np.array(self.mean) / std).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images with their labels; pixel values come out near mean 0 and standard deviation 1."""
+    """Images with their labels; pixel values have a mean near 0 and a standard deviation near 1."""
 
     images: Float32[np.ndarray, "image height width channel"] | Pixels
     labels: Int32[np.ndarray, "image"]
@@ -57,29 +66,45 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def subset(self, rows: Int[np.ndarray, "chosen"]) -> "Split":
+        """Return the images of these rows; images on disk stay there."""
+        if isinstance(self.images, Pixels):
+            within = rows if self.images.rows is None else self.images.rows[rows]
+            return Split(replace(self.images, rows=within), self.labels[rows])
+        return Split(self.images[rows], self.labels[rows])
+
 
 @dataclass(frozen=True)
 class Format:
-    """What a model has to know of a data set's images."""
+    """The properties of a data set's images that decide the shape of a model."""
 
     image_size: int
     """Side of the square images in pixels."""
     channels: int
+    """1 for grey images, 3 for colour."""
     classes: int
+    """Number of classes."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A training split, and a test split that no training sees."""
+    """A training split and a test split; no training ever uses the test split."""
 
     name: str
     classes: int
+    """Number of classes."""
     train: Split
     test: Split
+    validation: Split | None = None
+    """Images to choose hyperparameters on, where the source declares such a split or one was held out."""
+    class_names: Sequence[str] = ()
+    """Name of each class; empty if classes are known by their numbers alone."""
+    notes: tuple[str, ...] = ()
+    """Sentences that a user should read about the decoded images."""
 
     @property
     def format(self) -> Format:
-        """Of both splits."""
+        """Size, channels and classes of all splits."""
         return Format(self.image_size, self.channels, self.classes)
 
     @property
@@ -91,3 +116,7 @@ class Dataset:
     def channels(self) -> int:
         """Channels of the images."""
         return int(self.train.images.shape[3])
+
+    def class_name(self, label: int) -> str:
+        """Return the name of a class, or its number if it has no name."""
+        return self.class_names[label] if self.class_names else str(label)

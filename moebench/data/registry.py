@@ -1,4 +1,4 @@
-"""The register of data sets: a name, and a source that has the images when they are needed."""
+"""Register data sets under names, and load them by name."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -18,7 +18,7 @@ _REGISTRY = Registry("moebench.data")
 
 
 def register(name: str) -> Callable[[L], L]:
-    """Decorator that makes a loader known as `name`; the first line of its docstring describes the data."""
+    """Return a decorator that registers a loader as `name`; its docstring's first line describes the data."""
 
     def add(loader: L) -> L:
         _REGISTRY.register(Loader(name, loader))
@@ -28,12 +28,12 @@ def register(name: str) -> Callable[[L], L]:
 
 
 def names() -> list[str]:
-    """Every registered name, and some of those that stand for any number of classes."""
+    """Return every registered name, and fractals-N for some numbers of classes."""
     return [*sorted(name for name, _ in _REGISTRY), *(Fractals(classes).name for classes in (10, 100, 1000, 10_000))]
 
 
 def find(name: str) -> Source:
-    """The source of that name.
+    """Return the source of a name or place.
 
     Raises:
         BadInput: no data set has that name.
@@ -50,14 +50,19 @@ def find(name: str) -> Source:
 
 
 def load(name: str, image_size: int | None = None, say: Say = print) -> Dataset:
-    """The data set of that name, at its own image size or at another that it can be had at.
+    """Load a data set.
+
+    Args:
+        name: a registered name, a place, or splits as `train=PLACE,test=PLACE`.
+        image_size: side of the images in pixels; None takes the data set's own size.
+        say: receives progress and warnings, line by line.
 
     Raises:
-        BadInput: no data set has that name, or not at that size.
+        BadInput: no data set has that name, its images cannot be read, or that size cannot be made.
     """
     return find(name).load(image_size, say)
 
 
 def describe(name: str) -> str:
-    """The data set in one line."""
+    """Describe a data set in one line."""
     return find(name).describe()

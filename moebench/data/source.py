@@ -1,4 +1,4 @@
-"""Where images come from: a name, or a place of the user's own, that can be asked what it holds before it is read."""
+"""Sources of images: describe a data set before its images are made or decoded, and load it."""
 
 import inspect
 from collections.abc import Callable
@@ -13,53 +13,57 @@ from moebench.errors import BadInput
 from moebench.spec.cell_spec import Augment
 
 Say = Callable[[str], None]
-"""Takes a line for whoever waits."""
+"""Receives progress and warnings, line by line."""
 LARGEST = 224
-"""Side in pixels up to which a small data set is enlarged."""
+"""Largest side in pixels to which the images of a small data set are enlarged."""
 
 
 @runtime_checkable
 class Source(Protocol):
-    """One data set that can be had."""
+    """One data set."""
 
     @property
     def name(self) -> str:
-        """Its name, the same however it was written."""
+        """Canonical name of the data set."""
 
     @property
     def augment(self) -> Augment:
-        """How its training images are changed at random unless the cell says otherwise."""
+        """Random changes of training images, unless the cell sets its own."""
 
     def describe(self) -> str:
-        """In one line."""
+        """Describe the data set in one line."""
 
     def format(self, image_size: int | None) -> Format:
-        """What a model has to know, told without making or reading the images.
+        """Return what decides the shape of a model, without making or decoding the images.
 
         Args:
-            image_size: the side asked for in pixels; None takes the data set's own.
+            image_size: side in pixels; None takes the data set's own size.
 
         Raises:
-            BadInput: images of that size cannot be had.
+            BadInput: images of that size cannot be made, or no data can be read.
         """
 
     def identity(self) -> str:
-        """Tells these images from others under the same name; empty where moebench's own code decides them."""
+        """Return a digest of the content, equal for copies in other places; empty if moebench's code decides it."""
 
     def is_ready(self, image_size: int | None) -> bool:
-        """Whether loading takes no time worth mentioning."""
+        """Return whether the images are made already."""
 
     def load(self, image_size: int | None, say: Say) -> Dataset:
-        """The images.
+        """Load the images.
+
+        Args:
+            image_size: side in pixels; None takes the data set's own size.
+            say: receives progress and warnings, line by line.
 
         Raises:
-            BadInput: they cannot be had.
+            BadInput: the images cannot be read or kept.
         """
 
 
 @dataclass(frozen=True)
 class Loader:
-    """A small data set that a function makes in memory; its images can be had enlarged."""
+    """A small data set that a function makes in memory, and that can be enlarged."""
 
     name: str
     make: Callable[[], Dataset]
@@ -71,14 +75,14 @@ class Loader:
         return self.name
 
     def describe(self) -> str:
-        """As its maker says it."""
+        """Return the first line of the maker's docstring."""
         return (inspect.getdoc(self.make) or "").partition("\n")[0]
 
     def format(self, image_size: int | None) -> Format:
-        """Its own, or that of its images enlarged.
+        """Return the format of the images, perhaps enlarged.
 
         Raises:
-            BadInput: a smaller size was asked for, or one for which so many images do not belong in memory.
+            BadInput: the size is smaller than the data set's own, or larger than `LARGEST`.
         """
         own = self._dataset.format
         size = own.image_size if image_size is None else image_size
@@ -91,15 +95,15 @@ class Loader:
         return replace(own, image_size=size)
 
     def identity(self) -> str:
-        """Nothing but code and libraries decides what is in it."""
+        """Return "": code and libraries alone decide the content."""
         return ""
 
     def is_ready(self, image_size: int | None) -> bool:
-        """It is small."""
+        """Return True: the data set is small."""
         return True
 
     def load(self, image_size: int | None, say: Say) -> Dataset:
-        """Read once in a process."""
+        """Load the images, once a process."""
         found, size = self._dataset, self.format(image_size).image_size
         if size == found.image_size:
             return found
@@ -111,8 +115,8 @@ class Loader:
 
 
 def _enlarged(split: Split, size: int) -> Split:
-    """The images at so many pixels a side, with straight lines between the pixels that there are."""
-    from PIL import Image  # whoever takes images as they are need not wait for it
+    """Enlarge images by bilinear interpolation."""
+    from PIL import Image  # imported late: images at their own size do not need it
 
     def planes(image: np.ndarray) -> list[np.ndarray]:
         channels = np.moveaxis(image, -1, 0)

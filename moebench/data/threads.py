@@ -1,4 +1,4 @@
-"""Work that several processors share, in order and without running far ahead of whoever takes the results."""
+"""Map a function over items in threads: ordered, and bounded in how far it runs ahead."""
 
 import os
 from collections import deque
@@ -12,12 +12,21 @@ B = TypeVar("B")
 
 
 def processors() -> int:
-    """How many this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def mapped(function: Callable[[A], B], items: Iterable[A], threads: int | None = None) -> Generator[B, None, None]:
-    """`map` by threads, one for each processor, for functions that leave the interpreter free most of the time."""
+    """Yield `function` of each item in order, computed by threads.
+
+    Threads help functions that release the interpreter lock most of the time, such as decoding and hashing. At most two
+    items for each thread are taken ahead of the results.
+
+    Args:
+        function: applied to each item; its exception is raised where its result is due.
+        items: taken one by one in the calling thread.
+        threads: number of threads; None takes one for each processor.
+    """
     count, waiting = threads or processors(), iter(items)
     with ThreadPoolExecutor(count) as pool:
         running: deque[Future[B]] = deque(pool.submit(function, item) for item in islice(waiting, 2 * count))

@@ -126,9 +126,11 @@ def _mixed(count: int) -> Int[np.ndarray, "image"]:
 
 def split_digest(split: Split) -> str:
     """Return sixteen hexadecimal digits that identify the images and labels of a split, in their order."""
-    stored = split.images.stored if isinstance(split.images, Pixels) else split.images
-    found = hashlib.sha256(f"{stored.dtype}{list(stored.shape)}".encode())
-    for start in range(0, len(stored), _HASHED_AT_A_TIME):  # the images may be a mapped file larger than memory
-        found.update(stored[start : start + _HASHED_AT_A_TIME].tobytes())
+    images = split.images
+    kind = images.stored.dtype if isinstance(images, Pixels) else images.dtype
+    found = hashlib.sha256(f"{kind}{list(images.shape)}".encode())
+    for start in range(0, len(images), _HASHED_AT_A_TIME):  # the images may be a mapped file larger than memory
+        rows = slice(start, start + _HASHED_AT_A_TIME)
+        found.update((images.take(rows) if isinstance(images, Pixels) else images[rows]).tobytes())
     found.update(split.labels.tobytes())
     return found.hexdigest()[:16]

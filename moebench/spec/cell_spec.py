@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from moebench.errors import BadInput
+from moebench.spec.data_splits import parse_splits, splits_text
 from moebench.spec.plain_values import whole
 
 Scalar = str | int | float | bool | None
@@ -28,12 +29,17 @@ HUB = "hf:"
 
 
 def is_place(data: str) -> bool:
-    """Return whether `data` is a path or a name on the hub, and not a data set of moebench's own."""
-    return "/" in data or data.startswith((HUB, "~"))
+    """Return whether `data` is a path, a name on the hub, or splits of these, and no data set of moebench's own."""
+    return "/" in data or data.startswith((HUB, "~")) or parse_splits(data) is not None
 
 
 def absolute_place(data: str) -> str:
-    """Return a path as an absolute one, and every other name as given."""
+    """Return a path as an absolute one, those of splits as well, and every other name as given."""
+    splits = parse_splits(data)
+    if splits is not None:
+        paths = ("place",) if "place" in splits else tuple(splits)
+        absolute = {key: value if value.startswith(HUB) else absolute_folder(value) for key, value in splits.items()}
+        return str(splits_text({key: absolute[key] if key in paths else value for key, value in splits.items()}))
     if data.startswith(HUB) or not is_place(data):
         return data
     return absolute_folder(data)
@@ -97,9 +103,10 @@ class CellSpec(BaseModel):
     """Options of the router. In a suite each of them is a key of its own."""
     model: str = "mu/2"
     """Vision transformer around the MoE layers; `moebench list models` names them."""
-    data: Annotated[str, Key(Scope.TRAINING), _absolute(absolute_place)] = "digits"
-    """Images to train and evaluate on: a data set's name, a path that contains a slash, or hf: and a name on the
-    Hugging Face hub."""
+    data: Annotated[str, Key(Scope.TRAINING), BeforeValidator(splits_text), _absolute(absolute_place)] = "digits"
+    """Images to train and evaluate on: a data set's name, a path that contains a slash, hf: and a name on the Hugging
+    Face hub, or a mapping of `train`, `test` and perhaps `validation` to paths (or to splits of one `place`), which
+    the command line writes train=PATH,test=PATH."""
     image_size: Pixels | None = None
     """Side in pixels to which images are rendered or resized. Default: the data set's own size."""
     augment: Annotated[Augment | None, Key(Scope.TRAINING)] = None
@@ -148,7 +155,9 @@ class CellSpec(BaseModel):
     """Further settings in which the trained model is evaluated, without new training: options of the router by name, or
     `router` for another router with the same parameters. Written as cells are: mappings whose lists are multiplied
     out."""
-    pretrain_data: Annotated[str | None, Key(Scope.DOWNSTREAM, since=2), _absolute(absolute_place)] = None
+    pretrain_data: Annotated[
+        str | None, Key(Scope.DOWNSTREAM, since=2), BeforeValidator(splits_text), _absolute(absolute_place)
+    ] = None
     """Images to pre-train on, written as `data` is. The pre-trained model is probed with a few shots of `data`, then
     fine-tuned on `data` with a new head. Cells whose pre-training is equal share the pre-trained model."""
     pretrain_steps: Annotated[Count | None, Key(Scope.DOWNSTREAM, since=2)] = None

@@ -118,7 +118,8 @@ def _profile(source: Source, name: str, values: Mapping[str, Any]) -> Profile:
         if key not in _PROFILE_KEYS:
             hint = str(unknown("key", key, _PROFILE_KEYS))
             raise source.error((*at, key), f"{hint} (an option of a router belongs under 'cells')")
-        if isinstance(value, list | dict) and key not in ("seeds", "cells"):
+        names_splits = isinstance(value, dict) and key in ("data", "pretrain_data")
+        if isinstance(value, list | dict) and key not in ("seeds", "cells") and not names_splits:
             raise source.error(
                 (*at, key),
                 f"'{key}' of a profile should be one value, not {describe(value)}; lists go under 'cells'.",

@@ -8,7 +8,7 @@ PUBLIC = {
     "moebench": {"__version__", "load", "plot", "routers"},
     "moebench.data": {
         "READABLE", "Dataset", "Format", "Pixels", "Prefetcher", "Source", "Split", "batches", "describe", "digits",
-        "batch_thunks", "find", "load", "names", "register",
+        "batch_thunks", "find", "hold_out_validation", "load", "names", "register", "with_channels",
     },
     "moebench.models": {
         "SIZES", "Block", "Experts", "Mlp", "MoE", "Preset", "RoutedBlock", "Size", "Vit", "VitConfig", "describe",

@@ -1,22 +1,21 @@
-"""hf:NAME, a data set of the Hugging Face hub: downloaded by their library on first use, and read as a table."""
+"""Read data sets of the Hugging Face hub, written hf:NAME; their library downloads them on first use."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from moebench.data.user.parquet import Part, Read, Table
+from moebench.data.regular_files import first_line
+from moebench.data.user.table import BATCH_ROWS, Read, Rows, Table
 from moebench.errors import BadInput
 from moebench.spec.cell_spec import HUB
 
-_ROWS = 64
-
 
 def table(name: str) -> Table:
-    """The table of hf:NAME, or of hf:NAME:CONFIGURATION.
+    """Return the table of hf:NAME, or of hf:NAME:CONFIGURATION.
 
     Raises:
-        BadInput: the library is not installed, or the data set cannot be had.
+        BadInput: the library is not installed, or the data set cannot be loaded.
     """
     try:
         import datasets
@@ -27,16 +26,18 @@ def table(name: str) -> Table:
     path, _, configuration = name.removeprefix(HUB).partition(":")
     try:
         found = datasets.load_dataset(path, configuration or None)
-    except Exception as error:  # of the hub, of the network, of the library: there is no one class for them
-        why = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-        raise BadInput(f"{name} cannot be had from the Hugging Face hub: {why}.", key="data") from error
-    parts = {split: Part(rows.data.table.schema, _reader(rows)) for split, rows in found.items()}
-    return Table(name, parts, "-".join(rows._fingerprint for _, rows in sorted(found.items())))
+    except Exception as error:  # of the hub, of the network, of the library: they have no class in common
+        why = first_line(error)
+        raise BadInput(f"{name} cannot be loaded from the Hugging Face hub: {why}.", key="data") from error
+    splits = {
+        split: [Rows(f"{name} ({split})", rows.data.table.schema, _reader(rows))] for split, rows in found.items()
+    }
+    return Table(name, splits, "-".join([name, *(rows._fingerprint for _, rows in sorted(found.items()))]))
 
 
 def _reader(rows: Any) -> Read:
     def read(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         # The table itself: a selection by their library would first be hashed, with everything that it refers to.
-        return iter(rows.data.table.select(list(columns)).to_batches(_ROWS))
+        return iter(rows.data.table.select(list(columns)).to_batches(BATCH_ROWS))
 
     return read

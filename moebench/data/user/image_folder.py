@@ -1,81 +1,111 @@
-"""Image folders: a folder for each class, with or without train and test around them."""
+"""Read image folders: a folder for each class, perhaps inside a folder for each split."""
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from moebench.data.user.reader import TRAIN_NAMES, Listing, Raw, identity_of, listed, splits_among
+from moebench.data.regular_files import shown
+from moebench.data.user.file_tree import LeftOut, folders, is_folder, stamp, visible, walk
+from moebench.data.user.formats import is_image
+from moebench.data.user.labels import clean
+from moebench.data.user.reader import Part, Raw, Uniform
+from moebench.data.user.splits import TRAIN_NAMES, are_splits
 from moebench.errors import BadInput
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 
 
 class ImageFolder:
-    """ROOT/CLASS/…/IMAGE, or the same below ROOT/train and ROOT/test, or what else splits are called."""
+    """ROOT/CLASS/…/IMAGE, or ROOT/SPLIT/CLASS/…/IMAGE with splits such as train, val and test."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root, self.where = root, shown(root)
+        self._left_out = LeftOut()
 
-    def listing(self) -> Listing:
-        """Every file with an image's suffix."""
-        files, names, test = self._files
-        return listed(str(self.root), names, test, identity_of(files, self.root))
+    def parts(self) -> Mapping[str, Part]:
+        """List the images of each split; only files that are images by suffix or content count.
 
-    def raw(self) -> Iterator[Raw]:
-        """The files, whole."""
-        return map(_read, self._files[0])
+        Raises:
+            BadInput: a folder cannot be read, there are no folders of classes, or a class has no image.
+        """
+        return {name: self._part(name, files) for name, files in self._files.items()}
 
-    def some(self, count: int) -> Iterator[Raw]:
-        """At even distances, so that they are of several classes."""
-        files = self._files[0]
-        return map(_read, files[:: max(1, len(files) // count)][:count])
+    def stamp(self) -> str:
+        """Return a digest of the paths, sizes and times of all images."""
+        listed = [file for files in self._files.values() for file, _ in files or []]
+        return stamp(self.where, listed)
+
+    def notes(self) -> Sequence[str]:
+        """Return sentences on files that are left out."""
+        return self._left_out.notes()
+
+    def uniform(self) -> Uniform | None:
+        """Return None: images may have any shape."""
+        return None
+
+    def content(self) -> Iterable[bytes]:
+        """Yield nothing: images have no uniform shape."""
+        return ()
+
+    def _part(self, name: str, files: list[tuple[Path, str]] | None) -> Part:
+        where = shown(self.root / name) if name else self.where
+        if files is None:
+            return Part(where, unlabelled="it has no folders of classes")
+
+        def raw() -> Iterator[Raw]:
+            return (Raw(shown(file), file) for file, _ in files)
+
+        return Part(where, [label for _, label in files], raw)
 
     @cached_property
-    def _files(self) -> tuple[list[Path], list[str], list[bool] | None]:
-        """The images, their classes, and which are for testing."""
-        folders = _folders(self.root)
-        splits = splits_among(folders)
-        if splits is None:
-            alone = len(folders) == 1 and folders[0].lower() in TRAIN_NAMES
-            found = list(_images(self.root / folders[0] if alone else self.root))
-            return [file for file, _ in found], [name for _, name in found], None
-        train, test = (list(_images(self.root / name)) for name in splits)
-        files, names = [file for file, _ in train + test], [name for _, name in train + test]
-        return files, names, [False] * len(train) + [True] * len(test)
+    def _files(self) -> dict[str, list[tuple[Path, str]] | None]:
+        """The images of each split with their classes; None for a split without folders of classes."""
+        names = folders(self.root, self._left_out)
+        if are_splits(names) or self._are_unknown_splits(names):
+            return {name: self._images(self.root / name) for name in names}
+        if len(names) == 1 and names[0].lower() in TRAIN_NAMES:
+            return {names[0]: self._with_classes(self.root / names[0])}
+        return {"": self._with_classes(self.root)}
 
+    def _are_unknown_splits(self, names: Sequence[str]) -> bool:
+        """Return whether folders beside `train` have folders of the same names in them, and so must be splits."""
+        train = next((name for name in names if name.lower() in TRAIN_NAMES), None)
+        if train is None or len(names) < 2:
+            return False
+        inner = set(folders(self.root / train))
+        return any(not inner.isdisjoint(folders(self.root / name)) for name in names if name != train)
 
-def _images(top: Path) -> Iterator[tuple[Path, str]]:
-    """The images below a folder of classes, each with its class."""
-    classes = _folders(top)
-    if not classes:
-        raise BadInput(
-            f"{top} has no folders of classes: put the images of each class into a folder of its own, such as "
-            f"{top / 'cat' / '1.png'}.",
-            key="data",
-        )
-    for name in classes:
-        empty = True
-        for folder, inner, files in os.walk(top / name):
-            inner.sort()
-            for file in sorted(files):
-                if file.lower().endswith(SUFFIXES) and not file.startswith("."):
-                    empty = False
-                    yield Path(folder, file), name
-        if empty:
-            raise BadInput(f"{top / name} is the folder of a class and has no image.", key="data")
+    def _with_classes(self, top: Path) -> list[tuple[Path, str]]:
+        found = self._images(top)
+        if found is None:
+            raise BadInput(
+                f"{shown(top)} has no folders of classes: put the images of each class into a folder of its own, such "
+                f"as {shown(top / 'cat' / '1.png')}.",
+                key="data",
+            )
+        return found
 
+    def _images(self, top: Path) -> list[tuple[Path, str]] | None:
+        """List the images below a folder of classes, each with its class; None if the folder has no folders."""
+        entries = visible(top, None if top == self.root else self._left_out)
+        classes = [entry.name for entry in entries if is_folder(entry)]
+        if not classes:
+            return None
+        for entry in entries:
+            if not is_folder(entry):
+                self._leave_out(Path(entry.path), outside=True)
+        found: list[tuple[Path, str]] = []
+        for name in classes:
+            before = len(found)
+            for file in walk(top / name, self._left_out):
+                if is_image(file):
+                    found.append((file, clean(name)))
+                else:
+                    self._leave_out(file)
+            if len(found) == before:
+                raise BadInput(f"{shown(top / name)} is the folder of a class and has no image.", key="data")
+        return found
 
-def _folders(top: Path) -> list[str]:
-    try:
-        with os.scandir(top) as entries:
-            return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith((".", "_")))
-    except OSError as error:
-        raise BadInput(f"cannot read the folder {top}: {error.strerror}.", key="data") from error
-
-
-def _read(file: Path) -> Raw:
-    try:
-        return Raw(str(file), file.read_bytes())
-    except OSError as error:
-        raise BadInput(f"cannot read the image {file}: {error.strerror}.", key="data") from error
+    def _leave_out(self, file: Path, *, outside: bool = False) -> None:
+        if outside and is_image(file):
+            self._left_out.add("images outside of the folders of classes", file)
+        else:
+            self._left_out.add("no images that Pillow reads", file, file.suffix.lower() or "without suffix")

@@ -1,119 +1,163 @@
-"""The user's own images as a data set: decoded once, and kept for all processes."""
+"""Serve the user's own images as a data set: decoded once, and kept for all processes."""
 
+import hashlib
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import PIL
 
-from moebench.data.cache import SPLITS, Writer, is_kept, kept
+from moebench.data.cache import is_kept, kept, read_record, write_record
 from moebench.data.dataset import Dataset, Format
+from moebench.data.set_files import Writer
 from moebench.data.source import Say
 from moebench.data.threads import mapped
-from moebench.data.user.decode import Look, decode, look
+from moebench.data.user.decode import decode, quiet
 from moebench.data.user.detect import collection
-from moebench.data.user.reader import Collection, Listing, Raw
+from moebench.data.user.named_splits import NamedSplits
+from moebench.data.user.reader import Collection, Raw
+from moebench.data.user.scan import SCANNING, Scan, scan
+from moebench.data.user.splits import SPLITS, Listing, choose, join
 from moebench.errors import BadInput
 from moebench.spec.cell_spec import Augment, absolute_place
+from moebench.spec.data_splits import parse_splits
 
-DECODING = 2
-"""Raised with every change of how images are decoded, so that nobody takes the old ones for the new."""
-_LOOKED_AT = 16
-"""Images whose sizes and colours stand for all."""
-_PART = 64
-"""Images that are decoded at a time."""
+DECODING = 3
+"""Version of the decoding, part of the cache key: raised with every change of how images are decoded."""
+_BATCH = 64
+"""Images that a thread decodes at a time."""
 
 
 class Own:
-    """Images of a folder, a file, or the Hugging Face hub."""
+    """Images of a folder, a file, the Hugging Face hub, or of several of these as splits."""
 
     augment: Augment = "crop-flip"
 
     def __init__(self, place: str) -> None:
-        """A path, or hf: and a name; what is wrong with it is said when it is asked for."""
+        """Name a place, without reading it.
+
+        Args:
+            place: a path, hf: and a name, or splits as `train=PLACE,test=PLACE`.
+        """
         self.name = absolute_place(place)
 
-    @cached_property
-    def _collection(self) -> Collection:
-        return collection(self.name)
-
-    @cached_property
-    def _listing(self) -> Listing:
-        return self._collection.listing()
-
     def describe(self) -> str:
-        """In one line."""
+        """Describe classes, images and what is left out, each in one line."""
         listing = self._listing
-        test = int(listing.test.sum())
-        return (
-            f"Images of your own, {len(listing.classes):,} classes, {len(listing.labels) - test:,} images for training "
-            f"and {test:,} for testing."
+        counts = listing.counts()
+        validation = f", {counts['validation']:,} for validation" if "validation" in counts else ""
+        return "\n".join(
+            [
+                f"Images of your own, {len(listing.classes):,} classes, {counts['train']:,} images for training and "
+                f"{counts['test']:,} for testing{validation}.",
+                *listing.notes,
+            ]
         )
 
     def format(self, image_size: int | None) -> Format:
-        """Grey if a look at some images shows no colour; of their own size if they are squares of one size.
+        """Return the format of the images; colour if any image has colour.
+
+        The first call reads every image once, unless the cache knows the files already.
 
         Raises:
-            BadInput: they are not, and no size was asked for.
+            BadInput: an image cannot be read; or the images are not squares of one size, and `image_size` is None.
         """
-        classes = len(self._listing.classes)
-        looks = self._looks
-        channels = max(each.channels for each in looks)
+        return self._format(image_size, partial(print, flush=True))
+
+    def identity(self) -> str:
+        """Return a digest of images, labels and splits, equal for copies in other places."""
+        return self._scan(partial(print, flush=True)).digest
+
+    def is_ready(self, image_size: int | None) -> bool:
+        """Return whether the images are decoded already."""
+        return is_kept(self._key(self.format(image_size)))
+
+    def load(self, image_size: int | None, say: Say) -> Dataset:
+        """Load the images from the cache, or decode them now.
+
+        Args:
+            image_size: side in pixels; None takes the images' own size.
+            say: receives progress and warnings, line by line.
+
+        Raises:
+            BadInput: an image is broken, or the cache folder cannot be written to.
+        """
+        kind, listing = self._format(image_size, say), self._listing
+
+        def make(folder: Path) -> None:
+            say(f"decoding {self.name} to {kind.image_size} pixels, once for this machine")
+            with quiet(), Writer(folder, listing.counts(), kind, say, listing.classes) as writer:
+                self._decode(writer, kind)
+                writer.finish()
+
+        found = kept(self.name, self._key(kind), make, say)
+        for note in (*listing.notes, *self._scan(say).notes, *found.notes):
+            say(note)
+        return found
+
+    def _decode(self, writer: Writer, kind: Format) -> None:
+        listing, levels = self._listing, self._scan(print).levels
+
+        def decoded(raws: list[Raw]) -> np.ndarray:
+            return np.stack([decode(raw.name, raw.content(), kind.image_size, kind.channels, levels) for raw in raws])
+
+        start = 0
+        for images in mapped(decoded, _batches(listing.raw())):
+            rows = slice(start, start + len(images))
+            labels, splits = listing.labels[rows], listing.splits[rows]
+            for place, split in enumerate(SPLITS):
+                chosen = splits == place
+                if chosen.any():
+                    writer.add(split, images[chosen], labels[chosen])
+            start += len(images)
+
+    def _format(self, image_size: int | None, say: Say) -> Format:
+        found, classes = self._scan(say), len(self._listing.classes)
         if image_size is not None:
-            return Format(image_size, channels, classes)
-        shapes = sorted({(each.width, each.height) for each in looks})
+            return Format(image_size, found.channels, classes)
+        shapes = list(dict.fromkeys((found.smallest, found.largest)))
         if len(shapes) > 1 or shapes[0][0] != shapes[0][1]:
-            shown = " and ".join(f"{width} × {height}" for width, height in (shapes[0], shapes[-1])[: len(shapes)])
+            shown = " and ".join(f"{width} × {height}" for width, height in shapes)
             raise BadInput(
                 f"the images of {self.name} are not squares of one size ({shown}): give image_size, such as 64.",
                 key="image_size",
             )
-        return Format(shapes[0][0], channels, classes)
-
-    def identity(self) -> str:
-        """Of the files."""
-        return self._listing.identity
-
-    def is_ready(self, image_size: int | None) -> bool:
-        """Whether they have been decoded."""
-        return is_kept(self._key(self.format(image_size)))
-
-    def load(self, image_size: int | None, say: Say) -> Dataset:
-        """From the cache, or decoded now.
-
-        Raises:
-            BadInput: an image is broken.
-        """
-        kind, listing = self.format(image_size), self._listing
-
-        def make(folder: Path) -> None:
-            say(f"decoding {self.name} to {kind.image_size} pixels, once for this machine")
-            tested = int(listing.test.sum())
-            counts = {"train": len(listing.labels) - tested, "test": tested}
-            with Writer(folder, counts, kind, say) as writer:
-                start = 0
-                for images in mapped(lambda part: _decoded(part, kind), self._parts()):
-                    labels, test = (each[start : start + len(images)] for each in (listing.labels, listing.test))
-                    for split, chosen in zip(SPLITS, (~test, test), strict=True):
-                        writer.add(split, images[chosen], labels[chosen])
-                    start += len(images)
-                writer.finish()
-
-        return kept(self.name, self._key(kind), make, say)
-
-    def _parts(self) -> Iterator[list[Raw]]:
-        raw = self._collection.raw()
-        while part := list(islice(raw, _PART)):
-            yield part
+        return Format(shapes[0][0], found.channels, classes)
 
     @cached_property
-    def _looks(self) -> list[Look]:
-        return [look(raw) for raw in self._collection.some(_LOOKED_AT)]
+    def _collection(self) -> Collection:
+        splits = parse_splits(self.name)
+        return collection(self.name) if splits is None else NamedSplits(self.name, splits)
+
+    @cached_property
+    def _listing(self) -> Listing:
+        found = self._collection
+        parts = found.parts()
+        use = join if isinstance(found, NamedSplits) else choose
+        return use(found.where, parts, found.notes())
+
+    def _scan(self, say: Say) -> Scan:
+        """Return what is known of the images; every image is read once, unless a record in the cache fits the files."""
+        if self._scanned is None:
+            listing = self._listing
+            stamp = hashlib.blake2b(self._collection.stamp().encode(), digest_size=16).hexdigest()
+            key = f"scan-{stamp}-v{SCANNING}"
+            self._scanned = read_record(key, Scan)
+            if self._scanned is None:
+                self._scanned = scan(self._collection, listing, say)
+                write_record(key, self._scanned)
+        return self._scanned
+
+    _scanned: Scan | None = None
 
     def _key(self, kind: Format) -> str:
-        return f"own-{self.identity()}-{kind.image_size}px-{kind.channels}-v{DECODING}"
+        digest = self._scan(print).digest
+        # Decoders of two versions of Pillow may differ in a pixel's last bit.
+        return f"own-{digest}-{kind.image_size}px-{kind.channels}-v{DECODING}-pillow{PIL.__version__}"
 
 
-def _decoded(part: list[Raw], kind: Format) -> np.ndarray:
-    return np.stack([decode(raw, kind.image_size, kind.channels) for raw in part])
+def _batches(raws: Iterator[Raw]) -> Iterator[list[Raw]]:
+    while batch := list(islice(raws, _BATCH)):
+        yield batch

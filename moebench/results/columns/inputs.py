@@ -38,6 +38,13 @@ INPUTS = in_group(
     Column("model", TEXT, "", "preset of the backbone, as size/patch", "Model", sections=("export",)),
     Column("scope", TEXT, "", "what is built and timed: model, or layer for one MoE layer alone", "Scope"),
     Column("data", TEXT, "", "data set; random tokens if one layer is timed alone", "Data", sections=("export",)),
+    Column(
+        "data_digest",
+        TEXT,
+        "",
+        "digest of a user's own images, labels and splits, equal for copies; null for data sets of moebench's own",
+        "Data digest",
+    ),
     Column("image_size", SMALL, "pixels", "side of the square image", "Image size"),
     Column("classes", SMALL, "", "classes of the data set", "Classes"),
     Column("tokens_per_image", SMALL, "tokens", "patches of an image", "Tokens per image"),

@@ -1,0 +1,182 @@
+"""Read tables: a column of encoded images and a column of labels, in one file or several."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from moebench.data.regular_files import first_line, open_regular, shown
+from moebench.data.user.labels import LabelReader
+from moebench.data.user.reader import MOST_IMAGES, Part, Raw, Uniform
+from moebench.data.user.splits import TRAIN_NAMES, check_numbers
+from moebench.errors import BadInput
+
+IMAGE_NAMES = ("image", "img", "images", "pixels")
+LABEL_NAMES = ("label", "labels", "fine_label", "class", "target")
+BATCH_ROWS = 64
+"""Rows read at a time: their images are in memory together."""
+
+Read = Callable[[Sequence[str]], Iterable[pa.RecordBatch]]
+"""Yields the named columns in batches."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of one file."""
+
+    where: str
+    """Name of the file in messages."""
+    schema: pa.Schema
+    read: Read = field(repr=False)
+
+
+class Table:
+    """A column of encoded images and a column of labels, in one split or several, each in one file or several."""
+
+    def __init__(self, where: str, splits: Mapping[str, Sequence[Rows]], stamp: str, notes: Sequence[str] = ()) -> None:
+        """Take the files of a table.
+
+        Args:
+            where: the place, for messages.
+            splits: the files of each split; a table without splits has one, with the name "".
+            stamp: changes if a file changes.
+            notes: sentences on what is left out.
+        """
+        self.where, self._splits, self._stamp, self._notes = where, splits, stamp, notes
+
+    def parts(self) -> Mapping[str, Part]:
+        """Read the labels, without the images.
+
+        Raises:
+            BadInput: a file is damaged, or a column is missing.
+        """
+        return {name: self._part(name, files) for name, files in self._splits.items()}
+
+    def stamp(self) -> str:
+        """Return a text that changes if a file changes."""
+        return self._stamp
+
+    def notes(self) -> Sequence[str]:
+        """Return sentences on what is left out."""
+        return self._notes
+
+    def uniform(self) -> Uniform | None:
+        """Return None: images may have any shape."""
+        return None
+
+    def content(self) -> Iterable[bytes]:
+        """Yield nothing: images have no uniform shape."""
+        return ()
+
+    @cached_property
+    def _columns(self) -> tuple[str, str]:
+        """Names of the columns of images and labels; those of the training split, if there is one."""
+        first = sorted(self._splits, key=lambda name: name.lower() not in TRAIN_NAMES)
+        files = [rows for name in first for rows in self._splits[name]]
+        return self._column("images", IMAGE_NAMES, files), self._column("labels", LABEL_NAMES, files)
+
+    def _column(self, of: str, names: Sequence[str], files: Sequence[Rows]) -> str:
+        found = (name for rows in files for name in names if name in rows.schema.names)
+        try:
+            return next(found)
+        except StopIteration:
+            raise BadInput(
+                f"{files[0].where} has the columns {', '.join(map(shown, files[0].schema.names)) or 'none'}, and none "
+                f"for {of}: name it {' or '.join(names)}.",
+                key="data",
+            ) from None
+
+    def _part(self, name: str, files: Sequence[Rows]) -> Part:
+        where = f"{self.where} ({shown(name)})" if name else self.where
+        image, label = self._columns
+        without = [rows for rows in files if label not in rows.schema.names]
+        if len(without) == len(files):
+            columns = ", ".join(map(shown, files[0].schema.names)) or "none"
+            return Part(where, unlabelled=f"no column '{label}' (its columns are {columns})")
+        for rows in files:
+            for column in (image, label):
+                if column not in rows.schema.names:
+                    raise BadInput(f"{rows.where} has no column '{column}', and other files have.", key="data")
+        read = [_labelled(rows, label) for rows in files]
+        check_numbers(read)
+        return Part(
+            where,
+            [each for part in read for each in part.labels],
+            lambda: (raw for rows in files for raw in _images(rows, image)),
+            numbers=next((part.numbers for part in read if part.numbers), ""),
+        )
+
+
+def _labelled(rows: Rows, label: str) -> Part:
+    """Read the labels of one file; its numbers stand for its own list of names."""
+    names = _class_names(rows.schema, label)
+    reader = LabelReader(f"the column '{label}' of {rows.where}", names)
+    labels: list[str | None] = []
+    for batch in rows.read([label]):
+        labels += reader.read(_values(rows.where, label, batch))
+        if len(labels) > MOST_IMAGES:
+            raise BadInput(f"{rows.where} has more than {MOST_IMAGES:,} rows.", key="data")
+    return Part(rows.where, labels, numbers="named" if names else "bare" if reader.has_bare_numbers else "")
+
+
+def _images(rows: Rows, image: str) -> Iterator[Raw]:
+    number = 0
+    for batch in rows.read([image]):
+        for cell in _values(rows.where, image, batch):
+            name = f"the image of row {number} of {rows.where}"
+            yield Raw(name, _bytes(name, cell))
+            number += 1
+
+
+def _values(where: str, column: str, batch: pa.RecordBatch) -> list[Any]:
+    """Return the values of a batch's only column, after a check that its offsets and texts are valid."""
+    try:
+        values = batch.column(0)
+        values.validate(full=True)
+        found: list[Any] = values.to_pylist()
+        return found
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+        raise BadInput(
+            f"the column '{column}' of {where} is damaged or no UTF-8 text: {first_line(error)}.", key="data"
+        ) from error
+
+
+def _bytes(name: str, cell: Any) -> bytes:
+    content = cell.get("bytes") if isinstance(cell, dict) else cell
+    if isinstance(content, bytes):
+        return content
+    path = isinstance(cell, dict) and cell.get("path")
+    held = "a path and not the image itself" if path else "nothing" if content is None else type(content).__name__
+    raise BadInput(f"{name} holds {held}: moebench takes images as the bytes of a PNG or JPEG file.", key="data")
+
+
+def _class_names(schema: pa.Schema, label: str) -> list[str]:
+    """Return the names of the classes that Hugging Face's libraries write beside a table; empty if there are none."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        names = features[label]["names"]
+        return [str(name) for name in names] if isinstance(names, list) else []
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return []
+
+
+@contextmanager
+def reading(file: Path) -> Iterator[None]:
+    """Turn the errors of reading a file into one sentence; refuse what is no regular file.
+
+    Raises:
+        BadInput: the file cannot be read, or is damaged.
+    """
+    try:
+        with open_regular(file):
+            pass
+        yield
+    except OSError as error:
+        raise BadInput(f"cannot read {shown(file)}: {first_line(error)}.", key="data") from error
+    except (pa.ArrowException, ValueError, LookupError, TypeError, MemoryError) as error:
+        raise BadInput(f"{shown(file)} is damaged: {first_line(error)}.", key="data") from error
