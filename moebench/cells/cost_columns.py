@@ -1,4 +1,4 @@
-"""The cost columns of a cell: what it counts to, how near it comes to what its device can do."""
+"""Cost and efficiency columns of a cell: parameters, FLOPs, memory, shares of the device's peak."""
 
 import math
 from collections.abc import Mapping
@@ -6,17 +6,22 @@ from typing import Any
 
 from moebench.cells.compile import Executables
 from moebench.cells.count import Count
-from moebench.cells.resolve import ResolvedCell
+from moebench.cells.resolved_cell import ResolvedCell
 from moebench.measuring import compiler_flops, measure_peak, moved_bytes, peak_bytes
 
 Row = dict[str, Any]
 
 
 def costs(cell: ResolvedCell, executables: Executables) -> Row:
-    """Parameters, FLOPs and memory, apart from padding, which only an evaluation knows."""
+    """Return parameters, FLOPs and memory, without padding, which only an evaluation knows.
+
+    Args:
+        cell: the cell.
+        executables: its compiled programs.
+    """
     count, batch = Count(cell, executables.program), cell.spec.batch
     forward = count.forward
-    # Not three times the forward pass: no gradient is computed for the images, or for one-hot dispatch weights.
+    # Less than three times the forward pass: images and one-hot dispatch weights have no gradient.
     step = count.step.total
     devices = math.prod(cell.spec.mesh_shape)
     compiler = compiler_flops(executables.infer)
@@ -27,7 +32,7 @@ def costs(cell: ResolvedCell, executables: Executables) -> Row:
         "flops_router": forward.parts.router / batch,
         "flops_dispatch_combine": forward.parts.dispatch_combine / batch,
         "flops_experts": forward.parts.experts / batch,
-        # The compiler counts what one device does.
+        # The compiler counts the FLOPs of one device.
         "flops_forward_hlo": math.nan if compiler is None else compiler * devices / batch,
         "train_intensity": step / _moved(executables.train_step, devices),
         "infer_intensity": forward.total / _moved(executables.infer, devices),
@@ -43,13 +48,13 @@ def costs(cell: ResolvedCell, executables: Executables) -> Row:
 
 
 def _moved(program: Any, devices: int) -> float:
-    """Bytes that a program moves on all devices; NaN where its compiler does not say."""
+    """Return the bytes that a program moves on all devices; NaN where its compiler does not count them."""
     moved = moved_bytes(program)
     return math.nan if moved is None else moved * devices
 
 
 def efficiency(cell: ResolvedCell, row: Mapping[str, Any]) -> Row:
-    """Shares of the devices' measured peak that a timed cell reached.
+    """Return the shares of the devices' measured peak that a timed cell reached.
 
     Args:
         cell: the cell.

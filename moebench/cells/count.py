@@ -1,6 +1,6 @@
-"""What a model with a router costs, from shapes alone: nothing is allocated and nothing runs.
+"""Count parameters, FLOPs and memory of a model with a router from shapes alone.
 
-So the largest published models are counted on a laptop in seconds.
+Nothing is allocated and nothing runs, so that the largest published models are counted on a laptop in seconds.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from moebench import models, routers
-from moebench.cells.resolve import ResolvedCell, resolve_for
+from moebench.cells.resolve import resolve_for
+from moebench.cells.resolved_cell import ResolvedCell
 from moebench.errors import BadInput
 from moebench.measuring import (
     Operations,
@@ -29,26 +30,26 @@ from moebench.spec.cell_spec import CellSpec
 from moebench.training import Program, Schedule
 
 CHANNELS = 3
-# No count depends on how long or how fast a model is trained.
+# No count depends on the schedule.
 _SCHEDULE = Schedule(steps=1, learning_rate=1e-3, weight_decay=0.1, warmup=0.0, clip_norm=1.0)
 
 
 @dataclass(frozen=True)
 class Count:
-    """The costs of one model with one router."""
+    """Costs of one model with one router."""
 
     cell: ResolvedCell
     program: Program
-    """Of the same model, for the cell's batch."""
+    """Programs of the model, for the cell's batch."""
 
     @property
     def batch(self) -> int:
-        """Images of the programs that are traced."""
+        """Images of a batch of the traced programs."""
         return self.cell.spec.batch
 
     @cached_property
     def parameters(self) -> Parameters:
-        """All, and those that one token can meet."""
+        """All parameters, and the parameters that one token can meet."""
         counted = count_layer_parameters if self.cell.spec.scope == "layer" else count_parameters
         return counted(self.cell.model, self.cell.router)
 
@@ -59,18 +60,18 @@ class Count:
 
     @cached_property
     def forward(self) -> Operations:
-        """The operations of inference on a batch."""
+        """Operations of inference on a batch."""
         images, _ = self.program.abstract_batch(self.batch)
         return operations(traced(self.program.infer, self.program.abstract_state, images))
 
     @cached_property
     def step(self) -> Operations:
-        """The operations of a training step on a batch, without the optimiser, which has no products."""
+        """Operations of a training step on a batch, without the optimiser, which has no products."""
         return operations(self._gradient)
 
     @cached_property
     def memory(self) -> TrainMemory:
-        """An estimate for a training step on a batch."""
+        """Estimated memory of a training step on a batch."""
         state = self.program.abstract_state
         return estimate(state.parameters, state.optimizer, self._gradient)
 
@@ -79,12 +80,12 @@ class Count:
         return traced(self.program.gradient, self.program.abstract_state, *self.program.abstract_batch(self.batch))
 
     def record(self) -> dict[str, Any]:
-        """Everything as plain values, by name.
+        """Return all counts as plain values by name.
 
-        `parts`, `closed_form`, `operations` and `elementwise` are of the forward pass for one image: the program's by
-        part, those that the shapes give, the program's by operation, and those left out of all of these.
-        `flops_padding` are those of `experts` for slots that no routing can fill; which others stay empty, an
-        evaluation tells. `slots` are of each expert for one group. Bytes are estimates.
+        FLOPs are of the forward pass for one image: `parts` those of the program by part, `closed_form` those that the
+        shapes give, `operations` those of the program by operation, and `elementwise` those that no other entry has.
+        `flops_padding` is the share of `experts` for slots that no routing can fill; an evaluation finds more empty
+        slots. `slots` are the slots of each expert for one group. Bytes are estimates.
         """
         model, forward, memory = self.cell.model, self.forward, self.memory
         has_experts = bool(model.moe_blocks)
@@ -124,7 +125,7 @@ class Count:
 
 
 def completed(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """An entry of a suite with the model's own router and the smallest batch, one group, where it has none.
+    """Fill the model's own router and a batch of one group into an entry of a suite that lacks them.
 
     Args:
         entry: one value for each key, `model` among them.
@@ -138,12 +139,12 @@ def completed(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def resolved(spec: CellSpec, image_size: int | None = None, classes: int | None = None) -> ResolvedCell:
-    """What a specification would build, whatever its data set; a dense model has MLPs alone, none taken for an expert.
+    """Resolve the model of a specification, whatever its data set; a dense model has MLPs in all blocks.
 
     Args:
-        spec: its data set and schedule are of no account.
-        image_size: pixels of a side; None takes what the model was published for.
-        classes: likewise.
+        spec: data set and schedule have no effect.
+        image_size: side in pixels; None takes the size that the model was published for.
+        classes: None takes the number that the model was published for.
 
     Raises:
         BadInput: as `resolve_for`.
@@ -158,5 +159,5 @@ def resolved(spec: CellSpec, image_size: int | None = None, classes: int | None 
 
 
 def count(cell: ResolvedCell) -> Count:
-    """Count a cell's model."""
+    """Return the counts of a cell's model."""
     return Count(cell, Program(cell.model, _SCHEDULE, cell.spec.batch))

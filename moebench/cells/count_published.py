@@ -1,4 +1,4 @@
-"""Counting every printed model: from the rows of a table to the numbers that stand in print."""
+"""Count the models of a printed table, by the names and in the units of the print."""
 
 import json
 from collections.abc import Iterable
@@ -12,7 +12,13 @@ Counts = dict[str, float]
 
 
 def counts(models: Iterable[PrintedModel]) -> list[Counts]:
-    """What each model counts to in closed form, by the names and in the units of the print.
+    """Count each model in closed form.
+
+    Args:
+        models: rows of the printed table.
+
+    Returns:
+        `params`, `eval_gflop_per_image` and, for trained models, `train_exaflop` of each row.
 
     Raises:
         BadInput: a model that cannot be built.
@@ -32,7 +38,7 @@ def counts(models: Iterable[PrintedModel]) -> list[Counts]:
 
 
 def _count(model: PrintedModel) -> tuple[int, float, float]:
-    """Parameters, FLOPs of inference, and FLOPs of training as they are printed, for one image."""
+    """Return parameters, FLOPs of inference, and FLOPs of training counted as printed, for one image."""
     cell = resolved(build_spec(completed(model.entry)), IMAGE_SIZE)
     forward, train = forward_flops(cell.model, cell.router), train_flops(cell.model, cell.router)
     return count_parameters(cell.model, cell.router).total, forward.total, printed_train_flops(forward, train)

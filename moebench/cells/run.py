@@ -18,8 +18,11 @@ import jax
 from moebench import data
 from moebench.cells.compile import Executables, schedule
 from moebench.cells.cost_columns import costs, efficiency
+from moebench.cells.images import dataset
 from moebench.cells.log import say
-from moebench.cells.resolve import ResolvedCell, dataset, prepare, resolve, resolve_cell
+from moebench.cells.queries import prepare, resolve
+from moebench.cells.resolve import resolve_cell
+from moebench.cells.resolved_cell import ResolvedCell
 from moebench.cells.seed_rows import Read, SeedRunner
 from moebench.cells.time_columns import timings
 from moebench.errors import BadInput

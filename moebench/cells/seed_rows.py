@@ -10,15 +10,15 @@ import jax
 from moebench import data
 from moebench.cells.compile import Evaluator, Executables, program_for
 from moebench.cells.log import say
-from moebench.cells.resolve import ResolvedCell
+from moebench.cells.resolved_cell import ResolvedCell
 from moebench.cells.seed import train_or_resume
 from moebench.cells.transfer import Initializer, PretrainingDiverged, save_model
-from moebench.evaluation.columns import evaluation_columns
+from moebench.evaluation.columns import eval_curve_columns, evaluation_columns
 from moebench.evaluation.few_shot import Probe
 from moebench.evaluation.pass_over_split import split_digest
 from moebench.evaluation.test_time_sweep import Sweep
 from moebench.measuring.time_accounts import Accounts
-from moebench.training import Training, TrainState
+from moebench.training import EvalPoint, Training, TrainState
 from moebench.training.checkpoints import Checkpoints
 from moebench.training.columns import training_columns
 
@@ -106,12 +106,33 @@ class SeedRunner:
         say(f"{part}: training {spec.steps} steps")
         with self.accounts.spending("training_s"):
             training, inputs = train_or_resume(
-                part, seed, start, self.images.train, spec, self.executables, self.checkpoints
+                part,
+                seed,
+                start,
+                self.images.train,
+                spec,
+                self.executables,
+                self.checkpoints,
+                self._held_out,
+                self._evaluate_at,
             )
         row |= training_columns(training, spec.clip_norm) | inputs
-        if training.diverged_step is None:
-            row |= self._evaluated(part, seed, training, shared)
-        return row
+        if training.diverged_step is not None:
+            return row | eval_curve_columns(training.eval_points)
+        return row | self._evaluated(part, seed, training, shared)
+
+    @property
+    def _evaluate_at(self) -> range:
+        """Steps before the last after which the test split is evaluated."""
+        steps = self.cell.spec.steps
+        every = self.cell.spec.eval_every or steps
+        return range(every, steps, every)
+
+    def _held_out(self, state: TrainState) -> tuple[float, float]:
+        """Return loss and accuracy on the test split in the midst of a training."""
+        with self.accounts.spending("evaluation_s"):
+            evaluation = self.evaluator(state, self.images.test)
+        return evaluation.loss, evaluation.accuracy
 
     def _evaluated(self, part: str, seed: int, training: Training, shared: Row) -> Row:
         """Evaluate, save and sweep a model whose training ended well."""
@@ -119,6 +140,9 @@ class SeedRunner:
         with self.accounts.spending("evaluation_s"):
             evaluation = self.evaluator(training.state, self.images.test)
         row = evaluation_columns(evaluation, cell.model, shared["flops_experts"])
+        if cell.spec.eval_every is not None:
+            last = EvalPoint(cell.spec.steps, evaluation.loss, evaluation.accuracy)
+            row |= eval_curve_columns([*training.eval_points, last])
         say(f"{part}: accuracy {evaluation.accuracy:.4f} after {training.wall_s:.1f} s")
         if cell.spec.save_model:
             row["saved_model"] = save_model(cell, training.state, seed, self.models, say)

@@ -1,8 +1,8 @@
-"""The time columns of a cell: training step and inference, each in turns with those of the dense twin.
+"""Time columns of a cell: training step and inference, each timed in turns with the dense twin.
 
-The twin is the cell's own model with the MLP where the experts are, at the same batch, compiled here for nothing else.
-Inference is timed at the training batch; for one image, as whoever waits for an answer meets it; and on accelerators
-at the largest batch that fits, where it does most images a second.
+The dense twin is the cell's own model with an MLP in place of the experts, at the cell's batch. Inference is timed at
+the training batch; for one image, which gives the latency; and on accelerators at the largest batch that fits, which
+gives the most images a second.
 """
 
 import math
@@ -14,7 +14,7 @@ import numpy as np
 
 from moebench import data
 from moebench.cells.compile import Executables, program_for
-from moebench.cells.resolve import TWIN, ResolvedCell
+from moebench.cells.resolved_cell import TWIN, ResolvedCell
 from moebench.measuring import Comparison, Interval, compare, peak_bytes
 from moebench.measuring.time_accounts import Accounts
 
@@ -26,7 +26,14 @@ Row = dict[str, Any]
 
 
 def timings(cell: ResolvedCell, executables: Executables, images: data.Split, accounts: Accounts) -> Row:
-    """The time columns, apart from those that the accounts give."""
+    """Time a cell beside its dense twin and return the time columns, without those of the accounts.
+
+    Args:
+        cell: the cell.
+        executables: its compiled programs.
+        images: gives the batches.
+        accounts: take the seconds of compiling, warm-up and timing.
+    """
     twin_model = replace(cell.model, router=TWIN, router_options={}, group_images=1)
     if twin_model == cell.model:
         twin = executables
@@ -68,7 +75,7 @@ def _timed_training(
 def _timed_inference(
     cell: ResolvedCell, executables: Executables, twin: Executables, images: data.Split, accounts: Accounts
 ) -> tuple[Comparison, dict[str, int]]:
-    """The comparison, whose programs bear the names of the batches, and the batches' sizes."""
+    """Return the comparison, whose programs are named as the batches, and the size of each batch."""
     batches = inference_batches(cell, executables)
     calls, baselines = {}, {}
     for model, side, account in ((executables, "", "compile_s"), (twin, "dense ", "dense_compile_s")):
@@ -84,9 +91,9 @@ def _timed_inference(
 
 
 def inference_batches(cell: ResolvedCell, executables: Executables) -> dict[str, int]:
-    """Images of each batch that inference is timed at: `cell`, the training batch; `one`; `largest`.
+    """Return the images of each batch that inference is timed at: `cell`, the training batch; `one`; `largest`.
 
-    One image is left out where a group has more, or devices share the images; the largest batch on processors, which
+    `one` is left out if a group has several images or devices share the images. `largest` is left out on CPUs, which
     have no memory of their own to fill.
     """
     batches = {"cell": cell.spec.batch}
@@ -102,13 +109,20 @@ def inference_batches(cell: ResolvedCell, executables: Executables) -> dict[str,
 
 
 def _inference_bytes(executables: Executables) -> tuple[int, int | None]:
-    """Bytes of the state, and of inference at the training batch with the state; None where the compiler is silent."""
+    """Return the bytes of the state, and of inference at the training batch or None if the compiler plans none."""
     leaves = jax.tree.leaves(executables.program.abstract_state)
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves), peak_bytes(executables.infer)
 
 
 def largest_batch(batch: int, state_bytes: int, infer_bytes: int | None, free_bytes: int) -> int:
-    """The training batch doubled while it should fit, at most four times: memory beyond the state grows with images."""
+    """Double the training batch while it fits, at most four times; memory beyond the state grows with the images.
+
+    Args:
+        batch: images of the training batch.
+        state_bytes: bytes of the state.
+        infer_bytes: bytes of inference at the training batch, the state included; None where not known.
+        free_bytes: bytes that the accelerator has left.
+    """
     if infer_bytes is None:
         return batch
     largest = batch
@@ -125,7 +139,7 @@ def _noted(comparison: Comparison, accounts: Accounts) -> Comparison:
 
 
 def surroundings(training: Comparison, inference: Comparison) -> Row:
-    """The circumstances of both timings: the worse of two shares and drifts, clocks at the first and last moment."""
+    """Return the machine's state: the worse of both timings' shares and drifts, clocks before and after both."""
     both = (training, inference)
     shares = [each.circumstances.other_process_share for each in both]
     before, after = training.circumstances.before, inference.circumstances.after
@@ -141,7 +155,13 @@ def surroundings(training: Comparison, inference: Comparison) -> Row:
 
 
 def columns(name: str, measured: Interval, factor: float = 1.0) -> Row:
-    """A measured value's columns: median, interval, samples."""
+    """Return the columns of a timed value: median, interval, samples.
+
+    Args:
+        name: of the median's column.
+        measured: in seconds, or a ratio.
+        factor: multiplies all numbers.
+    """
     return {
         name: measured.value * factor,
         f"{name}_ci_low": measured.low * factor,

@@ -1,10 +1,11 @@
-"""The ruler held to known lengths with a program of its usual kind: a training step of a small model."""
+"""Timing self-test on a program of the usual kind: a training step of a small model."""
 
 from collections.abc import Iterator
 
 from moebench import data
 from moebench.cells.compile import Executables, program_for
-from moebench.cells.resolve import dataset, resolve_cell
+from moebench.cells.images import dataset
+from moebench.cells.resolve import resolve_cell
 from moebench.measuring.timing.self_test import Reading, readings
 from moebench.spec.cell_spec import CellSpec
 
@@ -12,7 +13,7 @@ SPEC = CellSpec.model_validate({"router": "soft", "options": {"experts": 8}, "to
 
 
 def check_timing(repeats: int) -> Iterator[Reading]:
-    """Time a training step of Soft MoE against itself at a cell's default budget; one reading after the other."""
+    """Time a training step of Soft MoE against itself at a cell's default budget; yield one reading each time."""
     cell = resolve_cell(SPEC)
     executables = Executables.compile(program_for(cell.model, SPEC))
     batch = next(data.batches(dataset(SPEC.data).train, SPEC.batch, 1, 0))

@@ -13,11 +13,11 @@ import numpy as np
 
 from moebench import data
 from moebench.cells.compile import TrainPrograms, program_for
-from moebench.cells.resolve import ResolvedCell
+from moebench.cells.resolved_cell import ResolvedCell
 from moebench.cells.seed import train_or_resume
 from moebench.errors import BadInput
 from moebench.measuring import environment
-from moebench.models import VitConfig
+from moebench.models.positions import interpolated
 from moebench.training import TrainState, saved_models
 from moebench.training.array_files import array_path
 from moebench.training.checkpoints import Checkpoints
@@ -177,24 +177,3 @@ def transferred(saved: SavedModel, arrays: Arrays, fresh: TrainState, cell: Reso
 
     found: Mapping[str, Any] = jax.tree_util.tree_map_with_path(taken, arrays_of(fresh))
     return replace(fresh, **found)
-
-
-def interpolated(positions: np.ndarray, model: VitConfig) -> np.ndarray:
-    """Interpolate position embeddings bilinearly to the patches of a model (2010.11929, section 3.2).
-
-    Args:
-        positions: float[tokens, dim] at another resolution; that of a class token stays as given.
-        model: gives the number of patches.
-
-    Returns:
-        float[tokens, dim] for the tokens of `model`.
-    """
-    first = int(model.preset.class_token)
-    side = round((len(positions) - first) ** 0.5)
-    to = round((model.tokens - first) ** 0.5)
-    if side == to:
-        return positions
-    grid = positions[first:].reshape(side, side, -1)
-    # Not antialiased: positions are samples of a function of the place, and no picture to be shrunk.
-    spread = jax.image.resize(grid, (to, to, grid.shape[-1]), "bilinear", antialias=False)
-    return np.concatenate([positions[:first], np.asarray(spread).reshape(to * to, -1)])

@@ -16,7 +16,9 @@ import jax
 import numpy as np
 
 from moebench.cells.count_published import counts
-from moebench.cells.resolve import resolve, resolve_cell, source
+from moebench.cells.images import source
+from moebench.cells.queries import resolve
+from moebench.cells.resolve import resolve_cell
 from moebench.cells.run import run
 from moebench.checking.failure import Failure
 from moebench.data import Dataset, Split
@@ -91,6 +93,7 @@ def small(spec: CellSpec) -> CellSpec:
         "steps": 2,
         "pretrain_steps": spec.pretrain_data and 2,
         "test_time": spec.test_time[:1],
+        "eval_every": spec.eval_every and 1,
         "batch": found.model.group_images,
         "seeds": (0,),
         "timing_budget_s": 1e-3 if spec.scope == "layer" else 0.0,  # a layer is run for its times alone

@@ -1,7 +1,7 @@
-"""Settings in which a trained model is tried without training it again: k, C, the order of the tokens, slots.
+"""Settings in which a trained model is evaluated without training again: k, C, the order of the tokens, slots.
 
-A setting changes options of the router, or the router itself for one that has the same parameters. Nothing here
-allocates or runs anything.
+A setting changes options of the router, or replaces the router by another with the same parameters. Nothing is
+allocated and nothing runs.
 """
 
 import json
@@ -22,19 +22,19 @@ KEY = "test_time"
 
 @dataclass(frozen=True)
 class Setting:
-    """One of them, as it will be built."""
+    """One setting with the model that it evaluates."""
 
     asked: Mapping[str, Scalar]
-    """What it changes; nothing in the setting that is the training's own."""
+    """Options that the setting changes; empty for the setting of the training."""
     model: VitConfig
-    """The trained model with the setting's router; for evaluation alone."""
+    """The trained model with the router of the setting; for evaluation only."""
     slots_per_expert: int
     """Slots of each expert for one group of images."""
     experts: int
 
     @property
     def columns(self) -> dict[str, Any]:
-        """The fields of the result table's `test_time` that say which setting it is."""
+        """Fields of the result table's `test_time` that identify the setting."""
         options = self.model.router_options
         return {
             "setting": json.dumps(dict(self.asked), sort_keys=True),
@@ -47,15 +47,22 @@ class Setting:
 
 
 def resolve_settings(asked: tuple[Mapping[str, Scalar], ...], model: VitConfig) -> tuple[Setting, ...]:
-    """The settings of a model, the one that it was trained in before them; none where none is asked for.
+    """Resolve the settings of a model.
+
+    Args:
+        asked: the options that each setting changes.
+        model: as it is trained.
+
+    Returns:
+        The setting of the training, then those asked for; nothing if none is asked for.
 
     Raises:
-        BadInput: a setting that the trained model cannot be put in.
+        BadInput: a setting that does not fit the trained model.
     """
     if not asked:
         return ()
     trained = _abstract(model)
-    # Defaults filled in, because another router may have others.
+    # Defaults are filled in, because another router may have other defaults.
     model = replace(model, router_options={**model.router_options, **trained.options})
     return tuple(_resolved(setting, model, trained) for setting in ({}, *asked))
 
@@ -79,7 +86,7 @@ def _resolved(asked: Mapping[str, Scalar], model: VitConfig, trained: routers.Ro
 
 
 def _changed(asked: Mapping[str, Scalar], model: VitConfig) -> VitConfig:
-    """The model with the router and the options of a setting; what it leaves out stays as it was trained."""
+    """Return the model with router and options of a setting; options left out stay as they were trained."""
     name = str(asked.get("router", model.router))
     given = {key: value for key, value in asked.items() if key != "router"}
     known = routers.options(name)
@@ -87,12 +94,10 @@ def _changed(asked: Mapping[str, Scalar], model: VitConfig) -> VitConfig:
     routers.check_options(name, options | given)
     for key in given:
         if key in routers.find(name).training_only_options:
-            raise BadInput(
-                f"router '{name}' has settled {key} in training, and does not look at it afterwards: leave it out."
-            )
+            raise BadInput(f"router '{name}' uses {key} in training only: leave it out.")
     for key, value in given.items():
         own = f"eval_{key}"
-        # An option for evaluation alone leaves the trained one as the parameters need it; None is what it has not.
+        # The parameters need the trained option, so that the option for evaluation changes where there is one.
         options |= {own: value} if own in known and value is not None else {key: value}
         if own in known and value is None:
             options[own] = None
@@ -100,23 +105,23 @@ def _changed(asked: Mapping[str, Scalar], model: VitConfig) -> VitConfig:
 
 
 def _abstract(model: VitConfig) -> routers.Router:
-    """The shapes of a model's router."""
+    """Return the shapes of a model's router."""
     width = model.preset.size.width
     return nnx.eval_shape(lambda: routers.create(model.router, dim=width, rngs=nnx.Rngs(0), **model.router_options))
 
 
 def _check_parameters(name: str, router: routers.Router, trained: routers.Router) -> None:
-    """Whether the router can do with what the trained one has learned and kept."""
-    needed, held = _held(router), _held(trained)
-    if needed != held or router.routes_through != trained.routes_through:
+    """Raise unless the router has the parameters and variables of the trained one."""
+    needed, present = _arrays(router), _arrays(trained)
+    if needed != present or router.routes_through != trained.routes_through:
         raise BadInput(
             f"router '{name}' needs {_listed(needed)} for a {router.routes_through}, and the trained "
-            f"'{trained.name}' has {_listed(held)} for a {trained.routes_through}."
+            f"'{trained.name}' has {_listed(present)} for a {trained.routes_through}."
         )
 
 
-def _held(router: routers.Router) -> dict[str, tuple[int, ...]]:
-    """Shapes of a router's arrays by name."""
+def _arrays(router: routers.Router) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a router's arrays by name."""
     leaves = jax.tree_util.tree_leaves_with_path(nnx.to_pure_dict(nnx.state(router)))
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf.shape for path, leaf in leaves}
 
@@ -126,6 +131,6 @@ def _listed(arrays: Mapping[str, tuple[int, ...]]) -> str:
 
 
 def _in_evaluation(options: Mapping[str, Any], name: str) -> Any:
-    """The value of an option that may have another one in evaluation."""
+    """Return the value of an option in evaluation."""
     own = options.get(f"eval_{name}")
     return options.get(name) if own is None else own

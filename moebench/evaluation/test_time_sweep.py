@@ -62,21 +62,21 @@ class Sweep:
         state = program.abstract_state
         x = jax.eval_shape(self._front, state, images)
         routed = [_block(setting.model, self.first) for setting in self.settings]
-        feeds = [self._feed(graph, held, x) for graph, held in routed]
-        self.flops = [_flops(feed) for feed in feeds]
+        halves = [self._routed_half(graph, block, x) for graph, block in routed]
+        self.flops = [_flops(half) for half in halves]
         between = {
             "front": jax.jit(self._front).trace(state, images),
             "end": jax.jit(self._end).trace(state, x, labels, weights),
         }
         if len(self.model.moe_blocks) > 1:
-            graph, held = routed[0]
-            between["attend"] = jax.jit(self._attending(graph)).trace(held, x)
+            graph, block = routed[0]
+            between["attend"] = jax.jit(self._attending(graph)).trace(block, x)
         dense = [number for number in self._later() if number not in self.model.moe_blocks]
         if dense:
-            graph, held = _block(self.model, dense[0])
-            between["pass on"] = jax.jit(self._passing(graph)).trace(held, x)
-        made = iter(_compiled([program for feed in feeds for program in feed] + list(between.values())))
-        self.feeds = [_RoutedHalf(next(made), next(made), next(made)) for _ in feeds]
+            graph, block = _block(self.model, dense[0])
+            between["pass on"] = jax.jit(self._passing(graph)).trace(block, x)
+        made = iter(_compiled([program for half in halves for program in half] + list(between.values())))
+        self.halves = [_RoutedHalf(next(made), next(made), next(made)) for _ in halves]
         self.between = dict(zip(between, made, strict=True))
 
     def evaluate(self, state: TrainState, split: Split, flops: float | None) -> list[Row]:
@@ -144,10 +144,10 @@ class Sweep:
                 continue
             if number != self.first:
                 x = self.between["attend"](blocks[number], x)
-            feed = self.feeds[place]
-            images, routing = feed.route(blocks[number], x)
-            x = feed.finish(blocks[number], x, images, routing)
-            layer, by_image = feed.count(routing)
+            half = self.halves[place]
+            images, routing = half.route(blocks[number], x)
+            x = half.finish(blocks[number], x, images, routing)
+            layer, by_image = half.count(routing)
             counts.append(layer)
             by_layer.append(by_image)
         loss, correct = self.between["end"](state, x, labels, weights)
@@ -169,42 +169,42 @@ class Sweep:
         return (weights * cross_entropy(logits, labels)).sum(), (weights * (logits.argmax(-1) == labels)).sum()
 
     def _attending(self, graph: Any) -> Any:
-        return lambda held, x: nnx.merge(graph, held).attend(x, self.model.tokens)
+        return lambda block, x: nnx.merge(graph, block).attend(x, self.model.tokens)
 
     def _passing(self, graph: Any) -> Any:
-        return lambda held, x: nnx.merge(graph, held)(x, self.model.tokens, None)[0]
+        return lambda block, x: nnx.merge(graph, block)(x, self.model.tokens, None)[0]
 
-    def _feed(self, graph: Any, held: Any, x: Any) -> "_RoutedHalf":
+    def _routed_half(self, graph: Any, block: Any, x: Any) -> "_RoutedHalf":
         """Trace the programs of a block. A routing travels between them as bare arrays, since it has static parts."""
         kind: Any = None
 
-        def route(held: Any, x: Any) -> Any:
+        def route(block: Any, x: Any) -> Any:
             nonlocal kind
-            images, routing = nnx.merge(graph, held).route(x, self.model.tokens)
+            images, routing = nnx.merge(graph, block).route(x, self.model.tokens)
             arrays, kind = jax.tree.flatten(replace(routing, losses={}))
             return images, arrays
 
-        def finish(held: Any, x: Any, images: Any, arrays: Any) -> Any:
-            return nnx.merge(graph, held).finish(x, images, jax.tree.unflatten(kind, arrays))
+        def finish(block: Any, x: Any, images: Any, arrays: Any) -> Any:
+            return nnx.merge(graph, block).finish(x, images, jax.tree.unflatten(kind, arrays))
 
         def count(arrays: Any) -> Any:
             routing = jax.tree.unflatten(kind, arrays)
             return routing.counts(), calls_by_image([routing], self.batch)
 
-        routing = jax.jit(route).trace(held, x)
+        routing = jax.jit(route).trace(block, x)
         images, arrays = routing.out_info
-        return _RoutedHalf(routing, jax.jit(finish).trace(held, x, images, arrays), jax.jit(count).trace(arrays))
+        return _RoutedHalf(routing, jax.jit(finish).trace(block, x, images, arrays), jax.jit(count).trace(arrays))
 
 
 def _block(model: VitConfig, number: int) -> tuple[Any, Any]:
     """Return the graph of a block and the shapes of its arrays."""
-    graph, held = nnx.split(nnx.eval_shape(lambda: make_block(model, number, rngs=rngs(0))))
-    return graph, held
+    graph, block = nnx.split(nnx.eval_shape(lambda: make_block(model, number, rngs=rngs(0))))
+    return graph, block
 
 
-def _flops(feed: _RoutedHalf) -> tuple[float, float]:
+def _flops(half: _RoutedHalf) -> tuple[float, float]:
     """Return the FLOPs of a block's routed half, and of the experts alone."""
-    found = [operations(program.jaxpr) for program in (feed.route, feed.finish)]
+    found = [operations(program.jaxpr) for program in (half.route, half.finish)]
     return sum(each.total for each in found), sum(each.parts.experts for each in found)
 
 

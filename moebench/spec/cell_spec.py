@@ -141,6 +141,9 @@ class CellSpec(BaseModel):
     """Share of the steps over which the learning rate rises linearly, before its cosine decay."""
     clip_norm: Annotated[float, Field(gt=0), Key(Scope.TRAINING)] = 1.0
     """Global norm to which gradients are clipped."""
+    eval_every: Annotated[Count | None, Key(Scope.DOWNSTREAM, since=3)] = None
+    """Steps between two evaluations on the test split along the training, for curves of held-out loss and the compute
+    multiplier; the last step is always evaluated. Default: none but the last."""
     timing_budget_s: Annotated[float, Field(ge=0), Key(Scope.LAYER | Scope.DOWNSTREAM, off=0.0)] = 3.0
     """Seconds for timing training and again for timing inference; 0 leaves the cell untimed."""
     checkpoint_every_s: Annotated[float, Field(ge=0), Key(Scope.DOWNSTREAM, off=0.0, in_identity=False)] = 60.0

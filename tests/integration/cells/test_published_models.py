@@ -9,7 +9,8 @@ import pytest
 from flax import nnx
 
 from moebench import models
-from moebench.cells.resolve import ResolvedCell, resolve_cell
+from moebench.cells.resolve import resolve_cell
+from moebench.cells.resolved_cell import ResolvedCell
 from moebench.errors import BadInput
 from moebench.models import Vit, VitConfig, preset
 from moebench.models.presets import Preset, Size

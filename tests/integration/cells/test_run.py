@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 import pandas as pd
 import pytest
 
 from moebench.cells import run, time_columns
-from moebench.cells.resolve import resolve_cell
-from moebench.cells.run import main, resolve
-from moebench.errors import BadInput
+from moebench.cells.images import dataset
+from moebench.cells.run import main
 from moebench.evaluation.columns import health
+from moebench.evaluation.pass_over_split import split_digest
 from moebench.results.schema import COLUMNS
 from moebench.routers import RoutingCounts
 from moebench.spec.cell_spec import CellSpec
@@ -27,7 +28,18 @@ ONE_IMAGE = ("infer_latency_s", "infer_latency_vs_dense", "infer_max_batch_s_per
 EMPTY |= {f"{name}{end}" for name in ONE_IMAGE for end in INTERVAL}
 EMPTY |= {"infer_max_batch", "other_process_cpu_share"}
 # What is asked for by cells that start from a trained model, keep theirs, or try it in other settings.
-EMPTY |= {"test_time", "pretrain_data", "pretrain_steps", "few_shot_1", "few_shot_5", "few_shot_10", "saved_model"}
+EMPTY |= {
+    "curve_eval_step",
+    "curve_eval_loss",
+    "curve_accuracy_eval",
+    "test_time",
+    "pretrain_data",
+    "pretrain_steps",
+    "few_shot_1",
+    "few_shot_5",
+    "few_shot_10",
+    "saved_model",
+}
 EMPTY |= {f"{name}_{when}" for name in ("clock_mhz", "temperature_c") for when in ("before", "after")}
 
 
@@ -64,6 +76,26 @@ def test_a_cell_fills_every_column(tmp_path: Path) -> None:
     # Other processes cannot have had all of the time, and a small model is not slower than its twin a hundred times.
     assert 0 <= row.other_process_cpu_share < 1
     assert 0.01 < row.train_step_cpu_vs_dense < 100
+
+
+def test_a_cell_keeps_what_became_of_each_test_image_and_is_evaluated_on_the_way(tmp_path: Path) -> None:
+    frame = written(tmp_path, spec(router="soft", eval_every=2))
+    row = frame.iloc[0]
+    test = dataset("digits").test
+    assert row.image_correct.mean() == pytest.approx(row.accuracy)
+    assert row.image_log_likelihood.dtype == np.float16
+    assert -row.image_log_likelihood.astype(float).mean() == pytest.approx(row.eval_loss, rel=1e-3)
+    assert len(row.image_correct) == len(row.image_log_likelihood) == len(test)
+    assert set(frame.test_set) == {split_digest(test)}
+    # 6 steps: after 2 and 4, and the last evaluation, which every cell has.
+    assert row.curve_eval_step.tolist() == [2, 4, 6]
+    assert row.curve_eval_loss[-1] == row.eval_loss
+    assert row.curve_accuracy_eval[-1] == row.accuracy
+    assert len({*row.curve_eval_loss}) == 3
+    # What is evaluated on the way changes nothing about the training, and is no part of its time.
+    plain = written(tmp_path, spec(router="soft"))
+    assert plain.eval_loss.tolist() == frame.eval_loss.tolist()
+    assert plain.curve_eval_step.isna().all()
 
 
 def test_the_accounts_of_a_cell_add_up_to_its_wall_time(tmp_path: Path) -> None:
@@ -113,61 +145,6 @@ def test_a_specification_that_cannot_be_built_is_said_in_one_sentence(
     assert main([str(source), str(tmp_path / "out.parquet")]) == 2
     assert "unknown option 'expert' of router 'bpr': did you mean 'experts'?" in capsys.readouterr().err
     assert not (tmp_path / "out.parquet").exists()
-
-
-def test_total_slots_sets_the_slots_of_every_kind_of_router() -> None:
-    # 16 tokens an image: soft has one group of 16 slots, 4 for each of 4 experts; bpr groups 8 images.
-    soft = resolve_cell(spec(router="soft", options={"experts": 4}, total_slots="tokens"))
-    assert soft.router.options["slots_per_expert"] == 4
-    assert soft.label == "soft[experts=4,slots_per_expert=4]"
-    bpr = resolve_cell(spec(options={"experts": 4, "top_k": 2}, total_slots=8))
-    assert bpr.inputs["total_slots"] == 8 * 8
-    assert bpr.inputs["capacity_factor"] == 0.25
-
-
-@pytest.mark.parametrize(
-    ("changes", "key", "says"),
-    [
-        ({"router": "softt"}, "router", "did you mean 'soft'"),
-        ({"model": "nu/2"}, "model", "did you mean 'mu/2'"),
-        ({"data": "digit"}, "data", "did you mean 'digits'"),
-        ({"image_size": 4}, "image_size", "which can be enlarged to at most 224, and image_size=4 was asked for"),
-        ({"options": {}}, "router", "needs the option 'experts'"),
-        ({"options": {"experts": 2, "top_k": 3}}, "top_k", "must be from 1 to experts=2, got 3"),
-        ({"options": {"experts": 3}, "total_slots": "tokens"}, "total_slots", "128 slots for a group of 8"),
-        ({"options": {"experts": 2, "capacity_factor": 1.0}, "total_slots": 16}, "capacity_factor", "leave one out"),
-        ({"batch": 12}, "batch", "use a batch that is a multiple of 8"),
-        ({"moe_layers": "first"}, "moe_layers", "last-half"),
-        ({"model": "mu/3"}, "model", "do not tile"),
-        ({"options": {"experts": "two"}}, "experts", "must be of type int"),
-    ],
-)
-def test_what_cannot_be_built_names_the_key(changes: dict[str, Any], key: str, says: str) -> None:
-    with pytest.raises(BadInput, match=says) as mistake:
-        resolve_cell(spec(**changes))
-    assert mistake.value.key == key
-    assert resolve([spec(**changes).as_json()]) == [{"error": str(mistake.value), "key": key}]
-
-
-def test_a_key_that_is_not_used_has_no_part_in_the_identity() -> None:
-    assert "test_time" not in resolve_cell(spec()).config
-    tried = spec(test_time=({"top_k": 2},))
-    assert resolve_cell(tried).config["test_time"] == [{"top_k": 2}]
-    assert resolve([tried.as_json()])[0]["cell_id"] != resolve([spec().as_json()])[0]["cell_id"]
-
-
-def test_identity_is_of_what_was_asked_and_not_of_how_it_was_written() -> None:
-    written_out, by_default, other, seeds = resolve(
-        [
-            spec(options={"experts": 2, "top_k": 1}, image_size=8, augment="none").as_json(),
-            spec().as_json(),
-            spec(options={"experts": 4}).as_json(),
-            spec(seeds=(5,)).as_json(),
-        ]
-    )
-    assert written_out["cell_id"] == by_default["cell_id"] == seeds["cell_id"]
-    assert other["cell_id"] != by_default["cell_id"]
-    assert other["fingerprint"] == by_default["fingerprint"]
 
 
 def test_health_takes_the_mean_over_layers_and_names_the_worst() -> None:

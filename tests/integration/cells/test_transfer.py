@@ -1,7 +1,6 @@
 """Starting from trained models: what is kept, what is taken over, what a few shots show, and what is refused."""
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,12 @@ import pytest
 
 from moebench.cells.compile import TrainPrograms, program_for
 from moebench.cells.fingerprint import VERSIONS
-from moebench.cells.resolve import ResolvedCell, dataset, prepare, resolve_cell
+from moebench.cells.images import dataset
+from moebench.cells.queries import prepare
+from moebench.cells.resolve import resolve_cell
+from moebench.cells.resolved_cell import ResolvedCell
 from moebench.cells.run import run
-from moebench.cells.transfer import Initializer, describe, interpolated, transferred
+from moebench.cells.transfer import Initializer, describe, transferred
 from moebench.errors import BadInput
 from moebench.evaluation import few_shot
 from moebench.results import at_test_time, load, suite_names, write_rows
@@ -216,21 +218,6 @@ def test_the_head_is_fresh_for_other_data_and_positions_are_interpolated(fresh: 
     assert moved.parameters["positions"][...].tolist() == np.full((4, 64), 3.0).tolist()
 
 
-def test_positions_between_positions_lie_between_them() -> None:
-    model = resolve_cell(spec(model="mu/2")).model  # 4 × 4 patches
-    corners = np.array([[0.0], [1.0], [2.0], [3.0]])
-    # Along each axis the centres of 4 patches stand at 1/8, 3/8 ..., those of 2 at 1/4 and 3/4: shares 0, 1/4, 3/4, 1.
-    line = np.array([0.0, 0.25, 0.75, 1.0])
-    expected = 2 * line[:, None] + line
-    assert interpolated(corners, model).reshape(4, 4) == pytest.approx(expected)
-    whole = np.arange(16.0)[:, None]
-    assert (interpolated(whole, model) == whole).all()
-    with_token = replace(model, preset=replace(model.preset, class_token=True))
-    found = interpolated(np.concatenate([[[9.0]], corners]), with_token)
-    assert found[0] == 9.0
-    assert found[1:].reshape(4, 4) == pytest.approx(expected)
-
-
 def test_a_probe_is_a_regularised_regression() -> None:
     # Features 0, 0, 3 of classes 0, 0, 1: mean 1, mean square 2, so -1/√2, -1/√2, 2/√2. Targets of class 1: -1, -1, 1,
     # on average -1/3. Weight (2/3·√2 + 4/3·√2) / (3 + 1) = 1/√2, so that the score of x is (x - 1)/2 - 1/3, and class 1
@@ -277,7 +264,7 @@ def test_paths_mean_the_same_in_any_folder(tmp_path: Path, monkeypatch: pytest.M
 
 def test_images_upstream_are_made_before_cells_run(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded: list[tuple[str, int | None]] = []
-    monkeypatch.setattr("moebench.cells.resolve.dataset", lambda name, size=None: loaded.append((name, size)))
+    monkeypatch.setattr("moebench.cells.queries.dataset", lambda name, size=None: loaded.append((name, size)))
     asked = spec(pretrain_data="fractals-10", pretrain_image_size=32)
     assert prepare([asked.as_json()]) == [{}]
     assert loaded == [("digits", None), ("fractals-10", 32)]

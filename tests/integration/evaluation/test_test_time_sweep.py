@@ -12,7 +12,9 @@ from flax import nnx
 
 from moebench import routers
 from moebench.cells.compile import schedule
-from moebench.cells.resolve import ResolvedCell, dataset, resolve_cell
+from moebench.cells.images import dataset
+from moebench.cells.resolve import resolve_cell
+from moebench.cells.resolved_cell import ResolvedCell
 from moebench.cells.seed_rows import sweep_or_none
 from moebench.errors import BadInput
 from moebench.evaluation.columns import padding
@@ -114,13 +116,13 @@ def test_flops_follow_the_slots(rows: list[dict[str, Any]]) -> None:
 
 def test_settings_share_the_programs_that_are_the_same(sweep: Sweep) -> None:
     # 0.25 and 0.252 of 2 choices of 128 tokens round to the same 32 slots for each of 2 experts.
-    assert sweep.feeds[3] == sweep.feeds[4]
+    assert sweep.halves[3] == sweep.halves[4]
     # Half the capacity for two choices, and all of it for one, are 64 slots: routed otherwise, but computed alike.
-    assert sweep.feeds[1].route is not sweep.feeds[2].route
-    assert sweep.feeds[1].finish is sweep.feeds[2].finish
+    assert sweep.halves[1].route is not sweep.halves[2].route
+    assert sweep.halves[1].finish is sweep.halves[2].finish
     # 128, 64 and 32 slots.
-    assert len({id(feed.finish) for feed in sweep.feeds}) == 3
-    assert len({id(feed.count) for feed in sweep.feeds}) == 3
+    assert len({id(feed.finish) for feed in sweep.halves}) == 3
+    assert len({id(feed.count) for feed in sweep.halves}) == 3
 
 
 def test_calls_are_counted_by_image() -> None:
@@ -175,11 +177,11 @@ def test_the_first_slots_of_soft_experts_are_those_of_a_router_with_fewer() -> N
         ),
         (spec("bpr", {"router": "loss-free"}, experts=4), r"needs bias\[4\], kernel\[64, 4\]"),
         (spec("soft", {"slots_per_expert": 4}, experts=4, slots_per_expert=2), "the slots that phi holds, got 4"),
-        (spec("relu", {"top_k": 1}, experts=4), "has settled top_k in training"),
+        (spec("relu", {"top_k": 1}, experts=4), "uses top_k in training only: leave it out"),
         (spec("experts-choice", {"capacity_factor": 9.0}, experts=4), "288 slots for each expert are more than"),
         (spec("dense", {"top_k": 1}), "has no options"),
-        (spec("bpr", {"noise_std": 0.5}, experts=4), "has settled noise_std in training"),
-        (spec("loss-free", {"update_rate": 0.5}, experts=4), "has settled update_rate in training"),
+        (spec("bpr", {"noise_std": 0.5}, experts=4), "uses noise_std in training only: leave it out"),
+        (spec("loss-free", {"update_rate": 0.5}, experts=4), "uses update_rate in training only: leave it out"),
         (spec("hash", {"experts": 4}, experts=8), "would have 4 experts, and 8 were trained"),
     ],
 )

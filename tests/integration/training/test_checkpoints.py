@@ -25,6 +25,7 @@ IDENTITY = {"suite": "s", "run_id": "r", "cell_id": "c", "attempt": 1, "fingerpr
 OWNER = {"cell_id": "c", "fingerprint": "f"}
 # What is the same however often a cell was broken off: everything but clocks and the machine's load.
 RESULTS = ("seed", "status", "train_loss", "curve_loss", "curve_accuracy", "accuracy", "eval_loss", "expert_load")
+RESULTS += ("curve_eval_step", "curve_eval_loss", "curve_accuracy_eval", "image_correct", "image_log_likelihood")
 STEPS = 80
 
 
@@ -161,6 +162,7 @@ def test_a_killed_cell_gives_what_an_unbroken_one_gives(tmp_path: Path, capsys: 
         model="mu/4",
         moe_layers="3",
         steps=200,
+        eval_every=30,
         batch=8,
         seeds=(0, 1),
         timing_budget_s=0.0,
@@ -188,4 +190,5 @@ def test_a_killed_cell_gives_what_an_unbroken_one_gives(tmp_path: Path, capsys: 
     assert not kept.exists()
     assert main([str(source), str(whole)]) == 0
     frames = [pd.read_parquet(path, columns=list(RESULTS)) for path in (broken, whole)]
+    assert [list(steps) for steps in frames[0]["curve_eval_step"]] == [[30, 60, 90, 120, 150, 180, 200]] * 2
     pd.testing.assert_frame_equal(*frames, check_exact=True)

@@ -18,7 +18,8 @@ from moebench import routers
 from moebench.cells import fingerprint
 from moebench.cells.fingerprint import CELL_PROGRAM, VERSIONS, Code
 from moebench.cells.import_closure import Modules, PackageSources, digests, parse
-from moebench.cells.resolve import resolve, resolve_cell
+from moebench.cells.queries import resolve
+from moebench.cells.resolve import resolve_cell
 from moebench.errors import BadInput
 from moebench.measuring import environment
 from moebench.measuring.environment import PINNED, RECORDED, jax_settings, pin_jax_settings

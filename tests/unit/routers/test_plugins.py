@@ -10,7 +10,8 @@ from registered_routers import forget, undone
 
 from moebench import routers
 from moebench.cells.fingerprint import VERSIONS, code
-from moebench.cells.resolve import resolve, resolve_cell
+from moebench.cells.queries import resolve
+from moebench.cells.resolve import resolve_cell
 from moebench.errors import BadInput
 from moebench.routers import registry
 from moebench.spec.cell_spec import CellSpec

@@ -150,9 +150,7 @@ def test_the_splits_of_a_user_are_taken_from_places_of_any_kind(tmp_path: Path) 
     assert bytes_of(loaded(f"train={folders},validation={folders}/val,test={rows}")) == {
         "train": [(0, 1), (0, 2), (1, 3), (1, 4)], "validation": [(0, 5), (1, 6)], "test": [(0, 7), (1, 8)],
     }  # fmt: skip
-    with pytest.raises(
-        BadInput, match=r"mine has the splits train, val, and none of them is called test: "
-    ):
+    with pytest.raises(BadInput, match=r"mine has the splits train, val, and none of them is called test: "):
         loaded(f"train={folders}/train,test={folders}")
     with pytest.raises(BadInput, match=r"mine.npz has no labels of the training split's classes: the first is '0'"):
         loaded(f"train={folders}/train,test={archive}")

@@ -1,0 +1,94 @@
+"""Combinations of keys that a specification may not have; each check raises BadInput with the key at fault."""
+
+from moebench import routers
+from moebench.errors import BadInput
+from moebench.spec.cell_spec import CellSpec
+
+
+def check_pretraining(spec: CellSpec) -> None:
+    """Raise unless the keys of pre-training and start fit each other."""
+    for key in ("pretrain_steps", "pretrain_image_size"):
+        if getattr(spec, key) is not None and spec.pretrain_data is None:
+            raise BadInput(f"{key} needs pretrain_data, the data set to train on first.", key=key)
+    if spec.pretrain_data is None and spec.init_from is None:
+        return
+    if spec.pretrain_data is not None and spec.init_from is not None:
+        raise BadInput("pretrain_data and init_from both say where to start; leave one out.", key="init_from")
+    if spec.mesh_shape != (1, 1):
+        raise BadInput(
+            f"a start from a trained model is for one device: leave devices={spec.devices} out.", key="devices"
+        )
+    if spec.init_from is not None and spec.total_slots is not None:
+        raise BadInput(
+            f"init_from has the slots of the saved model: leave total_slots={spec.total_slots} out.", key="total_slots"
+        )
+
+
+def check_eval_every(spec: CellSpec) -> None:
+    """Raise if the training is over before its first evaluation."""
+    if spec.eval_every is not None and spec.eval_every > spec.steps:
+        raise BadInput(
+            f"eval_every={spec.eval_every} is longer than the training: use at most steps={spec.steps}.",
+            key="eval_every",
+        )
+
+
+def check_layer(spec: CellSpec) -> None:
+    """Raise unless one MoE layer of the specification can be measured alone."""
+    if routers.find(spec.router).routes_through == "block":
+        raise BadInput(
+            f"router '{spec.router}' takes tokens into whole blocks, so that it has no layer to measure alone.",
+            key="router",
+        )
+    if spec.mesh_shape != (1, 1):
+        raise BadInput(f"scope=layer is for one device: leave devices={spec.devices} out.", key="devices")
+    if not spec.timing_budget_s:
+        raise BadInput("scope=layer with timing_budget_s=0 leaves nothing to measure.", key="timing_budget_s")
+
+
+def check_groups(spec: CellSpec, group_images: int) -> None:
+    """Raise unless a batch can be split into groups.
+
+    Args:
+        spec: gives the batch.
+        group_images: images routed together.
+    """
+    if spec.batch % group_images:
+        raise BadInput(
+            f"router '{spec.router}' routes groups of {group_images} images, which do not divide a batch of "
+            f"{spec.batch}: use a batch that is a multiple of {group_images}, or another group_images.",
+            key="group_images" if spec.group_images else "batch",
+        )
+
+
+def check_mesh(spec: CellSpec, experts: int, group_images: int) -> None:
+    """Raise unless images, groups and experts can be split over the devices.
+
+    Args:
+        spec: gives devices and batch.
+        experts: of each MoE layer; 1 for dense.
+        group_images: images routed together.
+    """
+    data_shards, expert_shards = spec.mesh_shape
+    count = data_shards * expert_shards
+    if experts > 1 and experts % expert_shards:
+        raise BadInput(
+            f"devices={spec.devices} splits experts into {expert_shards} parts, which do not divide {experts} experts.",
+            key="devices",
+        )
+    # The dense twin can split its images only, and over all devices.
+    if spec.batch % count:
+        raise BadInput(
+            f"devices={spec.devices} are {count} devices, which do not divide a batch of {spec.batch}: use a batch "
+            f"that is a multiple of {count}.",
+            key="devices",
+        )
+    if experts > 1 and spec.batch // data_shards % group_images:
+        raise BadInput(
+            f"devices={spec.devices} splits a batch of {spec.batch} into parts of {spec.batch // data_shards} images, "
+            f"and groups of {group_images} would straddle them: use a batch that is a multiple of "
+            f"{data_shards * group_images}.",
+            key="devices",
+        )
+    if count > 1 and spec.test_time:
+        raise BadInput(f"test_time is for one device, and devices={spec.devices} are {count}.", key="test_time")

@@ -1,0 +1,33 @@
+"""Images of cells, found and read once in a process."""
+
+from functools import cache, partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import moebench.data
+
+
+@cache
+def source(name: str) -> "moebench.data.Source":
+    """Return the source of a data set.
+
+    Raises:
+        BadInput: no data set has that name.
+    """
+    from moebench import data  # counting needs none of the libraries that images come from
+
+    return data.find(name)
+
+
+@cache
+def dataset(name: str, image_size: int | None = None) -> "moebench.data.Dataset":
+    """Read a data set.
+
+    Args:
+        name: of the data set, or its path.
+        image_size: side in pixels; None takes the data set's own.
+
+    Raises:
+        BadInput: the images cannot be read, or not at that size.
+    """
+    return source(name).load(image_size, partial(print, flush=True))

@@ -1,0 +1,57 @@
+"""Queries that the cell program answers for a driver without JAX: environment, resolve, prepare."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from moebench.cells.images import dataset
+from moebench.cells.resolve import resolve_cell
+from moebench.errors import BadInput
+from moebench.measuring import environment
+from moebench.measuring.environment import pin_jax_settings
+from moebench.spec.cell_spec import CellSpec
+
+__all__ = ["environment", "prepare", "resolve"]
+
+
+def resolve(specs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Resolve specifications.
+
+    Returns:
+        For each specification either `cell_id`, `fingerprint`, `label`, `inputs` and `ready`, which is false if images
+        have to be made first; or `error`, one sentence, and `key`, the key at fault or None.
+    """
+    pin_jax_settings()
+    device = environment()
+    return [_resolved(spec, device) for spec in specs]
+
+
+def _resolved(spec: Mapping[str, Any], device: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        cell = resolve_cell(CellSpec.model_validate_json(json.dumps(spec)))
+    except BadInput as mistake:
+        return {"error": str(mistake), "key": mistake.key}
+    return {**cell.identity(device), "label": cell.label, "inputs": cell.inputs, "ready": cell.is_ready}
+
+
+def prepare(specs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Make the images of specifications and store them for the cells.
+
+    Returns:
+        For each specification `error` and `key` as from `resolve`, or nothing.
+    """
+    pin_jax_settings()
+    return [_prepared(spec) for spec in specs]
+
+
+def _prepared(spec: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        dataset(spec["data"], spec["image_size"])
+    except BadInput as mistake:
+        return {"error": str(mistake), "key": mistake.key}
+    try:
+        if spec.get("pretrain_data") is not None:
+            dataset(spec["pretrain_data"], spec.get("pretrain_image_size"))
+    except BadInput as mistake:
+        return {"error": str(mistake), "key": "pretrain_data"}
+    return {}

@@ -1,0 +1,145 @@
+"""A cell that can be built: its label, input columns, configuration and identity."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from moebench import routers
+from moebench.cells.fingerprint import VERSIONS, code, digest
+from moebench.cells.images import source
+from moebench.evaluation.test_time_settings import Setting
+from moebench.measuring import shapes
+from moebench.models import VitConfig
+from moebench.spec.cell_spec import CellSpec, Scope
+
+if TYPE_CHECKING:
+    import moebench.data
+
+TWIN = "dense"
+"""Router of the model that a cell is timed beside."""
+
+
+@dataclass(frozen=True)
+class ResolvedCell:
+    """A specification with defaults filled in, and the model that it describes."""
+
+    spec: CellSpec
+    """As given; data set, image size and augmentation are filled in by `resolve_cell`."""
+    model: VitConfig
+    router: routers.Router
+    """A router of this cell for tokens of width 1, with its options filled in; its parameters are shapes."""
+    settings: tuple[Setting, ...] = ()
+    """Settings in which the trained model is evaluated, that of the training first."""
+    pretraining: "ResolvedCell | None" = None
+    """The cell that trains the model which this cell starts from; None without pre-training."""
+    saved_model: str = ""
+    """Digest of the saved model that this cell starts from: the folder may have another model tomorrow."""
+
+    @property
+    def label(self) -> str:
+        """Router with the options that differ from their defaults, as written on the command line."""
+        defaults = routers.options(self.spec.router)
+        given = {key: value for key, value in self.model.router_options.items() if value != defaults[key]}
+        options = ",".join(f"{key}={value}" for key, value in given.items())
+        return f"{self.spec.router}[{options}]" if options else self.spec.router
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """Input columns of the result table."""
+        layer, options = shapes(self.model, self.router), self.router.options
+        spec = self.spec
+        columns = {
+            "router": spec.router,
+            "model": spec.model,
+            "scope": spec.scope,
+            "data": spec.data,
+            "data_digest": self._content.get("data"),
+            "image_size": self.model.image_size,
+            "classes": self.model.classes,
+            "tokens_per_image": self.model.tokens,
+            "experts": self.router.experts,
+            "slots_per_expert": layer.slots_per_expert,
+            "total_slots": layer.total_slots,
+            "slots_per_image": layer.total_slots / self.model.group_images,
+            "top_k": options.get("top_k"),
+            "capacity_factor": options.get("capacity_factor"),
+            "effective_capacity_factor": layer.total_slots / (layer.group_tokens * options.get("top_k", 1)),
+            "group_images": self.model.group_images,
+            "dispatch": options.get("dispatch"),
+            "moe_layers": ",".join(map(str, self.model.moe_blocks)),
+            "steps": spec.steps,
+            "batch_size": spec.batch,
+            "pretrain_data": self.pretraining.spec.data if self.pretraining else spec.init_from,
+            "pretrain_steps": self.pretraining.spec.steps if self.pretraining else None,
+            "precision": spec.precision,
+            "learning_rate": spec.learning_rate,
+            "config": json.dumps(self.config, sort_keys=True),
+        }
+        if spec.scope == "layer":
+            unused = dict.fromkeys(("classes", *(name for name in CellSpec.outside(Scope.LAYER) if name in columns)))
+            columns |= unused | {"data": "random tokens"}
+        return columns
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Everything given, with defaults filled in, without keys that change no result."""
+        # A plugin counts by its content, which is part of the fingerprint, and not by its place.
+        filled_in = {
+            # A router that is a plain module declares no defaults.
+            "options": {**self.model.router_options, **self.router.options},
+            "group_images": self.model.group_images,
+            "moe_layers": self.spec.moe_layers or self.model.preset.moe_layers,
+        }
+        asked = self.spec.identity()
+        return asked | {name: value for name, value in filled_in.items() if name in asked}
+
+    @property
+    def images(self) -> "moebench.data.Source | None":
+        """Source of the images; None for a layer measured alone, on random tokens."""
+        return None if self.spec.scope == "layer" else source(self.spec.data)
+
+    @property
+    def _content(self) -> dict[str, str]:
+        """Digests of a user's own images, by the key that names their place."""
+        named = {"data": self.images, "pretrain_data": self.pretraining.images if self.pretraining else None}
+        found = {key: images.identity() for key, images in named.items() if images is not None}
+        return {key: content for key, content in found.items() if content}
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the images of training and pre-training can be read at once."""
+        return all(
+            cell.images is None or cell.images.is_ready(cell.spec.image_size)
+            for cell in (self, self.pretraining)
+            if cell is not None
+        )
+
+    @property
+    def routers(self) -> tuple[str, ...]:
+        """Names of all routers whose code gives this cell's results."""
+        twin = (TWIN,) if self.spec.timing_budget_s else ()
+        return tuple(sorted({self.spec.router, *(setting.model.router for setting in self.settings), *twin}))
+
+    def identity(self, device: Mapping[str, Any]) -> dict[str, str]:
+        """Return `cell_id`, of what was asked for and where, and `fingerprint`, of all else that decides results.
+
+        Args:
+            device: the columns of the environment.
+        """
+        # A user's images count by their content: a copy of them in another place is the same data.
+        asked = self.config | {key: content for key, content in self._content.items() if key in self.config}
+        return {
+            # JAX calls every processor "cpu"; their times are not each other's.
+            "cell_id": digest([json.dumps(asked, sort_keys=True), device["device_kind"], device["cpu"]]),
+            "fingerprint": digest(
+                [
+                    *code(*self.routers),
+                    *(str(device[version]) for version in VERSIONS),
+                    device["jax_settings"],
+                    self.images.identity() if self.images else "",
+                    *([self.pretraining.identity(device)["fingerprint"]] if self.pretraining else []),
+                    *([self.saved_model] if self.saved_model else []),
+                ]
+            ),
+        }
