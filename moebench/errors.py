@@ -33,7 +33,7 @@ class BadInput(ValueError):
 
 
 def printable(text: str) -> str:
-    """Return a text whose control characters are escaped, as \\x1b, so that it can be shown anywhere."""
+    r"""Return a text whose control characters are escaped, as \x1b, so that it can be shown anywhere."""
     return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
