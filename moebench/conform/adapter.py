@@ -43,7 +43,7 @@ class Adapter:
             raise BadInput(f"{self.name}: build(weights) should return a function of tokens, not {layer!r:.60}.")
         (outputs, of_router), (again, _) = (
             self._outputs(
-                self._called(lambda: layer(case.tokens.copy()), f"f(tokens) fails in the case '{case.name}'"), case
+                self._called(lambda: layer(case.tokens.copy()), f"f(tokens) fails in case '{case.name}'"), case
             )
             for _ in range(2)
         )

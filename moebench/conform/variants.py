@@ -45,7 +45,7 @@ STRATEGIES: dict[str, Strategy] = {
             (("scores", "sigmoid"), ("renormalise", True), ("capacity_rule", "none"), ("use_bias", True)),
             "2408.15664, equation 3, with the weights of DeepSeek-V3",
         ),
-        Strategy("dropless", "tokens", (("capacity_rule", "none"), ("renormalise", True)), "2211.15841"),
+        Strategy("dropless", "tokens", (("capacity_rule", "none"),), "2211.15841"),
         Strategy("experts-choice", "experts", (), "2202.09368, section 3.2"),
     )
 }

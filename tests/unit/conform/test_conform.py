@@ -256,7 +256,7 @@ def test_exported_cases_hold_outputs_and_gradients(tmp_path: Path) -> None:
     # The gradient by the scale, by a central difference in float64.
     moved = [
         (
-            reference("soft", weights | {"scale": weights["scale"] + step}, {}, arrays["tokens"]).outputs
+            reference("soft", weights | {"scale": np.float64(weights["scale"]) + step}, {}, arrays["tokens"]).outputs
             * arrays["cotangent"]
         ).sum()
         for step in (1e-5, -1e-5)
