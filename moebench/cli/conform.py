@@ -72,6 +72,8 @@ def _plain(found: "Diagnosis") -> dict[str, Any]:
         "unused_weights": list(found.unused),
         "nan_spreads_to": found.nan_spreads,
         "ties": found.ties,
+        "losses": [vars(loss) for loss in found.losses],
+        "gradients": dict(found.gradients),
         "failures": dict(found.failures),
     }
 
@@ -90,6 +92,14 @@ def _print(found: "Diagnosis") -> None:
         typer.echo(f"  weights without effect: {', '.join(found.unused)}")
     if found.nan_spreads is not None:
         typer.echo(f"  NaN in one token reaches {found.nan_spreads}")
+    for loss in found.losses:
+        if loss.agrees:
+            typer.echo(f"  loss '{loss.name}' agrees: {loss.given:.6g}")
+        else:
+            why = f"agrees if {loss.explained_by}" if loss.explained_by else "no known variant explains it"
+            typer.echo(f"  loss '{loss.name}' is {loss.given:.6g}, not {loss.expected:.6g}: {why}")
+    for weight, distance in found.gradients:
+        typer.echo(f"  gradient by {weight} differs by {distance:.1e}")
     for name, failure in found.failures:
         typer.echo(f"  not compared in case '{name}': {failure}")
     if found.ties is not None:

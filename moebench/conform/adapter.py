@@ -4,7 +4,7 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ class Answer:
     repeated: float
     """Largest difference between two calls."""
     of_router: bool = False
+    losses: Mapping[str, float] = field(default_factory=dict)
+    """Unweighted auxiliary losses, if the layer gives them."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Adapter:
 
     name: str
     build: Callable[[dict[str, Any]], Callable[[np.ndarray], Any]]
+    gradients: Callable[..., Mapping[str, np.ndarray]] | None = None
+    """gradients(weights, tokens, cotangent) -> {"tokens": …, "kernel": …}, if the file has such a function."""
 
     def answer(self, case: Case) -> Answer:
         """Build the layer with a case's weights and call it twice.
@@ -38,18 +42,17 @@ class Adapter:
         Raises:
             BadInput: the layer raises, or gives no array of the tokens' shape.
         """
-        layer = self._called(lambda: self.build(_as_given(case)), f"build fails in case '{case.name}'")
+        layer = self._called(lambda: self.build(as_given(case)), f"build fails in case '{case.name}'")
         if not callable(layer):
             raise BadInput(f"{self.name}: build(weights) should return a function of tokens, not {layer!r:.60}.")
-        (outputs, of_router), (again, _) = (
-            self._outputs(
-                self._called(lambda: layer(case.tokens.copy()), f"f(tokens) fails in case '{case.name}'"), case
-            )
-            for _ in range(2)
+        first, second = (
+            self._called(lambda: layer(case.tokens.copy()), f"f(tokens) fails in case '{case.name}'") for _ in range(2)
         )
+        (outputs, of_router), (again, _) = self._outputs(first, case), self._outputs(second, case)
         with np.errstate(invalid="ignore"):
             moved = np.nan_to_num(np.abs(outputs - again)).max()
-        return Answer(outputs, float(moved), of_router)
+        losses = first.get("losses", {}) if isinstance(first, Mapping) else {}
+        return Answer(outputs, float(moved), of_router, {name: float(value) for name, value in losses.items()})
 
     def _called(self, call: Callable[[], Any], what: str) -> Any:
         try:
@@ -100,7 +103,7 @@ class Adapter:
         return found
 
 
-def _as_given(case: Case) -> dict[str, Any]:
+def as_given(case: Case) -> dict[str, Any]:
     """Return the weights as the user's code gets them: arrays by name, and `options`."""
     return {**{name: np.array(value) for name, value in case.weights.items()}, "options": dict(case.options)}
 
@@ -134,4 +137,4 @@ def load_adapter(text: str) -> Adapter:
     functions = [key for key, value in vars(module).items() if inspect.isfunction(value) or inspect.isclass(value)]
     if name not in functions:
         raise unknown("function", name, functions, of=str(file))
-    return Adapter(text, getattr(module, name))
+    return Adapter(text, getattr(module, name), getattr(module, "gradients", None))

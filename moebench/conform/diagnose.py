@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
-from moebench.conform.adapter import Adapter, Answer
+from moebench.conform.adapter import Adapter, Answer, as_given
 from moebench.conform.cases import Case, cases
+from moebench.conform.extras import LossResult, compare_gradients, compare_losses
 from moebench.conform.reference import reference, settings_of
 from moebench.conform.variants import STRATEGIES, VARIANTS, Setting, Variant
 from moebench.errors import BadInput
@@ -49,6 +51,10 @@ class Diagnosis:
     """Whether the layer gave the weights of a router alone, so that experts and activations are not compared."""
     nan_spreads: str | None = None
     """Where NaN of one token arrives: nowhere, that token alone, its group, other groups as well."""
+    losses: tuple[LossResult, ...] = ()
+    """Auxiliary losses, if the layer gives them and tokens choose experts."""
+    gradients: tuple[tuple[str, float], ...] = ()
+    """Differences of gradients, if the adapter gives them and the layer conforms."""
     failures: tuple[tuple[str, str], ...] = ()
     """Cases that the layer cannot take, with its error; they do not count."""
     ties: str | None = None
@@ -107,37 +113,26 @@ def diagnose(adapter: Adapter, strategy: str) -> Diagnosis:
             strategy, False, results, repeated=repeated, of_router=of_router, failures=tuple(failures.items())
         )
     aside = {case.name: case for case in answered if not case.compared}
-    spreads = _spread(aside["NaN"], answers["NaN"].outputs) if "NaN" in aside else None
-    unused = tuple(adapter.unused(tried[0]))
+    about: dict[str, Any] = {
+        "unused": tuple(adapter.unused(tried[0])),
+        "of_router": of_router,
+        "nan_spreads": _spread(aside["NaN"], answers["NaN"].outputs) if "NaN" in aside else None,
+        "failures": tuple(failures.items()),
+    }
+    if STRATEGIES[strategy].family == "tokens":
+        about["losses"] = compare_losses(tried[0], answers[tried[0].name].losses)
     if all(each.error <= ROUNDING for each in results):
-        ties = _ties(aside.get("ties"), answers, strategy, {})
-        return Diagnosis(
-            strategy,
-            True,
-            results,
-            unused=unused,
-            of_router=of_router,
-            nan_spreads=spreads,
-            ties=ties,
-            failures=tuple(failures.items()),
-        )
+        if adapter.gradients is not None:
+            distances = compare_gradients(strategy, tried[0], adapter.gradients, as_given(tried[0]))
+            about["gradients"] = tuple(distances.items())
+        return Diagnosis(strategy, True, results, ties=_ties(aside.get("ties"), answers, strategy, {}), **about)
     outputs = {name: answer.outputs for name, answer in answers.items()}
     compared = [case for case in answered if case.compared]
-    given = tuple(variant for variant in VARIANTS[STRATEGIES[strategy].family] if set(variant.unused) & set(unused))
-    found, distances = _explained(strategy, compared, outputs, given)
-    return Diagnosis(
-        strategy,
-        False,
-        results,
-        found,
-        distances,
-        repeated=repeated,
-        unused=unused,
-        of_router=of_router,
-        nan_spreads=spreads,
-        failures=tuple(failures.items()),
-        ties=_ties(aside.get("ties"), answers, strategy, _changes(found)),
-    )
+    variants = VARIANTS[STRATEGIES[strategy].family]
+    given = tuple(variant for variant in variants if set(variant.unused) & set(about["unused"]))
+    found, near = _explained(strategy, compared, outputs, given)
+    ties = _ties(aside.get("ties"), answers, strategy, _changes(found))
+    return Diagnosis(strategy, False, results, found, near, ties=ties, **about)
 
 
 def _explained(

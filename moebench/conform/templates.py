@@ -11,6 +11,9 @@ weights holds NumPy arrays in float32:
     bias_out [experts, dim]                                      the experts' MLPs
     options {"top_k": …, "capacity_factor": …}                   the sparse strategies
 tokens have shape [groups, tokens, dim]; each group is routed on its own.
+f may also return {"outputs": …, "losses": {"importance": …, "balance": …, "z": …}}, or, of a router alone,
+{"weights": float[groups, tokens, experts]}. A function gradients(weights, tokens, cotangent) beside build may return
+the gradients of sum(outputs · cotangent) by name: {"tokens": …, "kernel": …, "kernel_in": …}.
 """
 '''
 _TORCH = (

@@ -12,7 +12,8 @@ import pytest
 
 from moebench.cli import main
 from moebench.conform import STRATEGIES, VARIANTS, Adapter, diagnose, load_adapter, reference
-from moebench.conform.cases import cases
+from moebench.conform.cases import Case, cases
+from moebench.conform.extras import compare_losses
 from moebench.conform.own_layer import own_layer
 from moebench.conform.reference import DEFAULTS, settings_of
 from moebench.conform.templates import TEMPLATES
@@ -166,6 +167,39 @@ def test_a_router_alone_is_compared_by_its_weights() -> None:
     assert found.of_router
     assert found.verdict.startswith("The router is not tokens-choice")
     assert {each.name for each in found.explained_by} == {"renormalised", "no-capacity"}
+
+
+def test_losses_are_compared_and_their_variants_named() -> None:
+    # Two tokens, two experts, one group: gates .75 .25 and .5 .5 (logits log 3, 0 and 0, 0).
+    case = Case("hand", "", {"kernel": np.eye(2)}, {"top_k": 1}, np.array([[[np.log(3), 0], [0, 0]]], np.float32))
+    # Sums 1.25 and .75: mean 1, variance .0625 (of a sample .125). Both tokens choose expert 0 first, f = 1, 0;
+    # P = .625, .375: 2 · .625. logsumexp log 4 and log 2: the mean of the squares.
+    z = (np.log(4) ** 2 + np.log(2) ** 2) / 2
+    right = compare_losses(case, {"importance": 0.0625, "balance": 1.25, "z": z})
+    assert all(loss.agrees for loss in right)
+    sample, missing, odd = compare_losses(case, {"importance": 0.125, "balance": 0.625, "z": 7.0})
+    assert sample.explained_by == "the variance over experts is that of a sample, n − 1"
+    assert missing.explained_by == "the factor E is missing"
+    assert odd.explained_by is None
+    assert not odd.agrees
+    with pytest.raises(BadInput, match="did you mean 'balance'"):
+        compare_losses(case, {"balnce": 1.0})
+
+
+def test_gradients_of_a_layer_are_compared() -> None:
+    def gradients(weights: dict[str, Any], tokens: np.ndarray, cotangent: np.ndarray) -> dict[str, np.ndarray]:
+        moved = []
+        for step in (1e-5, -1e-5):
+            exact = {name: np.asarray(value, np.float64) for name, value in weights.items() if name != "options"}
+            exact["scale"] = exact["scale"] + step
+            moved.append((reference("soft", exact, {}, tokens).outputs * cotangent).sum())
+        return {"scale": np.array((moved[0] - moved[1]) / 2e-5)}
+
+    exact = layer("soft")
+    found = diagnose(Adapter("port.py", exact.build, gradients), "soft")
+    assert dict(found.gradients)["scale"] < 1e-4
+    with pytest.raises(BadInput, match="unknown gradient 'phii'"):
+        diagnose(Adapter("port.py", exact.build, lambda *_: {"phii": np.zeros(1)}), "soft")
 
 
 def test_weights_without_effect_are_named() -> None:
