@@ -61,6 +61,9 @@ def replay(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write all rows to a .parquet or .csv file.")
     ] = None,
+    figure: Annotated[
+        Path | None, typer.Option("--figure", metavar="FILE", help="Draw drops and balance: .png, .svg or .pdf.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all rows as JSON.")] = False,
     plugins: options.Plugins = None,
 ) -> None:
@@ -85,6 +88,12 @@ def replay(
         frame = _with_devices(frame, devices, redundant)
     if out is not None:
         options.say(_write(frame, out))
+    if figure is not None:
+        from moebench.reports.figures.axes import save
+        from moebench.reports.replayed import draw
+
+        for path in save(draw(frame), figure.with_suffix(""), formats=[figure.suffix.removeprefix(".")]):
+            typer.echo(path)
     if as_json:
         options.say(json.dumps([_finite(row) for row in frame.to_dict("records")], indent=1))
     else:

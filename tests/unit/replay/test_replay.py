@@ -173,8 +173,9 @@ def test_mistakes_in_files(tmp_path: Path) -> None:
 def test_the_command_prints_a_line_for_each_rule(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = saved(tmp_path, ".npz", logits())
     rules = ["--router", "bpr[top_k=2,capacity_factor=[0.5,1]]", "--router", "switch"]
+    files = ["--out", str(tmp_path / "rows.csv"), "--figure", str(tmp_path / "drops.png")]
     with pytest.raises(SystemExit) as ended:
-        main(["replay", str(path), *rules, "--group", "12", "--devices", "2", "--out", str(tmp_path / "rows.csv")])
+        main(["replay", str(path), *rules, "--group", "12", "--devices", "2", *files])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
     assert "24 tokens, 2 layers" in shown
@@ -182,3 +183,4 @@ def test_the_command_prints_a_line_for_each_rule(tmp_path: Path, capsys: pytest.
         "bpr[top_k=2,capacity_factor=0.5]", "bpr[top_k=2]", "switch",
     ]  # fmt: skip
     assert len(pd.read_csv(tmp_path / "rows.csv")) == 6
+    assert (tmp_path / "drops.png").read_bytes().startswith(b"\x89PNG")
