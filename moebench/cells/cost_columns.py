@@ -7,7 +7,7 @@ from typing import Any
 from moebench.cells.compile import Executables
 from moebench.cells.count import Count
 from moebench.cells.resolved_cell import ResolvedCell
-from moebench.measuring import compiler_flops, measure_peak, moved_bytes, peak_bytes
+from moebench.measuring import compiler_flops, measure_peak, moved_bytes, peak_bytes, routed_share
 
 Row = dict[str, Any]
 
@@ -32,6 +32,7 @@ def costs(cell: ResolvedCell, executables: Executables) -> Row:
         "flops_router": forward.parts.router / batch,
         "flops_dispatch_combine": forward.parts.dispatch_combine / batch,
         "flops_experts": forward.parts.experts / batch,
+        "routed_flops_share": routed_share(cell.model, cell.router, forward.parts),
         # The compiler counts the FLOPs of one device.
         "flops_forward_hlo": math.nan if compiler is None else compiler * devices / batch,
         "train_intensity": step / _moved(executables.train_step, devices),

@@ -56,7 +56,7 @@ class Count:
     @cached_property
     def closed_form(self) -> Parts:
         """FLOPs of the forward pass for one image by part, from the shapes."""
-        return forward_flops(self.cell.model, self.cell.router)
+        return forward_flops(self.cell.model, self.cell.router, training=False)
 
     @cached_property
     def forward(self) -> Operations:
@@ -111,7 +111,7 @@ class Count:
             "flops_forward_per_image": forward.total / self.batch,
             "flops_train_per_image": self.step.total / self.batch,
             "flops_train_per_image_as_printed": printed_train_flops(forward.parts, self.step.parts) / self.batch,
-            "flops_padding": per_image["experts"] * padding(model, self.cell.router),
+            "flops_padding": per_image["experts"] * padding(model, self.cell.router, training=False),
             "parts": per_image,
             "closed_form": asdict(self.closed_form),
             "operations": {name: flops / self.batch for name, flops in forward.by_name.items()},

@@ -241,7 +241,7 @@ def _describe_slots(cell: str, image_size: int | None, **given: str | int | None
         "slots_per_expert": str(inputs["slots_per_expert"]),
         "total_slots": str(inputs["total_slots"]),
         "effective_capacity_factor": f"{inputs['effective_capacity_factor']:.3f}",
-        "padding": f"{written(padding(model, found.router), 'share')} of the slots stay empty at least",
+        "padding": f"{written(padding(model, found.router), 'share')} of the experts' rows stay empty at least",
     }
     for name, value in rows.items():
         yield f"{name:<26} {value}"

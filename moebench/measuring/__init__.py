@@ -1,22 +1,21 @@
-"""FLOPs, time, memory, and the environment they were measured in."""
+"""Public names for FLOPs, parameters, time, memory and the environment."""
 
 from moebench.measuring.environment import environment
 from moebench.measuring.flops.closed_form import (
     PARTS,
-    Parameters,
     Parts,
     Shapes,
     compiler_flops,
-    count_layer_parameters,
-    count_parameters,
     forward_flops,
     padding,
     printed_train_flops,
+    routed_share,
     shapes,
     train_flops,
 )
 from moebench.measuring.flops.jaxpr import Operations, operations, traced
 from moebench.measuring.memory import TrainMemory, estimate, peak_bytes
+from moebench.measuring.parameters import Parameters, count_layer_parameters, count_parameters
 from moebench.measuring.roofline import Peak, measure_peak, moved_bytes
 from moebench.measuring.timing.interleaved import Comparison, compare
 from moebench.measuring.timing.sampler import Interval
@@ -44,6 +43,7 @@ __all__ = [
     "padding",
     "peak_bytes",
     "printed_train_flops",
+    "routed_share",
     "shapes",
     "traced",
     "train_flops",

@@ -1,4 +1,4 @@
-"""Routing strategies: tokens in, a Routing out."""
+"""Public names of the routing strategies: tokens in, a Routing out."""
 
 from moebench.routers.contract import slots_per_expert
 from moebench.routers.hard_routing import SlotRouting
@@ -31,7 +31,7 @@ from moebench.routers.strategies.smear import Smear
 from moebench.routers.strategies.soft import Soft
 from moebench.routers.strategies.switch import GShard, Switch
 from moebench.routers.strategies.threshold import ExpertRace, Threshold
-from moebench.routers.strategies.tokens_choice import BatchPrioritized, TokensChoice
+from moebench.routers.strategies.tokens_choice import BatchPrioritized, Random, TokensChoice
 from moebench.routers.strategies.zero_experts import ZeroExperts
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "LossFree",
     "MixtureOfDepths",
     "Quantile",
+    "Random",
     "Relu",
     "Router",
     "RouterState",

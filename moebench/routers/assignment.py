@@ -1,4 +1,4 @@
-"""Balanced assignments of tokens to experts: by Sinkhorn's scaling, and by an auction."""
+"""Assign tokens to experts in balance: by Sinkhorn's scaling, and by an auction."""
 
 from functools import partial
 
@@ -7,13 +7,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 MOST_ROUNDS = 10_000
-"""An auction that is not over by then ends there; those without an expert take what is free."""
+"""Rounds after which an auction ends; tokens without an expert then take free slots."""
 
 
 def sinkhorn(logits: Float[Array, "group token expert"], iterations: int = 50) -> Float[Array, "group token expert"]:
-    """Logarithms of exp(logits) scaled by rows and columns until all experts have the same total (1306.0895).
+    """Return the logarithms of exp(logits), scaled by rows and columns until experts have equal totals (1306.0895).
 
-    Rows add up to 1 exactly, columns to S / E as nearly as the iterations bring them.
+    Rows add up to 1 exactly, columns to S / E up to what the iterations leave.
     """
     _, tokens, experts = logits.shape
 
@@ -27,14 +27,17 @@ def sinkhorn(logits: Float[Array, "group token expert"], iterations: int = 50) -
 
 @partial(jax.vmap, in_axes=(0, None, None))
 def auction(scores: Float[Array, "token expert"], slots: int, tolerance: float) -> Int[Array, "token"]:
-    """An expert for each token, none with more tokens than `slots`, of nearly the largest total score.
+    """Return an expert for each token, none with more tokens than slots, of nearly the largest total score.
 
-    Bertsekas' auction with experts that hold several tokens each: all tokens without an expert bid at once for the one
-    they like best at the present prices, raising its price by as much as they like it better than the second best, and
-    by ε; an expert keeps its highest bids, and once it is full its price is the lowest of them. The total is less than
-    the optimum by no more than ε for each token, ε being `tolerance` times the range of the scores.
+    Bertsekas' auction with experts of several slots: in each round every token without an expert bids for its best
+    expert at the present prices, raising the price by its advantage over the second best and by ε. An expert keeps its
+    highest bids; the price of a full expert is its lowest bid. The total is less than the optimum by at most ε for each
+    token, ε being `tolerance` times the range of the scores.
 
-    There must be a slot for every token.
+    Args:
+        scores: float[tokens, experts].
+        slots: slots of each expert; there must be a slot for every token.
+        tolerance: ε as a share of the scores' range.
     """
     tokens, experts = scores.shape
     epsilon = jnp.maximum(tolerance * (scores.max() - scores.min()), 1e-30)

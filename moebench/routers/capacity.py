@@ -1,4 +1,4 @@
-"""How many slots an expert gets: the rules under which public systems differ."""
+"""Slots of an expert under the capacity rules of public systems."""
 
 import math
 from collections.abc import Callable
@@ -6,17 +6,20 @@ from collections.abc import Callable
 ROUNDINGS: dict[str, Callable[[float], int]] = {"round": round, "ceil": math.ceil, "floor": math.floor}
 
 OWN_RULE = "rounding"
-"""The rule that leaves rounding and multiple to the options of those names."""
+"""Name of the rule that rounds as `capacity_rounding` and `capacity_multiple_of` say."""
+
+LEAST_SLOTS = 4
+"""Slots that flaxformer and mesh-tf give every expert at least (their min_expert_capacity)."""
 
 RULES: dict[str, Callable[[int, int, int | float, float], int]] = {
     "vmoe": lambda tokens, k, experts, factor: _up_to_multiple(math.ceil(tokens * k * factor / experts), 4),
     "tutel": lambda tokens, k, experts, factor: k * int(factor * math.ceil(tokens / experts)),
     "maxtext": lambda tokens, k, experts, factor: int(math.ceil(tokens * k / experts) * factor),
     "megablocks": lambda tokens, k, experts, factor: int(factor * k * tokens / experts),
-    "flaxformer": lambda tokens, k, experts, factor: round(factor * tokens / experts),
-    "mesh-tf": lambda tokens, k, experts, factor: int(factor * tokens / experts),
+    "flaxformer": lambda tokens, k, experts, factor: max(round(factor * tokens / experts), LEAST_SLOTS),
+    "mesh-tf": lambda tokens, k, experts, factor: max(int(factor * tokens / experts), LEAST_SLOTS),
 }
-"""Slots by tokens of a group, choices of a token, experts and capacity factor, as systems of these names have it."""
+"""Slots of an expert from tokens of a group, choices of a token, experts and capacity factor, by public system."""
 
 
 def capacity(
@@ -29,10 +32,19 @@ def capacity(
     rounding: str = "round",
     multiple_of: int = 1,
 ) -> int:
-    """Slots of each expert for a group of tokens, at least 1; without a factor, one for every token.
+    """Return the slots of each expert for a group of tokens, at least 1.
 
-    The rule "rounding" is rounding(S·k·C/E), then up to a multiple. Its order of the float operations, and Python's
-    rounding of halves to even, are those of V-MoE's public code, so that the slots agree with it to the last one.
+    The rule "rounding" is rounding(S·k·C/E), then up to a multiple. Order of the float operations and Python's rounding
+    of halves to even are those of V-MoE's public code, so that the slots agree to the last one.
+
+    Args:
+        tokens: tokens of a group, S.
+        choices: experts that each token chooses, k.
+        experts: experts that share the choices, E.
+        factor: capacity factor C; None gives a slot for every token.
+        rule: "rounding", or a public system of `RULES`.
+        rounding: a key of `ROUNDINGS`, for the rule "rounding".
+        multiple_of: number of which the slots are a multiple, for the rule "rounding".
     """
     if factor is None:
         return tokens

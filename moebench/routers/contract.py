@@ -1,4 +1,4 @@
-"""A router called on shapes alone: how many slots it gives, and whether it keeps to the interface."""
+"""Call a router on shapes alone: check the interface and read off the slots."""
 
 from typing import Any
 
@@ -16,11 +16,17 @@ GROUPS, DIM = 2, 8
 
 
 def slots_per_expert(name: str, group_tokens: int, *, training: bool = True, **given: Any) -> int:
-    """Slots of each expert for a group of so many tokens, read off the shapes of an abstract call.
+    """Return the slots of each expert for a group of tokens, read off the shapes of an abstract call.
+
+    Args:
+        name: registered name of the router.
+        group_tokens: tokens of the group.
+        training: whether the slots are those of training or of evaluation.
+        **given: options of the router.
 
     Raises:
-        BadInput: as `registry.create`; options that do not fit that many tokens; a router not shipped with moebench
-            that raises, or returns something of another shape than the interface has.
+        BadInput: as `registry.create`; options that do not fit that many tokens; a router of a plugin that raises, or
+            breaks the interface.
     """
     tokens = jax.ShapeDtypeStruct((GROUPS, group_tokens, DIM), jnp.float32)
     try:
@@ -29,7 +35,7 @@ def slots_per_expert(name: str, group_tokens: int, *, training: bool = True, **g
         raise
     except Exception as error:
         if registry.source_file(name) is None:
-            raise  # a mistake of moebench's own, not of its user's
+            raise  # a fault of moebench, not a mistake of its user
         raise BadInput(f"{registry.described(name)} raises {in_words(error)}.", key="router") from error
     return slots
 
@@ -42,7 +48,7 @@ def _trial(name: str, tokens: jax.Array, given: dict[str, Any], training: bool) 
     groups, count, dim = tokens.shape
     _expect(router, tokens, "gates", routing.gates, (groups, count, "experts"))
     inputs = routing.dispatch(tokens)
-    # A routing with an `apply` of its own may show experts otherwise than the layer has them.
+    # A routing with its own `apply` may show other experts in its views than the layer has.
     experts = router.experts if type(routing).apply is Routing.apply else "experts"
     _expect(router, tokens, "dispatched tokens", inputs, (experts, groups, "slots", dim))
     _expect(router, tokens, "combined outputs", routing.combine(inputs), tokens.shape)
@@ -55,7 +61,7 @@ def _trial(name: str, tokens: jax.Array, given: dict[str, Any], training: bool) 
 
 
 def _expect(router: Router, tokens: jax.Array, what: str, got: jax.Array, shape: tuple[int | str, ...]) -> None:
-    """Compare a shape; a word in place of a number stands for any."""
+    """Refuse another shape than expected; a word in place of a number matches any size."""
     if got.ndim != len(shape) or any(
         want != size for want, size in zip(shape, got.shape, strict=True) if isinstance(want, int)
     ):

@@ -1,4 +1,4 @@
-"""The few operations of routing that XLA, left alone, compiles into something slow on CPUs."""
+"""Compute the routing operations that XLA by itself compiles into slow programs on CPUs."""
 
 import jax
 import jax.numpy as jnp
@@ -6,11 +6,11 @@ from jaxtyping import Array, Float, Int
 
 
 def top_k(scores: Float[Array, "*batch column"], k: int) -> tuple[Float[Array, "*batch {k}"], Int[Array, "*batch {k}"]]:
-    """The k largest of the last axis and their places, largest first; among equals the first place.
+    """Return the k largest values of the last axis and their places, largest first; ties: the first place.
 
-    XLA has a kernel for that, but where it sees that only the first or the last of the values is used it sorts whole
-    rows, which takes 15 times as long for 2 of 32. The barrier hides the use. It stands on the values alone: around
-    both results it makes XLA abort where arrays are split over devices.
+    XLA has a kernel for top k. If only the first or the last of the values is used, XLA sorts whole rows instead, which
+    takes 15 times as long for 2 of 32 columns. The barrier hides the use. The barrier is on the values alone: around
+    both results it makes XLA abort if arrays are split over devices.
     """
     values, places = jax.lax.top_k(scores, k)
     return jax.lax.optimization_barrier(values), places
@@ -18,10 +18,10 @@ def top_k(scores: Float[Array, "*batch column"], k: int) -> tuple[Float[Array, "
 
 @jax.custom_vjp
 def weighted(rows: Float[Array, "*row dim"], weights: Float[Array, "*row"]) -> Float[Array, "*row dim"]:
-    """Each row times its weight.
+    """Return each row times its weight.
 
-    Its gradient by the weights is a product of rows: as the sum over a product of arrays, which is what differentiation
-    makes of it, XLA takes 10 times as long.
+    The gradient by the weights is a product of rows. Automatic differentiation makes a sum over a product of arrays of
+    it, which takes XLA 10 times as long.
     """
     return rows * weights[..., None]
 

@@ -1,4 +1,4 @@
-"""Hard routing: each slot holds one token or none, whichever way the tokens travel."""
+"""Define hard routing: each slot holds one token or none, whichever way the tokens move."""
 
 from dataclasses import dataclass, field
 
@@ -14,19 +14,19 @@ from moebench.routers.routing import ExpertMlps, Routing, mix, unmix
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class SlotRouting(Routing):
-    """Each slot one token, or none; tokens travel by gather and come back by scatter-add."""
+    """Hard routing by gather and scatter-add."""
 
     token: Int[Array, "group expert slot"]
-    """Which token of the group the slot holds; the number of tokens where it is empty."""
+    """Number of the token in each slot; the number of tokens marks an empty slot."""
     weight: Float[Array, "group expert slot"]
-    """Weight of the slot's output in the token's sum; of no account where the slot is empty."""
+    """Weight of the slot's output in the token's sum; unused if the slot is empty."""
     requested_load: Float[Array, "expert"]
-    """Tokens that wanted each expert, summed over groups, before capacity."""
+    """Tokens that chose each expert, summed over groups, before capacity."""
     choices: int = field(metadata={"static": True})
-    """Most experts that a token can choose; 0 where tokens do not choose."""
+    """Most experts that a token can choose; 0 if experts choose their tokens."""
 
     def _rows(self) -> Int[Array, "group expert slot"]:
-        """Row of each slot's token among all groups' tokens laid end to end; past the end where it is empty."""
+        """Return the row of each slot's token among all groups' tokens; past the end if the slot is empty."""
         groups, tokens, _ = self.gates.shape
         first = jnp.arange(groups)[:, None, None] * tokens
         return jnp.where(self._filled(), first + self.token, groups * tokens)
@@ -57,14 +57,14 @@ class SlotRouting(Routing):
 
     @property
     def calls(self) -> Float[Array, "group token"]:
-        """Slots that hold each token."""
+        """Return the number of slots that hold each token."""
         groups, tokens, _ = self.gates.shape
         slots = jnp.zeros(groups * tokens).at[self._rows().reshape(-1)].add(1, mode="drop")
         return slots.reshape(groups, tokens)
 
     @property
     def processed(self) -> Bool[Array, "group token"]:
-        """Whether any slot holds the token."""
+        """Return whether any slot holds the token."""
         return self.calls > 0
 
     def counts(self) -> RoutingCounts:
@@ -77,7 +77,7 @@ class SlotRouting(Routing):
             tokens=everything,
             unprocessed=everything - self.processed.sum(),
             choices=choices,
-            refused=choices - load.sum() if self.choices else choices,
+            dropped_choices=choices - load.sum() if self.choices else choices,
             load=load,
             requested_load=self.requested_load.astype(jnp.float32),
             entropy=gate_entropy(self.gates),
@@ -91,7 +91,7 @@ class SlotRouting(Routing):
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class EinsumSlotRouting(SlotRouting):
-    """The same routing with one-hot weights in a matrix product: what early systems and some accelerators do."""
+    """Hard routing by matrix products with one-hot weights, as in early systems and on some accelerators."""
 
     def dispatch(self, tokens: Float[Array, "group token dim"]) -> Float[Array, "expert group slot dim"]:
         return mix(self.dispatch_weights, tokens)
@@ -103,10 +103,10 @@ class EinsumSlotRouting(SlotRouting):
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class RaggedSlotRouting(SlotRouting):
-    """The same routing with the filled slots alone laid end to end, so that the experts compute no empty one.
+    """Hard routing with the filled slots alone, sorted by expert, so that the experts compute no empty slot.
 
-    The products are jax.lax.ragged_dot, which accelerators have kernels for. On CPUs XLA computes them as many
-    times as there are experts: there it is right, but slow.
+    The products are jax.lax.ragged_dot, for which accelerators have kernels. On CPUs XLA computes every row for every
+    expert: right, but slow.
     """
 
     def apply(self, tokens: Float[Array, "group token dim"], experts: ExpertMlps) -> Float[Array, "group token dim"]:
@@ -128,6 +128,6 @@ class RaggedSlotRouting(SlotRouting):
         return summed.reshape(tokens.shape)
 
     def _most_filled(self) -> int:
-        """Slots of a group that can be filled at once."""
+        """Return the slots of a group that can be filled at once."""
         _, experts, slots = self.token.shape
         return min(experts * slots, self.gates.shape[1] * self.choices) if self.choices else experts * slots

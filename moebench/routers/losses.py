@@ -1,4 +1,4 @@
-"""Auxiliary losses that keep experts in use. Each is computed for every group and averaged over the groups."""
+"""Compute auxiliary losses that keep experts in use, for every group, averaged over the groups."""
 
 import jax
 import jax.numpy as jnp
@@ -8,12 +8,12 @@ from moebench.routers.cpu_kernels import top_k as largest
 
 
 def squared_cv(amounts: Float[Array, "group expert"]) -> Float[Array, ""]:
-    """Squared coefficient of variation over experts (population variance), averaged over groups."""
+    """Return the squared coefficient of variation over experts (population variance), averaged over groups."""
     return (amounts.var(-1) / amounts.mean(-1) ** 2).mean()
 
 
 def importance_loss(gates: Float[Array, "group token expert"]) -> Float[Array, ""]:
-    """CV² over experts of the gates' sum over tokens; the gates are those without noise (2106.05974, eq. 6)."""
+    """Return CV² over experts of the sum over tokens of the gates without noise (2106.05974, eq. 6)."""
     return squared_cv(gates.sum(-2))
 
 
@@ -23,10 +23,16 @@ def load_loss(
     noise_std: float,
     top_k: int,
 ) -> Float[Array, ""]:
-    """CV² over experts of the expected number of tokens that choose each (2106.05974, eq. 7 to 9).
+    """Return CV² over experts of the expected number of tokens that choose each (2106.05974, eq. 7 to 9).
 
-    A token's probability to choose an expert is that of its logit, with the noise drawn again, to pass the
+    A token chooses an expert with the probability that the expert's logit, with the noise drawn again, passes the
     token's k-th largest noisy logit.
+
+    Args:
+        logits: float[groups, tokens, experts] without noise.
+        noisy_logits: the logits with the noise of this step.
+        noise_std: standard deviation of the noise on a logit.
+        top_k: experts that each token chooses, k.
     """
     threshold = largest(noisy_logits, top_k)[0][..., -1:]
     stays = jax.scipy.stats.norm.cdf((logits - threshold) / noise_std)
@@ -34,7 +40,7 @@ def load_loss(
 
 
 def gshard_loss(gates: Float[Array, "group token expert"], first_choice: Int[Array, "group token"]) -> Float[Array, ""]:
-    """E · Σ_e f_e · P_e, which is 1 at balance (2006.16668, algorithm 1; 2101.03961, eq. 4).
+    """Return E · Σ_e f_e · P_e, which is 1 at balance (2006.16668, algorithm 1; 2101.03961, eq. 4).
 
     f is the share of tokens whose first choice is the expert, before capacity; P the mean gate.
     """
@@ -44,17 +50,17 @@ def gshard_loss(gates: Float[Array, "group token expert"], first_choice: Int[Arr
 
 
 def z_loss(logits: Float[Array, "group token expert"]) -> Float[Array, ""]:
-    """Mean over tokens of logsumexp(logits)² (2202.08906, eq. 5)."""
+    """Return the mean over tokens of logsumexp(logits)² (2202.08906, eq. 5)."""
     return (jax.nn.logsumexp(logits, axis=-1) ** 2).mean()
 
 
 def similarity_loss(
     gates: Float[Array, "group token expert"], taken: Bool[Array, "group token expert"]
 ) -> Float[Array, ""]:
-    """Σ_ij W_ij · (PᵀP)_ij over the number of tokens, all groups together (2503.16057, section 5).
+    """Return Σ_ij W_ij · (PᵀP)_ij over the number of tokens, all groups together (2503.16057, section 5).
 
-    P are the gates. W weighs each pair of experts by how often both were taken by a token, (MᵀM)_ij with M the tokens'
-    choices, over the mean of that: on the diagonal the mean of the diagonal, elsewhere of all others.
+    P are the gates. W weighs each pair of experts by how often a token took both, (MᵀM)_ij with M the tokens' choices,
+    over a mean of MᵀM: of the diagonal for entries on the diagonal, of all other entries for the rest.
     """
     gates, chosen = gates.reshape(-1, gates.shape[-1]), taken.reshape(gates.shape[0] * gates.shape[1], -1)
     together = chosen.T.astype(gates.dtype) @ chosen.astype(gates.dtype)

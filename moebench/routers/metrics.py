@@ -1,6 +1,6 @@
-"""The health of a routing: sums that add up over batches, and the ratios that people read.
+"""Define the health metrics of a routing: sums that add up over batches, and the ratios made of them.
 
-The definitions hold for hard and soft routers alike, so that one table compares them.
+One set of definitions serves hard and soft routers, so that one table compares them.
 """
 
 from dataclasses import dataclass
@@ -13,41 +13,41 @@ from jaxtyping import Array, Float
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class RoutingCounts:
-    """What one call of a router did, as sums: adding two of them describes both calls together."""
+    """Sums over one call of a router; the sum of two counts describes both calls together."""
 
     tokens: Float[Array, ""]
     """Tokens routed."""
     unprocessed: Float[Array, ""]
     """Tokens that no expert processed."""
     choices: Float[Array, ""]
-    """(token, choice) pairs asked for; 0 where tokens do not choose."""
-    refused: Float[Array, ""]
-    """Of those, pairs over capacity."""
+    """(token, choice) pairs requested; 0 if tokens do not choose."""
+    dropped_choices: Float[Array, ""]
+    """(token, choice) pairs over capacity."""
     load: Float[Array, "expert"]
-    """Tokens that each expert processed; soft routers: combine weight it got."""
+    """Tokens that each expert processed; of soft routers, the combine weight of each expert."""
     requested_load: Float[Array, "expert"]
-    """The same before capacity; where tokens do not choose, the gates' sum."""
+    """Tokens that chose each expert, before capacity; the gates' sum if tokens do not choose."""
     entropy: Float[Array, ""]
-    """Sum over tokens of the entropy of the token's gates, as a share of the largest that so many gates can have."""
+    """Sum over tokens of the entropy of the token's gates, over the logarithm of the number of gates."""
     filled: Float[Array, ""]
     """Slots that held a token."""
     slots: Float[Array, ""]
-    """All slots."""
+    """All slots, filled or not."""
     under_dispatched: Float[Array, ""]
-    """Soft routers: tokens whose dispatch weights sum to less than 0.25. NaN for others."""
+    """Soft routers: tokens whose dispatch weights sum to less than 0.25; NaN for hard routers."""
     slot_spread: Float[Array, ""]
-    """Soft routers: sum over slots of the tokens that carry 90 % of the slot's weight. NaN for others."""
+    """Soft routers: sum over slots of the tokens that carry 90 % of the slot's weight; NaN for hard routers."""
 
     def __add__(self, other: "RoutingCounts") -> "RoutingCounts":
         total: RoutingCounts = jax.tree.map(jnp.add, self, other)
         return total
 
     def metrics(self) -> dict[str, Array]:
-        """The ratios, named as the columns of the result table; NaN where one has no meaning."""
+        """Return the ratios under the names of the result table's columns; NaN for a ratio without meaning."""
         mean_load = self.load.mean()
         return {
             "dropped_tokens": self.unprocessed / self.tokens,
-            "dropped_assignments": self.refused / self.choices,
+            "dropped_assignments": self.dropped_choices / self.choices,
             "load_cv": self.load.std() / mean_load,
             # 2408.15664, section 3.1: 0 is perfect balance.
             "max_violation": self.load.max() / mean_load - 1,
@@ -62,9 +62,9 @@ class RoutingCounts:
 
 
 def gate_entropy(gates: Float[Array, "group token gate"]) -> Float[Array, ""]:
-    """Entropy of each token's gates over the logarithm of their number, summed over all tokens.
+    """Return the entropy of each token's gates over the logarithm of their number, summed over all tokens.
 
-    Gates that do not add up to 1 are taken as shares of their sum. Where there is one gate alone it is NaN.
+    Gates that do not add up to 1 are taken as shares of their sum. The entropy of a single gate is NaN.
     """
     if gates.shape[-1] == 1:
         return jnp.asarray(jnp.nan)

@@ -1,4 +1,4 @@
-"""What a router's options mean, read from the texts that stand below them in its class."""
+"""Read the meanings of a router's options from the strings below the options in its class."""
 
 import ast
 import inspect
@@ -11,9 +11,9 @@ from moebench.routers.registry import find, options
 
 
 def explanations(name: str) -> dict[str, str]:
-    """Of the router's options those with a text, each as one line; a class's own text goes before that of its base.
+    """Return the meanings of a router's options, each as one line; options without a text are left out.
 
-    A text stands as a string on the lines after the attribute:
+    A text is a string on the lines after the attribute; a class's own text precedes its base's:
 
         temperature: float = 1.0
         \"\"\"What the logits are divided by.\"\"\"
@@ -29,7 +29,7 @@ def explanations(name: str) -> dict[str, str]:
 
 
 def _texts(router: type) -> dict[str, str]:
-    """The strings below the attributes of one class; none where its source cannot be had."""
+    """Return the strings below the attributes of one class; none if its source cannot be read."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(router)))
     except (OSError, TypeError, SyntaxError):

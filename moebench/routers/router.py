@@ -1,7 +1,7 @@
-"""What every router is: a module with declared options that maps groups of tokens to a Routing."""
+"""Define the base class of routers: a module with declared options that maps groups of tokens to a Routing."""
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
@@ -15,53 +15,59 @@ from moebench.routers.routing import Routing
 
 @dataclass(frozen=True)
 class RoutingFlops:
-    """FLOPs of routing one group, in closed form; a multiply-add is 2."""
+    """FLOPs of routing one group, in closed form; a multiply-add is 2 FLOPs."""
 
-    router: int
-    """Routing logits."""
-    dispatch_combine: int
-    """Moving tokens into the slots and the experts' outputs back."""
+    router: float
+    """FLOPs of the routing logits, forward."""
+    dispatch_combine: float
+    """FLOPs of moving tokens into slots and outputs back, forward."""
     backward: float = 2.0
-    """Of a training step's FLOPs for dispatch and combine, those of the backward pass over those of the forward pass;
-    2 where both factors of every product have a gradient."""
+    """Backward FLOPs of dispatch and combine over their forward FLOPs; 2 if both factors of each product have a
+    gradient."""
     expert_rows: int | None = None
-    """Rows that go through the experts' MLPs; None: every slot, empty ones included."""
+    """Rows that the experts' MLPs compute; None: all slots, empty ones included."""
+    router_backward: float = 2.0
+    """Backward FLOPs of the routing logits over their forward FLOPs; 0 if nothing about the logits is learned."""
+
+    def without_gradient(self) -> "RoutingFlops":
+        """Return the FLOPs of a routing whose logits and weights have no gradient."""
+        return replace(self, backward=1.0, router_backward=0.0)
 
 
 class RouterState(nnx.Variable[Any]):
-    """What a router keeps from step to step beside its parameters; it has no gradient."""
+    """State that a router carries from step to step beside its parameters, without a gradient."""
 
 
 class Router(nnx.Module):
     """Base of all routing strategies.
 
-    A subclass is registered under a name and called with tokens of shape [groups, tokens, dim]. A noise key says that
-    the call is one of training: the router may draw noise, and route and balance as it does in training only. Without
-    one it evaluates: it is deterministic, and what it keeps stays as it was.
+    A subclass is registered under a name and called with tokens of shape [groups, tokens, dim]. A noise key marks a
+    call in training: the router may draw noise, and updates its state. Without a key the call is an evaluation:
+    deterministic, with the state left unchanged.
 
-    Its options are its annotated class attributes, inherited ones included; one without a value must be given.
-    `check` refuses values, `setup` makes the parameters; both find the options set. What a router keeps from one
-    training step to the next, it keeps in `RouterState` variables, so that in training it is called under nnx.jit, or
-    merged inside the function that JAX transforms.
+    A router's options are its annotated class attributes, inherited ones included; an option without a default is
+    required. `check` refuses values and `setup` makes the parameters; both run after the options are set. State that a
+    router carries between training steps is held in `RouterState` variables, so that in training a router is called
+    under nnx.jit, or merged inside the function that JAX transforms.
     """
 
     name: ClassVar[str] = "unnamed"
     permutation_equivariant: ClassVar[bool] = False
-    """Whether tokens of a group in another order get the same outputs in that order, as long as no two are equal."""
+    """Whether permuting the tokens of a group permutes the outputs, as long as no two tokens are equal."""
     group_images: ClassVar[int] = 8
-    """Images that the strategy's authors route together; a layer may decide otherwise."""
+    """Images that the strategy's authors route together; a layer may set another number."""
     routes_through: ClassVar[Literal["mlp", "block"]] = "mlp"
-    """What a token that is routed goes through: the experts in place of a block's MLP, or the block itself."""
+    """Part of the model that a routed token passes: the experts in place of a block's MLP, or the whole block."""
     training_only_options: ClassVar[tuple[str, ...]] = ()
-    """Options that evaluation does not look at, because what training made of them is kept beside the parameters."""
+    """Options without effect in evaluation: their result is in the parameters and the state."""
 
     if TYPE_CHECKING:
-        experts: int  # Each strategy declares it as an option, or fixes it.
+        experts: int  # Each strategy declares experts as an option, or fixes them.
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.__init__ is Router.__init__:
-            # Read by inspect.signature, so that the options show where people look for them.
+            # inspect.signature reads the attribute, so that help() and notebooks show the options.
             setattr(cls, "__signature__", inspect.Signature(_options(cls)))  # noqa: B010
 
     def __init__(self, *, dim: int, rngs: nnx.Rngs, **options: Any) -> None:
@@ -82,32 +88,74 @@ class Router(nnx.Module):
         """Make the parameters for tokens of width `dim`."""
 
     def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
-        """Route each group on its own."""
-        raise TypeError(f"router '{self.name}' does not say how it routes: it needs a __call__")
+        """Route each group of tokens independently.
+
+        Args:
+            tokens: float[groups, tokens, dim].
+            noise_key: key of the noise in training; None: evaluation.
+        """
+        raise TypeError(f"router '{self.name}' does not define how it routes: it needs a __call__")
 
     @property
     def options(self) -> dict[str, Any]:
-        """The options with their values, defaults filled in."""
+        """Return the options with their values, defaults filled in."""
         return {option.name: getattr(self, option.name) for option in _options(type(self))}
 
-    def flops(self, group_tokens: int, dim: int) -> RoutingFlops | None:
-        """Closed form of what routing a group costs, None where the router states none."""
+    def flops(self, group_tokens: int, dim: int, *, training: bool = True) -> RoutingFlops | None:
+        """Return the FLOPs of routing one group in closed form; None if the router states none.
+
+        Args:
+            group_tokens: tokens of the group.
+            dim: width of the tokens.
+            training: whether slots and choices are those of training or of evaluation.
+        """
         return None
+
+    def experts_per_token(self, group_tokens: int, total_slots: int) -> float:
+        """Return how many experts' parameters one token meets: its share of the slots, at most all experts.
+
+        Args:
+            group_tokens: tokens of a group.
+            total_slots: slots of all experts for a group, in training.
+        """
+        return min(float(self.experts), total_slots / group_tokens)
 
     @property
     def loss_weights(self) -> dict[str, float]:
-        """Weight in the training loss of each entry of `Routing.losses`."""
+        """Return the weight in the training loss of each entry of `Routing.losses`."""
         return {}
 
     def require(self, holds: bool, option: str, rule: str) -> None:
-        """Raise BadInput unless the option's value holds to its rule, such as "must be at least 1"."""
+        """Refuse an option's value unless its rule holds.
+
+        Args:
+            holds: whether the value is right.
+            option: name of the option.
+            rule: what the value must be, such as "must be at least 1".
+
+        Raises:
+            BadInput: names the router, the option, the rule and the value.
+        """
         if not holds:
             value = getattr(self, option)
             raise BadInput(f"router '{self.name}': {option} {rule}, got {value!r}.", key=option)
 
+    def leave_out(self, why: str, *options: str) -> None:
+        """Refuse options that are set to another value than their default although they have no effect.
+
+        Args:
+            why: the reason, such as "has no effect without capacity_factor".
+            *options: names of the options.
+
+        Raises:
+            BadInput: names the router, the first such option, the reason and the value.
+        """
+        for option in options:
+            self.require(getattr(self, option) == getattr(type(self), option), option, f"{why}: leave {option} out")
+
 
 def _options(router: type[Router]) -> list[inspect.Parameter]:
-    """The annotated class attributes of a router and its bases, bases first, with their final defaults."""
+    """Return the annotated class attributes of a router and its bases, bases first, with their final defaults."""
     found: dict[str, inspect.Parameter] = {}
     for base in reversed(router.__mro__):
         if not issubclass(base, Router):
@@ -142,5 +190,5 @@ def _type_name(kind: type) -> str:
 
 
 def at_least_float32(tokens: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """The tokens in the type that logits and softmaxes need: float32, or float64 where they are that already."""
+    """Return the tokens in the precision of logits and softmaxes: float64 for float64 tokens, else float32."""
     return tokens.astype(jnp.promote_types(tokens.dtype, jnp.float32))

@@ -1,7 +1,7 @@
-"""What a router returns: how a group's tokens reach the slots of the experts, and how outputs come back.
+"""Define a router's result: how a group's tokens reach the slots of the experts, and how outputs come back.
 
 Two kinds serve most strategies. `SoftRouting` is dense: each slot holds a weighted mean of all tokens. `SlotRouting`,
-in a file of its own, is hard: each slot holds one token or none.
+in `hard_routing`, is hard: each slot holds one token or none.
 """
 
 import abc
@@ -15,56 +15,61 @@ from jaxtyping import Array, Float, Int
 from moebench.routers.metrics import RoutingCounts, gate_entropy
 
 LOW_MASS = 0.25
-"""A soft router's token with less dispatch weight than this over all slots is hardly processed."""
+"""Dispatch weight over all slots below which a soft router's token counts as under-dispatched."""
 SLOT_SHARE = 0.9
-"""Share of a slot's weight whose smallest set of tokens is counted (2308.00951, figure 9)."""
+"""Share of a slot's weight for which the fewest tokens are counted (2308.00951, figure 9)."""
 
 
 @runtime_checkable
 class ExpertMlps(Protocol):
-    """The experts of a layer, as a routing meets them."""
+    """Interface of a layer's experts for a routing."""
 
     def __call__(self, inputs: Float[Array, "expert row dim"]) -> Float[Array, "expert row dim"]:
-        """Every expert its own rows, the same number for each."""
+        """Return each expert's outputs for its own rows, equally many for all experts."""
 
     def ragged(self, inputs: Float[Array, "row dim"], sizes: Int[Array, "expert"]) -> Float[Array, "row dim"]:
-        """Every expert its own rows, which stand one expert after the other; `sizes` says how many each has."""
+        """Return each expert's outputs for its own rows, which are sorted by expert.
+
+        Args:
+            inputs: float[rows, dim].
+            sizes: rows of each expert.
+        """
 
     def merged(
         self, tokens: Float[Array, "group token dim"], weights: Float[Array, "group expert"]
     ) -> Float[Array, "group token dim"]:
-        """One MLP for each group, whose parameters are the experts' in a weighted sum."""
+        """Return the outputs of one MLP for each group, whose parameters are the experts' in a weighted sum."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Routing(abc.ABC):
-    """The routing of groups of tokens: everything about it that a layer, a loss or a report needs."""
+    """Routing of groups of tokens, with everything that a layer, a loss or a report needs."""
 
     gates: Float[Array, "group token expert"]
     """Each token's weights over the experts before any capacity, without noise."""
     losses: dict[str, Float[Array, ""]] = field(default_factory=dict)
     """Auxiliary losses by name, unweighted, averaged over groups."""
 
-    if TYPE_CHECKING:  # A stored field serves as well as a property, so no abstract one stands in its way.
+    if TYPE_CHECKING:  # Subclasses define a field or a property, so that an abstract property would be in the way.
 
         @property
         def dispatch_weights(self) -> Float[Array, "group token expert slot"]:
-            """Dense view of `dispatch`; a hard routing makes it only when asked."""
+            """Return the dense view of `dispatch`, which a hard routing builds on request only."""
 
         @property
         def combine_weights(self) -> Float[Array, "group token expert slot"]:
-            """Dense view of `combine`; a hard routing makes it only when asked."""
+            """Return the dense view of `combine`, which a hard routing builds on request only."""
 
     @abc.abstractmethod
     def dispatch(self, tokens: Float[Array, "group token dim"]) -> Float[Array, "expert group slot dim"]:
-        """The experts' inputs; an empty slot is zero."""
+        """Return the experts' inputs; an empty slot is zero."""
 
     @abc.abstractmethod
     def combine(self, outputs: Float[Array, "expert group slot dim"]) -> Float[Array, "group token dim"]:
-        """The tokens' outputs; a token that no expert processed is zero."""
+        """Return the tokens' outputs; a token that no expert processed is zero."""
 
     def apply(self, tokens: Float[Array, "group token dim"], experts: ExpertMlps) -> Float[Array, "group token dim"]:
-        """The whole layer: tokens to slots, slots through the experts, and back."""
+        """Return the layer's outputs: tokens to slots, slots through the experts, and back."""
         with jax.named_scope("dispatch_combine"):
             inputs = self.dispatch(tokens)
         with jax.named_scope("experts"):
@@ -74,22 +79,22 @@ class Routing(abc.ABC):
 
     @property
     def calls(self) -> Float[Array, "group token"] | None:
-        """Expert calls that each token gets; None where slots hold mixtures, so that every token's are the same."""
+        """Return the expert calls of each token; None if slots hold mixtures, which cost each token equally much."""
         return None
 
     @abc.abstractmethod
     def counts(self) -> RoutingCounts:
-        """The sums behind `metrics`, which add up over batches."""
+        """Return the sums behind `metrics`, which add up over batches."""
 
     def metrics(self) -> dict[str, Array]:
-        """Health of this routing: `RoutingCounts.metrics` says what each entry means."""
+        """Return the health metrics of this routing; `RoutingCounts.metrics` defines the entries."""
         return self.counts().metrics()
 
 
 def mix(
     weights: Float[Array, "group token expert slot"], tokens: Float[Array, "group token dim"]
 ) -> Float[Array, "expert group slot dim"]:
-    """Fill slots with weighted sums of tokens."""
+    """Return slots filled with weighted sums of tokens."""
     groups, _, experts, slots = weights.shape
     mixed = jnp.einsum("gsn,gsd->gnd", _flat(weights, tokens.dtype), tokens)
     return mixed.reshape(groups, experts, slots, -1).swapaxes(0, 1)
@@ -98,20 +103,20 @@ def mix(
 def unmix(
     weights: Float[Array, "group token expert slot"], outputs: Float[Array, "expert group slot dim"]
 ) -> Float[Array, "group token dim"]:
-    """Give each token the weighted sum of the slots' outputs."""
+    """Return for each token the weighted sum of the slots' outputs."""
     by_group = outputs.swapaxes(0, 1).reshape(weights.shape[0], -1, outputs.shape[-1])
     return jnp.einsum("gsn,gnd->gsd", _flat(weights, outputs.dtype), by_group)
 
 
 def _flat(weights: Float[Array, "group token expert slot"], dtype: jnp.dtype) -> Float[Array, "group token anyslot"]:
-    """The weights with the slots of all experts side by side, so that one product with them is one of matrices."""
+    """Return the weights with the slots of all experts side by side, for one matrix product."""
     return weights.astype(dtype).reshape(*weights.shape[:2], -1)
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class SoftRouting(Routing):
-    """Every slot a mixture of all tokens of its group, every token's output a mixture of all slots' outputs."""
+    """Routing in which slots are mixtures of all tokens, and outputs are mixtures of all slots' outputs."""
 
     dispatch_weights: Float[Array, "group token expert slot"]
     combine_weights: Float[Array, "group token expert slot"]
@@ -126,7 +131,7 @@ class SoftRouting(Routing):
         groups, tokens, experts, slots = self.dispatch_weights.shape
         mass = self.combine_weights.sum((0, 1, 3))
         heaviest_first = jnp.sort(self.dispatch_weights, axis=1, descending=True)
-        # A token is still needed while those before it carry less than the share.
+        # A token is still needed while the heavier tokens carry less than the share.
         needed = jnp.cumsum(heaviest_first, axis=1) - heaviest_first < SLOT_SHARE
         everything = jnp.asarray(groups * tokens, jnp.float32)
         all_slots = jnp.asarray(groups * experts * slots, jnp.float32)
@@ -134,7 +139,7 @@ class SoftRouting(Routing):
             tokens=everything,
             unprocessed=jnp.zeros(()),
             choices=jnp.zeros(()),
-            refused=jnp.zeros(()),
+            dropped_choices=jnp.zeros(()),
             load=mass,
             requested_load=mass,
             entropy=gate_entropy(self.gates),

@@ -1,4 +1,6 @@
-"""What all sparse routers share: a linear gate, a capacity, and the way tokens travel."""
+"""Define the base of sparse routers: a linear gate, a capacity, and slots that hold single tokens."""
+
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -18,27 +20,33 @@ ROUTING_BY_DISPATCH: dict[str, type[SlotRouting]] = {
 
 
 class SparseRouter(Router):
-    """Base of the routers whose slots hold single tokens; how many slots, `moebench.routers.capacity` says."""
+    """Base of the routers whose slots hold single tokens, or none.
+
+    The slots of an expert follow from the capacity options by `moebench.routers.capacity`.
+    """
+
+    evaluation_is_unlimited: ClassVar[bool] = False
+    """Whether evaluation has a slot for every token unless `eval_capacity_factor` sets a limit."""
 
     experts: int
     """MLPs that tokens are sent to."""
     top_k: int = 1
-    """Experts of each token; where experts choose their tokens, or a threshold does, on average."""
+    """Experts of each token; an average if experts choose their tokens, or if a threshold decides."""
     capacity_factor: float | None = 1.0
     """Slots of all experts over choices of all tokens; null sets no limit."""
     capacity_rounding: str = "round"
-    """How the slots of an expert become a whole number: round, ceil or floor."""
+    """Rounding of an expert's slots to a whole number: round, ceil or floor."""
     capacity_multiple_of: int = 1
-    """What the slots of an expert are then rounded up to a multiple of."""
+    """Number of which an expert's slots are a multiple, rounded up."""
     capacity_rule: str = OWN_RULE
-    """How slots are counted: rounding, by the two options above; or as a public system does, vmoe, tutel, maxtext,
-    megablocks, flaxformer or mesh-tf."""
+    """Rule that gives the slots: rounding, by capacity_rounding and capacity_multiple_of; or a public system's own,
+    vmoe, tutel, maxtext, megablocks, flaxformer or mesh-tf."""
     eval_top_k: int | None = None
-    """top_k in evaluation; null keeps that of training."""
+    """top_k in evaluation; null keeps the top_k of training."""
     eval_capacity_factor: float | None = None
-    """capacity_factor in evaluation; null keeps that of training."""
+    """capacity_factor in evaluation; null keeps the capacity_factor of training."""
     dispatch: str = "gather"
-    """How tokens reach their slots: gather; einsum, with one-hot matrices; or ragged, which leaves empty slots
+    """Way of the tokens to their slots: gather; einsum, with one-hot matrices; or ragged, which leaves empty slots
     uncomputed and is slow on CPUs."""
 
     def check(self) -> None:
@@ -58,36 +66,51 @@ class SparseRouter(Router):
         ):
             if getattr(self, option) not in known:
                 raise unknown(option, getattr(self, option), known, of=f"router '{self.name}'", key=option)
-        if self.capacity_rule != OWN_RULE:
-            unused = f"is not used by capacity_rule={self.capacity_rule}, which rounds in its own way: leave it out"
-            self.require(self.capacity_rounding == "round", "capacity_rounding", unused)
-            self.require(self.capacity_multiple_of == 1, "capacity_multiple_of", unused)
+        roundings = ("capacity_rounding", "capacity_multiple_of")
+        if self.capacity_factor is None and self.eval_capacity_factor is None:
+            self.leave_out("has no effect without capacity_factor", "capacity_rule", *roundings)
+        elif self.capacity_rule != OWN_RULE:
+            self.leave_out(
+                f"is not used by capacity_rule={self.capacity_rule}, which rounds in its own way", *roundings
+            )
 
     def setup(self, dim: int, rngs: nnx.Rngs) -> None:
-        self.kernel = nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), (dim, self.experts), jnp.float32))
+        drawn = nnx.initializers.lecun_normal()(rngs.params(), (dim, self.experts), jnp.float32)
+        self.kernel: nnx.Variable[Array] = nnx.Param(drawn)
 
     def logits(self, tokens: Float[Array, "group token dim"]) -> Float[Array, "group token expert"]:
-        """tokens · kernel, in at least float32."""
+        """Return tokens · kernel, in at least float32."""
         precise = at_least_float32(tokens)
         return precise @ self.kernel[...].astype(precise.dtype)
 
     def choices(self, training: bool) -> int:
-        """Experts of each token."""
+        """Return the experts of each token in training, or in evaluation."""
         return self.top_k if training or self.eval_top_k is None else self.eval_top_k
+
+    def most_choices(self, training: bool) -> int:
+        """Return the most experts that a token can choose; 0 if experts choose their tokens."""
+        return self.choices(training)
+
+    def capacity_factor_in(self, training: bool) -> float | None:
+        """Return the capacity factor of training, or of evaluation; None sets no limit."""
+        if training:
+            return self.capacity_factor
+        if self.eval_capacity_factor is None and not self.evaluation_is_unlimited:
+            return self.capacity_factor
+        return self.eval_capacity_factor
 
     @property
     def capacity_experts(self) -> int | float:
-        """Experts among which the choices of all tokens are shared out."""
+        """Return the experts that share the choices of all tokens."""
         return self.experts
 
     def slots(self, group_tokens: int, training: bool) -> int:
-        """Slots of each expert for a group of so many tokens."""
-        evaluated = not training and self.eval_capacity_factor is not None
+        """Return the slots of each expert for a group of tokens."""
         return capacity(
             group_tokens,
             self.choices(training),
             self.capacity_experts,
-            self.eval_capacity_factor if evaluated else self.capacity_factor,
+            self.capacity_factor_in(training),
             rule=self.capacity_rule,
             rounding=self.capacity_rounding,
             multiple_of=self.capacity_multiple_of,
@@ -103,7 +126,16 @@ class SparseRouter(Router):
         slots: int,
         losses: dict[str, Float[Array, ""]] | None = None,
     ) -> SlotRouting:
-        """Let tokens take slots at the experts they chose, as `assign_slots` says."""
+        """Return the routing of tokens that choose experts, who take slots as in `assign_slots`.
+
+        Args:
+            gates: weights of each token over the experts, without noise.
+            expert: experts that each token chose, best first; numbers beyond the last expert choose none.
+            order: token numbers; the first one takes its slots first.
+            weights: combine weight of each token and expert.
+            slots: slots of each expert.
+            losses: auxiliary losses by name, averaged over groups.
+        """
         experts = weights.shape[-1]
         return self.routing_from_slots(
             gates,
@@ -124,7 +156,16 @@ class SparseRouter(Router):
         training: bool,
         losses: dict[str, Float[Array, ""]] | None = None,
     ) -> SlotRouting:
-        """Give every expert the tokens that take it, of highest score first, as many as it has slots for."""
+        """Return the routing of tokens that take any number of experts, the highest scores first if slots run out.
+
+        Args:
+            gates: weights of each token over the experts, without noise.
+            taken: whether a token takes an expert.
+            scores: order in which an expert's tokens take its slots, largest first.
+            weights: combine weight of each token and expert.
+            training: whether the slots are those of training or of evaluation.
+            losses: auxiliary losses by name, averaged over groups.
+        """
         tokens, experts = taken.shape[1:]
         ranked = jnp.where(taken, jax.lax.stop_gradient(scores), -jnp.inf).swapaxes(1, 2)
         score, token = jax.lax.top_k(ranked, min(tokens, self.slots(tokens, training)))
@@ -147,7 +188,16 @@ class SparseRouter(Router):
         choices: int,
         losses: dict[str, Float[Array, ""]] | None = None,
     ) -> SlotRouting:
-        """The routing with those tokens in the slots; a slot weighs what its token's `weights` give its expert."""
+        """Return the routing with given tokens in the slots.
+
+        Args:
+            gates: weights of each token over the experts, without noise.
+            token: number of the token in each slot; the number of tokens marks an empty slot.
+            weights: combine weight of each token and expert.
+            requested_load: tokens that chose each expert, summed over groups, before capacity.
+            choices: most experts that a token can choose; 0 if experts choose their tokens.
+            losses: auxiliary losses by name, averaged over groups.
+        """
         tokens = gates.shape[1]
         by_expert = weights.swapaxes(1, 2)
         weight = jnp.take_along_axis(by_expert, jnp.minimum(token, tokens - 1), axis=-1)
@@ -155,44 +205,52 @@ class SparseRouter(Router):
             gates=gates, token=token, weight=weight, requested_load=requested_load, choices=choices, losses=losses or {}
         )
 
-    def flops(self, group_tokens: int, dim: int) -> RoutingFlops:
-        """The training step's routing; `expert_rows` of the ragged dispatch are those that can be filled at most."""
-        slots = self.experts * self.slots(group_tokens, training=True)
-        rows = min(slots, group_tokens * self.top_k) if self.dispatch == "ragged" else slots
+    def experts_per_token(self, group_tokens: int, total_slots: int) -> float:
+        """Return the top_k of training, or, if experts choose their tokens, the slots for each token."""
+        if self.most_choices(training=True):
+            return min(self.top_k, self.experts)
+        return super().experts_per_token(group_tokens, total_slots)
+
+    def flops(self, group_tokens: int, dim: int, *, training: bool = True) -> RoutingFlops:
+        """Return the FLOPs of routing one group; the ragged dispatch computes the rows that can be filled at most."""
+        slots = self.experts * self.slots(group_tokens, training)
+        choices = self.most_choices(training)
+        rows = min(slots, group_tokens * choices) if self.dispatch == "ragged" and choices else slots
         logits = 2 * group_tokens * dim * self.experts
         if self.dispatch == "einsum":
-            # One-hot weights touch every pair of token and slot, both ways. Those of the dispatch are constants, so
-            # that of its two backward products one is not needed.
+            # One-hot weights touch every pair of token and slot, both ways. The weights of the dispatch are constants,
+            # so that of its two backward products one is not needed.
             return RoutingFlops(logits, dispatch_combine=2 * 2 * group_tokens * slots * dim, backward=1.5)
         return RoutingFlops(logits, dispatch_combine=2 * rows * dim, expert_rows=rows)  # weighted and summed
 
 
 def softmax(logits: Float[Array, "group token expert"]) -> Float[Array, "group token expert"]:
-    """Gates over the experts."""
+    """Return the gates over the experts."""
     return jax.nn.softmax(logits, axis=-1)
 
 
 def array_order(chosen: Float[Array, "group token choice"]) -> Int[Array, "group token"]:
-    """Tokens as they stand in the array."""
+    """Return the order of the tokens in the array."""
     return jnp.broadcast_to(jnp.arange(chosen.shape[1]), chosen.shape[:2])
 
 
 def assign_slots(
     expert: Int[Array, "group token choice"], order: Int[Array, "group token"], experts: int, slots: int
 ) -> Int[Array, "group {experts} {slots}"]:
-    """Let tokens take slots at the experts they chose, all first choices before any second choice.
+    """Return the token in each slot: all first choices take slots before any second choice.
 
     Args:
-        expert: the experts that each token chose, best first.
-        order: token numbers; who stands first takes first.
+        expert: experts that each token chose, best first; numbers beyond the last expert choose none.
+        order: token numbers; the first one takes its slots first.
+        experts: number of experts.
+        slots: slots of each expert.
 
     Returns:
-        The token in each slot, or the number of tokens where the slot stays empty. Whoever finds an expert full is
-        refused by it.
+        Token numbers; the number of tokens marks an empty slot. Choices of a full expert are dropped.
     """
     groups, tokens, choices = expert.shape
     queue = jnp.take_along_axis(expert, order[..., None], axis=1).swapaxes(1, 2).reshape(groups, choices * tokens)
-    # A stable sort by expert keeps the queue's order among those who want the same expert.
+    # A stable sort by expert keeps the queue's order among the tokens that chose one expert.
     sorted_expert, place_in_queue = jax.lax.sort_key_val(
         queue, jnp.broadcast_to(jnp.arange(choices * tokens), queue.shape), is_stable=True
     )

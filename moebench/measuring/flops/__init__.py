@@ -1,1 +1,1 @@
-"""Two independent FLOP counters: a closed form from shapes, and a count of the jaxpr."""
+"""Count FLOPs in two independent ways: a closed form from shapes, and a count of the jaxpr."""

@@ -1,8 +1,8 @@
-"""What a program computes, counted operation by operation from its jaxpr; nothing is compiled, nothing allocated.
+"""Count a program's FLOPs operation by operation from its jaxpr, without compiling or allocating anything.
 
 A multiply-add is 2 FLOPs. Matrix products are counted by their shapes. Element-wise arithmetic on floating-point
-numbers is 1 FLOP for each element, whatever the operation, and is kept apart by name. Moving, comparing and choosing
-are no FLOPs, nor is arithmetic on indices.
+numbers is 1 FLOP for each element, whatever the operation, and is counted apart by name. Moving, comparing and
+choosing are no FLOPs, nor is arithmetic on indices.
 """
 
 import math
@@ -20,10 +20,10 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Var
 from moebench.measuring.flops.closed_form import MOVING, PARTS, Parts
 
 OUTSIDE = "other"
-"""Where an operation stands that is in none of the model's parts: norms, residual sums, loss, optimiser."""
+"""Part of the operations outside the model's parts: norms, residual sums, loss, optimiser."""
 _OUTPUT = -1
 _ARITHMETIC: dict[str, int] = {
-    # The operand whose elements are counted: the output, what is reduced, what is added at an index.
+    # The operand whose elements are counted: the output, the reduced array, or the array added at an index.
     **dict.fromkeys(
         (
             *("abs", "add", "add_any", "ceil", "div", "floor", "integer_pow", "max", "min", "mul", "neg", "pow", "rem"),
@@ -37,7 +37,7 @@ _ARITHMETIC: dict[str, int] = {
     **dict.fromkeys(("scatter-add", "scatter-mul"), 2),
 }
 _OPAQUE = frozenset(("ffi_call", "io_callback", "pallas_call", "pure_callback"))
-"""Calls whose work cannot be seen; a program with one of them has no count."""
+"""Calls whose work is not in the jaxpr; a program with such a call has no count."""
 
 Tally = Mapping[tuple[str, str], float]
 """FLOPs by part and name of the operation."""
@@ -45,51 +45,56 @@ Tally = Mapping[tuple[str, str], float]
 
 @dataclass(frozen=True)
 class Operations:
-    """The FLOPs of a program."""
+    """FLOPs of a program by part and operation."""
 
     products: Tally
-    """Matrix products and convolutions. NaN: how often they run, or what they are, cannot be seen."""
+    """FLOPs of matrix products and convolutions; NaN if the jaxpr does not tell how often they run."""
     elementwise: Tally
-    """All other arithmetic on floating-point numbers."""
+    """FLOPs of all other arithmetic on floating-point numbers."""
 
     @property
     def counted(self) -> Tally:
-        """What makes a model's FLOPs: all products, and what dispatch and combine do."""
+        """Return the FLOPs that count: all products, and the element-wise work of dispatch and combine."""
         return {**self.products, **{key: flops for key, flops in self.elementwise.items() if key[0] == MOVING}}
 
     @property
     def parts(self) -> Parts:
-        """`counted` by part."""
+        """Return `counted` by part of the model."""
         by_part = {part: math.fsum(f for (place, _), f in self.counted.items() if place == part) for part in PARTS}
         return Parts(**by_part)
 
     @property
     def total(self) -> float:
-        """`counted` over the whole program."""
+        """Return the sum of `counted` over the program."""
         return math.fsum(self.counted.values())
 
     @property
     def by_name(self) -> dict[str, float]:
-        """`counted` by the name of the operation, largest first."""
+        """Return `counted` by the name of the operation, largest first."""
         return _by_name(self.counted)
 
     @property
     def left_out(self) -> dict[str, float]:
-        """Element-wise FLOPs that are not in the total, likewise."""
+        """Return the element-wise FLOPs outside the total by the name of the operation, largest first."""
         return _by_name({key: flops for key, flops in self.elementwise.items() if key[0] != MOVING})
 
 
 def traced(function: Callable[..., Any], *arguments: Any) -> ClosedJaxpr:
-    """The program that a call with arguments of these shapes runs."""
+    """Return the jaxpr of a call.
+
+    Args:
+        function: a function that JAX can trace.
+        *arguments: arrays, or their shapes and types.
+    """
     program: ClosedJaxpr = jax.make_jaxpr(function)(*arguments)
     return program
 
 
 def operations(program: ClosedJaxpr) -> Operations:
-    """Count what a program computes.
+    """Count the FLOPs of a program.
 
-    Work that no output depends on is not counted, since no compiler keeps it. Of a choice between branches the
-    largest counts. Element-wise work in a loop whose end depends on data counts once.
+    Work that no output depends on is not counted, since compilers remove it. Of several branches the largest counts.
+    Element-wise work in a loop whose end depends on data counts once.
     """
     return _count(program.jaxpr, "", 1)
 
@@ -123,7 +128,7 @@ def _count(jaxpr: Jaxpr, path: str, times: float) -> Operations:
 
 
 def _needed(jaxpr: Jaxpr) -> list[JaxprEqn]:
-    """The equations that an output depends on, or that have an effect."""
+    """Return the equations that an output depends on, or that have an effect."""
     needed = {var for var in jaxpr.outvars if isinstance(var, Var)}
     equations = []
     for equation in reversed(jaxpr.eqns):
@@ -134,7 +139,7 @@ def _needed(jaxpr: Jaxpr) -> list[JaxprEqn]:
 
 
 def _inner(equation: JaxprEqn, path: str, times: float) -> Iterator[Operations]:
-    """The programs that an equation calls, as often as it calls them."""
+    """Yield the counts of the programs that an equation calls, times its number of calls."""
     name, params = equation.primitive.name, equation.params
     if name == "cond":
         yield max((_count(each.jaxpr, path, times) for each in params["branches"]), key=lambda branch: branch.total)
@@ -151,7 +156,7 @@ def _inner(equation: JaxprEqn, path: str, times: float) -> Iterator[Operations]:
 
 
 def _part(path: str) -> str:
-    """The outermost part of the model among the named scopes; `transpose(jvp(mlp))/…` is in the mlp."""
+    """Return the outermost part of the model among the named scopes; `transpose(jvp(mlp))/…` is in the mlp."""
     return next((scope for scope in re.findall(r"[^/()]+", path) if scope in PARTS), OUTSIDE)
 
 
@@ -169,7 +174,7 @@ def _dot(equation: JaxprEqn) -> float:
 
 
 def _ragged_dot(equation: JaxprEqn) -> float:
-    """Each row of the left side meets the matrix of one group, whatever the groups' sizes."""
+    """Return the FLOPs of a ragged product: each row of the left side meets one group's matrix, whatever the sizes."""
     numbers = equation.params["ragged_dot_dimension_numbers"]
     (_, contracted), (_, batch) = numbers.dot_dimension_numbers
     left, right = map(_shape, equation.invars[:2])

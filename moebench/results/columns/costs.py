@@ -17,7 +17,8 @@ COST = in_group(
         "params_active",
         WHOLE,
         "",
-        "parameters that process one token: those of top_k experts, or of the token's share of slots",
+        "parameters that process one token: those of top_k experts, or of the token's share of slots if tokens do not "
+        "choose",
         "Active parameters",
         "lower",
         sections=("cost axis",),
@@ -71,6 +72,14 @@ COST = in_group(
         "FLOPs of the experts' MLPs in a forward pass for one image, empty slots included",
         "FLOPs of the experts",
         "lower",
+    ),
+    Column(
+        "routed_flops_share",
+        NUMBER,
+        "share",
+        "share of the FLOPs of a forward pass in MoE layers: logits, dispatch, experts and combine, or the blocks that "
+        "tokens are routed through; 0 for dense",
+        "Routed share of the FLOPs",
     ),
     Column(
         "flops_padding",

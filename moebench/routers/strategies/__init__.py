@@ -1,1 +1,1 @@
-"""The published routing strategies, one file for each family."""
+"""Implement the published routing strategies, one file for each family."""

@@ -1,4 +1,4 @@
-"""The four ablations of Soft MoE (2308.00951, table 2): dispatch, combine or both fixed instead of learned."""
+"""Route by the ablations of Soft MoE (2308.00951, table 2): dispatch, combine or both fixed instead of learned."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -27,18 +27,18 @@ class UniformSoft(Soft):
 
 @register("uniform")
 class Uniform(Router):
-    """Every slot the mean of all tokens, every output the mean of all slots' outputs: nothing is learned (2308.00951).
+    """Uniform Soft MoE: slots are means of all tokens, outputs are means of all slots' outputs (2308.00951).
 
-    dispatch = 1 / S and combine = 1 / (E·P) everywhere, so all tokens of a group get the same output.
+    dispatch = 1 / S and combine = 1 / (E·P) everywhere, so that all tokens of a group get equal outputs.
     """
 
     permutation_equivariant = True
     group_images = 1
 
     experts: int
-    """MLPs that slots are shared out to."""
+    """MLPs that share the slots."""
     slots_per_expert: int = 1
-    """Slots of each expert for one group, which is one image unless a layer says otherwise."""
+    """Slots of each expert for one group, which is one image unless group_images is set."""
 
     def check(self) -> None:
         self.require(self.experts >= 1, "experts", "must be at least 1")
@@ -52,22 +52,22 @@ class Uniform(Router):
             gates=combine.sum(-1), dispatch_weights=jnp.full(shape, 1 / shape[1], dtype), combine_weights=combine
         )
 
-    def flops(self, group_tokens: int, dim: int) -> RoutingFlops:
+    def flops(self, group_tokens: int, dim: int, *, training: bool = True) -> RoutingFlops:
         pairs = group_tokens * self.experts * self.slots_per_expert
         return RoutingFlops(router=0, dispatch_combine=2 * 2 * pairs * dim, backward=1.0)
 
 
 @register("identity")
 class Identity(Router):
-    """Token i goes through slot i at weight 1, the first tokens of a group to the first expert (2308.00951).
+    """Identity: token i passes slot i at weight 1, the first tokens of a group in the first expert (2308.00951).
 
-    Nothing is mixed and nothing learned: each expert is the MLP of a fixed part of the image, S / E tokens of it.
+    Nothing is mixed and nothing learned: each expert is the MLP of a fixed part of the image, S / E of its tokens.
     """
 
     group_images = 1
 
     experts: int
-    """MLPs that slots are shared out to."""
+    """MLPs that share the tokens of a group."""
 
     def check(self) -> None:
         self.require(self.experts >= 1, "experts", "must be at least 1")
@@ -81,5 +81,5 @@ class Identity(Router):
             )
         return identity_routing(tokens, self.experts)
 
-    def flops(self, group_tokens: int, dim: int) -> RoutingFlops:
+    def flops(self, group_tokens: int, dim: int, *, training: bool = True) -> RoutingFlops:
         return RoutingFlops(router=0, dispatch_combine=0)

@@ -1,4 +1,4 @@
-"""Sinkhorn routing (2202.01169) and BASE layers (2103.16716): tokens assigned in training, choosing in evaluation."""
+"""Route by Sinkhorn (2202.01169) and BASE layers (2103.16716): assignment in training, choice in evaluation."""
 
 import jax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
@@ -11,11 +11,17 @@ from moebench.routers.sparse import SparseRouter, array_order, softmax
 
 
 class AssignedRouter(SparseRouter):
-    """Base of the routers whose tokens are assigned in training so that the experts get equally many.
+    """Base of the routers that assign tokens in training so that the experts get equally many.
 
-    In evaluation each token takes its best experts. The weight of a choice is never the assignment's, but sigmoid of
-    the logit, or, with several choices, its softmax: so the router learns although the assignment has no gradient.
+    In evaluation each token takes its best experts, and has a slot at each unless `eval_capacity_factor` sets a limit:
+    the authors drop no token. The weight of a choice is not the assignment's, but sigmoid of the logit for one choice,
+    and softmax of the logits for several: so the router learns although the assignment has no gradient.
     """
+
+    evaluation_is_unlimited = True
+
+    eval_capacity_factor: float | None = None
+    """capacity_factor in evaluation; null sets no limit."""
 
     def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
         training = noise_key is not None
@@ -32,7 +38,7 @@ class AssignedRouter(SparseRouter):
         )
 
     def assigned(self, scores: Float[Array, "group token expert"], slots: int) -> Int[Array, "group token choice"]:
-        """The experts of each token in training, best first."""
+        """Return the experts of each token in training, best first."""
         raise NotImplementedError
 
 
@@ -41,7 +47,7 @@ class Sinkhorn(AssignedRouter):
     """Sinkhorn routing (S-BASE): in training each token takes the top k of a balanced plan of the logits (2202.01169).
 
     plan = Sinkhorn(exp(x·kernel)), rows adding up to 1 and columns to S / E. The plan is balanced, its top k nearly
-    so: what is over the capacity is dropped. No auxiliary loss.
+    so: choices over the capacity are dropped in training. No auxiliary loss.
     """
 
     def assigned(self, scores: Float[Array, "group token expert"], slots: int) -> Int[Array, "group token choice"]:
@@ -53,23 +59,20 @@ class BaseLayer(AssignedRouter):
     """BASE: in training a balanced linear assignment, one expert for each token, as many for each expert (2103.16716).
 
     maximise Σ_t x_t·kernel_{a(t)} with no more than ceil(S·C/E) tokens for an expert, by an auction: for each token its
-    total is less than the optimum by `tolerance` · (largest − smallest score) at most. Nothing is dropped: in
-    evaluation, where each token takes its best expert, there is a slot for every token unless `eval_capacity_factor`
-    says otherwise.
+    total is less than the optimum by `tolerance` · (largest − smallest score) at most. No token is dropped in training.
     """
 
     capacity_rounding = "ceil"
     tolerance: float = 0.02
-    """How far the auction may stay below the optimum, for each token, as a share of the scores' range."""
+    """Largest shortfall of the auction's total from the optimum, for each token, as a share of the scores' range."""
 
     def check(self) -> None:
         super().check()
-        self.require(self.top_k == 1 and self.eval_top_k in (None, 1), "top_k", "must be 1: tokens get one expert each")
+        self.require(self.top_k == 1, "top_k", "must be 1: tokens get one expert each")
+        self.leave_out("has no effect: tokens get one expert in evaluation as well", "eval_top_k")
         self.require(self.tolerance > 0, "tolerance", "must be above 0")
 
     def slots(self, group_tokens: int, training: bool) -> int:
-        if not training and self.eval_capacity_factor is None:
-            return group_tokens
         return min(group_tokens, super().slots(group_tokens, training))
 
     def assigned(self, scores: Float[Array, "group token expert"], slots: int) -> Int[Array, "group token choice"]:

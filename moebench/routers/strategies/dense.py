@@ -1,4 +1,4 @@
-"""The dense layer as a router, so that the harness has one path for all."""
+"""Define the dense layer as a router, so that all models share one code path."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from moebench.routers.routing import Routing
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class IdentityRouting(SlotRouting):
-    """Slot i holds token i, so nothing needs to travel."""
+    """Routing in which slot i holds token i, so that no token moves."""
 
     def dispatch(self, tokens: Float[Array, "group token dim"]) -> Float[Array, "expert group slot dim"]:
         groups, _, dim = tokens.shape
@@ -26,7 +26,7 @@ class IdentityRouting(SlotRouting):
 
 
 def identity_routing(tokens: Float[Array, "group token dim"], experts: int) -> IdentityRouting:
-    """The first tokens of each group to the first expert, the next ones to the next, at weight 1."""
+    """Route the first tokens of each group to the first expert, the next ones to the next, at weight 1."""
     groups, count, _ = tokens.shape
     slot = jnp.broadcast_to(jnp.arange(count).reshape(1, experts, -1), (groups, experts, count // experts))
     expert = jnp.repeat(jnp.arange(experts), count // experts)
@@ -42,7 +42,7 @@ def identity_routing(tokens: Float[Array, "group token dim"], experts: int) -> I
 
 @register("dense")
 class Dense(Router):
-    """One MLP for every token: what each routing strategy is measured against."""
+    """Dense: one MLP for every token, the baseline of every routing strategy."""
 
     permutation_equivariant = True
     group_images = 1
@@ -56,5 +56,5 @@ class Dense(Router):
     ) -> Routing:
         return identity_routing(tokens, self.experts)
 
-    def flops(self, group_tokens: int, dim: int) -> RoutingFlops:
+    def flops(self, group_tokens: int, dim: int, *, training: bool = True) -> RoutingFlops:
         return RoutingFlops(router=0, dispatch_combine=0)

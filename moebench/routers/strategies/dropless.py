@@ -1,4 +1,4 @@
-"""Dropless routing (2211.15841): no capacity, so that no token is ever refused."""
+"""Route without a capacity (2211.15841), so that no token is dropped."""
 
 from moebench.routers.registry import register
 from moebench.routers.strategies.switch import Switch
@@ -8,14 +8,15 @@ from moebench.routers.strategies.switch import Switch
 class Dropless(Switch):
     """Dropless MoE: Switch routing without a capacity, on grouped matrix products over ragged groups (2211.15841).
 
-    Each token is processed by all its top k experts, and an expert computes as many rows as chose it. With
-    dispatch "gather" instead, every expert has a slot for every token of the group and computes the empty ones too;
-    on CPUs, whose ragged product computes every row for every expert, that is the faster one for top_k above 1.
+    Each token is processed by all its top k experts, and an expert computes as many rows as tokens chose it. With
+    dispatch "gather" every expert has a slot for every token of the group and computes the empty slots too; on CPUs,
+    whose ragged product computes every row for every expert, gather is faster for top_k above 1.
     """
 
     permutation_equivariant = True
 
     capacity_factor = None
+    eval_capacity_factor = None
     dispatch = "ragged"
 
     def check(self) -> None:

@@ -1,4 +1,4 @@
-"""Experts Choice (2202.09368): every expert chooses its best tokens."""
+"""Route by Experts Choice (2202.09368): every expert chooses its best tokens."""
 
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -7,18 +7,31 @@ from moebench.errors import BadInput
 from moebench.routers.registry import register
 from moebench.routers.routing import Routing
 from moebench.routers.sparse import SparseRouter, softmax
+from moebench.routers.strategies.tokens_choice import with_noise
 
 
 @register("experts-choice")
 class ExpertsChoice(SparseRouter):
     """Experts Choice: each expert takes the tokens with its largest gates, all slots are filled (2202.09368).
 
-    gates = softmax over the experts of x·kernel; each expert takes its top round(S·k·C/E) tokens, with k = `top_k`
-    the experts a token meets on average; the combine weight is the gate. A token may be taken by several experts
-    or by none. Equal gates: the earlier token. There is no auxiliary loss.
+    gates = softmax over the experts of x·kernel + noise, noise ~ N(0, (noise_std/E)²) in training only, as in the
+    public configurations of 2308.00951; each expert takes its top round(S·k·C/E) tokens, with k = `top_k` the experts
+    of a token on average; the combine weight is the gate. A token may be taken by several experts or by none. Equal
+    gates: the earlier token. There is no auxiliary loss.
     """
 
     permutation_equivariant = True
+    training_only_options = ("noise_std",)
+
+    noise_std: float = 1.0
+    """Standard deviation of the noise on the logits in training, times the number of experts; 0 for none."""
+
+    def check(self) -> None:
+        super().check()
+        self.require(self.noise_std >= 0, "noise_std", "must be 0 or above")
+
+    def most_choices(self, training: bool) -> int:
+        return 0
 
     def __call__(
         self,
@@ -26,7 +39,6 @@ class ExpertsChoice(SparseRouter):
         *,
         noise_key: PRNGKeyArray | None = None,
     ) -> Routing:
-        gates = softmax(self.logits(tokens))
         training = noise_key is not None
         slots = self.slots(tokens.shape[1], training)
         if slots > tokens.shape[1]:
@@ -36,5 +48,10 @@ class ExpertsChoice(SparseRouter):
                 f"group; lower {option}={getattr(self, option)} or top_k={self.choices(training)}.",
                 key=option,
             )
-        token = jax.lax.top_k(gates.swapaxes(1, 2), slots)[1]
-        return self.routing_from_slots(gates, token, weights=gates, requested_load=gates.sum((0, 1)), choices=0)
+        logits = self.logits(tokens)
+        gates = softmax(logits)
+        noisy = gates if noise_key is None else softmax(with_noise(logits, self.noise_std, noise_key))
+        token = jax.lax.top_k(noisy.swapaxes(1, 2), slots)[1]
+        return self.routing_from_slots(
+            gates, token, weights=noisy, requested_load=gates.sum((0, 1)), choices=self.most_choices(training)
+        )

@@ -1,4 +1,4 @@
-"""Balance without a loss: a bias for each expert decides who is chosen, never how much a choice weighs."""
+"""Balance the load without a loss: a bias for each expert decides which experts are chosen, never their weights."""
 
 import jax
 import jax.numpy as jnp
@@ -13,11 +13,15 @@ from moebench.routers.sparse import SparseRouter, array_order
 
 
 class BiasedRouter(SparseRouter):
-    """Base of the routers that keep a bias for each expert, and choose the top k of sigmoid(x·kernel) + bias.
+    """Base of the routers that choose the top k of sigmoid(x·kernel) + bias, with a bias for each expert.
 
-    The weights are the unbiased scores over their sum; a single choice weighs its score. The biases are set anew after
-    each training step, from all groups together and before capacity.
+    The weights are the unbiased scores over their sum; a single choice weighs its score. The biases are updated after
+    each training step, from all groups together and before capacity. No token is dropped by default, as in the papers,
+    so that the ragged dispatch computes S·k rows; `capacity_factor` sets a limit.
     """
+
+    capacity_factor = None
+    dispatch = "ragged"
 
     def setup(self, dim: int, rngs: nnx.Rngs) -> None:
         super().setup(dim, rngs)
@@ -42,7 +46,7 @@ class BiasedRouter(SparseRouter):
     def balanced(
         self, scores: Float[Array, "group token expert"], expert: Int[Array, "group token choice"]
     ) -> Float[Array, "expert"]:
-        """The biases of the next step, after these scores and choices."""
+        """Return the biases of the next step from this step's scores and choices."""
         raise NotImplementedError
 
 
@@ -50,7 +54,8 @@ class BiasedRouter(SparseRouter):
 class LossFree(BiasedRouter):
     """Loss-free balancing: top k of sigmoid(x·kernel) + bias; the biases of busy experts fall (2408.15664).
 
-    bias += update_rate · sign(mean load − load).
+    bias += update_rate · sign(mean load − load). Weights are normalised over the k as in DeepSeek-V3 (2412.19437);
+    eq. 3 of 2408.15664 leaves them as they are.
     """
 
     training_only_options = ("update_rate",)
@@ -71,10 +76,11 @@ class LossFree(BiasedRouter):
 
 @register("quantile")
 class Quantile(BiasedRouter):
-    """Quantile balancing: as loss-free, each bias set at once to what would have balanced the batch (2607.24653).
+    """Quantile balancing: loss-free with each bias set at once to the value that balances the batch (2607.24653).
 
-    bias_e = −quantile over the tokens, at 1 − k/E, of (score_e − the token's cut-off), the cut-off being the token's
-    largest biased score that it did not choose. There is no step size.
+    b_e = −quantile over the tokens, at 1 − k/E, of (score_e − the token's cut-off), the cut-off being the token's
+    largest biased score that it did not choose; bias = b − mean(b). There is no step size. Without the centring the
+    cut-offs, which contain the bias, would let all biases drift together.
     """
 
     def balanced(
@@ -82,4 +88,5 @@ class Quantile(BiasedRouter):
     ) -> Float[Array, "expert"]:
         first_not_chosen = min(self.top_k, self.experts - 1)
         cut_off = top_k(scores + self.bias[...], first_not_chosen + 1)[0][..., -1:]
-        return -jnp.quantile((scores - cut_off).reshape(-1, self.experts), 1 - self.top_k / self.experts, axis=0)
+        bias = -jnp.quantile((scores - cut_off).reshape(-1, self.experts), 1 - self.top_k / self.experts, axis=0)
+        return bias - bias.mean()

@@ -1,4 +1,4 @@
-"""Mixture of depths (2404.02258): some tokens go through the block, the others go past it."""
+"""Route by Mixture of Depths (2404.02258): some tokens pass through the block, the others bypass it."""
 
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -11,11 +11,12 @@ from moebench.routers.sparse import SparseRouter
 
 @register("mixture-of-depths")
 class MixtureOfDepths(SparseRouter):
-    """Mixture of depths: the C·S tokens of largest weight go through the whole block, the others past it (2404.02258).
+    """Mixture of depths: the C·S tokens of largest weight pass through the block, the others bypass it (2404.02258).
 
-    r = x·kernel, one number for each token; y = x + r · block(the chosen tokens) for the chosen, y = x for the others;
-    block is what attention and MLP add, and attention sees the chosen tokens alone. As an image is there at once,
-    evaluation chooses as training does. The paper has C = 0.125 in every other block.
+    r = x·kernel, one number for each token; y = x + r · block(the chosen tokens) for chosen tokens, y = x for the
+    others; block is the sum of what attention and MLP add, and attention is among the chosen tokens alone. Since all
+    tokens of an image are known at once, evaluation chooses as training does: the paper's predictor for causal models
+    is left out. The paper routes every other block at C = 0.125.
     """
 
     permutation_equivariant = True
@@ -28,10 +29,16 @@ class MixtureOfDepths(SparseRouter):
     def check(self) -> None:
         super().check()
         self.require(self.experts == 1, "experts", "must be 1: the block is the only expert")
+        self.leave_out("has no effect: the block is the only expert", "eval_top_k")
+        self.require(self.dispatch != "ragged", "dispatch", "must be gather or einsum: the block computes every slot")
+
+    def most_choices(self, training: bool) -> int:
+        return 0
 
     def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
+        training = noise_key is not None
         weights = self.logits(tokens)
-        slots = self.slots(tokens.shape[1], noise_key is not None)
+        slots = self.slots(tokens.shape[1], training)
         if slots > tokens.shape[1]:
             raise BadInput(
                 f"router '{self.name}': {slots} slots are more than the {tokens.shape[1]} tokens of an image; "
@@ -40,4 +47,6 @@ class MixtureOfDepths(SparseRouter):
             )
         token = jax.lax.top_k(weights.swapaxes(1, 2), slots)[1]
         gates = jax.nn.sigmoid(weights)
-        return self.routing_from_slots(gates, token, weights=weights, requested_load=gates.sum((0, 1)), choices=0)
+        return self.routing_from_slots(
+            gates, token, weights=weights, requested_load=gates.sum((0, 1)), choices=self.most_choices(training)
+        )

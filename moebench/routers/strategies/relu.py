@@ -1,4 +1,4 @@
-"""ReMoE (2412.14711): the gate is a ReLU, and a loss whose strength adapts makes it sparse."""
+"""Route by ReMoE (2412.14711): the gate is a ReLU, and a loss of adaptive strength makes the gates sparse."""
 
 import jax
 import jax.numpy as jnp
@@ -15,11 +15,11 @@ from moebench.routers.sparse import SparseRouter
 class Relu(SparseRouter):
     """ReMoE: a token takes every expert whose gate ReLU(x·kernel) is above 0; the gate is the weight (2412.14711).
 
-    Loss "l1" = λ · mean over tokens of Σ_e f_e · gate_e, with f_e = E/k · the share of tokens that take expert e; it
-    comes with its weight λ, starting at 1e-8. After each training step λ is multiplied by growth^sign(1 − k/E − share
-    of gates at 0), so that in the end tokens take k experts on average. The paper has one λ for all layers, this one
-    is each layer's own. There is a slot for every token unless `capacity_factor` sets a limit, under which an expert
-    keeps its highest gates.
+    Loss "l1" = λ · mean over tokens of Σ_e f_e · gate_e, with f_e = E/k · the share of tokens that take expert e; λ is
+    part of the loss and starts at 1e-8. After each training step λ is multiplied by growth^sign(1 − k/E − share of
+    gates at 0), so that in the end tokens take k experts on average. The paper has one λ for all layers, here each
+    layer has its own. There is a slot for every token unless `capacity_factor` sets a limit, under which an expert
+    takes its highest gates.
     """
 
     permutation_equivariant = True
@@ -31,6 +31,7 @@ class Relu(SparseRouter):
 
     def check(self) -> None:
         super().check()
+        self.leave_out("has no effect: the gates decide how many experts a token takes", "eval_top_k")
         self.require(self.growth > 1, "growth", "must be above 1")
 
     @property
@@ -40,6 +41,9 @@ class Relu(SparseRouter):
     def setup(self, dim: int, rngs: nnx.Rngs) -> None:
         super().setup(dim, rngs)
         self.strength = RouterState(jnp.full((), 1e-8))
+
+    def most_choices(self, training: bool) -> int:
+        return self.experts
 
     def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
         training = noise_key is not None

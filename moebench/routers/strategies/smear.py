@@ -1,4 +1,4 @@
-"""SMEAR (2306.03745): no token is routed; the experts' parameters are mixed into one MLP."""
+"""Route by SMEAR (2306.03745): the experts' parameters are merged into one MLP for each group."""
 
 from dataclasses import dataclass
 
@@ -16,10 +16,10 @@ from moebench.routers.routing import ExpertMlps, Routing
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class MergedRouting(Routing):
-    """One MLP for each group, made of all experts; in the views it is a single expert that holds every token."""
+    """Merge all experts into one MLP for each group, shown in the views as a single expert that has every token."""
 
     weights: Float[Array, "group expert"]
-    """Of the experts in their group's MLP."""
+    """Weight of each expert in its group's MLP."""
 
     def dispatch(self, tokens: Float[Array, "group token dim"]) -> Float[Array, "1 group token dim"]:
         return tokens[None]
@@ -41,7 +41,7 @@ class MergedRouting(Routing):
         return self.dispatch_weights
 
     def counts(self) -> RoutingCounts:
-        """An expert's load is its weight in the MLP of each token."""
+        """Return the sums behind the metrics; an expert's load is its weight in the MLP of each token."""
         groups, tokens, _ = self.gates.shape
         load = self.weights.sum(0).astype(jnp.float32) * tokens
         everything = jnp.asarray(groups * tokens, jnp.float32)
@@ -49,7 +49,7 @@ class MergedRouting(Routing):
             tokens=everything,
             unprocessed=jnp.zeros(()),
             choices=jnp.zeros(()),
-            refused=jnp.zeros(()),
+            dropped_choices=jnp.zeros(()),
             load=load,
             requested_load=load,
             entropy=gate_entropy(self.gates),
@@ -64,8 +64,9 @@ class MergedRouting(Routing):
 class Smear(Router):
     """SMEAR: all tokens of an image go through one MLP, the experts' parameters in a weighted mean (2306.03745).
 
-    weights = mean over the tokens of the group of softmax(x·kernel); MLP parameters = Σ_e weight_e · parameters_e.
-    Every group has an MLP of its own, so that groups of many images need less memory.
+    weights = softmax(mean over the tokens of the group of x · kernel); MLP parameters = Σ_e weight_e · parameters_e.
+    Every group has an MLP of its own, so that groups of many images need less memory. The paper's LayerNorm in the
+    router and its expert dropout are left out.
     """
 
     permutation_equivariant = True
@@ -81,12 +82,11 @@ class Smear(Router):
         self.kernel = nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), (dim, self.experts), jnp.float32))
 
     def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
-        precise = at_least_float32(tokens)
-        gates = jax.nn.softmax(precise @ self.kernel[...].astype(precise.dtype), axis=-1)
-        return MergedRouting(gates=gates, weights=gates.mean(1))
+        pooled = at_least_float32(tokens).mean(1)
+        weights = jax.nn.softmax(pooled @ self.kernel[...].astype(pooled.dtype), axis=-1)
+        gates = jnp.broadcast_to(weights[:, None], (*tokens.shape[:2], self.experts))
+        return MergedRouting(gates=gates, weights=weights)
 
-    def flops(self, group_tokens: int, dim: int) -> RoutingFlops:
-        """Adding up a parameter of E experts is as much work as E rows are for it."""
-        return RoutingFlops(
-            router=2 * group_tokens * dim * self.experts, dispatch_combine=0, expert_rows=group_tokens + self.experts
-        )
+    def flops(self, group_tokens: int, dim: int, *, training: bool = True) -> RoutingFlops:
+        """Return the FLOPs of merging and routing; merging a parameter of E experts costs as much as E rows."""
+        return RoutingFlops(router=2 * dim * self.experts, dispatch_combine=0, expert_rows=group_tokens + self.experts)

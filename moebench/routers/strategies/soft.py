@@ -1,4 +1,4 @@
-"""Soft MoE (2308.00951): every slot is a weighted mean of all tokens, every output a weighted mean of all slots."""
+"""Route by Soft MoE (2308.00951): slots are weighted means of tokens, outputs are weighted means of slots."""
 
 from typing import ClassVar
 
@@ -17,24 +17,24 @@ class Soft(Router):
     """Soft MoE: slots are mixtures of all tokens, outputs mixtures of all slots; nothing is dropped (2308.00951).
 
     logits = l2norm(x)·(scale·l2norm(phi)); dispatch = softmax over the tokens, combine = softmax over all slots of
-    all experts, from the same logits, in float32. The normalised tokens serve the logits only: the slots mix the
-    tokens as they are.
+    all experts, from the same logits, in float32. The normalised tokens serve the logits only: the slots mix the raw
+    tokens. As in the public code phi starts as LeCun normal of fan-in dim · E, with a standard deviation of
+    1/√(dim · E), and weight decay pulls on the scale but not on phi.
     """
 
     permutation_equivariant = True
     group_images = 1
     learned: ClassVar[tuple[str, ...]] = ("dispatch", "combine")
-    """Which weights come from the logits; others are uniform."""
+    """Weights that come from the logits: dispatch, combine or both; the rest is uniform."""
 
     experts: int
-    """MLPs that slots are shared out to."""
+    """MLPs that share the slots."""
     slots_per_expert: int = 1
-    """Slots of each expert for one group, which is one image unless a layer says otherwise."""
+    """Slots of each expert for one group, which is one image unless group_images is set."""
     eval_slots_per_expert: int | None = None
-    """In evaluation the first so many slots of each expert alone, which are as good as any others, being in no order;
-    null keeps all."""
+    """Slots of each expert that evaluation uses, the first ones, since slots have no order; null uses all."""
     normalise: bool = True
-    """Whether tokens and phi have length 1 in the logits; without, logits = x·phi and there is no scale."""
+    """Whether tokens and phi are scaled to length 1 in the logits; if not, logits = x·phi without a scale."""
 
     def check(self) -> None:
         self.require(self.experts >= 1, "experts", "must be at least 1")
@@ -46,7 +46,7 @@ class Soft(Router):
 
     def setup(self, dim: int, rngs: nnx.Rngs) -> None:
         shape = (dim, self.experts, self.slots_per_expert)
-        self.phi = nnx.Param(jax.random.normal(rngs.params(), shape) / jnp.sqrt(dim))
+        self.phi = nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), shape, jnp.float32))
         if self.normalise:
             self.scale = nnx.Param(jnp.ones(()))
 
@@ -68,7 +68,12 @@ class Soft(Router):
     def logits(
         self, tokens: Float[Array, "group token dim"], slots: int | None = None
     ) -> Float[Array, "group token expert slot"]:
-        """How well tokens and the first so many slots of each expert fit each other, in at least float32."""
+        """Return the logits of tokens and slots, in at least float32.
+
+        Args:
+            tokens: float[groups, tokens, dim].
+            slots: slots of each expert to use, the first ones; None: all.
+        """
         precise = at_least_float32(tokens)
         phi = self.phi[..., :slots].astype(precise.dtype)
         if not self.normalise:
@@ -76,13 +81,14 @@ class Soft(Router):
         scale = self.scale[...].astype(precise.dtype)
         return jnp.einsum("gsd,dep->gsep", l2_normalise(precise, -1), scale * l2_normalise(phi, 0))
 
-    def flops(self, group_tokens: int, dim: int) -> RoutingFlops:
-        pairs = group_tokens * self.experts * self.slots_per_expert
+    def flops(self, group_tokens: int, dim: int, *, training: bool = True) -> RoutingFlops:
+        slots = self.slots_per_expert if training else self.eval_slots_per_expert or self.slots_per_expert
+        pairs = group_tokens * self.experts * slots
         # Weights that are not learned have no gradient: one backward product less for each of the two.
         backward = 1 + len(self.learned) / 2
         return RoutingFlops(router=2 * pairs * dim, dispatch_combine=2 * 2 * pairs * dim, backward=backward)
 
 
 def l2_normalise(x: Float[Array, "*shape"], axis: int) -> Float[Array, "*shape"]:
-    """x over its length along an axis, with the authors' code's small term, which keeps the gradient finite at 0."""
+    """Return x over its length along an axis, with the public code's 1e-6, which keeps the gradient finite at 0."""
     return x * jax.lax.rsqrt(jnp.square(x).sum(axis, keepdims=True) + 1e-6)

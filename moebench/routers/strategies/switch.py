@@ -1,4 +1,4 @@
-"""Switch (2101.03961) and GShard (2006.16668): Tokens Choice without noise, balanced by the loss E · Σ f · P."""
+"""Route by Switch (2101.03961) and GShard (2006.16668): Tokens Choice without noise, with the loss E · Σ f · P."""
 
 import jax
 import jax.numpy as jnp
@@ -12,9 +12,11 @@ from moebench.routers.strategies.tokens_choice import TokensChoice
 class Switch(TokensChoice):
     """Switch: each token goes to its one best expert; balance loss E · Σ f · P of weight 0.01 (2101.03961).
 
-    gates = softmax(x·kernel), the weight is the gate, the loss that of eq. 4, which is 1 at balance.
+    gates = softmax(x·kernel), the weight is the gate, the loss that of eq. 4, which is 1 at balance. C = 1 in training
+    and 2 in evaluation, as in the public code. The paper's jitter of the router's inputs in training is left out.
     """
 
+    eval_capacity_factor: float | None = 2.0
     noise_std = 0.0
     importance_weight = 0.0
     load_weight = 0.0
@@ -25,21 +27,22 @@ class Switch(TokensChoice):
 class GShard(Switch):
     """GShard: two experts for each token, their gates renormalised; a weak second choice is left out (2006.16668).
 
-    g₁, g₂ = the two largest of softmax(x·kernel) over their sum. In training the second expert is asked for a slot
-    with probability min(1, 2·g₂) only (algorithm 1); in evaluation always. The paper's balance loss, the mean over the
-    experts of f · P, is Switch's over E².
+    g₁, g₂ = the two largest of softmax(x·kernel) over their sum. In training the second choice requests a slot with
+    probability min(1, 2·g₂) only (algorithm 1); in evaluation always. C = 1, the paper's 2S/E slots. The paper's
+    balance loss, the mean over the experts of f · P, is Switch's over E². Jitter of the router's inputs is left out.
     """
 
     top_k = 2
+    eval_capacity_factor = None
     renormalise = True
 
-    def kept(
+    def requested(
         self,
         expert: Int[Array, "group token choice"],
         weights: Float[Array, "group token expert"],
         noise_key: PRNGKeyArray | None,
     ) -> Int[Array, "group token choice"]:
-        """All first choices; of the others, in training, as many as a draw in proportion to their weight leaves."""
+        """Return all first choices; of the second ones, in training, those drawn in proportion to their weight."""
         if noise_key is None:
             return expert
         weight = jnp.take_along_axis(weights, expert, axis=-1)

@@ -1,4 +1,4 @@
-"""Tokens take as many experts as their scores deserve: thresholds that are tracked from batch to batch."""
+"""Route by score thresholds tracked from batch to batch: a token takes any number of experts."""
 
 import math
 
@@ -15,21 +15,22 @@ from moebench.routers.sparse import SparseRouter, softmax
 
 
 class TrackingRouter(SparseRouter):
-    """Base of the routers that compare scores with a threshold which they track in training.
+    """Base of the routers that compare scores with a threshold tracked in training.
 
-    A threshold is the exponential moving average, with `decay`, of what would have been right for each batch; the
-    first batches count alike. Before the first it is the batch's own. There is a slot for every token unless
-    `capacity_factor` sets a limit, under which an expert keeps its highest scores.
+    A threshold is the exponential moving average, with `decay`, of each batch's own threshold; the first batches count
+    equally. Before the first training step each batch's own threshold is used. There is a slot for every token unless
+    `capacity_factor` sets a limit, under which an expert takes its highest scores.
     """
 
     training_only_options = ("top_k", "decay")
 
     capacity_factor = None
     decay: float = 0.99
-    """Weight in the moving average of the batches before, of 1 in all."""
+    """Weight of earlier batches in the moving average; the current batch has the rest of 1."""
 
     def check(self) -> None:
         super().check()
+        self.leave_out("has no effect: the tracked threshold decides how many experts a token takes", "eval_top_k")
         self.require(0 <= self.decay < 1, "decay", "must be from 0 to below 1")
 
     def setup(self, dim: int, rngs: nnx.Rngs) -> None:
@@ -38,11 +39,14 @@ class TrackingRouter(SparseRouter):
         self.batches = RouterState(jnp.zeros(()))
 
     def thresholds(self) -> tuple[int, ...]:
-        """Shape of the thresholds: one for each expert."""
+        """Return the shape of the thresholds: one for each expert."""
         return (self.experts,)
 
+    def most_choices(self, training: bool) -> int:
+        return self.experts
+
     def tracked(self, cut: Float[Array, "*threshold"], training: bool) -> Float[Array, "*threshold"]:
-        """The threshold of the batches so far; in training `cut`, that of this batch, enters it for the next."""
+        """Return the threshold of the batches so far; in training, update it by this batch's own threshold `cut`."""
         threshold, batches = self.threshold[...], self.batches[...]
         before = jnp.where(batches == 0, cut, threshold.astype(cut.dtype))
         if training:
@@ -58,7 +62,8 @@ class Threshold(TrackingRouter):
 
     scores = sigmoid(x·kernel), which are the weights too. An expert's threshold tracks the score that a share k/E of
     all tokens of a batch reaches at that expert, so that a token's experts do not depend on the tokens beside it (see
-    also 2608.30567). No auxiliary loss.
+    also 2608.30567). No auxiliary loss. The paper's shared expert, its warm-up with Experts Choice and its capacity
+    band are left out.
     """
 
     permutation_equivariant = True
@@ -67,7 +72,7 @@ class Threshold(TrackingRouter):
         training = noise_key is not None
         scores = jax.nn.sigmoid(self.logits(tokens))
         flat = jax.lax.stop_gradient(scores).reshape(-1, self.experts)
-        passing = math.ceil(flat.shape[0] * self.choices(training) / self.experts)
+        passing = math.ceil(flat.shape[0] * self.top_k / self.experts)
         cut = jax.lax.top_k(flat.T, passing)[0][:, -1]
         taken = scores >= self.tracked(cut, training)
         return self.route_mask(scores, taken, scores, weights=scores, training=training)
@@ -79,7 +84,8 @@ class ExpertRace(TrackingRouter):
 
     scores = x·kernel, which are the weights too (the paper's identity gating). In training the pairs of all groups race
     against each other; in evaluation a pair is taken whose score passes the tracked K-th largest. Loss: the
-    similarity of the router's gates at experts that are chosen together (section 5), of weight 1e-4.
+    similarity of the router's gates at experts that are chosen together (section 5), of weight 1e-4. The paper's
+    per-layer regularisation is left out.
     """
 
     permutation_equivariant = True
@@ -98,7 +104,7 @@ class ExpertRace(TrackingRouter):
         training = noise_key is not None
         scores = self.logits(tokens)
         flat = jax.lax.stop_gradient(scores).reshape(-1)
-        best, winner = jax.lax.top_k(flat, tokens.shape[0] * tokens.shape[1] * self.choices(training))
+        best, winner = jax.lax.top_k(flat, tokens.shape[0] * tokens.shape[1] * self.top_k)
         threshold = self.tracked(best[-1], training)
         won = jnp.zeros(flat.shape, bool).at[winner].set(True).reshape(scores.shape)
         taken = won if training else scores >= threshold

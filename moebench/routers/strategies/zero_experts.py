@@ -1,4 +1,4 @@
-"""MoE++ (2410.07348): beside the MLPs stand experts that cost nothing."""
+"""Route by MoE++ (2410.07348): beside the MLPs there are experts that cost nothing."""
 
 from dataclasses import dataclass, replace
 
@@ -18,13 +18,13 @@ from moebench.routers.sparse import SparseRouter, array_order, softmax
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class BesideRouting(Routing):
-    """A routing to MLPs, and what the tokens get beside them. `gates` are those of all experts."""
+    """Routing to MLPs, with the outputs of the other experts beside them; `gates` cover all experts."""
 
     mlps: SlotRouting
     beside: Float[Array, "group token dim"]
     """Weighted outputs of the experts that are no MLPs."""
     chosen_beside: Int[Array, "group token"]
-    """How many of such experts each token chose."""
+    """Number of such experts that each token chose."""
 
     def dispatch(self, tokens: Float[Array, "group token dim"]) -> Float[Array, "expert group slot dim"]:
         return self.mlps.dispatch(tokens)
@@ -46,11 +46,11 @@ class BesideRouting(Routing):
 
     @property
     def calls(self) -> Float[Array, "group token"]:
-        """Those of the MLPs: the others cost nothing."""
+        """Return each token's calls of MLPs: the other experts cost nothing."""
         return self.mlps.calls
 
     def counts(self) -> RoutingCounts:
-        """Load and demand are those of the MLPs; a token that any expert takes is processed."""
+        """Return the sums behind the metrics: loads of the MLPs; a token of any expert is processed."""
         counts = self.mlps.counts()
         return replace(
             counts,
@@ -62,26 +62,27 @@ class BesideRouting(Routing):
 
 @register("zero-experts")
 class ZeroExperts(SparseRouter):
-    """MoE++: top k of MLPs and of experts that cost nothing, which give zero, a copy, or a constant (2410.07348).
+    """MoE++: top k of MLPs and of experts that cost nothing: zero, copy and constant experts (2410.07348).
 
     gates = softmax(x·kernel) over the `experts` MLPs and, after them, the zero experts (0), the copy experts (x) and
     the constant experts (α₁·x + α₂·v with [α₁, α₂] = softmax(W·x), v and W learned); y = Σ gate · expert over the
-    top k. An MLP has round(τ·S·k·C / (τ·E + Z)) slots, Z the number of the others, whose use is not limited. Loss
+    top k. An MLP has round(τ·S·k·C / (τ·E + Z)) slots, Z the number of the other experts, which have no limit. Loss
     "balance" = Σ_i η_i · f_i · P_i, f the share of tokens that choose the expert, P its mean gate, η 1 for MLPs and τ
-    for others. The paper's gating residual between layers is left out, since a router sees its own layer only.
+    for the others. The paper's gating residual between layers is left out, since a router gets its own layer's tokens
+    only. The official code differs: it divides the k gates by their sum, with the zero expert's gate set to 0.
     """
 
     top_k = 2
     training_only_options = ("balance_weight",)
 
     zero_experts: int = 1
-    """Experts that give 0."""
+    """Experts whose output is 0."""
     copy_experts: int = 1
-    """Experts that give the token back."""
+    """Experts whose output is the token."""
     constant_experts: int = 2
-    """Experts that mix the token with a learned vector."""
+    """Experts whose output mixes the token with a learned vector."""
     tau: float = 0.75
-    """Tokens that an MLP is meant to get, over those of an expert that costs nothing."""
+    """Ratio of the tokens meant for an MLP to the tokens meant for an expert that costs nothing."""
     balance_weight: float = 0.01
     """Weight of the balance loss in training."""
 
@@ -97,7 +98,7 @@ class ZeroExperts(SparseRouter):
 
     @property
     def others(self) -> int:
-        """Experts that are no MLPs."""
+        """Return the number of experts that are no MLPs."""
         return self.zero_experts + self.copy_experts + self.constant_experts
 
     def setup(self, dim: int, rngs: nnx.Rngs) -> None:
@@ -124,25 +125,30 @@ class ZeroExperts(SparseRouter):
         return BesideRouting(
             gates=gates,
             mlps=mlps,
-            beside=self.answers((gates * chosen)[..., self.experts :], tokens),
+            beside=self.outputs_beside((gates * chosen)[..., self.experts :], tokens),
             chosen_beside=(expert >= self.experts).sum(-1),
             losses={"balance": (price * chosen.mean(1) * gates.mean(1)).sum(-1).mean()},
         )
 
-    def answers(
+    def outputs_beside(
         self, weights: Float[Array, "group token other"], tokens: Float[Array, "group token dim"]
     ) -> Float[Array, "group token dim"]:
-        """What the experts that are no MLPs give, by the weights of each; zero experts come first, then copies."""
+        """Return the weighted sum of the outputs of the experts that are no MLPs.
+
+        Args:
+            weights: weights of the zero experts, the copy experts, and the constant experts, in this order.
+            tokens: float[groups, tokens, dim].
+        """
         _, copies, constants = jnp.split(weights, (self.zero_experts, self.zero_experts + self.copy_experts), axis=-1)
         precise = tokens.astype(weights.dtype)
-        answers = copies.sum(-1, keepdims=True) * precise
+        outputs = copies.sum(-1, keepdims=True) * precise
         if self.constant_experts:
             shape = (*tokens.shape[:2], self.constant_experts, 2)
             mix = jax.nn.softmax((precise @ self.constant_kernel[...]).reshape(shape)) * constants[..., None]
-            answers += mix[..., 0].sum(-1, keepdims=True) * precise + mix[..., 1] @ self.constant[...]
-        return answers
+            outputs += mix[..., 0].sum(-1, keepdims=True) * precise + mix[..., 1] @ self.constant[...]
+        return outputs
 
-    def flops(self, group_tokens: int, dim: int) -> RoutingFlops:
-        """The experts beside the MLPs count as routing: α₁, α₂ and the sum of the constants."""
+    def flops(self, group_tokens: int, dim: int, *, training: bool = True) -> RoutingFlops:
+        """Return the FLOPs of routing, α₁, α₂ and the sum of the constants included."""
         columns = self.experts + self.others + 3 * self.constant_experts
-        return replace(super().flops(group_tokens, dim), router=2 * group_tokens * dim * columns)
+        return replace(super().flops(group_tokens, dim, training=training), router=2 * group_tokens * dim * columns)

@@ -25,7 +25,7 @@ def test_slots_of_a_group_on_the_smallest_model(capsys: pytest.CaptureFixture[st
         "slots_per_expert           32",
         "total_slots                256",
         "effective_capacity_factor  1.000",
-        "padding                    0.0 % of the slots stay empty at least",
+        "padding                    0.0 % of the experts' rows stay empty at least",
     ]
 
 

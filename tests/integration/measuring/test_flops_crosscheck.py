@@ -1,5 +1,6 @@
 """Three counts of the same models, each from a source of its own: closed form, program, and PyTorch under fvcore."""
 
+import inspect
 import warnings
 from collections import Counter
 from typing import Any
@@ -12,6 +13,7 @@ from moebench import routers
 from moebench.measuring import PARTS, forward_flops, operations, shapes, traced, train_flops
 from moebench.models import VitConfig
 from moebench.models.presets import Preset, Size
+from moebench.routers.sparse import ROUTING_BY_DISPATCH
 from moebench.training import Program, Schedule
 
 torch = pytest.importorskip("torch", reason="PyTorch is missing: pip install 'moebench[crosscheck]'")
@@ -41,7 +43,7 @@ def config(request: pytest.FixtureRequest) -> VitConfig:
 def twin_of(config: VitConfig) -> Any:
     from torch_twin import Twin
 
-    return Twin(config, routed(config)[1].slots_per_expert)
+    return Twin(config, routed(config)[1].eval_slots_per_expert)
 
 
 def routed(config: VitConfig) -> tuple[routers.Router, Any]:
@@ -87,6 +89,32 @@ def test_forward_counts_agree_part_by_part(config: VitConfig) -> None:
     assert left_out <= set(ELEMENTWISE) | MOVES
     names = {name for _, name in counted.elementwise}
     assert {ELEMENTWISE[name] for name in left_out & set(ELEMENTWISE)} <= names
+
+
+def every() -> list[tuple[str, dict[str, Any]]]:
+    """Every router with every way to move its tokens."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    for name in routers.names():
+        known = routers.options(name)
+        experts = {"experts": 4} if known.get("experts") is inspect.Parameter.empty else {"experts": 1}
+        sparse = issubclass(routers.find(name), routers.SparseRouter)
+        ways = [way for way in ROUTING_BY_DISPATCH if (name, way) != ("mixture-of-depths", "ragged")]
+        found += [(name, experts | ({"dispatch": way} if sparse else {})) for way in (ways if sparse else ["gather"])]
+    return [case for case in found if case[0] != "dense"] + [("hash", {"experts": 4, "hash_of": "content"})]
+
+
+@pytest.mark.parametrize(("router", "options"), every(), ids=str)
+def test_the_closed_form_of_every_router_is_what_fvcore_counts(router: str, options: dict[str, Any]) -> None:
+    group = 1 if router == "mixture-of-depths" else 2
+    config = VitConfig(Preset(WIDE, patch=4), 16, 3, 10, router, options, group, moe_blocks=(1, 2))
+    closed = forward_flops(config, routed(config)[0], training=False)
+    twin, _ = counted_by_fvcore(twin_of(config), torch.zeros(group, 3, 16, 16))
+    for part in PARTS:
+        # Gathered rows are weighted and summed without a product, which fvcore leaves out.
+        if part != "dispatch_combine" or twin[part]:
+            assert twin[part] / group == pytest.approx(getattr(closed, part), rel=0.01), part
+    gathers = options.get("dispatch") in ("gather", "ragged")
+    assert not (gathers and twin["dispatch_combine"])
 
 
 def test_gathered_rows_are_weighted_and_summed_by_name() -> None:

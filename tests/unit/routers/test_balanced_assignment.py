@@ -38,8 +38,10 @@ def test_sinkhorn_chooses_by_the_plan_in_training_and_by_the_logits_in_evaluatio
     router = transparent("sinkhorn", 2)
     training, evaluation = router(TWO_TOKENS, noise_key=KEY), router(TWO_TOKENS)
     assert slots_of(training) == [[0], [1]]
-    # In evaluation both want expert 0, which has 2 · 1 · 1 / 2 = 1 slot.
-    assert slots_of(evaluation) == [[0], [None]]
+    # In evaluation both choose expert 0, which has a slot for every token; with a limit 2 · 1 · 1 / 2 = 1.
+    assert slots_of(evaluation) == [[0, 1], [None, None]]
+    limited = transparent("sinkhorn", 2, eval_capacity_factor=1.0)
+    assert slots_of(limited(TWO_TOKENS)) == [[0], [None]]
     # The weight is the sigmoid of the raw logit, whichever expert it came to be.
     np.testing.assert_allclose(weights_of(training), [[sigmoid(2), 0], [0, sigmoid(0)]], rtol=1e-5)
 
@@ -56,7 +58,7 @@ def test_base_gives_each_expert_its_share_of_the_tokens() -> None:
     assert [set(tokens) for tokens in slots_of(routing)] == [{0, 1}, {2, 3}]
     weights = [[sigmoid(5), 0], [sigmoid(4), 0], [0, sigmoid(1)], [0, sigmoid(1.5)]]
     np.testing.assert_allclose(weights_of(routing), weights, rtol=1e-5)
-    # In evaluation every token has its best expert, and nobody is refused.
+    # In evaluation every token has its best expert, and none is dropped.
     assert slots_of(router(FOUR_TOKENS)) == [[0, 1, 2, 3], [None] * 4]
     assert slots_of(transparent("base", 2, eval_capacity_factor=1.0)(FOUR_TOKENS)) == [[0, 1], [None, None]]
 

@@ -1,8 +1,9 @@
 """Experts Choice by numbers worked by hand."""
 
+import jax
 import numpy as np
 import pytest
-from routers_by_hand import FOUR_TOKENS, health, route, slots_of, weights_of
+from routers_by_hand import FOUR_TOKENS, health, quickly, route, slots_of, tokens_of, transparent, weights_of
 
 from moebench.errors import BadInput
 
@@ -19,7 +20,7 @@ def test_a_token_may_be_taken_by_several_experts_or_by_none() -> None:
     routing = route("experts-choice", [[0.45, 0.45, 0.1], [0.35, 0.35, 0.3], [0.2, 0.2, 0.6]])
     assert slots_of(routing) == [[0], [0], [2]]
     assert health(routing)["dropped_tokens"] == pytest.approx(1 / 3)
-    # Experts choose here, so no token's choice can be refused.
+    # Experts choose here, so no token's choice can be dropped.
     assert np.isnan(health(routing)["dropped_assignments"])
     assert routing.losses == {}
 
@@ -47,6 +48,28 @@ def test_groups_of_one_and_of_two_images_are_not_routed_alike() -> None:
     apart = route("experts-choice", first, second)
     assert [slots_of(apart, group) for group in (0, 1)] == [[[0], [1]], [[0], [1]]]
     assert slots_of(route("experts-choice", first + second)) == [[0, 1], [3, 2]]
+
+
+def test_noise_is_drawn_in_training_and_has_its_std() -> None:
+    # With all tokens taken by both experts the weights are the noisy gates; the logit of a gate of 1/2 with noise is
+    # the difference of two noises, each of std noise_std / E = 1.5 / 2, so its std is 0.75 · √2.
+    router, even = transparent("experts-choice", 2, top_k=2, noise_std=1.5), tokens_of([[0.5, 0.5]] * 400)
+    routing = quickly(lambda key: router(even, noise_key=key))(jax.random.key(0))
+    loud = weights_of(routing)[:, 0]
+    np.testing.assert_allclose(np.log(loud / (1 - loud)).std(), 0.75 * np.sqrt(2), rtol=0.1)
+    np.testing.assert_allclose(routing.gates, 0.5, rtol=1e-6)
+    np.testing.assert_allclose(weights_of(router(even)), 0.5, rtol=1e-6)
+
+
+def test_noise_decides_who_is_taken() -> None:
+    keyed = {
+        std: slots_of(route("experts-choice", FOUR_TOKENS, key=jax.random.key(1), noise_std=std)) for std in (0, 20)
+    }
+    assert keyed[0] == [[0, 2], [3, 1]]
+    assert keyed[20] != keyed[0]
+    assert transparent("experts-choice", 2).noise_std == 1.0
+    with pytest.raises(BadInput, match=r"router 'experts-choice': noise_std must be 0 or above, got -1\.0"):
+        transparent("experts-choice", 2, noise_std=-1)
 
 
 def test_more_slots_than_tokens_mean_nothing() -> None:

@@ -28,6 +28,14 @@ def test_each_expert_has_its_places_in_every_image() -> None:
     assert health(routing)["load_cv"] == 0
 
 
+@pytest.mark.parametrize(("tokens", "experts"), [(9, 4), (10, 4), (8, 3), (16, 5)])
+def test_no_position_is_dropped_where_experts_do_not_divide_them(tokens: int, experts: int) -> None:
+    # 9 / 4 = 2.25: three slots for each expert, since one of them has three places.
+    routing = hashing(experts=experts)(jnp.ones((1, tokens, 3)))
+    assert routing.token.shape[-1] == -(-tokens // experts)
+    assert health(routing)["dropped_tokens"] == 0
+
+
 def test_contents_go_where_their_like_goes() -> None:
     router = hashing(hash_of="content", capacity_factor=None)
     same = jnp.broadcast_to(TOKENS[:, :1], TOKENS.shape)

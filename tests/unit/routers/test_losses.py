@@ -1,5 +1,6 @@
 """The auxiliary losses by numbers worked by hand."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -44,6 +45,27 @@ def test_gshard() -> None:
 def test_z() -> None:
     # logsumexp of (0, 0) is log 2, of (1, 1) it is 1 + log 2: the mean of 0.480453 and 2.866747.
     assert losses.z_loss(jnp.asarray([[[0.0, 0.0], [1.0, 1.0]]])) == pytest.approx(1.673600, rel=1e-5)
+
+
+@pytest.mark.parametrize("experts", [1, 2, 7])
+def test_gradients_are_zero_at_perfect_balance(experts: int) -> None:
+    # CV² is at its minimum there; a standard deviation in its place would have the gradient 0/0.
+    even = jnp.full((2, 14, experts), 1 / experts)
+    np.testing.assert_array_equal(jax.grad(losses.importance_loss)(even), 0)
+    np.testing.assert_array_equal(jax.grad(losses.squared_cv)(jnp.full((3, experts), 5.0)), 0)
+    logits = jnp.zeros((2, 14, experts))
+    by_logits, by_noisy = jax.grad(lambda *given: losses.load_loss(*given, 0.5, 1), argnums=(0, 1))(logits, logits)
+    np.testing.assert_allclose(by_logits, 0, atol=1e-7)
+    np.testing.assert_allclose(by_noisy, 0, atol=1e-7)
+    first = jnp.arange(28).reshape(2, 14) % experts
+    np.testing.assert_allclose(jax.grad(losses.gshard_loss)(even, first), experts / 28 / experts, rtol=1e-5)
+
+
+def test_the_gradient_of_importance_away_from_balance() -> None:
+    # Sums 2.6 and 1.4 of mean 2: CV² = 0.36 / 4. By one sum s: 2 (s − mean) / (2 · 4) − (2 · 0.36 / 8) / 2, with the
+    # mean moving half as far as the sum: 0.15 − 0.045 and −0.15 − 0.045.
+    slope = jax.grad(losses.importance_loss)(GATES)
+    np.testing.assert_allclose(slope[0], [[0.105, -0.195]] * 4, rtol=1e-5)
 
 
 def test_a_router_gives_them_all_with_their_weights() -> None:

@@ -21,8 +21,10 @@ def test_smear_runs_one_mlp_of_mean_parameters_for_each_group() -> None:
     routing = transparent("smear", 2)(tokens)
     experts = mlps(2)
     outputs = quickly(lambda: routing.apply(tokens, experts))()
-    # The gates' means are 0.65 and 0.35 in the first group, 0.5 and 0.5 in the second.
-    for group, shares in enumerate(([0.65, 0.35], [0.5, 0.5])):
+    # The pooled token's logits are the means of the tokens' log gates: geometric means, in the first group (0.9 · 0.6 ·
+    # 0.8 · 0.3)^¼ = 0.6 and (0.1 · 0.4 · 0.2 · 0.7)^¼ = 0.273557, and over their sum 0.686848 and 0.313152. The mean of
+    # the tokens' gates would be 0.65 and 0.35.
+    for group, shares in enumerate(([0.686848, 0.313152], [0.5, 0.5])):
         merged = mlps(1)
         for name in ("kernel_in", "bias_in", "kernel_out", "bias_out"):
             both = getattr(experts, name)[...]
@@ -32,13 +34,16 @@ def test_smear_runs_one_mlp_of_mean_parameters_for_each_group() -> None:
 
 def test_the_health_of_a_merger() -> None:
     metrics = health(transparent("smear", 2)(tokens_of(FOUR_TOKENS)))
-    np.testing.assert_allclose(metrics["expert_load"], [0.65, 0.35], rtol=1e-5)
-    # Half the difference over the mean: 0.15 / 0.5.
-    assert metrics["load_cv"] == pytest.approx(0.3, rel=1e-5)
+    np.testing.assert_allclose(metrics["expert_load"], [0.686848, 0.313152], rtol=1e-5)
+    # Half the difference over the mean: 0.186848 / 0.5.
+    assert metrics["load_cv"] == pytest.approx(0.373696, rel=1e-5)
+    # One entropy for all tokens: −0.686848 · log 0.686848 − 0.313152 · log 0.313152 = 0.621600, over log 2.
+    assert metrics["router_entropy"] == pytest.approx(0.621600 / np.log(2), rel=1e-5)
     assert metrics["dropped_tokens"] == 0
     assert metrics["slot_utilisation"] == 1
-    # Rows for 4 tokens, and the sum of 2 experts, which costs as much as 2 rows.
+    # Rows for 4 tokens, and the sum of 2 experts, which costs as much as 2 rows. One pooled token is routed.
     assert transparent("smear", 2).flops(4, 2).expert_rows == 6
+    assert transparent("smear", 2).flops(4, 2).router == 2 * 2 * 2
 
 
 def test_depths_take_the_tokens_of_largest_weight() -> None:

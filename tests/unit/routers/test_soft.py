@@ -85,6 +85,14 @@ def test_several_slots_of_an_expert_share_its_weight() -> None:
     np.testing.assert_allclose(routing.gates, routing.combine_weights.sum(-1), rtol=1e-6)
 
 
+def test_phi_starts_as_in_the_public_code() -> None:
+    # LeCun normal of [dim, experts, slots], whose fan-in is dim · experts: std 1 / √(64 · 16) = 1/32.
+    phi = routers.create("soft", dim=64, rngs=nnx.Rngs(0), experts=16, slots_per_expert=4).phi[...]
+    assert phi.std() == pytest.approx(1 / 32, rel=0.03)
+    # Truncated at two standard deviations of the normal that is cut.
+    assert np.abs(phi).max() < 2 / 32 / 0.8796 + 1e-6
+
+
 @pytest.mark.parametrize("options", [{"experts": 0}, {"experts": 2, "slots_per_expert": 0}])
 def test_options_that_mean_nothing(options: dict[str, int]) -> None:
     with pytest.raises(BadInput, match=r"router 'soft': \w+ must be at least 1, got 0"):

@@ -58,7 +58,7 @@ def test_a_limit_keeps_the_highest_scores() -> None:
     # 4 · 1 · 0.5 / 2 = 1 slot.
     routing = transparent("threshold", 2, capacity_factor=0.5)(logits_of(SCORES))
     assert slots_of(routing) == [[0], [1]]
-    # Four pairs passed, two of them were refused.
+    # Four pairs passed, two of them were dropped.
     assert health(routing)["dropped_assignments"] == 0.5
 
 

@@ -4,21 +4,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from routers_by_hand import FOUR_TOKENS, quickly, route, slots_of, tokens_of, transparent, weights_of
 
+from moebench import routers
 from moebench.errors import BadInput
+from moebench.routers import RouterState
 
 
 def test_tokens_take_slots_in_the_order_of_the_array() -> None:
     # 4 tokens · 1 choice · C 1 / 2 experts = 2 slots each. Tokens 0, 1, 2 choose expert 0: 0 and 1 come first, 2 is
-    # refused. Token 3 is alone at expert 1.
+    # dropped. Token 3 is alone at expert 1.
     routing = route("tokens-choice", FOUR_TOKENS)
     assert slots_of(routing) == [[0, 1], [3, None]]
-    # The weight is the gate itself; the refused token has none.
+    # The weight is the gate itself; the dropped token has none.
     np.testing.assert_allclose(weights_of(routing), [[0.9, 0], [0.6, 0], [0, 0], [0, 0.7]], atol=1e-6)
 
 
-def test_outputs_are_weighted_and_a_refused_token_gets_exactly_zero() -> None:
+def test_outputs_are_weighted_and_a_dropped_token_gets_exactly_zero() -> None:
     tokens = tokens_of(FOUR_TOKENS)
     routing = transparent("tokens-choice", 2)(tokens)
     np.testing.assert_array_equal(routing.dispatch(tokens)[:, 0], [tokens[0, [0, 1]], [tokens[0, 3], [0, 0]]])
@@ -118,3 +121,31 @@ def test_options_that_mean_nothing(options: dict[str, object], key: str, says: s
     with pytest.raises(BadInput, match=says) as mistake:
         transparent("bpr", 2, **options)
     assert mistake.value.key == key
+
+
+def test_a_random_gate_is_frozen_and_routes_as_tokens_choice_does() -> None:
+    router = routers.create("random", dim=2, rngs=nnx.Rngs(0), experts=2, noise_std=0.0)
+    assert isinstance(router.kernel, RouterState)
+    assert not jax.tree.leaves(nnx.state(router, nnx.Param))
+    learned = transparent("tokens-choice", 2, noise_std=0.0, load_weight=0.0)
+    learned.kernel[...] = router.kernel[...]
+    tokens = jax.random.normal(jax.random.key(0), (1, 8, 2))
+    for key in (None, jax.random.key(1)):
+        ours, theirs = (each(tokens, noise_key=key) for each in (router, learned))
+        assert slots_of(ours) == slots_of(theirs)
+        np.testing.assert_array_equal(weights_of(ours), weights_of(theirs))
+    # A seed draws the gate.
+    another = routers.create("random", dim=2, rngs=nnx.Rngs(1), experts=2)
+    assert (another.kernel[...] != router.kernel[...]).all()
+
+
+def test_no_gradient_passes_through_a_random_gate() -> None:
+    def gain(tokens: jax.Array, name: str) -> jax.Array:
+        router = routers.create(name, dim=2, rngs=nnx.Rngs(0), experts=2)
+        return router(tokens, noise_key=jax.random.key(0)).combine_weights[..., 0, :].sum()
+
+    tokens = jax.random.normal(jax.random.key(0), (1, 8, 2))
+    by_tokens = {name: jax.grad(gain)(tokens, name) for name in ("random", "tokens-choice")}
+    assert not by_tokens["random"].any()
+    assert by_tokens["tokens-choice"].any()
+    assert not any(routers.create("random", dim=2, rngs=nnx.Rngs(0), experts=2).loss_weights.values())
