@@ -45,13 +45,12 @@ def prepare(specs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _prepared(spec: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        dataset(spec["data"], spec["image_size"])
-    except BadInput as mistake:
-        return {"error": str(mistake), "key": mistake.key}
-    try:
-        if spec.get("pretrain_data") is not None:
-            dataset(spec["pretrain_data"], spec.get("pretrain_image_size"))
-    except BadInput as mistake:
-        return {"error": str(mistake), "key": "pretrain_data"}
-    return {}
+    notes: list[str] = []
+    for key, size in (("data", "image_size"), ("pretrain_data", "pretrain_image_size")):
+        if spec.get(key) is None:
+            continue
+        try:
+            notes += (f"{spec[key]}: {note}" for note in dataset(spec[key], spec.get(size)).notes)
+        except BadInput as mistake:
+            return {"error": str(mistake), "key": mistake.key if key == "data" else key}
+    return {"notes": notes}

@@ -46,6 +46,7 @@ def suite(
     """
     from moebench import executors
     from moebench.cli import flops, printing
+    from moebench.cli.progress import showing
     from moebench.reports.write import results_of, write_report
     from moebench.results import Store
     from moebench.spec.entry import parse_seeds
@@ -72,7 +73,8 @@ def suite(
         cells = [cell.with_plugins(files) for cell in size.cells]
         cells = [cell.with_seeds(new_seeds) if new_seeds is not None else cell for cell in cells]
         kept = grid.choose([cell.spec for cell in cells], wanted)
-        planned = plan_cells(cells, placer, store, fresh=fresh, retry_failed=retry_failed)
+        with showing(console) as say:
+            planned = plan_cells(cells, placer, store, fresh=fresh, retry_failed=retry_failed, say=say)
         asked = [planned[index] for index in kept]
         printing.print_question(console, chosen)
         _warn_of_namesake(name, chosen.name, store)
@@ -128,6 +130,7 @@ def run(
     """
     from moebench import executors
     from moebench.cli import printing
+    from moebench.cli.progress import showing
     from moebench.reports.write import results_of
     from moebench.results import Store
     from moebench.spec.entry import build_spec, parse_cell, parse_seeds
@@ -145,7 +148,8 @@ def run(
     console = options.console()
     with executors.create("local") as placer:
         _import_reports()
-        planned = plan_cells([asked], placer, store, fresh=fresh, retry_failed=retry_failed)
+        with showing(console) as say:
+            planned = plan_cells([asked], placer, store, fresh=fresh, retry_failed=retry_failed, say=say)
         printing.print_cell(console, planned[0])
         printing.print_plan(console, planned, printing.device(placer.environment()), store)
         failed = _run_cells(console, planned, SINGLE_CELLS, store, placer, limits, fresh)
@@ -201,7 +205,9 @@ def _run_cells(
     ended = 0
     try:
         with showing(console) as say:
-            prepare(waiting, executor, say)
+            notes = prepare(waiting, executor, say)
+        for note in notes:
+            options.say(f"moebench: {note}", err=True)
         with watching(console, [cell.label for cell in waiting]) as watch, closing(events):
             for event in events:
                 watch(event)

@@ -100,7 +100,7 @@ class Dataset:
     class_names: Sequence[str] = ()
     """Name of each class; empty if classes are known by their numbers alone."""
     notes: tuple[str, ...] = ()
-    """Sentences that a user should read about the decoded images."""
+    """Sentences that a user should read: what was left out, and how images were decoded."""
 
     @property
     def format(self) -> Format:

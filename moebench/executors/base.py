@@ -52,8 +52,15 @@ class Executor(Protocol):
         Raises BadInput if more cells are to run side by side than can be timed.
         """
 
-    def resolve(self, specs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """For each specification its identity and input columns, or what is wrong with it."""
+    def resolve(
+        self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the identity and input columns of each specification, or what is wrong with it.
+
+        Args:
+            specs: the specifications.
+            say: receives progress where the executor can follow it: a user's images are read once to identify them.
+        """
 
     def prepare(self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None]) -> list[dict[str, Any]]:
         """Make the images of these specifications for the cells, and say how far that is.

@@ -43,9 +43,11 @@ class LocalExecutor:
         self._side_by_side()
         return dict(self._environment)
 
-    def resolve(self, specs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """What `cell.resolve(specs)` says in a worker."""
-        answer: list[dict[str, Any]] = ask(self._workers, self._cell_program, list(specs))
+    def resolve(
+        self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return what `cell.resolve(specs)` answers in a worker."""
+        answer: list[dict[str, Any]] = ask(self._workers, self._cell_program, list(specs), say)
         return answer
 
     def prepare(self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None]) -> list[dict[str, Any]]:

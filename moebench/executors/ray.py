@@ -48,8 +48,10 @@ class RayExecutor:
         """What `cell.environment()` says on a node that cells are placed on."""
         return dict(self._environment)
 
-    def resolve(self, specs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """What `cell.resolve(specs)` says on such a node."""
+    def resolve(
+        self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return what `cell.resolve(specs)` answers on such a node."""
         answer: list[dict[str, Any]] = self._ask(list(specs))
         return answer
 

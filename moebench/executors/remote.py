@@ -51,9 +51,24 @@ class Delivery:
         return Ended(job, self.seconds, self.status, self.reason)
 
 
-def ask(workers: Workers, cell_program: str, specs: Sequence[Mapping[str, Any]] | None) -> Any:
-    """What the cell program says about these specifications; of the environment where they are None."""
-    return _answered(workers, cell_program, "environment" if specs is None else "resolve", specs, SURVEY_LIMIT_S)
+def ask(
+    workers: Workers,
+    cell_program: str,
+    specs: Sequence[Mapping[str, Any]] | None,
+    say: Callable[[str], None] | None = None,
+) -> Any:
+    """Return what the cell program answers about specifications, or about the environment if they are None.
+
+    Args:
+        workers: run the cell program.
+        cell_program: its module.
+        specs: the specifications.
+        say: receives each new last line that the program prints.
+    """
+    if specs is None:
+        return _answered(workers, cell_program, "environment", specs, SURVEY_LIMIT_S)
+    # A user's images are read once, to identify them: as long as that takes.
+    return _answered(workers, cell_program, "resolve", specs, PREPARATION_LIMIT_S, say)
 
 
 def prepare(
@@ -113,7 +128,7 @@ def _following(log: Path, say: Callable[[str], None]) -> Iterator[None]:
         said = ""
         while not end.wait(_LOOK_AGAIN_S):
             line = last_line(log)
-            if line != said:
+            if line and line != said:
                 say(line)
                 said = line
 

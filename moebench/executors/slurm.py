@@ -55,8 +55,10 @@ class SlurmExecutor:
         """What `cell.environment()` says in a job."""
         return dict(self._environment)
 
-    def resolve(self, specs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """What `cell.resolve(specs)` says in a job."""
+    def resolve(
+        self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return what `cell.resolve(specs)` answers in a job."""
         answer: list[dict[str, Any]] = self._ask(list(specs))
         return answer
 

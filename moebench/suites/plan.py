@@ -1,7 +1,7 @@
 """Which cells have to run, and why: the grid set against the results that are there."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -107,14 +107,20 @@ def _reason(found: Finished | None, fingerprint: str, *, fresh: bool, retry_fail
 
 
 def plan_cells(
-    cells: Sequence[Cell], executor: Executor, store: Store, *, fresh: bool = False, retry_failed: bool = False
+    cells: Sequence[Cell],
+    executor: Executor,
+    store: Store,
+    *,
+    fresh: bool = False,
+    retry_failed: bool = False,
+    say: Callable[[str], None] | None = None,
 ) -> list[PlannedCell]:
     """What has to be done for each cell of a grid, from what the executor's devices and the store say.
 
     Raises BadInput, with file and line, for the first cell that cannot be built or that is there twice.
     """
     known = store.finished()
-    answers = executor.resolve([cell.spec.as_json() for cell in cells])
+    answers = executor.resolve([cell.spec.as_json() for cell in cells], say)
     identify(cells, answers)
     return told_apart(
         [

@@ -1,4 +1,4 @@
-"""Making the images that cells will need, before any of them runs."""
+"""Make the images that cells need, before any cell runs."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -7,13 +7,19 @@ from moebench.executors import Executor
 from moebench.suites.plan import PlannedCell
 
 _IMAGES = ("data", "image_size", "pretrain_data", "pretrain_image_size")
-"""The keys that say which images a cell needs."""
+"""Keys that decide which images a cell needs."""
 
 
-def prepare(cells: Sequence[PlannedCell], executor: Executor, say: Callable[[str], None]) -> None:
-    """Have the images made that are not ready, each set once; `say` hears how far that is.
+def prepare(cells: Sequence[PlannedCell], executor: Executor, say: Callable[[str], None]) -> list[str]:
+    """Make the images that are not ready, each set once, and return what a user should know about them.
 
-    Raises BadInput, with file and line, for the first cell whose images cannot be had.
+    Args:
+        cells: the cells that will run.
+        executor: makes the images.
+        say: receives progress.
+
+    Raises:
+        BadInput: with file and line, for the first cell whose images cannot be made.
     """
     lacking = {
         json.dumps([getattr(planned.cell.spec, key) for key in _IMAGES]): planned.cell
@@ -21,8 +27,10 @@ def prepare(cells: Sequence[PlannedCell], executor: Executor, say: Callable[[str
         if not planned.ready
     }
     wanted = list(reversed(lacking.values()))
-    if not wanted:
-        return
-    for cell, answer in zip(wanted, executor.prepare([cell.spec.as_json() for cell in wanted], say), strict=False):
+    notes: dict[str, None] = {}
+    answers = executor.prepare([cell.spec.as_json() for cell in wanted], say) if wanted else []
+    for cell, answer in zip(wanted, answers, strict=False):
         if "error" in answer:
             raise cell.error(str(answer["error"]), answer.get("key"))
+        notes |= dict.fromkeys(answer.get("notes", ()))
+    return list(notes)

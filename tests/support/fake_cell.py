@@ -49,7 +49,10 @@ def prepare(specs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         print(f"decoding {Path(spec['data']).name} to {spec['image_size']} pixels", flush=True)
     time.sleep(0.6)
     return [
-        {"error": f"{spec['data']}/1.png is broken.", "key": "data"} if "torn" in spec["data"] else {} for spec in specs
+        {"error": f"{spec['data']}/1.png is broken.", "key": "data"}
+        if "torn" in spec["data"]
+        else {"notes": [f"{spec['data']}: 3 files are left out."]}
+        for spec in specs
     ]
 
 

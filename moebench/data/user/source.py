@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
@@ -93,9 +94,10 @@ class Own:
                 writer.finish()
 
         found = kept(self.name, self._key(kind), make, say)
-        for note in (*listing.notes, *self._scan(say).notes, *found.notes):
+        notes = (*listing.notes, *self._scan(say).notes, *found.notes)
+        for note in notes:
             say(note)
-        return found
+        return replace(found, notes=notes)
 
     def _decode(self, writer: Writer, kind: Format) -> None:
         listing, levels = self._listing, self._scan(print).levels

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -264,7 +265,12 @@ def test_paths_mean_the_same_in_any_folder(tmp_path: Path, monkeypatch: pytest.M
 
 def test_images_upstream_are_made_before_cells_run(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded: list[tuple[str, int | None]] = []
-    monkeypatch.setattr("moebench.cells.queries.dataset", lambda name, size=None: loaded.append((name, size)))
+
+    def load(name: str, size: int | None = None) -> SimpleNamespace:
+        loaded.append((name, size))
+        return SimpleNamespace(notes=("mind this",) if name == "digits" else ())
+
+    monkeypatch.setattr("moebench.cells.queries.dataset", load)
     asked = spec(pretrain_data="fractals-10", pretrain_image_size=32)
-    assert prepare([asked.as_json()]) == [{}]
+    assert prepare([asked.as_json()]) == [{"notes": ["digits: mind this"]}]
     assert loaded == [("digits", None), ("fractals-10", 32)]

@@ -36,7 +36,9 @@ def called(*arguments: str) -> int:
 def test_images_are_made_once_before_the_cells(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "small.yaml").write_text(SUITE.replace("PHOTOS", "photos"))
     assert called("suite", "small.yaml") == 0
-    lines = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr()
+    assert printed.err == f"moebench: {here}/photos: 3 files are left out.\n"
+    lines = printed.out.splitlines()
     assert lines.count("decoding photos to 32 pixels") == 1
     assert lines.index("decoding photos to 32 pixels") < next(n for n, line in enumerate(lines) if "[1/4]" in line)
     # The path was relative to the folder of the command; a cell may run elsewhere.
