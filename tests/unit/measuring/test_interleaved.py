@@ -1,51 +1,73 @@
 """The stopwatch: paired samples, ratios, precision and budget, and the interval it reports."""
 
 import gc
-import time
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from moebench.measuring import Comparison, Interval, compare
-from moebench.measuring.timing import interleaved
+from moebench.measuring.timing import interleaved, machine_state, sampler, warmup
 from moebench.measuring.timing.machine_state import Circumstances, Reading
 from moebench.measuring.timing.sampler import SHORTEST_SAMPLE_S, Sample, Sampler
 
 
-def sleeper(seconds: float) -> Callable[[], float]:
-    """A program that works for a known time, on a processor of its own or not."""
+class Clock:
+    """A clock that stands still but for the work that programs say they do."""
 
-    def call() -> float:
-        end = time.thread_time() + seconds
-        while time.thread_time() < end:
-            pass
-        return seconds
+    def __init__(self) -> None:
+        self.now = 0.0
 
-    return call
+    def perf_counter(self) -> float:
+        return self.now
+
+    process_time = perf_counter
+
+    def program(self, seconds: float | Callable[[], float]) -> Callable[[], float]:
+        """A program of one thread that takes so long, or as long as is drawn at each call."""
+
+        def call() -> float:
+            took = seconds() if callable(seconds) else seconds
+            self.now += took
+            return took
+
+        return call
+
+    def reading(self) -> Reading:
+        return Reading(self.now, self.now, self.now, None, None, None)
 
 
-def test_a_program_twice_as_slow_is_twice_as_slow() -> None:
-    comparison = compare({"slow": sleeper(0.004), "fast": sleeper(0.002)}, {"slow": "fast"}, budget_s=1.0, seed=0)
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The one that everything here measures with, on a machine without other processes."""
+    made = Clock()
+    for module in (interleaved, sampler, warmup):
+        monkeypatch.setattr(module, "time", made)
+    monkeypatch.setattr(machine_state, "read", made.reading)
+    monkeypatch.setattr(interleaved, "anchor", lambda: Sampler(made.program(0.002)))
+    return made
+
+
+def test_a_program_twice_as_slow_is_twice_as_slow(clock: Clock) -> None:
+    calls = {"slow": clock.program(0.004), "fast": clock.program(0.002)}
+    comparison = compare(calls, {"slow": "fast"}, budget_s=1.0, seed=0)
     ratio = comparison.judged("slow")
-    assert ratio.value == pytest.approx(2, rel=0.05)
-    assert ratio.low <= ratio.value <= ratio.high
-    assert len(ratio.samples) >= 9
-    assert len(comparison.anchor.samples) == len(ratio.samples)
-    assert comparison.timed_s >= 9 * 2 * SHORTEST_SAMPLE_S
+    assert (ratio.low, ratio.value, ratio.high) == pytest.approx((2, 2, 2))
+    assert comparison.seconds["slow"].value == pytest.approx(0.004)
+    assert len(ratio.samples) == len(comparison.anchor.samples) == interleaved.FIRST_LOOK
+    # A round is 3 calls of 4 ms, 5 of 2 ms and 5 of the anchor's 2 ms.
+    assert comparison.timed_s == pytest.approx(interleaved.FIRST_LOOK * 0.032)
+    assert comparison.flags == ()
 
 
-def test_the_budget_ends_what_never_gets_precise() -> None:
+def test_the_budget_ends_what_never_gets_precise(clock: Clock) -> None:
     generator = np.random.default_rng(0)
-
-    def erratic() -> float:
-        return sleeper(float(generator.uniform(0.002, 0.04)))()
-
-    began = time.perf_counter()
-    comparison = compare({"erratic": erratic, "steady": sleeper(0.001)}, {"erratic": "steady"}, budget_s=0.5, seed=0)
-    assert time.perf_counter() - began < 30
-    assert "budget_exhausted" in comparison.flags
-    assert "noisy" in comparison.flags
+    erratic = clock.program(lambda: float(generator.uniform(0.002, 0.04)))
+    calls = {"erratic": erratic, "steady": clock.program(0.001)}
+    comparison = compare(calls, {"erratic": "steady"}, budget_s=2.0, seed=0)
+    # Rounds last 0.24 s at most: 5 calls of the erratic program, 10 of the steady one, 5 of the anchor.
+    assert 2.0 < comparison.timed_s < 2.24
+    assert {"budget_exhausted", "noisy"} <= set(comparison.flags)
 
 
 def test_an_interval_keeps_its_samples_in_order_and_counts_outliers() -> None:
@@ -58,12 +80,10 @@ def test_an_interval_keeps_its_samples_in_order_and_counts_outliers() -> None:
     assert interval.relative_width == pytest.approx((interval.high - interval.low) / 2 / 2.0)
 
 
-def test_a_sample_is_long_against_the_clock_and_still_of_one_call() -> None:
-    sampler = Sampler(sleeper(0.0005))
-    assert sampler.repeats * 0.0005 >= SHORTEST_SAMPLE_S * 0.5
-    sample = sampler.sample()
-    assert sample.cpu_s == pytest.approx(0.0005, rel=0.2)
-    assert sample.wall_s >= 0.0005
+def test_a_sample_is_long_against_the_clock_and_still_of_one_call(clock: Clock) -> None:
+    taken = Sampler(clock.program(0.0005))
+    assert taken.repeats == SHORTEST_SAMPLE_S / 0.0005 == 20
+    assert taken.sample() == pytest.approx((0.0005, 0.0005))
 
 
 class Scripted(Sampler):
@@ -108,10 +128,10 @@ def test_a_round_keeps_so_many_processors_busy_as_where_it_is_left_alone() -> No
     assert rounds.processors() == 1.0
 
 
-def test_the_order_of_a_round_is_drawn_from_the_seed() -> None:
+def test_the_order_of_a_round_is_drawn_from_the_seed(clock: Clock) -> None:
     def orders(seed: int) -> list[str]:
         seen: list[str] = []
-        calls = {name: lambda name=name: seen.append(name) or sleeper(0.011)() for name in ("a", "b")}
+        calls = {name: lambda name=name: seen.append(name) or clock.program(0.011)() for name in ("a", "b")}
         compare(calls, {"a": "b"}, budget_s=0.0, seed=seed)
         return seen[-18:]
 
@@ -138,7 +158,7 @@ def test_on_shared_processors_processor_time_judges(foreign: float, judged: floa
     assert comparison.judged("a").value == judged
 
 
-def test_the_garbage_collector_is_back_afterwards() -> None:
+def test_the_garbage_collector_is_back_afterwards(clock: Clock) -> None:
     assert gc.isenabled()
-    compare({"a": sleeper(0.01), "b": sleeper(0.01)}, {"a": "b"}, budget_s=0.0, seed=0)
+    compare({"a": clock.program(0.01), "b": clock.program(0.01)}, {"a": "b"}, budget_s=0.0, seed=0)
     assert gc.isenabled()

@@ -1,6 +1,7 @@
 """Everything in a results folder as one frame."""
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from costs import python_calls
 from results_rows import BEGAN, finish, row
 
 from moebench.errors import BadInput
@@ -114,8 +116,8 @@ def test_a_cell_that_is_sealed_while_it_is_read_is_not_missed(tmp_path: Path, mo
     assert [finished.attempt for finished in store.finished().values()] == [2, 2]
 
 
-def test_many_rows_in_one_file_load_whole(tmp_path: Path) -> None:
-    n = 100_000
+def many_rows(root: Path, n: int) -> list[str]:
+    """Write one sealed file of so many rows, and return the columns that are not lists."""
     scalars = [field for field in SCHEMA if not pa.types.is_list(field.type)]
     numbers = np.arange(n)
     made = {
@@ -130,25 +132,28 @@ def test_many_rows_in_one_file_load_whole(tmp_path: Path) -> None:
         "params": pa.array(numbers),
     }
     columns = [made.get(field.name, pa.nulls(n, field.type)) for field in scalars]
-    write_table(
-        pa.table(columns, schema=pa.schema(scalars, metadata=SCHEMA.metadata)), tmp_path / "small" / "r1.parquet"
-    )
-
-    frame = load(tmp_path, columns=[field.name for field in scalars])
-
-    assert len(frame) == n
-    assert frame["accuracy"].iloc[-1] == (n - 1) / n
+    write_table(pa.table(columns, schema=pa.schema(scalars, metadata=SCHEMA.metadata)), root / "small" / "r1.parquet")
+    return [field.name for field in scalars]
 
 
-def test_a_thousand_unsealed_cells_load_with_each_file_opened_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_rows_in_one_file_load_whole_and_no_row_costs_a_call_of_python(tmp_path: Path) -> None:
+    calls = {}
+    for n in (1_000, 100_000):
+        root = tmp_path / str(n)
+        names = many_rows(root, n)
+        frame = load(root, columns=names)
+        assert len(frame) == n
+        assert frame["accuracy"].iloc[-1] == (n - 1) / n
+        calls[n] = python_calls(partial(load, root, columns=names))
+    assert calls[100_000] <= calls[1_000]
+
+
+def test_unsealed_cells_load_with_each_file_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(tmp_path, "small")
     template = finish(store, "0", seeds=(0,))
     table = pq.read_table(template)
     place = table.column_names.index("cell_id")
-    for number in range(1000):
-        # Written without fsync, which alone would take longer than the test may.
+    for number in range(50):
         named = table.set_column(place, "cell_id", pa.array([str(number)]))
         pq.write_table(named, template.with_name(f"{number}.parquet"))
 
@@ -163,10 +168,10 @@ def test_a_thousand_unsealed_cells_load_with_each_file_opened_once(
     monkeypatch.setattr(pq, "ParquetFile", counting)
     frame = load(tmp_path)
 
-    assert sorted(frame["cell_id"].astype(int)) == list(range(1000))
-    assert len(opened) == len(list(template.parent.iterdir())) == 1001
+    assert sorted(frame["cell_id"].astype(int)) == list(range(50))
+    assert len(opened) == len(list(template.parent.iterdir())) == 51
     assert set(opened.values()) == {1}
-    assert len(store.finished()) == 1000
+    assert len(store.finished()) == 50
 
 
 def test_row_helper_matches_the_schema() -> None:
