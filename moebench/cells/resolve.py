@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from flax import nnx
 
-import moebench
 from moebench import models, routers
 from moebench.cells.fingerprint import VERSIONS, code, digest
 from moebench.errors import BadInput
@@ -23,20 +22,20 @@ from moebench.models import VitConfig
 from moebench.spec.cell_spec import CellSpec, Scalar, Scope
 
 if TYPE_CHECKING:
-    import moebench.data
+    from moebench.data import Dataset, Format, Source
 
 TWIN = "dense"
 """Router of the model that a cell is timed beside."""
 
 
 @cache
-def dataset(name: str, image_size: int | None = None) -> "moebench.data.Dataset":
+def dataset(name: str, image_size: int | None = None) -> "Dataset":
     """The data set of that name at that size, read once."""
     return source(name).load(image_size, partial(print, flush=True))
 
 
 @cache
-def source(name: str) -> "moebench.data.Source":
+def source(name: str) -> "Source":
     """Where the images of that name come from."""
     from moebench import data  # whoever only counts need not wait for the libraries that images come from
 
@@ -118,7 +117,7 @@ class ResolvedCell:
         return asked | {name: value for name, value in filled_in.items() if name in asked}
 
     @property
-    def images(self) -> "moebench.data.Source | None":
+    def images(self) -> "Source | None":
         """Where its images come from; None where a layer is measured alone, on random tokens."""
         return None if self.spec.scope == "layer" else source(self.spec.data)
 
@@ -181,7 +180,7 @@ def resolve_cell(spec: CellSpec) -> ResolvedCell:
     return _resolve_start(spec, found)
 
 
-def _resolve_start(spec: CellSpec, found: "moebench.data.Format") -> ResolvedCell:
+def _resolve_start(spec: CellSpec, found: "Format") -> ResolvedCell:
     """A cell that starts from a trained model: its router and channels are that one's, its images and head are not."""
     if spec.pretrain_data is not None and spec.init_from is not None:
         raise BadInput("pretrain_data and init_from both say where to start; leave one out.", key="init_from")
@@ -199,7 +198,7 @@ def _resolve_start(spec: CellSpec, found: "moebench.data.Format") -> ResolvedCel
     return replace(cell, spec=spec, pretraining=upstream)
 
 
-def _resolve_kept(spec: CellSpec, found: "moebench.data.Format") -> ResolvedCell:
+def _resolve_kept(spec: CellSpec, found: "Format") -> ResolvedCell:
     """The same for a model that another cell has kept."""
     from moebench import training  # whoever only counts need not wait for them
     from moebench.training import saved_models
