@@ -22,7 +22,7 @@ from moebench.models import VitConfig
 from moebench.spec.cell_spec import CellSpec, Scalar, Scope
 
 if TYPE_CHECKING:
-    import moebench.data
+    pass
 
 
 def resolve_cell(spec: CellSpec) -> ResolvedCell:
@@ -48,7 +48,7 @@ def resolve_cell(spec: CellSpec) -> ResolvedCell:
     return resolve_for(spec, found.image_size, found.channels, found.classes)
 
 
-def _resolve_pretrained(spec: CellSpec, found: "moebench.data.Format") -> ResolvedCell:
+def _resolve_pretrained(spec: CellSpec, found: "Format") -> ResolvedCell:
     """Resolve a cell that pre-trains its model: router and channels are those of the pre-training."""
     changes = {
         "data": spec.pretrain_data,
@@ -62,7 +62,7 @@ def _resolve_pretrained(spec: CellSpec, found: "moebench.data.Format") -> Resolv
     return replace(cell, spec=spec, pretraining=pretraining)
 
 
-def _resolve_saved(spec: CellSpec, found: "moebench.data.Format") -> ResolvedCell:
+def _resolve_saved(spec: CellSpec, found: "Format") -> ResolvedCell:
     """Resolve a cell that starts from a saved model: options left out are the saved model's."""
     from moebench import training  # counting needs no training
     from moebench.training import saved_models
