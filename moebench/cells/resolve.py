@@ -22,7 +22,7 @@ from moebench.models import VitConfig
 from moebench.spec.cell_spec import CellSpec, Scalar, Scope
 
 if TYPE_CHECKING:
-    pass
+    from moebench.data import Format
 
 
 def resolve_cell(spec: CellSpec) -> ResolvedCell:
