@@ -16,9 +16,9 @@ PUBLIC = {
     },
     "moebench.plot": {"test_time", "costs", "curves", "health", "pareto", "scaling", "speed"},
     "moebench.training": {
-        "Evaluation", "LayerProgram", "Program", "Progress", "Schedule", "TrainState", "Training", "WideProgram",
-        "calls_by_image", "compiled", "compile_unoptimized", "cross_entropy", "evaluate", "evaluation_batch",
-        "filled_batches", "join_processes", "loss_spikes", "mesh", "train",
+        "EvalPoint", "EvalReport", "LayerProgram", "Program", "Progress", "Schedule", "TrainState", "Training",
+        "WideProgram", "calls_by_image", "compile_unoptimized", "compiled", "cross_entropy", "join_processes",
+        "loss_spikes", "mesh", "train",
     },
 }  # fmt: skip
 

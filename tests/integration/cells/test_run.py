@@ -1,4 +1,4 @@
-"""One cell, really run at a tiny size: every column of the record, and what is refused."""
+"""One cell, really run at a tiny size: every column of the record, and what is dropped_choices."""
 
 import json
 import time
@@ -22,7 +22,7 @@ from moebench.spec.cell_spec import CellSpec
 INTERVAL = ("", "_ci_low", "_ci_high", "_samples")
 IDENTITY = {"suite": "s", "run_id": "r", "cell_id": "c", "attempt": 1, "fingerprint": "f"}
 # Columns that are empty for a healthy, timed bpr cell: what only failures, soft routers or checkouts have,
-EMPTY = {"status_reason", "diverged_step", "under_dispatched_tokens", "tokens_per_slot_90", "git_commit"}
+EMPTY = {"data_digest", "status_reason", "diverged_step", "under_dispatched_tokens", "tokens_per_slot_90", "git_commit"}
 # what groups of one image or accelerators have, and what not every machine tells.
 ONE_IMAGE = ("infer_latency_s", "infer_latency_vs_dense", "infer_max_batch_s_per_image")
 EMPTY |= {f"{name}{end}" for name in ONE_IMAGE for end in INTERVAL}
@@ -149,7 +149,7 @@ def test_a_specification_that_cannot_be_built_is_said_in_one_sentence(
 
 def test_health_takes_the_mean_over_layers_and_names_the_worst() -> None:
     def layer(unprocessed: float, load: list[float]) -> RoutingCounts:
-        numbers = {"tokens": 10.0, "unprocessed": unprocessed, "choices": 10.0, "refused": unprocessed}
+        numbers = {"tokens": 10.0, "unprocessed": unprocessed, "choices": 10.0, "dropped_choices": unprocessed}
         numbers |= {"entropy": 0.0, "filled": 8.0, "slots": 16.0, "under_dispatched": jnp.nan, "slot_spread": jnp.nan}
         counts = {name: jnp.asarray(value) for name, value in numbers.items()}
         return RoutingCounts(**counts, load=jnp.asarray(load), requested_load=jnp.asarray(load))
