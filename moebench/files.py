@@ -7,12 +7,19 @@ pandas and pyarrow skip.
 
 import contextlib
 import os
+import re
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-from moebench.errors import BadInput
+from moebench.errors import BadInput, shortened
+
+_MARKS = '/\\:*?"<>|'
+_UNSAFE = re.compile(rf"[{re.escape(_MARKS)}\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_LONGEST_NAME = 200
+"""File systems take 255 bytes; endings and the marks of temporary files are added to a name."""
 
 
 def entries(folder: Path) -> list[Path]:
@@ -51,6 +58,42 @@ def read_small(path: Path, most: int, what: str = "file") -> bytes:
     if status.st_size > most or len(content) > most:
         raise BadInput(f"cannot read the {what} {path}: it has more than {most:,} bytes.")
     return content
+
+
+def check_file_name(name: str, kind: str = "file") -> str:
+    """Return a name that is to be part of a path.
+
+    Args:
+        name: given by a user, or read from a file that anyone may have written.
+        kind: what the name names, for the message.
+
+    Raises:
+        BadInput: the name could lead out of its folder, hide the file, or cannot be written on every system.
+    """
+    if not is_file_name(name):
+        raise BadInput(
+            f"{kind} name '{shortened(name)}' cannot name a file: it is empty, begins with '.' or '_', is longer than "
+            f"{_LONGEST_NAME} bytes, or holds a control character or one of {_MARKS}"
+        )
+    return name
+
+
+def is_file_name(name: str) -> bool:
+    """Return whether a name leads to a visible file of its folder, and can be written on every system."""
+    short = len(name.encode(errors="replace")) <= _LONGEST_NAME
+    return bool(name) and name[0] not in "._" and short and not _UNSAFE.search(name)
+
+
+def set_aside(path: Path) -> None:
+    """Rename a damaged file or folder, so that it can be looked at and is no longer found; replaces an earlier one.
+
+    A path that is gone, or that may not be renamed, is left as it is.
+    """
+    aside = path.with_name(f".{path.name.lstrip('.')}.damaged")
+    with contextlib.suppress(OSError):
+        if aside.is_dir() and not aside.is_symlink():
+            shutil.rmtree(aside)
+        os.replace(path, aside)
 
 
 def is_temporary(path: Path) -> bool:

@@ -4,11 +4,10 @@ The cell program is `python -m moebench.cells SPEC.json OUT.parquet`. It owns it
 the program needs no JAX.
 """
 
-import json
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,8 @@ from moebench.measuring.environment import pin_jax_settings
 from moebench.measuring.time_accounts import Accounts
 from moebench.results.parquet_files import write_rows
 from moebench.spec.cell_spec import CellSpec
+from moebench.spec.job_record import JobRecord
+from moebench.spec.records import read_record
 from moebench.training import LayerProgram, join_processes
 from moebench.training.checkpoints import Checkpoints
 
@@ -110,17 +111,14 @@ def main(arguments: list[str]) -> int:
         return 2
     pin_jax_settings()
     source, out = map(Path, arguments)
-    asked: Mapping[str, Any] = json.loads(source.read_text(encoding="utf-8"))
-    identity = asked["identity"]
-    # A driver names a folder that its next run finds again.
-    folder = Path(asked.get("checkpoints") or out.with_name(f"_{out.stem}"))
     try:
         join_processes(os.environ)
-        spec = CellSpec.model_validate_json(json.dumps(asked["spec"]))
+        job = read_record(source, JobRecord, "job")
+        identity = job.identity.model_dump()
         owner = {key: identity[key] for key in ("cell_id", "fingerprint")}
-        checkpoints = Checkpoints(folder, owner, spec.checkpoint_every_s, say)
-        models = Path(asked["models"]) if "models" in asked else None
-        rows = list(run(spec, checkpoints, models=models))
+        folder = Path(job.checkpoints or out.with_name(f"_{out.stem}"))
+        checkpoints = Checkpoints(folder, owner, job.spec.checkpoint_every_s, say)
+        rows = list(run(job.spec, checkpoints, models=Path(job.models) if job.models else None))
     except BadInput as mistake:
         print(mistake, file=sys.stderr)
         return 2

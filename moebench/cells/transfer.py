@@ -1,6 +1,5 @@
 """Start of a cell from a trained model: pre-trained by the cell itself, or saved by another cell."""
 
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +15,7 @@ from moebench.cells.compile import TrainPrograms, program_for
 from moebench.cells.resolved_cell import ResolvedCell
 from moebench.cells.seed import train_or_resume
 from moebench.errors import BadInput
+from moebench.files import set_aside
 from moebench.measuring import environment
 from moebench.models.positions import interpolated
 from moebench.training import TrainState, saved_models
@@ -77,7 +77,7 @@ class Initializer:
                 return saved, arrays
             except BadInput as fault:
                 self.say(f"{part}: {fault} It is trained again.")
-                shutil.rmtree(folder, ignore_errors=True)
+                set_aside(folder)
         spec = cell.spec
         self.say(f"{part}: {spec.steps} steps on {spec.data}")
         images = self.read(spec.data, spec.image_size).train

@@ -117,12 +117,13 @@ def _write(frame: "pd.DataFrame", out: Path) -> Path:
     """Publish the rows as a .parquet or .csv file, and return its path."""
     from moebench.errors import BadInput
     from moebench.files import publishing
+    from moebench.results.csv_files import write_csv_frame
 
     if out.suffix not in (".parquet", ".csv"):
         raise BadInput(f"--out should end in .parquet or .csv, not '{out}'.")
     with publishing(out) as temporary:
         if out.suffix == ".csv":
-            frame.to_csv(temporary, index=False)
+            write_csv_frame(frame, temporary)
         else:
             frame.to_parquet(temporary, index=False)
     return out

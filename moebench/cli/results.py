@@ -32,8 +32,10 @@ def ls(suite: OneSuite = None, results: options.Results = Path("results")) -> No
 
     from moebench.cli.narrow_tables import print_table
     from moebench.results import Store, runs, statuses
+    from moebench.results.run_status import damaged_statuses
 
     console, told = options.console(), list(statuses(results, suite))
+    _name(damaged_statuses(results, suite))
     for status in told:
         console.print(_now(status, results), markup=False, soft_wrap=True)
     if told:

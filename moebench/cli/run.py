@@ -191,6 +191,8 @@ def _run_cells(
     Raises typer.Exit(130) on Ctrl-C.
     """
     from moebench.cli.progress import outcome, showing, watching
+    from moebench.files import set_aside
+    from moebench.results.run_status import damaged_statuses
     from moebench.suites.plan import FAILED
     from moebench.suites.prepare_data import prepare
     from moebench.suites.run import CellEnded, new_run_id, run_cells
@@ -198,6 +200,9 @@ def _run_cells(
     waiting = [cell for cell in cells if cell.seeds]
     failed = [f"{cell.label} ({cell.failed} before)" for cell in cells if cell.failed]
     run_id = new_run_id()
+    for damaged in damaged_statuses(store.folder.parent, suite):
+        options.say(f"moebench: {damaged} It is set aside.", err=True)
+        set_aside(damaged.path)
     if not waiting:
         store.seal(run_id)  # a driver that was killed may have left it to do
         return failed

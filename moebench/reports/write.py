@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import BaseModel, ConfigDict
+
 from moebench.errors import BadInput
 from moebench.files import publishing
 from moebench.reports.analysis.cells import Results
 from moebench.reports.quantities import quantity
 from moebench.results import Store, gather
+from moebench.results.csv_files import write_csv_frame
+from moebench.spec.records import FileName, read_record
 from moebench.version import __version__
 
 if TYPE_CHECKING:
@@ -92,7 +96,7 @@ def write_agreement(frame: "pd.DataFrame", folder: Path) -> list[Path]:
 
     table = folder / "agreement.csv"
     with publishing(table) as temporary:
-        frame.to_csv(temporary, index=False)
+        write_csv_frame(frame, temporary)
     return [table, *figures.save(figures.agreement(frame), folder / "agreement", _FORMATS)]
 
 
@@ -144,7 +148,7 @@ def draw(
     if data is not None:
         with publishing(data) as temporary:
             # Numbers of experts and seeds are whole, also if a cell has none and pandas holds them as floats.
-            figure.frame.convert_dtypes().to_csv(temporary, index=False)
+            write_csv_frame(figure.frame.convert_dtypes(), temporary)
         paths.append(data)
     return paths
 
@@ -162,6 +166,16 @@ def _draw_all(
     return paths, missing
 
 
+class _Stamp(BaseModel):
+    """What a report was made from, and what it has."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    made_from: str
+    paths: tuple[FileName, ...]
+    missing: tuple[str, ...]
+
+
 def _made_from(rows: "pd.DataFrame", title: str, question: str, figures: Sequence[str]) -> str:
     """Return a hash of what the report depends on: the rows that count, what is drawn, and the version that draws."""
     columns = ["cell_id", "seed", "run_id", "attempt", "status"]
@@ -173,10 +187,10 @@ def _made_from(rows: "pd.DataFrame", title: str, question: str, figures: Sequenc
 def _earlier(folder: Path, made_from: str) -> tuple[list[Path], list[str]] | None:
     """Return what `write_report` returned before for the same results; None if a file is missing or differs."""
     try:
-        stamp = json.loads((folder / _STAMP).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        stamp = read_record(folder / _STAMP, _Stamp, "record of a report")
+    except BadInput:  # a report that is drawn again writes another
         return None
-    if stamp["made_from"] != made_from or "missing" not in stamp:
+    if stamp.made_from != made_from:
         return None
-    paths = [folder / name for name in stamp["paths"]]
-    return (paths, stamp["missing"]) if all(path.exists() for path in paths) else None
+    paths = [folder / name for name in stamp.paths]
+    return (paths, list(stamp.missing)) if all(path.exists() for path in paths) else None

@@ -1,15 +1,14 @@
 """Results for other programs: CSV, one plain Parquet file, or a markdown table."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.csv
 
 from moebench.errors import BadInput
 from moebench.files import publishing
+from moebench.results.csv_files import write_csv_table
 from moebench.results.loading import gather
 from moebench.results.markdown_table import markdown_table
 from moebench.results.parquet_files import Problem, write_parquet
@@ -24,9 +23,15 @@ def export(
 ) -> tuple[Path, list[Problem]]:
     """Write the rows that `load` gives to `path`, whose ending chooses the form: .csv, .parquet or .md.
 
-    CSV holds lists as JSON text, times as ISO 8601, and nothing for null. Parquet keeps all types and can be read by
-    DuckDB, pandas or R. Markdown shows `MARKDOWN_COLUMNS` with four significant digits. Returns the path and the
-    result files that could not be read. Another ending, or what `load` refuses, raises `BadInput`.
+    CSV holds lists as JSON text, times as ISO 8601, and nothing for null; a text that a spreadsheet would take for a
+    formula begins with an apostrophe. Parquet keeps all types and can be read by DuckDB, pandas or R. Markdown shows
+    `MARKDOWN_COLUMNS` with four significant digits.
+
+    Returns:
+        The path, and the result files that could not be read.
+
+    Raises:
+        BadInput: another ending, or what `load` refuses.
     """
     path = Path(path)
     writer = _WRITERS.get(path.suffix.lower())
@@ -38,15 +43,6 @@ def export(
     with publishing(path) as temporary:
         writer(table, temporary)
     return path, problems
-
-
-def _csv(table: pa.Table, path: Path) -> None:
-    for place, field in enumerate(table.schema):
-        if pa.types.is_list(field.type):
-            values = [None if value is None else json.dumps(value) for value in table[field.name].to_pylist()]
-            table = table.set_column(place, field.name, pa.array(values, pa.string()))
-    # In one piece, since older versions of Arrow write the head once more for each empty piece.
-    pyarrow.csv.write_csv(table.combine_chunks(), path)
 
 
 def _markdown(table: pa.Table, path: Path) -> None:
@@ -65,4 +61,8 @@ def _cell(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-_WRITERS: dict[str, Callable[[pa.Table, Path], None]] = {".csv": _csv, ".parquet": write_parquet, ".md": _markdown}
+_WRITERS: dict[str, Callable[[pa.Table, Path], None]] = {
+    ".csv": write_csv_table,
+    ".parquet": write_parquet,
+    ".md": _markdown,
+}

@@ -9,13 +9,16 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from moebench.errors import BadInput
+from moebench.errors import BadInput, shortened
+from moebench.files import is_file_name
 from moebench.results.loading import chosen_suites
 from moebench.results.newest import IDENTITY, newest
 from moebench.results.parquet_files import Problem, read_file, read_files
 from moebench.results.schema import STATUSES
 from moebench.results.store import Store, concatenated
 
+_NAMES = ("suite", "run_id", "cell_id")
+"""Columns whose values become parts of paths."""
 _DEAD_S = 3600
 """A temporary file this old has no writer any more."""
 
@@ -81,6 +84,19 @@ def _verify(store: Store) -> Iterator[Problem]:
             yield Problem(path, "is what a killed writer left; sealing clears it when it is a day old")
 
 
+def _unnameable(table: pa.Table, column: str) -> Iterator[str]:
+    """Yield the values of a column that would lead out of the results if they became part of a path."""
+    for name in pc.unique(table[column]).to_pylist():
+        if name is not None and not is_file_name(name):
+            yield f"has rows whose {column} '{shortened(name)}' cannot name a file"
+
+
+def _nameable(table: pa.Table) -> list[bool]:
+    """Return for each row whether all of its names can be part of a path."""
+    names = zip(*(table[column].to_pylist() for column in _NAMES), strict=True)
+    return [all(name is None or is_file_name(name) for name in row) for row in names]
+
+
 def _faults(table: pa.Table, suite: str) -> Iterator[str]:
     for name in (*IDENTITY, "status"):
         nulls = table[name].null_count
@@ -89,6 +105,8 @@ def _faults(table: pa.Table, suite: str) -> Iterator[str]:
     for status in pc.unique(table["status"]).to_pylist():
         if status is not None and status not in STATUSES:
             yield f"has rows of the unknown status '{status}'"
+    for column in _NAMES:
+        yield from _unnameable(table, column)
     others = [name for name in pc.unique(table["suite"]).to_pylist() if name not in (suite, None)]
     if others:
         yield f"has rows of the suite '{others[0]}' in the folder of '{suite}'"
@@ -110,7 +128,9 @@ def merge(sources: Sequence[Path | str], into: Path | str) -> tuple[list[Path], 
         for name in names:
             store = Store(source, name)
             replaced, lost = read_files(store.superseded_files())
-            path = Store(into, name).add(concatenated([*replaced.values(), store.attempts()]))
+            rows = concatenated([*replaced.values(), store.attempts()])
+            foreign = [fault for column in _NAMES for fault in _unnameable(rows, column)]
+            unreadable += [*store.unreadable, *lost, *(Problem(store.folder, f"{what}; left out") for what in foreign)]
+            path = Store(into, name).add(rows.filter(_nameable(rows)) if foreign else rows)
             written += [path] if path else []
-            unreadable += [*store.unreadable, *lost]
     return written, unreadable

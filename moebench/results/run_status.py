@@ -1,9 +1,9 @@
 """What a run is doing at this moment, in a small file that any other process can read.
 
-    results/SUITE/_running/RUN_ID.json      published by the run's driver, removed when it ends
+    results/SUITE/_running/RUN_ID.json      published by the run's driver, removed when the run ends
 
-A driver that was killed leaves its file behind. On its own machine it is known to be dead by its process id and the
-time that process began; from another one, by a file that has not been touched for two minutes.
+A driver that was killed leaves its file behind. On its own machine a driver is known to be dead by its process number
+and the time that process began; on another machine, by a file that has not been touched for two minutes.
 """
 
 import contextlib
@@ -14,64 +14,71 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import psutil
+from pydantic import Field
 
 from moebench.errors import BadInput
-from moebench.files import entries, publishing
+from moebench.files import check_file_name, entries, publishing
+from moebench.results.parquet_files import Problem
+from moebench.spec.records import FileName, Seconds, read_record
 
 FOLDER = "_running"
 HEARTBEAT_S = 20.0
 _SILENT_S = 120.0
+_Count = Annotated[int, Field(ge=0, le=10**9)]
 
 
 @dataclass
 class RunStatus:
-    """A run as its driver last told of it."""
+    """What a driver last published about its run."""
 
-    suite: str
-    run_id: str
-    total: int
-    """Cells that the run is to do."""
-    ended: dict[str, int] = field(default_factory=dict)
+    suite: FileName
+    run_id: FileName
+    total: _Count
+    """Cells of the run."""
+    ended: dict[str, _Count] = field(default_factory=dict)
     """Cells that have ended, by status."""
-    running: dict[str, float] = field(default_factory=dict)
+    running: dict[str, Seconds] = field(default_factory=dict)
     """Labels of the cells that run now, and when each began, in seconds since 1970."""
-    seconds_left: float | None = None
-    """The driver's estimate when it wrote this; None before the first cell has ended."""
-    written: float = field(default_factory=time.time)
+    seconds_left: Seconds | None = None
+    """The driver's estimate when it published this; None before the first cell has ended."""
+    written: Seconds = field(default_factory=time.time)
     host: str = field(default_factory=socket.gethostname)
-    pid: int = field(default_factory=os.getpid)
-    pid_began: float = field(default_factory=lambda: float(psutil.Process().create_time()))
+    pid: Annotated[int, Field(ge=1, lt=1 << 31)] = field(default_factory=os.getpid)
+    pid_began: Seconds = field(default_factory=lambda: float(psutil.Process().create_time()))
 
     def path(self, root: Path) -> Path:
-        """Where the status lies."""
+        """Return the file of the status."""
         return root / self.suite / FOLDER / f"{self.run_id}.json"
 
     def publish(self, root: Path) -> None:
-        """Write the status. A disk that is full is no reason to stop a run, and is passed over."""
+        """Write the status, unless the disk refuses: a full one is no reason to stop a run."""
         self.written = time.time()
         with contextlib.suppress(BadInput), publishing(self.path(root)) as temporary:
             temporary.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     def touch(self, root: Path) -> None:
-        """Say that the driver is alive."""
+        """Show that the driver is alive."""
         with contextlib.suppress(OSError):
             os.utime(self.path(root))
 
     def withdraw(self, root: Path) -> None:
-        """The run has ended, or is known to be dead."""
+        """Remove the status of a run that has ended or whose driver is dead."""
         with contextlib.suppress(OSError):
             self.path(root).unlink(missing_ok=True)
 
     def is_alive(self, root: Path) -> bool:
-        """Whether the driver still runs, as far as can be told from here."""
+        """Return whether the driver still runs, as far as can be told from here."""
         if self.host == socket.gethostname():
             try:
                 # The same number may have been given to a later process.
                 return bool(abs(psutil.Process(self.pid).create_time() - self.pid_began) < 1)
             except psutil.NoSuchProcess:
                 return False
+            except psutil.Error:  # another user's, of which nothing is told
+                return True
         try:
             return time.time() - self.path(root).stat().st_mtime < _SILENT_S
         except OSError:
@@ -79,8 +86,28 @@ class RunStatus:
 
 
 def statuses(root: Path, suite: str | None = None) -> Iterator[RunStatus]:
-    """What the drivers under `root` last told, the dead ones' included; a file that cannot be read is passed over."""
-    folders = entries(root) if suite is None else [root / suite]
-    for path in (path for folder in folders for path in entries(folder / FOLDER) if path.suffix == ".json"):
-        with contextlib.suppress(OSError, ValueError, TypeError):
-            yield RunStatus(**json.loads(path.read_text(encoding="utf-8")))
+    """Yield what the drivers under `root` last published, dead drivers too; damaged files are passed over."""
+    return (found for found in _read(root, suite) if isinstance(found, RunStatus))
+
+
+def damaged_statuses(root: Path, suite: str | None = None) -> Iterator[Problem]:
+    """Yield the files of drivers under `root` that are no status, with what is wrong."""
+    return (found for found in _read(root, suite) if isinstance(found, Problem))
+
+
+def _read(root: Path, suite: str | None) -> Iterator[RunStatus | Problem]:
+    folders = entries(root) if suite is None else [root / check_file_name(suite, "suite")]
+    for path in (path for folder in folders for path in entries(folder / FOLDER)):
+        if path.suffix != ".json" or path.name.startswith("."):
+            continue
+        try:
+            status = read_record(path, RunStatus, "run status")
+        except BadInput as error:
+            if path.exists():  # else its run has just ended
+                yield Problem(path, str(error).removeprefix(f"the run status {path} "))
+            continue
+        # What a file says of itself decides which file is removed, so it must be this one.
+        if status.path(root) == path:
+            yield status
+        else:
+            yield Problem(path, f"is damaged: it says that it is {status.suite}/{status.run_id}.")

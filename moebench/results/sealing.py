@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from moebench.files import entries
+from moebench.files import entries, is_file_name
 from moebench.results.newest import IDENTITY, NEEDED, codes, distinct, newest
 from moebench.results.parquet_files import read_file, read_files, write_table
 
@@ -76,7 +76,8 @@ def _publish(store: "Store", table: pa.Table, run_id: str | None, known: Sequenc
     path = store.folder / f"{run_id}.parquet"
     # A name is never used twice: another writer may still be about to thin out the file that had it before.
     if run_id is None or any(_holds(run_id, part) for part in known):
-        path = _unique(store.folder, max(pc.unique(table["run_id"]).drop_null().to_pylist(), default="unnamed"))
+        names = filter(is_file_name, pc.unique(table["run_id"]).drop_null().to_pylist())
+        path = _unique(store.folder, max(names, default="unnamed"))
     return write_table(table.sort_by([(name, "ascending") for name in ("started_at", "cell_id", "seed")]), path)
 
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from moebench.errors import BadInput
-from moebench.files import entries, is_temporary
+from moebench.files import check_file_name, entries, is_file_name, is_temporary
 from moebench.results import sealing
 from moebench.results.newest import NEEDED, newest
 from moebench.results.parquet_files import Problem, read_files
@@ -31,7 +31,6 @@ _CELLS = "_cells"
 _SUPERSEDED = "_superseded"
 _TRIES = 20
 _MANY = 100
-_MARKS = '/\\:*?"<>|'
 
 
 class Finished(NamedTuple):
@@ -50,23 +49,23 @@ class Store:
     """
 
     def __init__(self, root: Path | str, suite: str) -> None:
-        self.suite = _file_name("suite", suite)
+        self.suite = check_file_name(suite, "suite")
         self.folder = Path(root) / self.suite
         self.unreadable: list[Problem] = []
 
     def cell_file(self, run_id: str, cell_id: str, attempt: int) -> Path:
         """Where the rows of one attempt at a cell of an unsealed run are to be written, with `write_rows`."""
-        folder = _writable(self.folder / _CELLS / _file_name("run", run_id))
-        return folder / f"{_file_name('cell', cell_id)}.{attempt}.parquet"
+        folder = _writable(self.folder / _CELLS / check_file_name(run_id, "run"))
+        return folder / f"{check_file_name(cell_id, 'cell')}.{attempt}.parquet"
 
     def log_file(self, run_id: str, cell_id: str, attempt: int) -> Path:
         """Where the output of one attempt at a cell is kept."""
-        folder = _writable(self.folder / "_logs" / _file_name("run", run_id))
-        return folder / f"{_file_name('cell', cell_id)}.{attempt}.log"
+        folder = _writable(self.folder / "_logs" / check_file_name(run_id, "run"))
+        return folder / f"{check_file_name(cell_id, 'cell')}.{attempt}.log"
 
     def checkpoint_folder(self, cell_id: str) -> Path:
         """Where a cell that is killed finds what it had done, whichever run asks for it next."""
-        return self.folder / "_checkpoints" / _file_name("cell", cell_id)
+        return self.folder / "_checkpoints" / check_file_name(cell_id, "cell")
 
     def forget_checkpoint(self, cell_id: str) -> None:
         """Let a cell start over that was killed."""
@@ -127,7 +126,7 @@ class Store:
         for their drivers may be alive and look for them. Returns the new file, or None where there was nothing to
         seal. Sealing a run twice is safe; a second file then gets a name of its own.
         """
-        return sealing.seal(self, _file_name("run", run_id))
+        return sealing.seal(self, check_file_name(run_id, "run"))
 
     def seal_leftovers(self) -> Path | None:
         """The same for every unsealed run, whose cell files are removed: for runs whose driver is dead."""
@@ -140,6 +139,8 @@ class Store:
     def cell_files(self, run_id: str | None = None) -> list[Path]:
         """The files of unsealed cells, of one run or of all."""
         cells = self.folder / _CELLS
+        if run_id is not None and not is_file_name(run_id):  # of a row that somebody else wrote
+            return []
         return [path for run in (entries(cells) if run_id is None else [cells / run_id]) for path in _parquet(run)]
 
     def sealed_files(self) -> list[Path]:
@@ -164,7 +165,7 @@ class Store:
 
 def suite_names(root: Path | str) -> list[str]:
     """The suites with results, sealed or not, under `root`; empty where `root` is no folder."""
-    stores = [Store(root, path.name) for path in entries(Path(root)) if path.name[0] not in "._"]
+    stores = [Store(root, path.name) for path in entries(Path(root)) if is_file_name(path.name)]
     return [store.suite for store in stores if store.sealed_files() or store.cell_files()]
 
 
@@ -189,14 +190,6 @@ def _version(path: Path) -> tuple[int, ...]:
     except FileNotFoundError:
         return ()
     return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
-
-
-def _file_name(kind: str, name: str) -> str:
-    if not name or name[0] in "._" or any(mark in name for mark in _MARKS + "\0"):
-        raise BadInput(
-            f"{kind} name '{name}' cannot name a file: it is empty, begins with '.' or '_', or holds one of {_MARKS}"
-        )
-    return name
 
 
 def _writable(folder: Path) -> Path:

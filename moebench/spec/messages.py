@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from moebench.errors import BadInput, shortened, unknown
 
@@ -31,20 +31,22 @@ _BOUNDS = {
 _NOT_EMPTY = ("minLength", "minItems", "minProperties")
 
 
-def first_mistake(error: ValidationError, model: type[BaseModel], keys: Iterable[str] = ()) -> tuple[Place, str]:
+def first_mistake(
+    error: ValidationError, model: type[BaseModel] | TypeAdapter[Any], keys: Iterable[str] = ()
+) -> tuple[Place, str]:
     """Return where the first mistake stands, and a sentence about it.
 
     An unknown key goes first: a missing key is often the same key misspelt.
 
     Args:
         error: what the model raised.
-        model: the model.
+        model: the model, or what adapts another type to be one.
         keys: names that an unknown key may have been meant as; none: those of the model.
     """
     mistakes = sorted(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
     mistake = mistakes[0]
     place, kind, given = mistake["loc"], mistake["type"], mistake["input"]
-    schema = model.model_json_schema()
+    schema = model.json_schema() if isinstance(model, TypeAdapter) else model.model_json_schema()
     if kind == "extra_forbidden":
         _, around = _find(schema, place[:-1])
         return place, str(unknown("key", str(place[-1]), keys or around.get("properties", {})))
@@ -96,7 +98,7 @@ def _find(schema: Mapping[str, Any], place: Place) -> tuple[Place, Mapping[str, 
     found: Place = ()
     for part in place:
         properties = schema.get("properties", {})
-        inside = schema.get("items") if isinstance(part, int) else properties.get(part)
+        inside = _item(schema, part) if isinstance(part, int) else properties.get(part)
         if inside is None and isinstance(part, str) and isinstance(schema.get("additionalProperties"), dict):
             inside = schema["additionalProperties"]
         if inside is None:
@@ -105,6 +107,12 @@ def _find(schema: Mapping[str, Any], place: Place) -> tuple[Place, Mapping[str, 
         if "$ref" in schema:
             schema = definitions[schema["$ref"].removeprefix("#/$defs/")]
     return found, schema
+
+
+def _item(schema: Mapping[str, Any], index: int) -> Any:
+    """Return the schema of an item of a list, or of a tuple whose items differ."""
+    items = schema.get("prefixItems", ())
+    return items[index] if index < len(items) else schema.get("items")
 
 
 def _choices(schema: Mapping[str, Any]) -> list[str]:

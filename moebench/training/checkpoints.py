@@ -9,8 +9,10 @@ the digests. A damaged checkpoint costs the work behind it and nothing else: the
 the cell resumes from an older checkpoint or starts again.
 """
 
+import hashlib
 import json
 import math
+import re
 import secrets
 import shutil
 import time
@@ -22,13 +24,42 @@ from typing import Any
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
+from pydantic import BaseModel, ConfigDict, Field
 
-from moebench.files import publishing
+from moebench.errors import BadInput
+from moebench.files import publishing, set_aside
+from moebench.spec.records import read_record
 from moebench.training.array_files import array_path, digests, load_arrays, one_line, save_arrays
 from moebench.training.loop import EvalPoint, Progress
 from moebench.training.program import TrainState
 
 Row = dict[str, Any]
+
+_NAME = re.compile("[0-9a-f]{8}")
+
+
+class _Record(BaseModel):
+    """The JSON file of a checkpoint; fields of the training under way are empty between two parts."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    owner: dict[str, Any]
+    rows: dict[str, Row]
+    part: str | None
+    losses: tuple[float, ...]
+    accuracies: tuple[float, ...] = ()
+    gradient_norms: tuple[float, ...] = ()
+    wall_s: float = Field(0.0, ge=0)
+    eval_points: tuple[tuple[int, float, float], ...] = ()
+    arrays: dict[str, str] = {}
+    files: dict[str, str]
+    digest: str = ""
+    """SHA-256 of the other fields: a number that somebody changed would not be noticed otherwise."""
+
+    def sealed(self) -> "_Record":
+        """Return the record with its digest."""
+        content = json.dumps(self.model_dump(exclude={"digest"}), sort_keys=True)
+        return self.model_copy(update={"digest": hashlib.sha256(content.encode()).hexdigest()})
 
 
 class Checkpoints:
@@ -54,7 +85,7 @@ class Checkpoints:
         self._last = time.monotonic()
         self._found = self._newest()
         if self._found:
-            self.rows = dict(self._found[1]["rows"])
+            self.rows = dict(self._found[1].rows)
 
     def finish(self, part: str, row: Row) -> None:
         """Add the result of a finished part.
@@ -90,11 +121,11 @@ class Checkpoints:
             part: name of the part that is to be trained.
             like: shapes, types and shardings of the state.
         """
-        if self._found is None or self._found[1]["part"] != part:
+        if self._found is None or self._found[1].part != part:
             return None
-        path, content = self._found
+        path, record = self._found
         shapes, tree = jax.tree.flatten(_plain(like))
-        fault = _misfit(content["arrays"], _arrays(_plain(like)))
+        fault = _misfit(record.arrays, _arrays(_plain(like)))
         if fault is not None:
             self.say(f"{part}: the checkpoint {path} does not fit the model and is not used: {fault}")
             return None
@@ -104,14 +135,14 @@ class Checkpoints:
             self.say(f"{part}: the checkpoint {path} cannot be read and is not used: {one_line(error)}")
             return None
         state: TrainState = jax.tree.unflatten(tree, leaves)
-        self.say(f"{part}: resuming from the checkpoint after step {len(content['losses'])}")
+        self.say(f"{part}: resuming from the checkpoint after step {len(record.losses)}")
         return Progress(
             state=replace(state, key=jax.random.wrap_key_data(state.key)),
-            losses=tuple(content["losses"]),
-            accuracies=tuple(content["accuracies"]),
-            gradient_norms=tuple(content["gradient_norms"]),
-            wall_s=content["wall_s"],
-            eval_points=tuple(EvalPoint(*point) for point in content["eval_points"]),
+            losses=record.losses,
+            accuracies=record.accuracies,
+            gradient_norms=record.gradient_norms,
+            wall_s=record.wall_s,
+            eval_points=tuple(EvalPoint(*point) for point in record.eval_points),
         )
 
     def remove(self) -> None:
@@ -119,46 +150,51 @@ class Checkpoints:
         _remove(self.folder)
 
     def _save(self, path: Path, part: str | None, progress: Progress | None) -> None:
-        content: dict[str, Any] = {"owner": self.owner, "rows": self.rows, "part": part, "losses": []}
+        training: dict[str, Any] = {"losses": ()}
         if progress is not None:
             state = _plain(progress.state)
             save_arrays(path, jax.tree.leaves(state))
-            content |= {"losses": progress.losses, "accuracies": progress.accuracies, "wall_s": progress.wall_s}
-            content["gradient_norms"] = progress.gradient_norms
-            content["eval_points"] = [astuple(point) for point in progress.eval_points]
-            content["arrays"] = _arrays(state)
+            training |= {"losses": progress.losses, "accuracies": progress.accuracies, "wall_s": progress.wall_s}
+            training["gradient_norms"] = progress.gradient_norms
+            training["eval_points"] = tuple(astuple(point) for point in progress.eval_points)
+            training["arrays"] = _arrays(state)
         if jax.process_index():
             return
-        record = path.with_suffix(".json")
-        with publishing(record) as temporary:
-            temporary.write_text(json.dumps(content | {"files": digests(path)}), encoding="utf-8")
+        record = _Record(owner=self.owner, rows=self.rows, part=part, files=digests(path), **training).sealed()
+        file = path.with_suffix(".json")
+        with publishing(file) as temporary:
+            temporary.write_text(json.dumps(record.model_dump()), encoding="utf-8")
         for other in self.folder.iterdir():
-            if other not in (path, record):
+            if other not in (path, file):
                 _remove(other)
 
-    def _newest(self) -> tuple[Path, dict[str, Any]] | None:
-        found = [(record.with_suffix(""), content) for record in self._records() if (content := self._sound(record))]
-        best = max(found, key=lambda each: (len(each[1]["rows"]), len(each[1]["losses"])), default=None)
+    def _newest(self) -> tuple[Path, _Record] | None:
+        found = [(path.with_suffix(""), record) for path in self._records() if (record := self._sound(path))]
+        best = max(found, key=lambda each: (len(each[1].rows), len(each[1].losses)), default=None)
         # Processes that share a cell resume from the same checkpoint, or all of them start again.
         name = _agreed(int(best[0].name, 16) if best else -1)
         mine = next((each for each in found if int(each[0].name, 16) == name), None)
         return mine if _all_agree(mine is not None) else None
 
     def _records(self) -> list[Path]:
-        return sorted(path for path in self.folder.glob("*.json") if not path.name.startswith("."))
+        # Other names than those that `offer` gives are nobody's checkpoints.
+        return sorted(path for path in self.folder.glob("*.json") if _NAME.fullmatch(path.stem))
 
-    def _sound(self, record: Path) -> dict[str, Any] | None:
+    def _sound(self, path: Path) -> _Record | None:
+        """Return the record of a checkpoint that can be used; set aside what is damaged, and print why."""
         try:
-            content: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
-            if content["owner"] != self.owner:
-                fault = "is of another cell, or of other code"
-            elif content["files"] != digests(record.with_suffix("")):
-                fault = "is damaged"
-            else:
-                return content
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            fault = f"cannot be read ({one_line(error)})"
-        self.say(f"the checkpoint {record} {fault} and is not used")
+            record = read_record(path, _Record, "checkpoint")
+            if record.owner != self.owner:
+                self.say(f"the checkpoint {path} is of another cell, or of other code, and is not used")
+                return None
+            if record == record.sealed() and record.files == digests(path.with_suffix("")):
+                return record
+            fault = f"the checkpoint {path} is damaged: it is not what was written"
+        except (BadInput, OSError) as error:
+            fault = one_line(error)
+        self.say(f"{fault.rstrip('.')}; it is set aside and not used")
+        if jax.process_index() == 0:
+            set_aside(path)
         return None
 
 

@@ -13,13 +13,16 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from uuid import uuid4
 
 import jax
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 from moebench.errors import BadInput
+from moebench.spec.cell_spec import Scalar
+from moebench.spec.records import read_record
 from moebench.training.array_files import array_path, digests, load_arrays, one_line, save_arrays
 from moebench.training.program import TrainState
 from moebench.version import __version__
@@ -27,6 +30,22 @@ from moebench.version import __version__
 RECORD, ARRAYS = "model.json", "arrays"
 HEAD, POSITIONS = "parameters.head.", "parameters.positions"
 """Arrays whose shapes may differ in the cell that starts: it has its own classes and patches."""
+
+
+class _Record(BaseModel):
+    """The JSON file of a saved model; further entries are kept as they are."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="allow")
+
+    model: str
+    router: str
+    options: dict[str, Scalar]
+    channels: Annotated[int, Field(ge=1)]
+    group_images: Annotated[int, Field(ge=1)] | None = None
+    data: str
+    classes: int
+    arrays: dict[str, tuple[str, list[Annotated[int, Field(ge=0)]]]]
+    digests: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -76,8 +95,8 @@ class SavedModel:
         Raises:
             BadInput: the files cannot be read, or differ from their digests.
         """
-        shapes = [jax.ShapeDtypeStruct(tuple(shape), dtype) for dtype, shape in self.about["arrays"].values()]
         try:
+            shapes = [jax.ShapeDtypeStruct(tuple(shape), dtype) for dtype, shape in self.about["arrays"].values()]
             if self.about["digests"] != digests(self.folder / ARRAYS):
                 raise BadInput(f"the saved model {self.folder} is damaged: its files are not those that were written.")
             leaves = load_arrays(self.folder / ARRAYS, shapes)
@@ -105,15 +124,14 @@ def find(folder: Path | str, key: str = "init_from") -> SavedModel:
     """
     folder = Path(folder)
     try:
-        about: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        if not {"model", "router", "options", "channels", "arrays", "digests"} <= set(about):
-            raise ValueError("it lacks entries that every saved model has")
-    except FileNotFoundError as error:
-        raise BadInput(
-            f"there is no saved model in {folder}: it has no {RECORD}; a cell with save_model: true makes one.", key=key
-        ) from error
-    except (OSError, ValueError, TypeError) as error:
-        raise BadInput(f"the saved model {folder} cannot be read: {one_line(error)}.", key=key) from error
+        about = read_record(folder / RECORD, _Record, "record of a saved model").model_dump(exclude_unset=True)
+    except BadInput as error:
+        if not (folder / RECORD).exists():
+            raise BadInput(
+                f"there is no saved model in {folder}: it has no {RECORD}; a cell with save_model: true makes one.",
+                key=key,
+            ) from error
+        raise BadInput(str(error), key=key) from error
     return SavedModel(folder, about)
 
 

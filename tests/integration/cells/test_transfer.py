@@ -173,9 +173,10 @@ def test_what_is_no_kept_model_is_said(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"there is no saved model in .*: it has no model.json"):
         resolve_cell(spec(init_from=str(tmp_path)))
     (tmp_path / "model.json").write_text("{}")
-    with pytest.raises(BadInput, match="cannot be read: it lacks entries that every saved model has"):
+    with pytest.raises(BadInput, match="is damaged: the key 'model' is missing"):
         saved_models.find(tmp_path)
-    saved_models.save(tmp_path / "one", {"model": "m", "router": "r", "options": {}, "channels": 1}, {"a": jnp.ones(3)})
+    about = {"model": "m", "router": "r", "options": {}, "channels": 1, "data": "d", "classes": 2}
+    saved_models.save(tmp_path / "one", about, {"a": jnp.ones(3)})
     kept = saved_models.find(tmp_path / "one")
     assert kept.arrays()["a"].tolist() == [1, 1, 1]
     next(path for path in (tmp_path / "one" / "arrays").rglob("*") if path.is_file()).write_bytes(b"spoiled")

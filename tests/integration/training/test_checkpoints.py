@@ -100,9 +100,13 @@ def test_nothing_is_written_before_it_is_time(tmp_path: Path, log: list[str], st
 @pytest.mark.parametrize(
     ("file", "spoil", "says"),
     [
-        ("*.json", lambda data: data[: len(data) // 2], "cannot be read"),
-        ("*.json", lambda data: b"[]", "cannot be read"),
-        ("*/manifest.ocdbt", lambda data: data[:-1], "is damaged and is not used"),
+        ("*.json", lambda data: data[: len(data) // 2], "is damaged: it is no JSON; it is set aside and not used"),
+        ("*.json", lambda data: b"[]", "is damaged: the whole should be a mapping of keys to values, not a list"),
+        (
+            "*/manifest.ocdbt",
+            lambda data: data[:-1],
+            "is damaged: it is not what was written; it is set aside and not used",
+        ),
         ("*/ocdbt.process_0/d/*", lambda data: data[:-9] + bytes([data[-9] ^ 1]) + data[-8:], "is damaged"),
         ("*/_METADATA", None, "is damaged"),
     ],
@@ -124,7 +128,7 @@ def test_a_foreign_checkpoint_is_not_used(
     broken_off(tmp_path, log, start, step)
     assert opened(tmp_path, log, fingerprint="other").progress("seed 3", program.abstract_state) is None
     assert len(log) == 1
-    assert "is of another cell, or of other code and is not used" in log[0]
+    assert "is of another cell, or of other code, and is not used" in log[0]
     # The same owner by its own account, but not the same model.
     other = Program(tiny("tokens-choice", experts=3), Schedule(1, 1.0, 0.0, 0.0, 1.0), batch=8)
     assert opened(tmp_path, log).progress("seed 3", other.abstract_state) is None

@@ -10,6 +10,7 @@ from results_rows import finish
 
 from moebench.errors import BadInput
 from moebench.results import SCHEMA, Store, export, load
+from moebench.results.csv_files import write_csv_frame
 
 
 @pytest.fixture
@@ -65,3 +66,31 @@ def test_another_ending_is_refused_and_nothing_written(results: Path, tmp_path: 
     with pytest.raises(BadInput, match="unknown column 'sed': did you mean 'seed'"):
         export(tmp_path / "out.csv", results, columns=["sed"])
     assert [entry.name for entry in tmp_path.iterdir()] == ["results"]
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
+        ("-2+3", "'-2+3"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        (" =1", "' =1"),
+        ("\t=1", "'\t=1"),
+        ("-0.5", "-0.5"),
+        ("+1e3", "+1e3"),
+        ("soft", "soft"),
+        ("a=b", "a=b"),
+        ("\x1b[31mred\x07", "\\x1b[31mred\\x07"),
+        ("\u202egnp", "\\u202egnp"),
+    ],
+)
+def test_a_spreadsheet_runs_nothing_that_stands_in_a_csv(tmp_path: Path, text: str, written: str) -> None:
+    finish(Store(tmp_path / "results", "small"), "a", router=text, seeds=(0,))
+    path, _ = export(tmp_path / "out.csv", tmp_path / "results")
+    with path.open(newline="", encoding="utf-8") as file:
+        assert next(csv.DictReader(file))["router"] == written
+    frame = pd.DataFrame({"name": [text], "value": [-1.0]})
+    write_csv_frame(frame, tmp_path / "frame.csv")
+    with (tmp_path / "frame.csv").open(newline="", encoding="utf-8") as file:
+        assert next(csv.DictReader(file)) == {"name": written, "value": "-1.0"}

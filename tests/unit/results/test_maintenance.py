@@ -138,3 +138,32 @@ def test_merging_nothing_or_into_itself_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"no results in .*nowhere"):
         merge([tmp_path, tmp_path / "nowhere"], tmp_path / "into")
     assert not (tmp_path / "into").exists()
+
+
+def test_names_of_somebody_else_lead_nowhere(tmp_path: Path) -> None:
+    foreign = Store(tmp_path / "foreign", "small")
+    finish(foreign, "a")
+    rows = [row("b", run_id="../../escaped"), row("../c"), row("d", run_id="r9")]
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), foreign.folder / "hostile.parquet")
+    assert {problem.what for problem in verify(tmp_path / "foreign")} == {
+        "has rows whose run_id '../../escaped' cannot name a file",
+        "has rows whose cell_id '../c' cannot name a file",
+    }
+    assert [run.run_id for run in runs(tmp_path / "foreign")] == ["../../escaped", "r1", "r9"]
+
+    written, problems = merge([tmp_path / "foreign"], tmp_path / "mine")
+    assert [path.parent for path in written] == [tmp_path / "mine" / "small"]
+    assert sorted(problem.what for problem in problems) == [
+        "has rows whose cell_id '../c' cannot name a file; left out",
+        "has rows whose run_id '../../escaped' cannot name a file; left out",
+    ]
+    assert sorted(load(tmp_path / "mine")["cell_id"]) == ["a", "a", "d"]
+    assert verify(tmp_path / "mine") == []
+
+    # Sealed where it lies, such a row stays in the folder.
+    hostile = foreign.folder / "_cells" / "r8" / "x.1.parquet"
+    hostile.parent.mkdir()
+    (foreign.folder / "hostile.parquet").rename(hostile)
+    foreign.seal_leftovers()
+    assert {path.parent for path in tmp_path.rglob("*.parquet")} == {foreign.folder, tmp_path / "mine" / "small"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["foreign", "mine"]

@@ -1,0 +1,35 @@
+"""What a driver writes for the program of one cell; with it, a failed cell can be run again by hand."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from moebench.spec.cell_spec import CellSpec
+from moebench.spec.records import FileName
+
+_STRICT = ConfigDict(strict=True, frozen=True)
+
+
+class Identity(BaseModel):
+    """The columns that say which attempt at which cell of which run a row belongs to."""
+
+    model_config = _STRICT
+
+    suite: FileName
+    run_id: FileName
+    cell_id: FileName
+    fingerprint: str
+    attempt: Annotated[int, Field(ge=1)]
+
+
+class JobRecord(BaseModel):
+    """One cell to run."""
+
+    model_config = _STRICT
+
+    spec: CellSpec
+    identity: Identity
+    checkpoints: str | None = None
+    """Folder of the cell's checkpoints, which its next run finds again; None: one beside the rows."""
+    models: str | None = None
+    """Folder of trained models that cells share; None: one beside the checkpoints."""
