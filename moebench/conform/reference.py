@@ -31,6 +31,7 @@ DEFAULTS: Mapping[str, Mapping[str, Setting]] = {
     "tokens": {
         "scores": "softmax",
         "renormalise": False,
+        "renormalise_one": False,
         "renormalise_kept": False,
         "weights": "gate",
         "rank_major": True,
@@ -147,7 +148,7 @@ def _tokens(
     gate = np.take_along_axis(chosen_by if rules["bias_in_weight"] else scores, choice, -1)
     if rules["scores"] == "softmax-after":
         gate = _softmax(gate, -1)
-    elif rules["renormalise"] and k > 1:
+    elif rules["renormalise"] and (k > 1 or rules["renormalise_one"]):
         gate = gate / gate.sum(-1, keepdims=True)
     if rules["weights"] == "one":
         gate = np.ones_like(gate)

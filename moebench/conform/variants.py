@@ -81,6 +81,12 @@ _CAPACITY = (
 )
 _TOKENS = (
     Variant("renormalised", "gates are renormalised over the k choices", (("renormalise", True),), "Mixtral, gshard"),
+    Variant(
+        "renormalised-at-1",
+        "gates are renormalised at k = 1 as well, where each choice weighs 1",
+        (("renormalise", True), ("renormalise_one", True)),
+        "DeepSeek-V3 in transformers",
+    ),
     Variant("not-renormalised", "gates are not renormalised over the k choices", (("renormalise", False),), "V-MoE"),
     Variant("softmax-after-top-k", "the softmax comes after top-k", (("scores", "softmax-after"),), "Mixtral"),
     Variant("sigmoid-scores", "gates are sigmoids of the logits", (("scores", "sigmoid"),), "DeepSeek-V3"),

@@ -84,8 +84,8 @@ def singles() -> list[tuple[str, Variant]]:
     return found
 
 
-SAME = {("soft", "rms-phi"): "rms-tokens"}
-"""Variants that are one and the same layer: the root of the width on tokens or on phi."""
+SAME = {("soft", "rms-phi"): "rms-tokens", ("tokens-choice", "softmax-after-top-k"): "renormalised-at-1"}
+"""Variants that are one and the same layer: the root of the width on tokens or on phi; a softmax over the chosen."""
 
 
 @pytest.mark.parametrize(("strategy", "variant"), singles(), ids=lambda each: getattr(each, "name", each))
