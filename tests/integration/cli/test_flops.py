@@ -135,8 +135,9 @@ def test_the_largest_published_model_fits_a_laptop() -> None:
     assert json.loads(done.stdout)["params"] > 14e9
     kilobytes, traced, compiled = done.stderr.split()
     assert int(kilobytes) < 2e6
-    # The model is traced and never compiled: nothing that depends on the size of its arrays.
-    assert (traced, compiled) == ("True", "0")
+    # The model is traced and never compiled; the one program converts the type of a scalar.
+    assert traced == "True"
+    assert int(compiled) <= 1
 
 
 def test_estimated_memory_is_near_what_the_compiler_plans() -> None:

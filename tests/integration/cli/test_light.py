@@ -52,6 +52,8 @@ def test_version() -> None:
         (["suite", "x", "--jbos", "2"], "--jobs"),
         (["suite"], "NAME|FILE"),
         (["run", "soft", "--steps", "many"], "--steps"),
+        (["run", "soft", "--steps", "0"], "Invalid value for '--steps': '0' is no whole number of at least 1."),
+        (["suite", "x", "--jobs", "0"], "Invalid value for '--jobs': '0' is no whole number of at least 1."),
     ],
 )
 def test_a_wrong_command_line_ends_with_2(arguments: list[str], message: str) -> None:

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -30,17 +30,14 @@ CELLS = "cells:\n  - {router: [soft, bpr], experts: [2, 4, 8]}\n"
 Key = tuple[str, int, int, str]
 
 
-def start(
-    folder: Path, *arguments: str, preexec_fn: Callable[[], object] | None = None, **environment: str
-) -> subprocess.Popen[str]:
+def start(folder: Path, *arguments: str, before: Sequence[str] = (), **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, DRIVER, "suite", "small.yaml", *arguments],
+        [*before, sys.executable, DRIVER, "suite", "small.yaml", *arguments],
         cwd=folder,
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=preexec_fn,
     )
 
 
@@ -165,8 +162,7 @@ def test_a_signal_before_the_first_cell_is_one_sentence(tmp_path: Path) -> None:
 
 def test_a_signal_that_the_parent_ignores_ends_nothing(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(HEAD + "  cpu: {steps: 3}\n" + CELLS)
-    # As nohup does.
-    driver = start(tmp_path, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    driver = start(tmp_path, before=["sh", "-c", "trap '' HUP; exec \"$@\"", "sh"])  # as nohup does
     wait_until(driver, lambda: below(driver)[0])
     driver.send_signal(signal.SIGHUP)
     assert driver.wait(60) == 0

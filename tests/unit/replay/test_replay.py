@@ -170,7 +170,10 @@ def test_mistakes_in_files(tmp_path: Path) -> None:
         open_recording(saved(tmp_path, ".npy", logits()).rename(tmp_path / "logits.txt"))
 
 
-def test_the_command_prints_a_line_for_each_rule(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_a_line_for_each_rule(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")  # wide enough for a line
     path = saved(tmp_path, ".npz", logits())
     rules = ["--router", "bpr[top_k=2,capacity_factor=[0.5,1]]", "--router", "switch"]
     files = ["--out", str(tmp_path / "rows.csv"), "--figure", str(tmp_path / "drops.png")]

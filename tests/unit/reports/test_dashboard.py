@@ -76,7 +76,7 @@ def test_question_answer_and_circumstances_stand_at_the_top(page: str) -> None:
     for text in (
         QUESTION,
         "accuracy rises with each doubling",
-        "16 of 17 ended well",
+        "16 of 17 completed",
         "jax 0.10.2",
         "2025-01-02",
         "cpu (Xeon)",

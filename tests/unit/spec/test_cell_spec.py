@@ -11,7 +11,7 @@ from moebench.spec.cell_spec import CellSpec, Scope, is_place
 IN_TRAINING_ONLY = (
     *("data", "augment", "steps", "learning_rate", "weight_decay", "warmup", "clip_norm", "moe_layers", "devices"),
     *("test_time", "pretrain_data", "pretrain_steps", "pretrain_image_size", "init_from", "save_model"),
-    "checkpoint_every_s",
+    *("checkpoint_every_s", "eval_every"),
 )
 
 
@@ -36,6 +36,7 @@ def test_pretraining_neither_times_nor_checkpoints_nor_evaluates_for_itself() ->
         "test_time": (),
         "timing_budget_s": 0.0,
         "checkpoint_every_s": 0.0,
+        "eval_every": None,
     }
 
 

@@ -1,7 +1,7 @@
-// The doubt about times: the same as moebench.reports.doubts tells in Python.
+// The doubt about times: the same as moebench.reports.flag_marks tells in Python.
 
 // Was this number timed under a flag?
-const TIMED = { training: /^train_step_/, inference: /^infer_(s|vs|latency|largest_s)_/ };
+const TIMED = { training: /^train_step_/, inference: /^infer_(s|vs|latency|max_batch_s)_/ };
 function flagged(cell, column) {
   if (missing(cell[column])) return false;
   return (cell.timing_flags || "").split(", ").filter(Boolean).some((flag) => {

@@ -24,11 +24,11 @@ function written(value, kind) {
 }
 
 // A bound as far as such a number can go: an interval of a share near 100 % may reach past it.
-const possible = (bound, kind) => (kind === "share" && !missing(bound) ? Math.min(Math.max(bound, 0), 1) : bound);
+const possible = (bound, kind) => (missing(bound) ? bound : Math.min(Math.max(bound, 0), kind === "share" ? 1 : Infinity));
 
 // The bounds in brackets, in the unit and with the digits of the number; empty where there is no interval.
 function bounds(value, low, high, kind) {
-  if (missing(value) || missing(low) || missing(high)) return "";
+  if (missing(value) || missing(low) || missing(high) || low === high) return "";
   const [factor, digits] = writing(value, kind);
   [low, high] = [possible(low, kind), possible(high, kind)];
   return ` [${(low * factor).toFixed(digits)}, ${(high * factor).toFixed(digits)}]`;
