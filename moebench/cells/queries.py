@@ -1,6 +1,7 @@
 """Queries that the cell program answers for a driver without JAX: environment, resolve, prepare."""
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,8 +15,11 @@ from moebench.spec.cell_spec import CellSpec
 __all__ = ["environment", "prepare", "resolve"]
 
 
+_SAY_EVERY_S = 1.0
+
+
 def resolve(specs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Resolve specifications.
+    """Resolve specifications; print once a second how many are done.
 
     Returns:
         For each specification either `cell_id`, `fingerprint`, `label`, `inputs` and `ready`, which is false if images
@@ -23,7 +27,13 @@ def resolve(specs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """
     pin_jax_settings()
     device = environment()
-    return [_resolved(spec, device) for spec in specs]
+    specs, found, said = list(specs), [], time.monotonic()
+    for spec in specs:
+        found.append(_resolved(spec, device))
+        if time.monotonic() - said >= _SAY_EVERY_S:
+            said = time.monotonic()
+            print(f"working out the cells: {len(found):,} of {len(specs):,}", flush=True)
+    return found
 
 
 def _resolved(spec: Mapping[str, Any], device: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from moebench.cli import options
+
 if TYPE_CHECKING:
     from moebench.conform import Diagnosis
 
@@ -37,13 +39,13 @@ def conform(
     if template is not None:
         from moebench.conform.templates import template as text_of
 
-        typer.echo(text_of(template), nl=False)
+        options.say(text_of(template).rstrip("\n"))
         return
     if export is not None:
         from moebench.conform.vectors import write_vectors
 
         for path in write_vectors(export):
-            typer.echo(path)
+            options.say(path)
         return
     if adapter is None or strategy is None:
         raise BadInput("give a FILE.py and --as STRATEGY; or --template torch to begin with, or --export DIR.")
@@ -53,7 +55,7 @@ def conform(
         raise unknown("strategy", strategy, STRATEGIES, of="--as")
     found = diagnose(load_adapter(adapter), strategy)
     if as_json:
-        typer.echo(json.dumps(_plain(found), indent=1))
+        options.say(json.dumps(_plain(found), indent=1))
     else:
         _print(found)
     if not found.conforms:
@@ -84,27 +86,27 @@ def _print(found: "Diagnosis") -> None:
     from moebench.cli import options
     from moebench.cli.narrow_tables import print_table
 
-    typer.echo(found.verdict)
+    options.say(found.verdict)
     for variant in found.explained_by:
         if variant.who:
-            typer.echo(f"  {variant.name}: so in {variant.who}")
+            options.say(f"  {variant.name}: so in {variant.who}")
     if found.unused:
-        typer.echo(f"  weights without effect: {', '.join(found.unused)}")
+        options.say(f"  weights without effect: {', '.join(found.unused)}")
     if found.nan_spreads is not None:
-        typer.echo(f"  NaN in one token reaches {found.nan_spreads}")
+        options.say(f"  NaN in one token reaches {found.nan_spreads}")
     for loss in found.losses:
         if loss.agrees:
-            typer.echo(f"  loss '{loss.name}' agrees: {loss.given:.6g}")
+            options.say(f"  loss '{loss.name}' agrees: {loss.given:.6g}")
         else:
             why = f"agrees if {loss.explained_by}" if loss.explained_by else "no known variant explains it"
-            typer.echo(f"  loss '{loss.name}' is {loss.given:.6g}, not {loss.expected:.6g}: {why}")
+            options.say(f"  loss '{loss.name}' is {loss.given:.6g}, not {loss.expected:.6g}: {why}")
     for weight, distance in found.gradients:
-        typer.echo(f"  gradient by {weight} differs by {distance:.1e}")
+        options.say(f"  gradient by {weight} differs by {distance:.1e}")
     for name, failure in found.failures:
-        typer.echo(f"  not compared in case '{name}': {failure}")
+        options.say(f"  not compared in case '{name}': {failure}")
     if found.ties is not None:
         taken = "by neither rule" if found.ties == "neither" else f"by taking the {found.ties} one"
-        typer.echo(f"  ties between experts are broken {taken}")
+        options.say(f"  ties between experts are broken {taken}")
     table = Table("case", "difference", "drops that differ", "tokens", box=None, pad_edge=False)
     for each in found.results:
         drops = "" if each.dropped_differ is None else str(each.dropped_differ)

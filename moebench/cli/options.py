@@ -12,7 +12,9 @@ from moebench.errors import BadInput, printable, shortened
 if TYPE_CHECKING:
     from rich.console import Console
 
-Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder of the results.")]
+Results = Annotated[
+    Path, typer.Option("--results", metavar="DIR", help="Folder of the results, or of one suite among them.")
+]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Run everything again; old rows are kept.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run again what failed before.")]
 Plugins = Annotated[

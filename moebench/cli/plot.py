@@ -32,7 +32,7 @@ def plot(
     from moebench.reports import write
 
     write.check_figure(kind, x, y)
-    name, found = _load(results, suite)
+    results, name, found = _load(results, suite)
     stem = out.with_suffix("") if out else _report_folder(results, name) / kind
     formats = [out.suffix.removeprefix(".")] if out and out.suffix else None
     for path in write.draw(found, kind, stem, formats=formats, x=x, y=y, style=style, columns=columns, data=data):
@@ -50,7 +50,7 @@ def dashboard(
     """Write the results as one HTML page that needs no network."""
     from moebench.reports import write
 
-    name, found = _load(results, suite)
+    results, name, found = _load(results, suite)
     page = out or _report_folder(results, name) / "dashboard.html"
     options.say(write.write_dashboard(found, page, title=name, question=_question_of(name)))
     if show:
@@ -69,13 +69,13 @@ def report(
     """Write the results as Markdown with figures."""
     from moebench.reports import write
 
-    name, found = _load(results, suite)
+    results, name, found = _load(results, suite)
     page = out or _report_folder(results, name) / "report.md"
     paths, missing = write.write_markdown(found, page, title=name, question=_question_of(name))
     for path in paths:
         options.say(path)
     for sentence in missing:
-        typer.echo(f"moebench: {sentence}", err=True)
+        options.say(f"moebench: {sentence}", err=True)
 
 
 def _question_of(suite: str) -> str:
@@ -85,19 +85,20 @@ def _question_of(suite: str) -> str:
     return find.find(suite).question if suite in find.shipped() else suite
 
 
-def _load(results: Path, suite: str | None) -> "tuple[str, Results]":
-    """Return the name and the results of the suite asked for, or of the only one in the folder."""
+def _load(results: Path, suite: str | None) -> "tuple[Path, str, Results]":
+    """Return the results folder, and the name and the results of the suite asked for or of the only one there."""
     from moebench.errors import BadInput
     from moebench.reports.analysis.cells import Results
-    from moebench.results import gather, suite_names
+    from moebench.results import gather, located, suite_names
 
+    results, suite = located(results, suite)
     names = suite_names(results)
     if suite is None and len(names) > 1:
         raise BadInput(f"{results} holds several suites; give --suite: {', '.join(names)}.")
     table, problems = gather(results, suite)
     for problem in problems:
-        typer.echo(f"moebench: left out: {problem}", err=True)
-    return suite or names[0], Results.from_frame(table.to_pandas())
+        options.say(f"moebench: left out: {problem}", err=True)
+    return results, suite or names[0], Results.from_frame(table.to_pandas())
 
 
 def _report_folder(results: Path, suite: str) -> Path:

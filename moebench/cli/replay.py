@@ -93,7 +93,7 @@ def replay(
         from moebench.reports.replayed import draw
 
         for path in save(draw(frame), figure.with_suffix(""), formats=[figure.suffix.removeprefix(".")]):
-            typer.echo(path)
+            options.say(path)
     if as_json:
         options.say(json.dumps([_finite(row) for row in frame.to_dict("records")], indent=1))
     else:

@@ -19,21 +19,25 @@ app = typer.Typer(
 )
 
 OneSuite = Annotated[str | None, typer.Option("--suite", metavar="NAME", help="Only this suite's results.")]
+Folder = Annotated[
+    Path | None, typer.Argument(metavar="[DIR]", help="Results folder, or the folder of one suite in it.")
+]
 
 
-@app.command(epilog=options.example("results ls --results results"))
-def ls(suite: OneSuite = None, results: options.Results = Path("results")) -> None:
+@app.command(epilog=options.example("results ls results"))
+def ls(folder: Folder = None, suite: OneSuite = None, results: options.Results = Path("results")) -> None:
     """List the runs, those that are going on first.
 
-    Rows that a later run replaced are not counted. Unsealed are cells that stand in files of their own, as those of a
-    killed run do: `moebench results compact` puts them into one. All commands read both.
+    Rows that a later run replaced are not counted. Unsealed cells have files of their own, as the cells of a killed run
+    do: `moebench results compact` puts them into one file. All commands read both kinds.
     """
     from rich.table import Table
 
     from moebench.cli.narrow_tables import print_table
-    from moebench.results import Store, runs, statuses
+    from moebench.results import Store, located, runs, statuses
     from moebench.results.run_status import damaged_statuses
 
+    results, suite = located(folder or results, suite)
     console, told = options.console(), list(statuses(results, suite))
     _name(damaged_statuses(results, suite))
     for status in told:
@@ -66,13 +70,14 @@ def _now(status: "RunStatus", results: Path) -> str:
 
 
 @app.command(epilog=options.example("results verify"))
-def verify(suite: OneSuite = None, results: options.Results = Path("results")) -> None:
+def verify(folder: Folder = None, suite: OneSuite = None, results: options.Results = Path("results")) -> None:
     """Read every file to its last byte and name what is wrong.
 
     Exit code 1 if anything is.
     """
     from moebench.results import verify as find_problems
 
+    results = folder or results
     problems = find_problems(results, suite)
     _name(problems)
     if problems:
@@ -81,17 +86,15 @@ def verify(suite: OneSuite = None, results: options.Results = Path("results")) -
 
 
 @app.command(epilog=options.example("results compact"))
-def compact(suite: OneSuite = None, results: options.Results = Path("results")) -> None:
+def compact(folder: Folder = None, suite: OneSuite = None, results: options.Results = Path("results")) -> None:
     """Put the finished cells of killed runs into one file.
 
     Not while a run is going on.
     """
-    from moebench.results import Store
-    from moebench.results.loading import chosen_suites
+    from moebench.results import chosen_stores
 
-    for name in chosen_suites(results, suite):
-        sealed = Store(results, name).seal_leftovers()
-        options.say(sealed or f"nothing to seal in {results / name}")
+    for store in chosen_stores(folder or results, suite):
+        options.say(store.seal_leftovers() or f"nothing to seal in {store.folder}")
 
 
 @app.command(epilog=options.example("results merge from-laptop from-cluster --into results"))
@@ -116,13 +119,14 @@ def merge(
 @app.command(epilog=options.example("results export scaling.csv --suite scaling-experts"))
 def export(
     out: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv, .parquet or .md file.")],
+    folder: Folder = None,
     suite: OneSuite = None,
     results: options.Results = Path("results"),
 ) -> None:
     """Write the results as CSV, Parquet, or a Markdown table."""
     from moebench.results import export as write
 
-    path, problems = write(out, results, suite)
+    path, problems = write(out, folder or results, suite)
     options.say(path)
     _name(problems)
 

@@ -48,7 +48,7 @@ def suite(
     from moebench.cli import flops, printing
     from moebench.cli.progress import showing
     from moebench.reports.write import results_of, write_report
-    from moebench.results import Store
+    from moebench.results import Store, located
     from moebench.spec.entry import parse_seeds
     from moebench.suites import find, grid
     from moebench.suites.plan import plan_cells
@@ -63,6 +63,7 @@ def suite(
     wanted = [one for text in filters or [] for one in grid.Filter.parse(text)]
     new_seeds = parse_seeds(seeds) if seeds is not None else None
     files = options.plugin_files(plugins)
+    results, _ = located(results, chosen.name)
     store = Store(results, chosen.name)
     console = options.console()
     with executors.create(executor, jobs) as placer:
@@ -132,7 +133,7 @@ def run(
     from moebench.cli import printing
     from moebench.cli.progress import showing
     from moebench.reports.write import results_of
-    from moebench.results import Store
+    from moebench.results import Store, located
     from moebench.spec.entry import build_spec, parse_cell, parse_seeds
     from moebench.spec.limits import Limits
     from moebench.suites import grid
@@ -144,6 +145,7 @@ def run(
     values = {**parse_cell(cell), **{key: value for key, value in given.items() if value is not None}}
     asked = grid.Cell(build_spec(values)).with_plugins(options.plugin_files(plugins))
     asked = asked.with_seeds(parse_seeds(seeds)) if seeds is not None else asked
+    results, _ = located(results, SINGLE_CELLS)
     store = Store(results, SINGLE_CELLS)
     console = options.console()
     with executors.create("local") as placer:

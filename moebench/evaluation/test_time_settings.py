@@ -76,9 +76,8 @@ def _resolved(asked: Mapping[str, Scalar], model: VitConfig, trained: routers.Ro
             raise BadInput(
                 f"router '{changed.router}' would have {router.experts} experts, and {trained.experts} were trained."
             )
-        slots = routers.slots_per_expert(
-            changed.router, changed.tokens * changed.group_images, training=False, **changed.router_options
-        )
+        tokens = changed.tokens * changed.group_images
+        slots = routers.slots_of(router, changed.router, changed.router_options, tokens, training=False)
     except BadInput as mistake:
         given = ", ".join(f"{key}: {value}" for key, value in asked.items())
         raise BadInput(f"{KEY} {{{given}}}: {mistake}", key=KEY) from mistake

@@ -11,7 +11,7 @@ imported by `load` only.
 """
 
 from moebench.results.export import export
-from moebench.results.loading import UnreadableFileWarning, chosen_suites, gather, load
+from moebench.results.loading import UnreadableFileWarning, chosen_stores, gather, load, located
 from moebench.results.maintenance import Run, merge, runs, verify
 from moebench.results.parquet_files import Problem, write_rows
 from moebench.results.run_status import RunStatus, statuses
@@ -32,10 +32,11 @@ __all__ = [
     "Store",
     "UnreadableFileWarning",
     "at_test_time",
-    "chosen_suites",
+    "chosen_stores",
     "export",
     "gather",
     "load",
+    "located",
     "merge",
     "runs",
     "statuses",

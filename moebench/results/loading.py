@@ -1,5 +1,6 @@
 """All results of a folder as one table."""
 
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from moebench.files import entries
 from moebench.results.newest import NEEDED, newest
 from moebench.results.parquet_files import Problem
 from moebench.results.schema import SCHEMA
-from moebench.results.store import Store, concatenated, suite_names
+from moebench.results.store import SUITE_PARTS, Store, concatenated, suite_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,12 +26,18 @@ class UnreadableFileWarning(UserWarning):
 def load(
     root: Path | str = "results", suite: str | None = None, columns: Sequence[str] | None = None
 ) -> "pd.DataFrame":
-    """The results under `root`, of one suite or of all, as one frame.
+    """Return results as one frame.
 
     One row for each suite, cell and seed: the newest attempt, whether its run is sealed or not, whatever its status.
-    Columns are those of `moebench.results.COLUMNS`, or the `columns` named; files of older versions are upgraded.
-    A file that cannot be read is left out with an `UnreadableFileWarning`. No such folder, suite or column, or no
-    row at all, raises `BadInput`.
+    Files of older versions are upgraded. A file that cannot be read is left out with an `UnreadableFileWarning`.
+
+    Args:
+        root: a results folder, or the folder of one suite in it.
+        suite: one suite; None: all of them.
+        columns: names of columns; None: all of `moebench.results.COLUMNS`.
+
+    Raises:
+        BadInput: no such folder, suite or column, or no row at all.
     """
     table, problems = gather(root, suite, columns)
     for problem in problems:
@@ -43,12 +50,12 @@ def load(
 def gather(
     root: Path | str = "results", suite: str | None = None, columns: Sequence[str] | None = None
 ) -> tuple[pa.Table, list[Problem]]:
-    """What `load` loads, as an Arrow table, and the files that had to be left out; without pandas."""
+    """Return what `load` returns, as an Arrow table, and the files that had to be left out; imports no pandas."""
     wanted = SCHEMA.names if columns is None else list(columns)
     for name in wanted:
         if name not in SCHEMA.names:
             raise unknown("column", name, SCHEMA.names)
-    stores = [Store(root, name) for name in chosen_suites(Path(root), suite)]
+    stores = chosen_stores(root, suite)
     read = [*dict.fromkeys((*wanted, *NEEDED))]
     table = concatenated([store.attempts(read) for store in stores], read)
     problems = [problem for store in stores for problem in store.unreadable]
@@ -58,17 +65,38 @@ def gather(
     return (table if keep.all() else table.filter(keep)).select(wanted), problems
 
 
-def chosen_suites(root: Path, suite: str | None) -> list[str]:
-    """All suites with results under `root`, or the one named; `BadInput` where there is none."""
+def located(root: Path | str, suite: str | None) -> tuple[Path, str | None]:
+    """Return the results folder and the suite that a path means: it may be a results folder or that of one suite.
+
+    Args:
+        root: as a user names the results.
+        suite: the suite asked for; None: all of them, or the one whose folder the path is.
+
+    Raises:
+        BadInput: the folder of another suite.
+    """
+    root = Path(root)
+    of_one = any(path.suffix == ".parquet" or path.name in SUITE_PARTS for path in entries(root))
+    if not of_one or suite_names(root):  # a table that somebody exported may lie beside the suites
+        return root, suite
+    whole = Path(os.path.abspath(root))
+    if suite not in (None, whole.name):
+        raise BadInput(f"{root} has the results of the suite '{whole.name}', not of '{suite}'.")
+    return (root if root.name else whole).parent, whole.name
+
+
+def chosen_stores(root: Path | str, suite: str | None) -> list[Store]:
+    """Return the results of all suites that a path means, or of the one named.
+
+    Raises:
+        BadInput: no results there, or none of that suite.
+    """
+    root, suite = located(root, suite)
     known = suite_names(root)
     if suite is not None and suite not in known and known:
         raise unknown("suite among the results", suite, known)
     if known:
-        return known if suite is None else [suite]
-    if any(path.suffix == ".parquet" for path in entries(root)):
-        raise BadInput(
-            f"{root} is the folder of one suite: give its parent '{root.parent}' and the suite '{root.name}'"
-        )
+        return [Store(root, name) for name in known if suite in (None, name)]
     raise BadInput(
         f"no results in {root}"
         + (

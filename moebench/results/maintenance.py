@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from moebench.errors import BadInput, shortened
 from moebench.files import is_file_name
-from moebench.results.loading import chosen_suites
+from moebench.results.loading import chosen_stores
 from moebench.results.newest import IDENTITY, newest
 from moebench.results.parquet_files import Problem, read_file, read_files
 from moebench.results.schema import STATUSES
@@ -39,7 +39,7 @@ class Run:
 
 def runs(root: Path | str = "results", suite: str | None = None) -> list[Run]:
     """The runs under `root`, of one suite or of all; each suite's in the order in which they were made."""
-    return [run for name in chosen_suites(Path(root), suite) for run in _runs(Store(root, name))]
+    return [run for store in chosen_stores(root, suite) for run in _runs(store)]
 
 
 def _runs(store: Store) -> Iterator[Run]:
@@ -59,7 +59,7 @@ def _runs(store: Store) -> Iterator[Run]:
 
 def verify(root: Path | str = "results", suite: str | None = None) -> list[Problem]:
     """Whatever is wrong with the results under `root`; every file is read to its last byte. Empty is good."""
-    return [problem for name in chosen_suites(Path(root), suite) for problem in _verify(Store(root, name))]
+    return [problem for store in chosen_stores(root, suite) for problem in _verify(store)]
 
 
 def _verify(store: Store) -> Iterator[Problem]:
@@ -120,17 +120,15 @@ def merge(sources: Sequence[Path | str], into: Path | str) -> tuple[list[Path], 
     source that brought any, and the files that could not be read. A source without results, or `into` itself as a
     source, raises `BadInput`.
     """
-    suites = {Path(source): chosen_suites(Path(source), None) for source in sources}
-    if Path(into).resolve() in [source.resolve() for source in suites]:
+    stores = [store for source in sources for store in chosen_stores(source, None)]
+    if Path(into).resolve() in [store.folder.parent.resolve() for store in stores]:
         raise BadInput(f"cannot merge {into} into itself: give another folder, new or not, to merge into")
     written, unreadable = [], []
-    for source, names in suites.items():
-        for name in names:
-            store = Store(source, name)
-            replaced, lost = read_files(store.superseded_files())
-            rows = concatenated([*replaced.values(), store.attempts()])
-            foreign = [fault for column in _NAMES for fault in _unnameable(rows, column)]
-            unreadable += [*store.unreadable, *lost, *(Problem(store.folder, f"{what}; left out") for what in foreign)]
-            path = Store(into, name).add(rows.filter(_nameable(rows)) if foreign else rows)
-            written += [path] if path else []
+    for store in stores:
+        replaced, lost = read_files(store.superseded_files())
+        rows = concatenated([*replaced.values(), store.attempts()])
+        foreign = [fault for column in _NAMES for fault in _unnameable(rows, column)]
+        unreadable += [*store.unreadable, *lost, *(Problem(store.folder, f"{what}; left out") for what in foreign)]
+        path = Store(into, store.suite).add(rows.filter(_nameable(rows)) if foreign else rows)
+        written += [path] if path else []
     return written, unreadable

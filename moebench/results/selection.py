@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from moebench.errors import BadInput, unknown
-from moebench.files import entries
-from moebench.results.loading import chosen_suites
+from moebench.results.loading import chosen_stores, located
 from moebench.results.newest import newest
 from moebench.results.parquet_files import Problem, read_files
 from moebench.results.schema import COLUMNS
-from moebench.results.store import Store, concatenated
+from moebench.results.store import concatenated
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,16 +46,15 @@ class History:
     """Every attempt under a results folder, replaced ones too, read when first needed."""
 
     def __init__(self, root: Path, suite: str | None = None) -> None:
-        self.root, self.suite = root, suite
+        self.root, self.suite = located(root, suite)
         self.problems: list[Problem] = []
         """Files that had to be left out."""
 
     @cached_property
     def attempts(self) -> "pd.DataFrame":
         """All rows; `newest` says which of them count."""
-        stores = [Store(self.root, name) for name in chosen_suites(self.root, self.suite)]
         tables = []
-        for store in stores:
+        for store in chosen_stores(self.root, self.suite):
             replaced, lost = read_files(store.superseded_files())
             tables += [*replaced.values(), store.attempts()]
             self.problems += [*lost, *store.unreadable]
@@ -99,10 +97,7 @@ class History:
         raise BadInput(f"'{text}' is no folder, and no run or commit in {self.root}; {hint}")
 
     def _folder(self, folder: Path) -> Selection:
-        whole = folder.resolve()
-        # The folder of one suite holds its files itself, a results folder holds such folders.
-        of_suite = any(path.suffix == ".parquet" or path.name == "_cells" for path in entries(whole))
-        other = History(whole.parent, whole.name) if of_suite else History(folder, self.suite)
+        other = History(folder, self.suite)
         rows = other.attempts[other.attempts["newest"]]
         self.problems += other.problems
         return Selection(str(folder), rows.drop(columns="newest"), frozenset())

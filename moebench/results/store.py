@@ -29,6 +29,8 @@ from moebench.results.upgrades import conform
 
 _CELLS = "_cells"
 _SUPERSEDED = "_superseded"
+SUITE_PARTS = (_CELLS, _SUPERSEDED, "_logs", "_running", "_checkpoints", "_report")
+"""Folders inside the folder of a suite."""
 _TRIES = 20
 _MANY = 100
 

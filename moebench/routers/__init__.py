@@ -1,6 +1,6 @@
 """Public names of the routing strategies: tokens in, a Routing out."""
 
-from moebench.routers.contract import slots_per_expert
+from moebench.routers.contract import slots_of, slots_per_expert
 from moebench.routers.hard_routing import SlotRouting
 from moebench.routers.metrics import RoutingCounts
 from moebench.routers.option_docs import explanations
@@ -77,6 +77,7 @@ __all__ = [
     "names",
     "options",
     "register",
+    "slots_of",
     "slots_per_expert",
     "summary",
 ]

@@ -105,7 +105,11 @@ class SparseRouter(Router):
         return self.experts
 
     def slots(self, group_tokens: int, training: bool) -> int:
-        """Return the slots of each expert for a group of tokens."""
+        """Return the slots of each expert for a group of tokens.
+
+        Raises:
+            BadInput: options that do not fit that many tokens.
+        """
         return capacity(
             group_tokens,
             self.choices(training),

@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass, fields
 import jax
 
 from moebench.models import VitConfig
-from moebench.routers import Router, SparseRouter, slots_per_expert
+from moebench.routers import Router, SparseRouter, slots_of
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def shapes(config: VitConfig, router: Router) -> Shapes:
     """
     tokens = config.tokens * config.group_images
     training, evaluation = (
-        slots_per_expert(config.router, tokens, training=phase, **config.router_options) for phase in (True, False)
+        slots_of(router, config.router, config.router_options, tokens, training=phase) for phase in (True, False)
     )
     return Shapes(
         group_tokens=tokens,

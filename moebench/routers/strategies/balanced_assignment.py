@@ -73,13 +73,14 @@ class BaseLayer(AssignedRouter):
         self.require(self.tolerance > 0, "tolerance", "must be above 0")
 
     def slots(self, group_tokens: int, training: bool) -> int:
-        return min(group_tokens, super().slots(group_tokens, training))
-
-    def assigned(self, scores: Float[Array, "group token expert"], slots: int) -> Int[Array, "group token choice"]:
-        if slots * self.experts < scores.shape[1]:
+        slots = min(group_tokens, super().slots(group_tokens, training))
+        if training and slots * self.experts < group_tokens:
             raise BadInput(
                 f"router '{self.name}': experts={self.experts} with {slots} slots each cannot take all of the "
-                f"{scores.shape[1]} tokens of a group: raise capacity_factor={self.capacity_factor}.",
+                f"{group_tokens} tokens of a group: raise capacity_factor={self.capacity_factor}.",
                 key="capacity_factor",
             )
+        return slots
+
+    def assigned(self, scores: Float[Array, "group token expert"], slots: int) -> Int[Array, "group token choice"]:
         return auction(scores, slots, self.tolerance)[..., None]

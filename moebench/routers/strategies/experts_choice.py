@@ -33,6 +33,17 @@ class ExpertsChoice(SparseRouter):
     def most_choices(self, training: bool) -> int:
         return 0
 
+    def slots(self, group_tokens: int, training: bool) -> int:
+        slots = super().slots(group_tokens, training)
+        if slots > group_tokens:
+            option = "capacity_factor" if training or self.eval_capacity_factor is None else "eval_capacity_factor"
+            raise BadInput(
+                f"router '{self.name}': {slots} slots for each expert are more than the {group_tokens} tokens of a "
+                f"group; lower {option}={getattr(self, option)} or top_k={self.choices(training)}.",
+                key=option,
+            )
+        return slots
+
     def __call__(
         self,
         tokens: Float[Array, "group token dim"],
@@ -41,13 +52,6 @@ class ExpertsChoice(SparseRouter):
     ) -> Routing:
         training = noise_key is not None
         slots = self.slots(tokens.shape[1], training)
-        if slots > tokens.shape[1]:
-            option = "capacity_factor" if training or self.eval_capacity_factor is None else "eval_capacity_factor"
-            raise BadInput(
-                f"router '{self.name}': {slots} slots for each expert are more than the {tokens.shape[1]} tokens of a "
-                f"group; lower {option}={getattr(self, option)} or top_k={self.choices(training)}.",
-                key=option,
-            )
         logits = self.logits(tokens)
         gates = softmax(logits)
         noisy = gates if noise_key is None else softmax(with_noise(logits, self.noise_std, noise_key))

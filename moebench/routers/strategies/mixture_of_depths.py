@@ -35,16 +35,20 @@ class MixtureOfDepths(SparseRouter):
     def most_choices(self, training: bool) -> int:
         return 0
 
+    def slots(self, group_tokens: int, training: bool) -> int:
+        slots = super().slots(group_tokens, training)
+        if slots > group_tokens:
+            raise BadInput(
+                f"router '{self.name}': {slots} slots are more than the {group_tokens} tokens of an image; "
+                "capacity_factor=1 takes all of them.",
+                key="capacity_factor",
+            )
+        return slots
+
     def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
         training = noise_key is not None
         weights = self.logits(tokens)
         slots = self.slots(tokens.shape[1], training)
-        if slots > tokens.shape[1]:
-            raise BadInput(
-                f"router '{self.name}': {slots} slots are more than the {tokens.shape[1]} tokens of an image; "
-                "capacity_factor=1 takes all of them.",
-                key="capacity_factor",
-            )
         token = jax.lax.top_k(weights.swapaxes(1, 2), slots)[1]
         gates = jax.nn.sigmoid(weights)
         return self.routing_from_slots(

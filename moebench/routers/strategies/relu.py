@@ -45,6 +45,9 @@ class Relu(SparseRouter):
     def most_choices(self, training: bool) -> int:
         return self.experts
 
+    def slots(self, group_tokens: int, training: bool) -> int:
+        return min(group_tokens, super().slots(group_tokens, training))
+
     def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
         training = noise_key is not None
         gates = jax.nn.relu(self.logits(tokens))

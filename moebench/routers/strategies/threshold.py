@@ -45,6 +45,9 @@ class TrackingRouter(SparseRouter):
     def most_choices(self, training: bool) -> int:
         return self.experts
 
+    def slots(self, group_tokens: int, training: bool) -> int:
+        return min(group_tokens, super().slots(group_tokens, training))
+
     def tracked(self, cut: Float[Array, "*threshold"], training: bool) -> Float[Array, "*threshold"]:
         """Return the threshold of the batches so far; in training, update it by this batch's own threshold `cut`."""
         threshold, batches = self.threshold[...], self.batches[...]

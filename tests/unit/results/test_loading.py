@@ -14,8 +14,20 @@ from costs import python_calls
 from results_rows import BEGAN, finish, row
 
 from moebench.errors import BadInput
-from moebench.results import SCHEMA, Store, UnreadableFileWarning, gather, load
+from moebench.results import (
+    SCHEMA,
+    Store,
+    UnreadableFileWarning,
+    chosen_stores,
+    gather,
+    load,
+    located,
+    merge,
+    runs,
+    verify,
+)
 from moebench.results.parquet_files import write_table
+from moebench.results.selection import History
 
 
 def test_sealed_and_unsealed_rows_of_all_suites(tmp_path: Path) -> None:
@@ -81,8 +93,8 @@ def test_a_copied_suite_folder_brings_no_row_twice(tmp_path: Path) -> None:
         ({"root": "nowhere"}, "no results in .*nowhere: there is no such folder"),
         ({"root": "empty"}, "no results in .*empty: `moebench suite NAME"),
         (
-            {"root": "results/small"},
-            r"small is the folder of one suite: give its parent '.*results' and the suite 'small'",
+            {"root": "results/small", "suite": "large"},
+            r"small has the results of the suite 'small', not of 'large'",
         ),
         ({"root": "unreadable"}, r"no row of results could be read in .*unreadable; .*r1\.parquet is no readable"),
     ],
@@ -176,3 +188,32 @@ def test_unsealed_cells_load_with_each_file_opened_once(tmp_path: Path, monkeypa
 
 def test_row_helper_matches_the_schema() -> None:
     assert set(row()) <= set(SCHEMA.names)
+
+
+@pytest.mark.parametrize("way", ["results/small", "results/small/", "results/../results/small", "linked", "."])
+def test_the_folder_of_one_suite_is_taken_wherever_results_are_named(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "results", "small")
+    finish(store, "a")
+    finish(Store(tmp_path / "results", "other"), "b")
+    (tmp_path / "linked").symlink_to(tmp_path / "results")
+    monkeypatch.chdir(store.folder if way == "." else tmp_path)
+    root = "linked/small" if way == "linked" else way
+    assert set(load(root)["suite"]) == {"small"}
+    assert {run.suite for run in runs(root)} == {"small"}
+    assert verify(root) == []
+    assert set(History(Path(root)).attempts["suite"]) == {"small"}
+    written, _ = merge([root], tmp_path / "merged")
+    assert [path.parent.name for path in written] == ["small"]
+    (found,) = chosen_stores(root, None)
+    sealed = found.seal_leftovers()
+    assert sealed is not None
+    assert sealed.resolve().parent == store.folder
+
+
+def test_a_table_beside_the_suites_makes_no_suite_of_their_folder(tmp_path: Path) -> None:
+    finish(Store(tmp_path, "small"), "a")
+    (tmp_path / "exported.parquet").write_bytes(b"")
+    assert located(tmp_path, None) == (tmp_path, None)
+    assert set(load(tmp_path)["suite"]) == {"small"}
