@@ -4,12 +4,15 @@ import os
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from moebench.cli import options
 from moebench.errors import BadInput
+
+if TYPE_CHECKING:
+    from moebench.results.schema import Column
 
 _OPTIONS = "\noptions, with their defaults, as they stand in brackets or in a suite:\n"
 _VARIABLES = ("JAX_", "XLA_", "MOEBENCH_", "CUDA_VISIBLE", "NVIDIA_TF32", "LIBTPU_", "OMP_NUM_")
@@ -19,15 +22,20 @@ KINDS = ("routers", "suites", "models", "datasets", "columns")
 
 def list_names(
     kind: Annotated[str, typer.Argument(metavar="|".join(KINDS), help="What to list.")],
+    routing: Annotated[
+        bool, typer.Option("--routing", help="With columns: those of routing recordings, not of the result table.")
+    ] = False,
     plugins: options.Plugins = None,
 ) -> None:
     """List what there is, with a line about each."""
-    from moebench.errors import unknown
+    from moebench.errors import BadInput, unknown
 
     if kind not in KINDS:
         raise unknown("kind of list", kind, KINDS)
+    if routing and kind != "columns":
+        raise BadInput(f"--routing is for `moebench list columns`, not for '{kind}'.")
     options.load_plugins(plugins)
-    rows = list(_LISTS[kind]())
+    rows = list(_routing_columns() if routing else _LISTS[kind]())
     width = max((len(name) for name, _ in rows), default=0)
     for name, line in rows:
         options.say(f"{name:<{width}}  {line}".rstrip())
@@ -139,10 +147,24 @@ def _suites() -> Iterator[tuple[str, str]]:
 def _columns() -> Iterator[tuple[str, str]]:
     from moebench.results.schema import COLUMNS
 
-    for column in COLUMNS:
-        unit = f" [{column.unit}]" if column.unit else ""
-        kind = "list<struct>" if "struct" in str(column.type) else column.type
-        yield column.name, f"{kind}{unit}  {column.meaning}".rstrip()
+    return map(_column_line, COLUMNS)
+
+
+def _routing_columns() -> Iterator[tuple[str, str]]:
+    from moebench.inside.schema import ROUTING_COLUMNS
+
+    return map(_column_line, ROUTING_COLUMNS)
+
+
+def _column_line(column: "Column") -> tuple[str, str]:
+    """A column's name, and its type, unit and meaning."""
+    unit = f" [{column.unit}]" if column.unit else ""
+    kind = str(column.type)
+    if "struct" in kind:
+        kind = "list<struct>"
+    elif kind.startswith("dictionary"):  # a way of storing texts, which readers see as texts
+        kind = "string"
+    return column.name, f"{kind}{unit}  {column.meaning}".rstrip()
 
 
 def _routers() -> Iterator[tuple[str, str]]:

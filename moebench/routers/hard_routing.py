@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from moebench.routers.cpu_kernels import weighted
 from moebench.routers.metrics import RoutingCounts, gate_entropy
+from moebench.routers.pairs import TokenExperts, at_experts, ranked
 from moebench.routers.routing import ExpertMlps, Routing, mix, unmix
 
 
@@ -24,6 +25,11 @@ class SlotRouting(Routing):
     """Tokens that chose each expert, summed over groups, before capacity."""
     choices: int = field(metadata={"static": True})
     """Most experts that a token can choose; 0 if experts choose their tokens."""
+    requested: Int[Array, "group token choice"] | Bool[Array, "group token expert"] | None = None
+    """The experts that each token chose, best first, or which experts each token takes; before capacity, for
+    inspection. None if tokens do not choose."""
+    order: Int[Array, "group token"] | None = None
+    """Token numbers in the order in which the tokens of a group take slots; for inspection."""
 
     def _rows(self) -> Int[Array, "group expert slot"]:
         """Return the row of each slot's token among all groups' tokens; past the end if the slot is empty."""
@@ -66,6 +72,23 @@ class SlotRouting(Routing):
     def processed(self) -> Bool[Array, "group token"]:
         """Return whether any slot holds the token."""
         return self.calls > 0
+
+    def pairs(self) -> TokenExperts:
+        groups, tokens, _ = self.gates.shape
+        at = (jnp.arange(groups)[:, None, None], self.token, jnp.arange(self.token.shape[1])[None, :, None])
+        zeros = jnp.zeros((groups, tokens, self.token.shape[1]), self.weight.dtype)
+        held, weights = zeros.at[at].add(1, mode="drop"), zeros.at[at].add(self.weight, mode="drop")
+        if self.requested is not None and self.requested.dtype != bool:
+            expert = self.requested
+        else:
+            expert = ranked(held > 0 if self.requested is None else self.requested, self.gates)
+        return TokenExperts(
+            expert=expert,
+            gate=at_experts(self.gates, expert),
+            weight=at_experts(weights, expert),
+            dropped=at_experts(held, expert) == 0,
+            order=self.order,
+        )
 
     def counts(self) -> RoutingCounts:
         groups, tokens, _ = self.gates.shape

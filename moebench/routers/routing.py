@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from moebench.routers.metrics import RoutingCounts, gate_entropy
+from moebench.routers.pairs import TokenExperts
 
 LOW_MASS = 0.25
 """Dispatch weight over all slots below which a soft router's token counts as under-dispatched."""
@@ -80,6 +81,10 @@ class Routing(abc.ABC):
     @property
     def calls(self) -> Float[Array, "group token"] | None:
         """Return the expert calls of each token; None if slots hold mixtures, which cost each token equally much."""
+        return None
+
+    def pairs(self) -> TokenExperts | None:
+        """Return the experts of every token, for inspection; None if slots hold mixtures of tokens."""
         return None
 
     @abc.abstractmethod

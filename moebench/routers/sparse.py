@@ -148,6 +148,8 @@ class SparseRouter(Router):
             requested_load=jnp.zeros(experts).at[expert.reshape(-1)].add(1, mode="drop"),
             choices=expert.shape[-1],
             losses=losses,
+            requested=expert,
+            order=order,
         )
 
     def route_mask(
@@ -180,6 +182,7 @@ class SparseRouter(Router):
             requested_load=taken.sum((0, 1)).astype(jnp.float32),
             choices=experts,
             losses=losses,
+            requested=taken,
         )
 
     def routing_from_slots(
@@ -191,6 +194,8 @@ class SparseRouter(Router):
         requested_load: Float[Array, "expert"],
         choices: int,
         losses: dict[str, Float[Array, ""]] | None = None,
+        requested: Int[Array, "group token choice"] | Bool[Array, "group token expert"] | None = None,
+        order: Int[Array, "group token"] | None = None,
     ) -> SlotRouting:
         """Return the routing with given tokens in the slots.
 
@@ -206,7 +211,14 @@ class SparseRouter(Router):
         by_expert = weights.swapaxes(1, 2)
         weight = jnp.take_along_axis(by_expert, jnp.minimum(token, tokens - 1), axis=-1)
         return ROUTING_BY_DISPATCH[self.dispatch](
-            gates=gates, token=token, weight=weight, requested_load=requested_load, choices=choices, losses=losses or {}
+            gates=gates,
+            token=token,
+            weight=weight,
+            requested_load=requested_load,
+            choices=choices,
+            losses=losses or {},
+            requested=requested,
+            order=order,
         )
 
     def experts_per_token(self, group_tokens: int, total_slots: int) -> float:

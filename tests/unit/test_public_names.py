@@ -5,7 +5,7 @@ import importlib
 import pytest
 
 PUBLIC = {
-    "moebench": {"__version__", "load", "plot", "routers"},
+    "moebench": {"__version__", "load", "load_routing", "plot", "routers"},
     "moebench.data": {
         "READABLE", "Dataset", "Format", "Pixels", "Prefetcher", "Source", "Split", "batches", "describe", "digits",
         "batch_thunks", "find", "hold_out_validation", "load", "names", "register", "with_channels",

@@ -8,6 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from moebench.routers.metrics import RoutingCounts, gate_entropy
+from moebench.routers.pairs import TokenExperts, at_experts, ranked
 from moebench.routers.registry import register
 from moebench.routers.router import Router, RoutingFlops, at_least_float32
 from moebench.routers.routing import ExpertMlps, Routing
@@ -39,6 +40,13 @@ class MergedRouting(Routing):
     @property
     def combine_weights(self) -> Float[Array, "group token 1 token"]:
         return self.dispatch_weights
+
+    def pairs(self) -> TokenExperts:
+        """Return all experts for every token, the one of largest weight in the group's MLP first."""
+        weights = jnp.broadcast_to(self.weights[:, None], self.gates.shape)
+        expert = ranked(jnp.ones(weights.shape, bool), weights)
+        gate, weight = at_experts(self.gates, expert), at_experts(weights, expert)
+        return TokenExperts(expert=expert, gate=gate, weight=weight, dropped=jnp.zeros(expert.shape, bool))
 
     def counts(self) -> RoutingCounts:
         """Return the sums behind the metrics; an expert's load is its weight in the MLP of each token."""

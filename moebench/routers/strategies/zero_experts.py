@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from moebench.routers.hard_routing import SlotRouting
 from moebench.routers.metrics import RoutingCounts, gate_entropy
+from moebench.routers.pairs import TokenExperts, at_experts
 from moebench.routers.registry import register
 from moebench.routers.router import RoutingFlops
 from moebench.routers.routing import ExpertMlps, Routing
@@ -48,6 +49,14 @@ class BesideRouting(Routing):
     def calls(self) -> Float[Array, "group token"]:
         """Return each token's calls of MLPs: the other experts cost nothing."""
         return self.mlps.calls
+
+    def pairs(self) -> TokenExperts:
+        """Return the experts of every token, those beside the MLPs included, which drop nothing."""
+        pairs = self.mlps.pairs()
+        gate = at_experts(self.gates, pairs.expert)
+        beside = pairs.expert >= self.mlps.token.shape[1]
+        weight = jnp.where(beside, gate, pairs.weight)
+        return replace(pairs, gate=gate, weight=weight, dropped=pairs.dropped & ~beside)
 
     def counts(self) -> RoutingCounts:
         """Return the sums behind the metrics: loads of the MLPs; a token of any expert is processed."""

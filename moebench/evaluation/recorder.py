@@ -1,0 +1,238 @@
+"""Record what the routers of a trained model do to every token of some test images."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Int
+
+from moebench.data import Pixels, Split
+from moebench.evaluation.pass_over_split import evaluation_batch, filled_batches
+from moebench.evaluation.traced_pass import Pass
+from moebench.inside.files import to_table, write_images, write_recording
+from moebench.inside.rows import Columns, hard_rows, of_images, soft_rows
+from moebench.inside.schema import Facts
+from moebench.training import Program, TrainState, compile_unoptimized
+
+MOST_SLOTS = 256
+"""Slots of a layer beyond which their parameters are not compared pair by pair."""
+RANDOM, PERMUTED = "random router", "permuted experts"
+"""Routings that a layer is evaluated with in place of its own: each token is routed as a random token of its group is;
+each expert is replaced by the next one."""
+
+Table = dict[str, list[Any]]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One pass over the recorded images."""
+
+    columns: Columns
+    """The columns of `ROUTING_SCHEMA` but those that hold for a whole cell."""
+    expert_pairs: Table
+    """As in `Facts`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """The cell and seed that a recording is of, as in `Facts`."""
+
+    suite: str
+    cell_id: str
+    run_id: str
+    attempt: int
+    seed: int
+    cell: str
+    model: str
+    data: str
+
+
+class Recorder:
+    """Records trained models of one shape on the same images."""
+
+    def __init__(self, program: Program, split: Split, images: int, batch: int) -> None:
+        """Compile the pass over the images.
+
+        Args:
+            program: of the model.
+            split: the test split, of which the first images in the order of evaluation are recorded.
+            images: how many of them, at most.
+            batch: images at a time, at most.
+        """
+        config = program.config
+        self.program, self.split, self.count = program, split, min(images, len(split))
+        self.layers, self.group_images = config.moe_blocks, config.group_images
+        self.batch = evaluation_batch(self.count, batch, self.group_images)
+        self.traced = Pass(program)
+        numbers = jax.ShapeDtypeStruct((len(self.layers),), jnp.int32)
+        arguments = (program.abstract_batch(self.batch)[0], numbers, numbers, jax.ShapeDtypeStruct((), jnp.bool_))
+        self._run: Callable[..., Any] = compile_unoptimized(self.traced, program.abstract_state, *arguments)
+
+    @property
+    def images(self) -> Int[np.ndarray, "image"]:
+        """Return the numbers of the recorded images in the test split."""
+        return np.concatenate([numbers for _, numbers in self._batches()])
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """Return the recorded images for display, uint8[image, height, width, channel]."""
+        images, chosen = self.split.images, self.images
+        if isinstance(images, Pixels):
+            return np.asarray(images.stored[chosen])
+        values = np.asarray(images[chosen], np.float32)
+        low, high = values.min(), values.max()
+        shown: np.ndarray = (255 * (values - low) / max(high - low, 1e-9)).round().astype(np.uint8)
+        return shown
+
+    def record(self, state: TrainState, step: int) -> Recorded:
+        """Record the model of a state, which has taken so many training steps."""
+        parts: list[Columns] = []
+        similarities = []
+        for number, (images, numbers) in enumerate(self._batches()):
+            predictions, layers, similarity = jax.device_get(self._call(state, images, compare=True))
+            for layer, arrays in zip(self.layers, layers, strict=True):
+                rows = soft_rows(arrays) if self.traced.soft else hard_rows(arrays, self.traced.experts)
+                placed = of_images(
+                    rows,
+                    layer=layer,
+                    images=numbers,
+                    labels=self.split.labels[numbers],
+                    predictions=predictions,
+                    first_group=number * self.batch // self.group_images,
+                    group_images=self.group_images,
+                    experts=self.traced.experts,
+                )
+                parts.append(placed)
+            similarities.append(similarity)
+        columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        columns["step"] = np.full(len(columns["token"]), step, np.int32)
+        # A stable sort keeps the order of images, tokens and ranks within a layer.
+        order = np.argsort(columns["layer"], kind="stable")
+        columns = {name: values[order] for name, values in columns.items()}
+        if not self._prioritised(columns):
+            columns["priority"] = np.full(len(order), -1, np.int32)
+        return Recorded(columns, self._expert_pairs(similarities))
+
+    def swaps(self, state: TrainState) -> Table:
+        """Return the accuracy with another routing in one layer, as columns.
+
+        "random router": the tokens of a group exchange their routings at random, so that experts keep their loads
+        (after the random routers of 2106.05974, figure 28). "permuted experts": what is routed to an expert goes
+        through the next one.
+        """
+        rows: list[tuple[Any, ...]] = []
+        nothing = np.zeros(len(self.layers), np.int32)
+        trained = self._accuracy(state, nothing, nothing)
+        for place, layer in enumerate(self.layers if self.traced.routes else ()):
+            one = nothing.copy()
+            one[place] = 1
+            rows.append((layer, RANDOM, self._accuracy(state, one, nothing), trained))
+            if layer in self.traced.compared:
+                rows.append((layer, PERMUTED, self._accuracy(state, nothing, one), trained))
+        return _table(("layer", "swap", "accuracy", "trained_accuracy"), rows)
+
+    def slot_pairs(self, state: TrainState) -> Table:
+        """Return the cosine of the parameters of each two slots of a soft router (2308.00951, figure 28)."""
+        rows: list[tuple[Any, ...]] = []
+        model = self.program.model(state)
+        for layer in self.layers:
+            router = getattr(getattr(model.blocks[layer], "mlp", None), "router", None)
+            phi = getattr(router, "phi", None)
+            if phi is None or phi[...][0].size > MOST_SLOTS:
+                continue
+            slots = np.asarray(phi[...], np.float64).reshape(phi[...].shape[0], -1)
+            slots = slots / np.linalg.norm(slots, axis=0)
+            rows += _pairs(layer, slots.T @ slots)
+        return _table(("layer", "slot", "other", "cosine"), rows)
+
+    def save(self, parts: Sequence[Recorded], state: TrainState, origin: Origin, folder: Path) -> Path:
+        """Publish what was recorded of a seed.
+
+        Args:
+            parts: the recordings in the order of their steps, that of the trained model last.
+            state: of the trained model.
+            origin: the cell and seed.
+            folder: of the suite's recordings.
+        """
+        columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns}
+        images, config = self.images, self.program.config
+        facts = Facts(
+            suite=origin.suite,
+            cell_id=origin.cell_id,
+            run_id=origin.run_id,
+            seed=origin.seed,
+            attempt=origin.attempt,
+            cell=origin.cell,
+            router=config.router,
+            options=self.program.routers[0].options,
+            model=origin.model,
+            data=origin.data,
+            image_size=config.image_size,
+            grid=config.image_size // config.preset.patch,
+            class_token=config.preset.class_token,
+            classes=config.classes,
+            tokens=config.tokens,
+            experts=self.traced.experts,
+            group_images=self.group_images,
+            layers=tuple(self.layers),
+            steps=tuple(int(part.columns["step"][0]) for part in parts),
+            kind="soft" if self.traced.soft else "hard",
+            chosen_by=self.traced.chosen_by,
+            kept=self.traced.kept,
+            images=write_images(self.pixels, images, self.split.labels[images], folder),
+            expert_pairs=parts[-1].expert_pairs,
+            slot_pairs=self.slot_pairs(state),
+            swaps=self.swaps(state),
+        )
+        return write_recording(to_table(columns, facts), folder, facts)
+
+    def _batches(self) -> Iterator[tuple[np.ndarray, Int[np.ndarray, "image"]]]:
+        """Batches of images, and the numbers of the recorded ones among them, which come first."""
+        numbered = Split(self.split.images, np.arange(len(self.split), dtype=np.int32))
+        left = self.count
+        for part, _ in filled_batches(numbered, self.batch):
+            if left <= 0:
+                return
+            yield np.asarray(part.images), part.labels[: min(left, self.batch)]
+            left -= self.batch
+
+    def _call(self, state: TrainState, images: np.ndarray, *swapped: np.ndarray, compare: bool = False) -> Any:
+        nothing = np.zeros(len(self.layers), np.int32)
+        (placed,) = self.program.device_put(images)
+        return self._run(state, placed, *(swapped or (nothing, nothing)), np.asarray(compare))
+
+    def _accuracy(self, state: TrainState, shuffled: np.ndarray, shifted: np.ndarray) -> float:
+        hits = 0
+        for images, numbers in self._batches():
+            predictions = np.asarray(self._call(state, images, shuffled, shifted)[0])
+            hits += int((predictions[: len(numbers)] == self.split.labels[numbers]).sum())
+        return hits / self.count
+
+    def _prioritised(self, columns: Columns) -> bool:
+        """Whether tokens take slots in another order than that of the array."""
+        tokens = self.program.config.tokens
+        array_order = columns["place"].astype(np.int32) * tokens + columns["token"]
+        return bool((columns["priority"] != array_order).any())
+
+    def _expert_pairs(self, batches: Sequence[Sequence[Any]]) -> Table:
+        rows: list[tuple[Any, ...]] = []
+        for place, layer in enumerate(self.traced.compared):
+            sums = {name: np.mean([batch[place][name] for batch in batches], axis=0) for name in ("cosine", "hsic")}
+            own = np.sqrt(np.maximum(np.diag(sums["hsic"]), 1e-30))
+            rows += _pairs(layer, sums["cosine"], sums["hsic"] / np.outer(own, own))
+        return _table(("layer", "expert", "other", "cosine", "cka"), rows)
+
+
+def _pairs(layer: int, *values: np.ndarray) -> list[tuple[Any, ...]]:
+    """Rows of the layer, each two of its members, and their values."""
+    one, other = np.triu_indices(len(values[0]), 1)
+    columns = [np.round(each[one, other].astype(float), 4).tolist() for each in values]
+    return list(zip([layer] * len(one), one.tolist(), other.tolist(), *columns, strict=True))
+
+
+def _table(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Table:
+    return {name: [row[place] for row in rows] for place, name in enumerate(names)}

@@ -1,0 +1,31 @@
+"""Summarise how alike the experts of a layer are, and what the routing is worth to the trained model."""
+
+import pandas as pd
+
+CELL = ("cell", "router", "seed")
+
+
+def expert_similarity(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean similarity of the outputs of two experts on the same tokens, for each layer.
+
+    Args:
+        pairs: tables `experts` of recordings. cosine: mean over tokens of the cosine of two outputs. cka: linear CKA,
+            ‖Y₁ᵀY₂‖² / (‖Y₁ᵀY₁‖ · ‖Y₂ᵀY₂‖) of outputs less their mean over the tokens (1905.00414).
+
+    Returns:
+        cell, router, seed, layer, cosine, cka.
+    """
+    return pairs.groupby([*CELL, "layer"], sort=False)[["cosine", "cka"]].mean().reset_index()
+
+
+def swap_losses(swaps: pd.DataFrame) -> pd.DataFrame:
+    """Return the accuracy that another routing in one layer costs the trained model (2106.05974, figure 28).
+
+    Args:
+        swaps: tables `swaps` of recordings.
+
+    Returns:
+        cell, router, seed, layer, swap, loss: accuracy of the trained routing less accuracy with the other one.
+    """
+    loss = swaps["trained_accuracy"] - swaps["accuracy"]
+    return swaps[[*CELL, "layer", "swap"]].assign(loss=loss)

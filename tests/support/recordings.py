@@ -1,0 +1,148 @@
+"""Recordings of tiny models, and recordings written by hand."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from tiny_models import SCHEDULE, tiny
+
+from moebench.data import Split
+from moebench.evaluation.recorder import Origin, Recorder
+from moebench.inside.files import to_table, write_images, write_recording
+from moebench.inside.load import Recording
+from moebench.inside.rows import hard_rows, of_images, soft_rows
+from moebench.inside.schema import Facts
+from moebench.training import Program, compile_unoptimized
+
+ORIGIN = Origin(
+    suite="tiny", cell_id="abc", run_id="r1", attempt=1, seed=0, cell="a router", model="tiny/2", data="stripes"
+)
+OPTIONS = {"dense": {}, "mixture-of-depths": {"capacity_factor": 0.5}}
+"""Options of the routers that cannot have four experts."""
+FACTS = Facts(
+    suite="tiny",
+    cell_id="abc",
+    run_id="r1",
+    seed=0,
+    attempt=1,
+    cell="bpr[experts=2]",
+    router="bpr",
+    options={"experts": 2, "top_k": 1, "capacity_factor": 1.0},
+    model="tiny/2",
+    data="stripes",
+    image_size=4,
+    grid=2,
+    class_token=False,
+    classes=3,
+    tokens=4,
+    experts=2,
+    group_images=1,
+    layers=(1,),
+    steps=(30,),
+    kind="hard",
+    chosen_by="tokens",
+    kept=None,
+    images="",
+    expert_pairs={"layer": [1], "expert": [0], "other": [1], "cosine": [0.25], "cka": [0.5]},
+    slot_pairs={"layer": [], "slot": [], "other": [], "cosine": []},
+    swaps={"layer": [1], "swap": ["random router"], "accuracy": [0.5], "trained_accuracy": [0.75]},
+)
+
+
+def recorder(router: str, images: int = 24, batch: int = 16, count: int = 60, **options: Any) -> tuple[Recorder, Any]:
+    """A recorder of a tiny model on noise, and the model's state before training, with a head that is not zero.
+
+    Args:
+        router: by its name.
+        images: recorded, of `count`.
+        batch: images at a time.
+        count: images of the test split.
+        options: of the router; by default four experts.
+    """
+    given = options or OPTIONS.get(router, {"experts": 4})
+    program = Program(tiny(router, **given), SCHEDULE, batch)
+    state = compile_unoptimized(program.init, jax.eval_shape(lambda: jnp.zeros((), jnp.int32)))(np.zeros((), np.int32))
+    return Recorder(program, noise(count), images, batch), with_head(state)
+
+
+def noise(count: int) -> Split:
+    """Images of noise of three classes, strong enough to outweigh the positions of their tokens."""
+    generator = np.random.default_rng(5)
+    images = 5 * generator.normal(size=(count, 4, 4, 1)).astype(np.float32)
+    return Split(images, np.arange(count, dtype=np.int32) % 3)
+
+
+def with_head(state: Any) -> Any:
+    """The state with random weights in the head, which is zero before training."""
+
+    def drawn(path: Any, array: Any) -> Any:
+        name = jax.tree_util.keystr(path)
+        return jax.random.normal(jax.random.key(7), array.shape) if "head" in name and array.ndim == 2 else array
+
+    return replace(state, parameters=jax.tree_util.tree_map_with_path(drawn, state.parameters))
+
+
+def recorded_frame(router: str, **options: Any) -> tuple[pd.DataFrame, Recorder]:
+    """The rows of a tiny model, without the columns of the cell."""
+    made, state = recorder(router, **options)
+    return pd.DataFrame(made.record(state, 30).columns), made
+
+
+def hard_frame(
+    expert: Any, gate: Any = None, *, experts: int, dropped: Any = None, labels: Any = None, **columns: Any
+) -> pd.DataFrame:
+    """Rows of one layer by hand.
+
+    Args:
+        expert: [image, token, choice], from `experts` on for none.
+        gate: of the same shape, 1 if None.
+        experts: experts there are.
+        dropped: of the same shape, none if None.
+        labels: of the images, 0 if None.
+        columns: values of further columns, the same in all rows.
+    """
+    expert = np.asarray(expert)
+    images = len(expert)
+    gate = np.ones(expert.shape) if gate is None else np.asarray(gate, float)
+    dropped = np.zeros(expert.shape, bool) if dropped is None else np.asarray(dropped)
+    arrays = {"expert": expert, "gate": gate, "weight": np.where(dropped, 0, gate), "dropped": dropped}
+    arrays["confidence"] = gate.max(-1)
+    return _frame(hard_rows(arrays, experts), images, labels, experts, columns)
+
+
+def soft_frame(dispatch: Any, combine: Any, *, labels: Any = None, **columns: Any) -> pd.DataFrame:
+    """Rows of one layer of a soft router by hand, weights [image, token, expert, slot]."""
+    dispatch, combine = (np.asarray(each, np.float16) for each in (dispatch, combine))
+    arrays = {"dispatch": dispatch, "combine": combine, "confidence": combine.sum(-1).max(-1)}
+    return _frame(soft_rows(arrays), len(dispatch), labels, dispatch.shape[2], columns)
+
+
+def _frame(rows: Any, images: int, labels: Any, experts: int, columns: Any) -> pd.DataFrame:
+    labels = np.zeros(images, int) if labels is None else np.asarray(labels)
+    placed = of_images(
+        rows,
+        layer=1,
+        images=np.arange(images),
+        labels=labels,
+        predictions=labels,
+        first_group=0,
+        group_images=columns.pop("group_images", 1),
+        experts=experts,
+    )
+    names = ("suite", "cell_id", "cell", "router")
+    cell = dict.fromkeys(names, "x") | {"seed": 0, "step": 30} | columns
+    return pd.DataFrame(placed).assign(**cell)
+
+
+def written(folder: Path, frame: pd.DataFrame, **facts: Any) -> Recording:
+    """A recording of rows on disk, with images of noise, in the folder of its suite's recordings."""
+    numbers = np.unique(frame["image"])
+    pixels = np.random.default_rng(0).integers(0, 256, (len(numbers), 4, 4, 1)).astype(np.uint8)
+    digest = write_images(pixels, numbers, np.zeros(len(numbers), int), folder)
+    about = replace(FACTS, **{"images": digest, **facts})
+    columns = {name: frame[name].to_numpy() for name in frame}
+    return Recording(write_recording(to_table(columns, about), folder, about), about)
