@@ -95,6 +95,9 @@ def test_an_option_changes_something_or_is_refused(name: str) -> None:
     known = routers.options(name)
     for key, default in known.items():
         beside = {other: value for other, value in BESIDE.get(key, {}).items() if other in known}
+        if (name, key) == ("base", "capacity_rounding"):
+            # BASE refuses a capacity factor that leaves fewer slots than tokens, as rounding 19 / 4 down does.
+            beside = {"capacity_factor": 1.7}
         base = required(name) | beside
         found = {value: effect(name, base, key, value) for value in others(key, base.get(key, default))}
         assert any(found.values()), f"{name}: {key}={list(found)} does nothing"
