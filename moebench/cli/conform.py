@@ -25,7 +25,7 @@ def conform(
     ] = None,
     export: Annotated[
         Path | None,
-        typer.Option("--export", metavar="DIR", help="Write the cases with outputs and gradients, for a port's tests."),
+        typer.Option("--export", metavar="DIR", help="Write the cases, of --as or all, with outputs and gradients."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the diagnosis as JSON.")] = False,
 ) -> None:
@@ -41,18 +41,18 @@ def conform(
 
         options.say(text_of(template).rstrip("\n"))
         return
+    from moebench.conform import STRATEGIES, diagnose, load_adapter
+
+    if strategy is not None and strategy not in STRATEGIES:
+        raise unknown("strategy", strategy, STRATEGIES, of="--as")
     if export is not None:
         from moebench.conform.vectors import write_vectors
 
-        for path in write_vectors(export):
+        for path in write_vectors(export, STRATEGIES if strategy is None else [strategy]):
             options.say(path)
         return
     if adapter is None or strategy is None:
         raise BadInput("give a FILE.py and --as STRATEGY; or --template torch to begin with, or --export DIR.")
-    from moebench.conform import STRATEGIES, diagnose, load_adapter
-
-    if strategy not in STRATEGIES:
-        raise unknown("strategy", strategy, STRATEGIES, of="--as")
     found = diagnose(load_adapter(adapter), strategy)
     if as_json:
         options.say(json.dumps(_plain(found), indent=1))

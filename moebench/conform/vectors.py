@@ -6,7 +6,7 @@ DIR/STRATEGY/CASE.json   options, what the case tries, the source of the rules, 
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,14 @@ from moebench.files import publishing
 VERSION = 1
 
 
-def write_vectors(folder: Path) -> Iterator[Path]:
-    """Write every case of every strategy, and yield the paths.
+def write_vectors(folder: Path, strategies: Iterable[str] = STRATEGIES) -> Iterator[Path]:
+    """Write every case of the strategies, and yield the paths.
 
     Args:
         folder: made if it is not there; files of the same names are replaced.
+        strategies: names in `STRATEGIES`.
     """
-    for strategy in STRATEGIES:
+    for strategy in strategies:
         for case in cases(strategy):
             if not case.compared:
                 continue

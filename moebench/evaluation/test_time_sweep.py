@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -181,7 +180,7 @@ class Sweep:
         def route(block: Any, x: Any) -> Any:
             nonlocal kind
             images, routing = nnx.merge(graph, block).route(x, self.model.tokens)
-            arrays, kind = jax.tree.flatten(replace(routing, losses={}))
+            arrays, kind = jax.tree.flatten(routing.bare())
             return images, arrays
 
         def finish(block: Any, x: Any, images: Any, arrays: Any) -> Any:
@@ -209,9 +208,13 @@ def _flops(half: _RoutedHalf) -> tuple[float, float]:
 
 
 def _compiled(traced: Sequence[Any]) -> list[jax.stages.Compiled]:
-    """Compile the programs, equal ones once."""
+    """Compile the programs, equal ones once.
+
+    Programs are equal if their text and their arguments are: an argument that a program does not use is not in its
+    text, but a compiled program accepts only the shapes of all its arguments.
+    """
     lowered = [each.lower() for each in traced]
-    texts = [each.as_text() for each in lowered]
+    texts = [f"{each.args_info}\n{each.as_text()}" for each in lowered]
     different = dict(zip(texts, lowered, strict=True))
     options = QUICKER if jax.default_backend() == "cpu" else None
     with ThreadPoolExecutor(os.cpu_count()) as pool:

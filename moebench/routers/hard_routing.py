@@ -1,6 +1,6 @@
 """Define hard routing: each slot holds one token or none, whichever way the tokens move."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import jax
 import jax.numpy as jnp
@@ -72,6 +72,9 @@ class SlotRouting(Routing):
     def processed(self) -> Bool[Array, "group token"]:
         """Return whether any slot holds the token."""
         return self.calls > 0
+
+    def bare(self) -> "SlotRouting":
+        return replace(self, losses={}, requested=None, order=None)
 
     def pairs(self) -> TokenExperts:
         groups, tokens, _ = self.gates.shape

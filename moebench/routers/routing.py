@@ -5,7 +5,7 @@ in `hard_routing`, is hard: each slot holds one token or none.
 """
 
 import abc
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import jax
@@ -86,6 +86,10 @@ class Routing(abc.ABC):
     def pairs(self) -> TokenExperts | None:
         """Return the experts of every token, for inspection; None if slots hold mixtures of tokens."""
         return None
+
+    def bare(self) -> "Routing":
+        """Return the routing without what neither `apply` nor `counts` reads: losses, and fields for inspection."""
+        return replace(self, losses={})
 
     @abc.abstractmethod
     def counts(self) -> RoutingCounts:

@@ -50,6 +50,9 @@ class BesideRouting(Routing):
         """Return each token's calls of MLPs: the other experts cost nothing."""
         return self.mlps.calls
 
+    def bare(self) -> "BesideRouting":
+        return replace(self, losses={}, mlps=self.mlps.bare())
+
     def pairs(self) -> TokenExperts:
         """Return the experts of every token, those beside the MLPs included, which drop nothing."""
         pairs = self.mlps.pairs()

@@ -278,8 +278,8 @@ def test_every_setting_of_a_variant_is_one_of_its_family() -> None:
 def test_exported_cases_hold_outputs_and_gradients(tmp_path: Path) -> None:
     from moebench.conform.vectors import write_vectors
 
-    paths = [path for path in write_vectors(tmp_path) if path.suffix == ".npz"]
-    assert len(paths) == sum(case.compared for strategy in STRATEGIES for case in cases(strategy))
+    paths = [path for path in write_vectors(tmp_path, ["soft"]) if path.suffix == ".npz"]
+    assert len(paths) == sum(case.compared for case in cases("soft"))
     arrays = np.load(tmp_path / "soft" / "random.npz")
     about = json.loads((tmp_path / "soft" / "random.json").read_text())
     assert about["version"] == 1
