@@ -187,7 +187,11 @@ def _datasets() -> Iterator[tuple[str, str]]:
 
     for name in data.names():
         yield name, data.describe(name)
-    yield "./PATH", f"Your own: {data.READABLE}."
+    yield "./PATH", f"Your own: {data.READABLE}. {data.DECODED_AS}"
+    yield (
+        "train=PATH,…",
+        "Your own splits, each a path: train, test, perhaps validation; place=PATH,train=NAME,… names those of one.",
+    )
     yield "hf:NAME", "A data set of the Hugging Face hub, or hf:NAME:CONFIGURATION; needs moebench[hf]."
 
 

@@ -97,7 +97,10 @@ def run(
     model: Annotated[str | None, typer.Option(metavar="SIZE/PATCH", help="The backbone; by default mu/2.")] = None,
     data: Annotated[
         str | None,
-        typer.Option(metavar="NAME|./PATH|hf:NAME", help="moebench's own, yours, or of the hub; by default digits."),
+        typer.Option(
+            metavar="NAME|./PATH|hf:NAME",
+            help="moebench's own, yours (train=PATH,test=PATH names splits), or of the hub; by default digits.",
+        ),
     ] = None,
     image_size: Annotated[
         int | None,

@@ -7,9 +7,11 @@ from moebench.data.digits import digits
 from moebench.data.holdout import hold_out_validation
 from moebench.data.registry import describe, find, load, names, register
 from moebench.data.source import Source
+from moebench.data.user.decode import DECODED_AS
 from moebench.data.user.detect import READABLE
 
 __all__ = [
+    "DECODED_AS",
     "READABLE",
     "Dataset",
     "Format",

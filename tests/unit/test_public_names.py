@@ -7,7 +7,8 @@ import pytest
 PUBLIC = {
     "moebench": {"__version__", "load", "load_routing", "plot", "routers"},
     "moebench.data": {
-        "READABLE", "Dataset", "Format", "Pixels", "Prefetcher", "Source", "Split", "batches", "describe", "digits",
+        "DECODED_AS", "READABLE", "Dataset", "Format", "Pixels", "Prefetcher", "Source", "Split", "batches", "describe",
+        "digits",
         "batch_thunks", "find", "hold_out_validation", "load", "names", "register", "with_channels",
     },
     "moebench.models": {

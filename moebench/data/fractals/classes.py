@@ -1,4 +1,4 @@
-"""Classes of fractals: iterated function systems drawn at random and accepted by how much of the canvas they fill.
+"""Draw classes of fractals: random iterated function systems, accepted by the share of the canvas that they fill.
 
 After FractalDB (2101.08515): a class is a set of 2 to 8 affine maps with coefficients drawn evenly from [−1, 1], kept
 if its picture fills enough pixels; its images are the pictures of the set with one of the six coefficients weighted by
@@ -17,23 +17,23 @@ from moebench.data.fractals.render import COEFFICIENT_BITS, MOST_MAPS, ONE, SHAR
 
 SEED = 210108515
 LEAST_FILLED = 0.1
-"""Filling rate at 64 × 64 pixels from which on a set is a class; none that was drawn fills more than half."""
+"""Least filling rate of a class at 64 × 64 pixels; of all sets drawn, none fills more than half."""
 _CANVAS = 64
 _CONTRACTION = 0.9
-"""Largest singular value of a map that is taken."""
+"""Bound on the singular values of accepted maps."""
 _TRIES = 12
-"""Draws of a map, the first of which that contracts is taken."""
+"""Draws for each map; the first draw that contracts is taken."""
 _BLOCK = 256
-"""Sets drawn at a time."""
+"""Sets that are drawn at a time."""
 _COARSE = 1 << 12
-"""What 1 is in a set's coordinates before it has been stretched to the canvas."""
+"""The number 1 in the coordinates of a set that is not yet stretched to the canvas."""
 _LEAST_SHARE = 64
-"""A map is drawn at least once in so many times, however flat it is."""
+"""Each map, however flat, is drawn at least once in this number of draws."""
 
 
 @dataclass(frozen=True)
 class Systems:
-    """Iterated function systems, as `chaos.points` takes them."""
+    """Iterated function systems, as arguments of `render.points`."""
 
     maps: Int32[np.ndarray, "system map coefficient"]
     shares: UInt32[np.ndarray, "system map"]
@@ -46,7 +46,7 @@ class Systems:
 
 
 def keys(classes: Int64[np.ndarray, "image"], instances: Int64[np.ndarray, "image"]) -> UInt32[np.ndarray, "image"]:
-    """The seed of each image, from its class and its number within the class."""
+    """Return the seed of each image, from its class and its number within the class."""
     key: np.ndarray = hashed(np.full(len(classes), SEED, np.uint32))
     for part in (classes, instances):
         key = hashed(key + part.astype(np.uint32) + np.uint32(1))
@@ -54,7 +54,7 @@ def keys(classes: Int64[np.ndarray, "image"], instances: Int64[np.ndarray, "imag
 
 
 def draw(count: int) -> Systems:
-    """So many classes, the same for everyone; the first of many are the classes of fewer."""
+    """Draw the first `count` of an endless list of classes, equal on every machine."""
     bits = np.random.PCG64(SEED)
     found: list[Systems] = []
     while sum(map(len, found)) < count:
@@ -67,13 +67,13 @@ def draw(count: int) -> Systems:
 
 
 def filling_rate(images: UInt8[np.ndarray, "image height width"]) -> Float64[np.ndarray, "image"]:
-    """Share of the pixels that a point has fallen on."""
+    """Return the share of the pixels that a point has hit."""
     rates: np.ndarray = (images > 0).mean((1, 2))
     return rates
 
 
 def perturbed(systems: Systems, key: UInt32[np.ndarray, "system"]) -> Systems:
-    """Each system with one of its six coefficients, drawn from the key, weighted by 0.8 to 1.2 in all of its maps."""
+    """Weight one of the six coefficients, drawn from the key, by 0.8 to 1.2 in all maps of each system."""
     column = hashed(key ^ np.uint32(0x68E31DA4)) % np.uint32(6)
     weight = 205 + (hashed(key ^ np.uint32(0xB5297A4D)) % np.uint32(103)).astype(np.int32)  # in 1/256ths
     maps = systems.maps.copy()
@@ -83,7 +83,7 @@ def perturbed(systems: Systems, key: UInt32[np.ndarray, "system"]) -> Systems:
 
 
 def contracts(maps: Int64[np.ndarray, "*shape coefficient"]) -> np.ndarray:
-    """Whether the larger singular value of a map is below 0.9; maps are in 1/8192ths.
+    """Return whether the larger singular value of each map is below 0.9; maps are in 1/8192ths.
 
     For the squares p ≥ q of both, p + q is the sum of the squared coefficients and p · q the squared determinant; with
     the bound's square s, both are below s if (s − p)(s − q) > 0 and p + q < 2s.
@@ -96,7 +96,7 @@ def contracts(maps: Int64[np.ndarray, "*shape coefficient"]) -> np.ndarray:
 
 
 def _drawn(bits: np.random.PCG64) -> tuple[Int64[np.ndarray, "set map coefficient"], np.ndarray]:
-    """Sets of 2 to 8 maps, filled up with zeros, and which of the sets contract."""
+    """Draw sets of 2 to 8 maps, padded with zeros, and return which of the sets contract."""
     words = bits.random_raw(_BLOCK * (1 + MOST_MAPS * _TRIES * 6)).reshape(_BLOCK, -1)
     count = 2 + (words[:, 0] >> np.uint64(32)) % np.uint64(MOST_MAPS - 1)
     drawn = (words[:, 1:] >> np.uint64(63 - COEFFICIENT_BITS)).astype(np.int64) - ONE
@@ -110,7 +110,7 @@ def _drawn(bits: np.random.PCG64) -> tuple[Int64[np.ndarray, "set map coefficien
 
 
 def _stretched(maps: Int64[np.ndarray, "set map coefficient"]) -> Systems:
-    """The same fractals in coordinates of their own: the larger of width and height is the canvas."""
+    """Rescale the coordinates of each set so that the larger side of its fractal fills the canvas."""
     coarse = maps.copy()
     coarse[..., 4:] = coarse[..., 4:] * _COARSE // ONE
     shares = _shares(maps)
@@ -125,7 +125,7 @@ def _stretched(maps: Int64[np.ndarray, "set map coefficient"]) -> Systems:
 
 
 def _shares(maps: Int64[np.ndarray, "set map coefficient"]) -> UInt32[np.ndarray, "set map"]:
-    """Running sums of the maps' shares, each by the area that it leaves of an area, |ad − bc|."""
+    """Return running sums of the maps' shares, which are proportional to |ad − bc|, the area of a map's image."""
     area = np.abs(maps[..., 0] * maps[..., 3] - maps[..., 1] * maps[..., 2])
     used = maps.any(-1)
     area = np.where(used, np.maximum(area, area.sum(-1, keepdims=True) // _LEAST_SHARE + 1), 0)

@@ -1,4 +1,4 @@
-"""One image of a class: which it is follows from class and number alone, whatever is rendered beside it."""
+"""Render images of classes: each follows from its class and number alone, whatever is rendered beside it."""
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -12,12 +12,12 @@ from moebench.data.fractals.render import hashed
 def render(
     classes: Systems, labels: Int64[np.ndarray, "image"], numbers: Int64[np.ndarray, "image"], size: int
 ) -> UInt8[np.ndarray, "image size size 1"]:
-    """The images with these numbers of these classes.
+    """Render images by class and number.
 
     Args:
-        classes: of the whole data set.
+        classes: classes of the whole data set.
         labels: class of each image.
-        numbers: which of its class each is, from 0.
+        numbers: number of each image within its class, from 0.
         size: side in pixels.
     """
     keys = systems.keys(labels, numbers)

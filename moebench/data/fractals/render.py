@@ -1,6 +1,6 @@
-"""The chaos game: an iterated function system drawn as an image, many images at once, in whole numbers throughout.
+"""Render iterated function systems by the chaos game, many images at once, in whole numbers throughout.
 
-Whole numbers, because an image has to be the same on every machine: whether a processor rounds a · x before it adds
+Whole numbers make an image equal on every machine: whether a processor rounds a · x before it adds
 b · y is its own choice in floating point, and would move points from one pixel to the next. Coefficients are 1/8192ths,
 coordinates 1/16384ths of half the canvas; 32 bits hold every product, since coordinates are kept within ±4.
 """
@@ -18,14 +18,14 @@ from moebench.errors import BadInput
 COEFFICIENT_BITS = 13
 ONE = 1 << COEFFICIENT_BITS
 UNIT = 1 << 14
-"""Half the canvas."""
+"""Half the side of the canvas, in coordinates."""
 MOST_MAPS = 8
 SHARE_BITS = 16
 """Shares of the maps are 1/65536ths."""
 
 _FURTHEST = 4 * UNIT - 1
 _BURN_IN, _KEPT = 8, 16
-"""Steps of every walker, before its points count and afterwards."""
+"""Steps of every walker whose points are dropped at first, and whose points count afterwards."""
 _POINTS_PER_PIXEL = 2
 _EXTENT_WALKERS = 128
 _FRACTION_BITS = 23
@@ -33,10 +33,10 @@ _LEAST_DETERMINANT = ONE >> 7
 
 
 def hashed(x: Any) -> Any:
-    """32 bits that look random, from 32 bits: multiplications and shifts, the same everywhere and in every version.
+    """Hash 32 bits to 32 bits that look random, by multiplications and shifts that are equal on every machine.
 
     Args:
-        x: uint32, of numpy or of jax.
+        x: uint32 array of NumPy or JAX.
     """
     kind = x.dtype.type
     x = (x ^ (x >> kind(16))) * kind(0x7FEB352D)
@@ -45,7 +45,7 @@ def hashed(x: Any) -> Any:
 
 
 def fixed_point(maps: Int32[Array, "image coefficient"]) -> tuple[Int32[Array, "image"], Int32[Array, "image"]]:
-    """Where each map leaves a point in place, (1 − A)⁻¹ t; every fixed point is part of the fractal."""
+    """Return the fixed point of each map, (1 − A)⁻¹ t, which is part of the fractal."""
     a, b, c, d, e, f = (maps[:, column] for column in range(6))
     determinant = ((ONE - a) * (ONE - d) - b * c) >> COEFFICIENT_BITS
     determinant = jnp.maximum(determinant, _LEAST_DETERMINANT)
@@ -63,13 +63,13 @@ def points(
     keys: UInt32[Array, "image"],
     walkers: int,
 ) -> tuple[Int32[Array, "step image walker"], Int32[Array, "step image walker"]]:
-    """Points of each fractal: walkers that start in it and go, at every step, through a map drawn by its share.
+    """Return points of each fractal: walkers start in it, and each step applies a map drawn by its share.
 
     Args:
         maps: a, b, c, d in 1/8192ths, e, f in coordinates: x' = a·x + b·y + e, y' = c·x + d·y + f.
-        shares: running sums; a map is drawn if a draw below 65536 is at least the sum before it and below its own.
+        shares: running sums of the shares, the last 65536; a draw takes the first map whose sum is larger.
         keys: seeds of the walks.
-        walkers: of each image.
+        walkers: number of walkers of each image.
     """
     lanes = hashed(jnp.arange(1, walkers + 1, dtype=jnp.uint32))
 
@@ -87,7 +87,7 @@ def points(
 
 
 def pixels(x: Int32[Array, "step image walker"], size: int) -> Int32[Array, "step image walker"]:
-    """Rows or columns that stretch each image's points from margin to margin."""
+    """Return rows or columns that stretch the points of each image from margin to margin."""
     low, high = x.min((0, 2)), x.max((0, 2))
     margin = size // 32
     scale = ((size - 2 * margin) << _FRACTION_BITS) // (high - low + 1)
@@ -118,10 +118,16 @@ def render(
     keys: UInt32[np.ndarray, "image"],
     size: int,
 ) -> UInt8[np.ndarray, "image height width"]:
-    """Images of the systems, light on black, each stretched to its canvas; `points` says what the arguments are.
+    """Render each system light on black, stretched to its canvas.
+
+    Args:
+        maps: coefficients, as in `points`.
+        shares: running sums of the shares, as in `points`.
+        keys: seed of each image.
+        size: side in pixels.
 
     Raises:
-        BadInput: JAX was told to leave the processor out.
+        BadInput: JAX may not use the CPU.
     """
     return np.asarray(_rendered(*_on_processor(maps, shares, keys), size=size))
 
@@ -131,7 +137,16 @@ def extent(
     shares: UInt32[np.ndarray, "image map"],
     keys: UInt32[np.ndarray, "image"],
 ) -> tuple[Int64[np.ndarray, "image 2"], Int64[np.ndarray, "image 2"]]:
-    """Least and greatest x and y of each system's points; arguments and errors as those of `render`."""
+    """Return the least and the greatest x and y of the points of each system.
+
+    Args:
+        maps: coefficients, as in `points`.
+        shares: running sums of the shares, as in `points`.
+        keys: seed of each system.
+
+    Raises:
+        BadInput: JAX may not use the CPU.
+    """
     low, high = _extent(*_on_processor(maps, shares, keys))
     return np.asarray(low, np.int64), np.asarray(high, np.int64)
 

@@ -20,8 +20,9 @@ DECODED_AS = (
     "several frames the first is taken."
 )
 """How images are decoded, in one sentence for users."""
-MOST_PIXELS = 1 << 26
-"""Largest image that is decoded. A JPEG counts at the reduced size at which it is decoded."""
+MOST_PIXELS = 24 << 20
+"""Largest image that is decoded: 25 million pixels are 100 MB, or twice that with transparency, in each of several
+threads. A JPEG counts at the reduced size at which it is decoded."""
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

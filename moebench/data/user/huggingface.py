@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from moebench.data.regular_files import first_line
-from moebench.data.user.table import BATCH_ROWS, Read, Rows, Table
+from moebench.data.user.table import Read, Rows, Table
 from moebench.errors import BadInput
 from moebench.spec.cell_spec import HUB
 
@@ -36,8 +36,8 @@ def table(name: str) -> Table:
 
 
 def _reader(rows: Any) -> Read:
-    def read(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def read(columns: Sequence[str], most: int) -> Iterator[pa.RecordBatch]:
         # The table itself: a selection by their library would first be hashed, with everything that it refers to.
-        return iter(rows.data.table.select(list(columns)).to_batches(BATCH_ROWS))
+        return iter(rows.data.table.select(list(columns)).to_batches(most))
 
     return read

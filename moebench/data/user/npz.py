@@ -162,6 +162,12 @@ class ArrayFile:
                 f"{MOST_IMAGES:,} images of up to {MOST_IMAGE_BYTES:,} bytes are read.",
                 key="data",
             )
+        size = self.path.stat().st_size
+        if shape[0] > size:
+            raise BadInput(
+                f"'{name}' of {self.where} has {shape[0]:,} images, more than the {size:,} bytes of the file.",
+                key="data",
+            )
         if header.fortran and header.bytes > MOST_IMAGE_BYTES:
             raise BadInput(
                 f"'{name}' of {self.where} is stored in Fortran's order: save np.ascontiguousarray of the images.",

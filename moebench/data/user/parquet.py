@@ -11,9 +11,11 @@ from moebench.data.regular_files import shown
 from moebench.data.user.file_tree import LeftOut, is_folder, stamp, visible
 from moebench.data.user.reader import MOST_IMAGES
 from moebench.data.user.splits import EVALUATION_NAMES, TRAIN_NAMES
-from moebench.data.user.table import BATCH_ROWS, Read, Rows, Table, reading
+from moebench.data.user.table import Read, Rows, Table, reading
 from moebench.errors import BadInput
 
+_LEAST_IMAGE_BYTES = 8
+"""Fewer bytes hold no image, however well a column of images is packed."""
 _FIRST_WORD = re.compile("[a-z]+")
 
 
@@ -60,12 +62,17 @@ def _parquet_schema(file: Path) -> pa.Schema:
         found = pq.read_metadata(file)
         if found.num_rows > MOST_IMAGES:
             raise BadInput(f"{shown(file)} has {found.num_rows:,} rows: up to {MOST_IMAGES:,} are read.", key="data")
+        size = file.stat().st_size
+        if found.num_rows * _LEAST_IMAGE_BYTES > size:
+            raise BadInput(
+                f"{shown(file)} has {found.num_rows:,} rows in {size:,} bytes, too few for as many images.", key="data"
+            )
         return found.schema.to_arrow_schema()
 
 
 def _parquet_reader(file: Path) -> Read:
-    def read(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def read(columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         with reading(file), pq.ParquetFile(file) as opened:
-            yield from opened.iter_batches(BATCH_ROWS, columns=columns)
+            yield from opened.iter_batches(rows, columns=columns)
 
     return read

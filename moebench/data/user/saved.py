@@ -81,9 +81,11 @@ def _arrow_schema(file: Path) -> pa.Schema:
 
 
 def _arrow_reader(file: Path) -> Read:
-    def read(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def read(columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
         with reading(file), pa.memory_map(str(file)) as source:
             for batch in pa.ipc.open_stream(source):
-                yield batch.select(columns)
+                chosen = batch.select(columns)
+                for start in range(0, batch.num_rows, rows):
+                    yield chosen.slice(start, rows)
 
     return read

@@ -18,11 +18,13 @@ from moebench.errors import BadInput
 
 IMAGE_NAMES = ("image", "img", "images", "pixels")
 LABEL_NAMES = ("label", "labels", "fine_label", "class", "target")
-BATCH_ROWS = 64
-"""Rows read at a time: their images are in memory together."""
+IMAGE_ROWS = 64
+"""Rows whose images are read at a time: so many are in memory together."""
+LABEL_ROWS = 1 << 16
+"""Rows whose labels are read at a time."""
 
-Read = Callable[[Sequence[str]], Iterable[pa.RecordBatch]]
-"""Yields the named columns in batches."""
+Read = Callable[[Sequence[str], int], Iterable[pa.RecordBatch]]
+"""Yields the named columns in batches of at most so many rows."""
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,10 @@ def _labelled(rows: Rows, label: str) -> Part:
     names = _class_names(rows.schema, label)
     reader = LabelReader(f"the column '{label}' of {rows.where}", names)
     labels: list[str | None] = []
-    for batch in rows.read([label]):
-        labels += reader.read(_values(rows.where, label, batch))
+    for batch in rows.read([label], LABEL_ROWS):
+        values, places = _distinct(rows.where, label, batch)
+        found = reader.read(values)
+        labels += [None if place is None else found[place] for place in places]
         if len(labels) > MOST_IMAGES:
             raise BadInput(f"{rows.where} has more than {MOST_IMAGES:,} rows.", key="data")
     return Part(rows.where, labels, numbers="named" if names else "bare" if reader.has_bare_numbers else "")
@@ -126,21 +130,33 @@ def _labelled(rows: Rows, label: str) -> Part:
 
 def _images(rows: Rows, image: str) -> Iterator[Raw]:
     number = 0
-    for batch in rows.read([image]):
-        for cell in _values(rows.where, image, batch):
+    for batch in rows.read([image], IMAGE_ROWS):
+        with _valid_column(rows.where, image, batch) as values:
+            cells = values.to_pylist()
+        for cell in cells:
             name = f"the image of row {number} of {rows.where}"
             yield Raw(name, _bytes(name, cell))
             number += 1
 
 
-def _values(where: str, column: str, batch: pa.RecordBatch) -> list[Any]:
-    """Return the values of a batch's only column, after a check that its offsets and texts are valid."""
+def _distinct(where: str, column: str, batch: pa.RecordBatch) -> tuple[list[Any], list[int | None]]:
+    """Return the distinct values of a batch's only column, and the place of each row's value among them."""
+    with _valid_column(where, column, batch) as values:
+        try:
+            encoded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
+            return encoded.dictionary.to_pylist(), encoded.indices.to_pylist()
+        except (pa.ArrowNotImplementedError, AttributeError):  # lists, say, of which nothing is a label
+            return values.to_pylist(), list(range(len(values)))
+
+
+@contextmanager
+def _valid_column(where: str, column: str, batch: pa.RecordBatch) -> Iterator[pa.Array]:
+    """Yield a batch's only column, after a check that its offsets and texts are valid."""
     try:
         values = batch.column(0)
         values.validate(full=True)
-        found: list[Any] = values.to_pylist()
-        return found
-    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+        yield values
+    except (pa.ArrowException, ValueError, OverflowError) as error:
         raise BadInput(
             f"the column '{column}' of {where} is damaged or no UTF-8 text: {first_line(error)}.", key="data"
         ) from error
@@ -176,6 +192,8 @@ def reading(file: Path) -> Iterator[None]:
         with open_regular(file):
             pass
         yield
+    except BadInput:
+        raise
     except OSError as error:
         raise BadInput(f"cannot read {shown(file)}: {first_line(error)}.", key="data") from error
     except (pa.ArrowException, ValueError, LookupError, TypeError, MemoryError) as error:

@@ -54,6 +54,21 @@ def test_an_entry_overrides_its_profile_and_a_profile_its_cells() -> None:
     assert (read.profile("cpu").limits, gpu.limits) == (Limits(3600.0, None), Limits(60.0, None))
 
 
+def test_data_may_be_a_mapping_of_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = HEAD + (
+        "profiles:\n"
+        "  cpu: {data: {train: ./a, test: ./b}}\n"
+        "cells:\n"
+        "  - {router: dense}\n"
+        "  - {router: soft, data: [digits, {test: ./c, train: ./a}]}\n"
+    )
+    splits = [f"train={tmp_path}/a,test={tmp_path}/{test}" for test in "bc"]
+    assert [cell.spec.data for cell in suite(text).profile("cpu").cells] == [splits[0], "digits", splits[1]]
+    with pytest.raises(BadInput, match=r"^s.yaml:4: unknown key .tset. of data: did you mean .test.\?$"):
+        suite(text.replace("test: ./b", "tset: ./b"))
+
+
 def test_the_platform_chooses_the_profile() -> None:
     read = suite(HEAD + "profiles: {cpu: {}, gpu: {}}\ncells: [{router: dense}]\n")
     assert read.profile_for("cpu").name == "cpu"

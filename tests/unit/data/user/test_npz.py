@@ -134,6 +134,11 @@ LABELS = as_npy(np.array([0, 1] * 3))
 SIX = as_npy(IMAGES)
 
 
+def packed(path: Path, **arrays: Any) -> Path:
+    np.savez_compressed(path, **arrays)
+    return path
+
+
 def encrypted(path: Path) -> Path:
     npz(path, images=IMAGES, labels=[0, 1] * 3)
     content = bytearray(path.read_bytes())
@@ -220,6 +225,10 @@ WRONG: dict[str, tuple[Callable[[Path], Path], str]] = {
         "'images' of .* is no NumPy array, or a damaged one",
     ),
     "no header": (lambda path: archived(path, images=b"", labels=LABELS), "is no NumPy array, or a damaged one"),
+    "more images than bytes": (
+        lambda path: packed(path, images=np.zeros((300_000, 1, 1), np.uint8), labels=np.zeros(300_000, bool)),
+        "has 300,000 images, more than the [0-9,]+ bytes of the file",
+    ),
     "encrypted": (encrypted, "is encrypted: save it without a password"),
 }  # fmt: skip
 

@@ -227,6 +227,20 @@ def test_records_of_saved_data_are_checked(tmp_path: Path, file: str, content: s
         loaded(root)
 
 
+def test_more_rows_than_are_read_are_refused_by_the_footer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = parquet(tmp_path / "mine.parquet", table([1, 2, 3, 4], [0, 1, 0, 1]))
+    monkeypatch.setattr("moebench.data.user.parquet.MOST_IMAGES", 3)
+    with pytest.raises(BadInput, match=r"^/.*/mine.parquet has 4 rows: up to 3 are read\.$"):
+        loaded(path)
+
+
+def test_more_rows_than_a_file_can_hold_images_are_refused(tmp_path: Path) -> None:
+    same = pa.DictionaryArray.from_arrays(np.zeros(100_000, np.int32), [b"x"])
+    path = parquet(tmp_path / "mine.parquet", pa.table({"image": same, "label": np.arange(100_000) % 2}))
+    with pytest.raises(BadInput, match=r"mine.parquet has 100,000 rows in [0-9,]+ bytes, too few for as many images"):
+        loaded(path)
+
+
 def test_a_pipe_in_place_of_a_table_is_refused(tmp_path: Path) -> None:
     parquet(tmp_path / "mine" / "train-0.parquet", table([1, 2], [0, 1]))
     os.mkfifo(tmp_path / "mine" / "test-0.parquet")
