@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from moebench.cli import options
-from moebench.errors import BadInput
+from moebench.errors import BadInput, unknown
 
 if TYPE_CHECKING:
     from moebench.results.schema import Column
@@ -17,28 +17,38 @@ if TYPE_CHECKING:
 _OPTIONS = "\noptions, with their defaults, as they stand in brackets or in a suite:\n"
 _VARIABLES = ("JAX_", "XLA_", "MOEBENCH_", "CUDA_VISIBLE", "NVIDIA_TF32", "LIBTPU_", "OMP_NUM_")
 """Beginnings of the environment variables that change what is measured."""
-KINDS = ("routers", "suites", "models", "datasets", "columns")
+KINDS = {
+    "routers": "Routing strategies, also those of installed packages and of --plugin.",
+    "suites": "Suites that come with moebench, with their questions.",
+    "models": "Vision transformers by size and patch, and models by their published names.",
+    "datasets": "Data sets that need no download, and how to name your own.",
+    "columns": "Columns of the result table, with units.",
+    "keys": "Keys of a suite file, with types and defaults.",
+}
 
 
 def list_names(
-    kind: Annotated[str, typer.Argument(metavar="|".join(KINDS), help="What to list.")],
+    kind: Annotated[
+        str | None,
+        typer.Argument(metavar=f"[{'|'.join(KINDS)}]", help="What to list; without it, what can be listed."),
+    ] = None,
     routing: Annotated[
         bool, typer.Option("--routing", help="With columns: those of routing recordings, not of the result table.")
     ] = False,
     plugins: options.Plugins = None,
 ) -> None:
-    """List what there is, with a line about each."""
-    from moebench.errors import BadInput, unknown
-
+    """List names, with a line about each."""
+    if kind is None:
+        _print_names(KINDS.items())
+        return
     if kind not in KINDS:
         raise unknown("kind of list", kind, KINDS)
     if routing and kind != "columns":
         raise BadInput(f"--routing is for `moebench list columns`, not for '{kind}'.")
     options.load_plugins(plugins)
-    rows = list(_routing_columns() if routing else _LISTS[kind]())
-    width = max((len(name) for name, _ in rows), default=0)
-    for name, line in rows:
-        options.say(f"{name:<{width}}  {line}".rstrip())
+    _print_names(_routing_columns() if routing else _LISTS[kind]())
+    if kind == "keys":
+        options.say("\nAny other key of a cell is an option of its router: moebench show ROUTER")
     if kind == "routers":
         from moebench import routers
 
@@ -46,9 +56,17 @@ def list_names(
             options.say(f"moebench: left out: {broken}", err=True)
 
 
+def _print_names(rows: Iterable[tuple[str, str]]) -> None:
+    rows = list(rows)
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, line in rows:
+        options.say(f"{name:<{width}}  {line}".rstrip())
+
+
 def show(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A router, suite, model, data set or column; or router[key=value,…].")
+        str,
+        typer.Argument(metavar="NAME", help="A router, suite, model, data set, column or key; or router[key=value,…]."),
     ],
     model: Annotated[
         str | None, typer.Option(metavar="SIZE/PATCH", help="The backbone whose tokens are routed; by default mu/2.")
@@ -72,21 +90,24 @@ def show(
     With options in brackets, or a model, a router's slots are shown. They depend on the tokens that are routed
     together, and so on the model, the images, and how many are a group.
     """
-    from moebench.errors import unknown
-
     options.load_plugins(plugins)
     if "[" in name or model or image_size or group_images:
         for line in _describe_slots(name, image_size, model=model, group_images=group_images):
             options.say(line)
         return
     known: list[str] = []
+    shown = 0
     for kind, describe in _DESCRIPTIONS.items():
+        if shown and kind not in _OF_TABLES:
+            return
         names = [found for found, _ in _LISTS[kind]()]
         if name in names:
-            for line in describe(name):
+            for line in (*([""] if shown else []), *describe(name)):
                 options.say(line)
-            return
+            shown += 1
         known += names
+    if shown:
+        return
     # What stands for more than is listed: places of one's own, a size at any patch, fractals of any number of classes.
     # What is none of them says so itself.
     data = name.startswith((".", "/", "~", "hf:", "fractals-"))
@@ -167,6 +188,13 @@ def _column_line(column: "Column") -> tuple[str, str]:
     return column.name, f"{kind}{unit}  {column.meaning}".rstrip()
 
 
+def _keys() -> Iterator[tuple[str, str]]:
+    from moebench.suites.keys import suite_keys
+
+    for key in suite_keys():
+        yield key.name, f"{key.where}: {key.line}"
+
+
 def _routers() -> Iterator[tuple[str, str]]:
     from moebench import routers
 
@@ -221,6 +249,15 @@ def _describe_column(name: str) -> Iterator[str]:
         yield "\nflags, each behind the name of what was timed, as in training:noisy:"
         for flag, meaning in timing_flags.MEANINGS.items():
             yield f"  {flag:<14}{meaning}"
+
+
+def _describe_key(name: str) -> Iterator[str]:
+    from moebench.suites.keys import suite_keys
+
+    key = next(key for key in suite_keys() if key.name == name)
+    yield f"key {name} of a {key.where}\n"
+    yield key.meaning
+    yield f"value {key.kind}, default {key.default}" if key.default else f"value {key.kind}, must be given"
 
 
 def _describe_router(name: str) -> Iterator[str]:
@@ -296,11 +333,15 @@ _LISTS: dict[str, Callable[[], Iterable[tuple[str, str]]]] = {
     "models": _models,
     "datasets": _datasets,
     "columns": _columns,
+    "keys": _keys,
 }
+_OF_TABLES = ("columns", "keys")
+"""Kinds that have names in common, such as steps."""
 # What needs no jax is looked through first.
 _DESCRIPTIONS: dict[str, Callable[[str], Iterable[str]]] = {
     "suites": _describe_suite,
     "columns": _describe_column,
+    "keys": _describe_key,
     "routers": _describe_router,
     "models": _describe_model,
     "datasets": _describe_dataset,

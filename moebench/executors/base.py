@@ -1,4 +1,4 @@
-"""What the runner asks of an executor: to say what the cells will run on, and to run them."""
+"""The interface of executors, and the jobs that they run."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from moebench.spec.limits import Limits
 
 
 class ExecutorError(RuntimeError):
-    """The executor itself cannot work, whatever the cells are; its text needs no traceback."""
+    """An executor that cannot work, whatever the cells are; its text needs no traceback."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One cell to run: the cell program is given `spec` and `out`, and prints into `log`."""
+    """One cell to run: the cell program gets `spec` and `out` as arguments, and prints into `log`."""
 
     name: str
     spec: Path
@@ -22,19 +22,19 @@ class Job:
     log: Path
     limits: Limits
     devices: int = 1
-    """How many the cell takes; the processors of a machine are one, whatever it splits them into."""
+    """Devices that the cell takes; all processors of a machine are one device."""
 
 
 @dataclass(frozen=True)
 class Started:
-    """A job began."""
+    """A job that began."""
 
     job: Job
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A job ended. Without `status` it left its rows in `out`; else they have to be written for it."""
+    """A job that ended. Without `status` its rows are in `out`; with one, the driver writes them."""
 
     job: Job
     seconds: float
@@ -47,9 +47,10 @@ class Executor(Protocol):
     """Places cell programs on devices. Results travel by files, so losing the driver loses no finished cell."""
 
     def environment(self) -> dict[str, Any]:
-        """Platform, device kind and versions that a cell will find, as columns of the result table.
+        """Return platform, device kind and versions that a cell will find, as columns of the result table.
 
-        Raises BadInput if more cells are to run side by side than can be timed.
+        Raises:
+            BadInput: more cells are to run side by side than can be timed, or JAX cannot start.
         """
 
     def resolve(
@@ -63,10 +64,10 @@ class Executor(Protocol):
         """
 
     def prepare(self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None]) -> list[dict[str, Any]]:
-        """Make the images of these specifications for the cells, and say how far that is.
+        """Make the images of specifications for the cells, and return for each what is wrong with its images.
 
-        For each what is wrong with its images. An executor whose cells run on other machines has nothing to say: there
-        the first cell makes them.
+        An executor whose cells run on other machines returns nothing: there the first cell makes the images.
+
         """
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Started | Ended]:

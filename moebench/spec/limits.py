@@ -1,30 +1,40 @@
 """What a cell may take before it is stopped."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from moebench.errors import BadInput
-from moebench.spec.messages import describe
+from moebench.spec.messages import first_mistake
+
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True))
 class Limits:
     """Time and memory of one cell."""
 
-    time_limit_s: float = 3600.0
-    memory_limit_gib: float | None = None
-    """Resident memory of the cell's processes together; None leaves it to the executor."""
+    time_limit_s: _Positive = 3600.0
+    """Seconds after which a cell is stopped; its row has the status timeout."""
+    memory_limit_gib: _Positive | None = None
+    """Resident memory in GiB of all processes of a cell together, beyond which the cell is stopped with the status oom.
+    Default: a cell's share of 90 % of the machine's memory."""
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> "Limits":
-        """The limits among these values. Raises BadInput, with the key, for what is no number greater than 0."""
-        given = {key: values[key] for key in UNITS if values.get(key) is not None}
-        for key, value in given.items():
-            if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
-                raise BadInput(f"'{key}' should be {UNITS[key]} greater than 0, not {describe(value)}.", key=key)
-        return cls(**given)
+        """Return the limits among these values; other keys are passed over.
+
+        Raises:
+            BadInput: with the key, a limit that is no number above 0.
+        """
+        given = {key: values[key] for key in LIMITS if values.get(key) is not None}
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            place, sentence = first_mistake(error, TypeAdapter(cls))
+            raise BadInput(sentence, key=str(place[0])) from error
 
 
-UNITS = {"time_limit_s": "seconds", "memory_limit_gib": "GiB"}
+LIMITS = ("time_limit_s", "memory_limit_gib")

@@ -14,7 +14,7 @@ from moebench.spec import yaml_source
 from moebench.spec.cell_spec import CellSpec
 from moebench.spec.entry import CELL_KEYS, MAX_CELLS, build_spec, expand
 from moebench.spec.figure_names import DEFAULT_FIGURES, Figure
-from moebench.spec.limits import UNITS, Limits
+from moebench.spec.limits import LIMITS, Limits
 from moebench.spec.messages import describe, first_mistake
 from moebench.spec.yaml_source import Location, Source
 from moebench.suites.grid import Cell, place
@@ -23,7 +23,7 @@ SINGLE_CELLS = "run"
 """The name under which the results of cells without a suite are kept."""
 _NAME = re.compile("[a-z0-9][a-z0-9-]*")
 _MAX_NAME = 64
-_PROFILE_KEYS = (*(key for key in CELL_KEYS if key != "router"), "seeds", *UNITS, "cells")
+_PROFILE_KEYS = (*(key for key in CELL_KEYS if key != "router"), "seeds", *LIMITS, "cells")
 
 
 def _check_name(name: str) -> str:
@@ -41,16 +41,23 @@ def _check_name(name: str) -> str:
 SuiteName = Annotated[str, AfterValidator(_check_name)]
 
 
-class _File(BaseModel):
+class SuiteFile(BaseModel):
     """The top level of a suite file."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
     name: SuiteName
+    """Name of the suite, and of its folder among the results: small letters, digits and hyphens."""
     question: str = Field(min_length=1)
+    """What the suite is to find out, in one sentence."""
     profiles: dict[str, dict[str, Any]] = Field(min_length=1)
+    """Sizes of the suite by name. The profile that has the name of the device's platform (cpu, gpu, tpu) is chosen
+    unless --profile names another."""
     cells: list[dict[str, Any]] = Field(min_length=1)
+    """Entries, each a router with its options and other keys. The lists of an entry are multiplied out, the entries
+    add up. A profile may have cells of its own."""
     figures: list[Figure] = list(DEFAULT_FIGURES)
+    """Figures to draw after a run."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +107,11 @@ def validate(source: Source) -> Suite:
     """The same as `load`, for a file that has been read."""
     if not isinstance(source.data, dict):
         shown = "empty" if source.data is None else describe(source.data)
-        raise source.error((), f"a suite is a mapping with the keys {', '.join(_File.model_fields)}, not {shown}.")
+        raise source.error((), f"a suite is a mapping with the keys {', '.join(SuiteFile.model_fields)}, not {shown}.")
     try:
-        file = _File.model_validate(source.data)
+        file = SuiteFile.model_validate(source.data)
     except ValidationError as error:
-        at, sentence = first_mistake(error, _File)
+        at, sentence = first_mistake(error, SuiteFile)
         raise source.error(at, sentence) from error
     if file.name == SINGLE_CELLS:
         raise source.error(("name",), f"the name '{SINGLE_CELLS}' is kept for single cells; choose another.")
@@ -132,7 +139,7 @@ def _profile(source: Source, name: str, values: Mapping[str, Any]) -> Profile:
     entries = values.get("cells", source.data["cells"])
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise source.error(cells_at, "'cells' should be a list of mappings, each with a router.")
-    defaults = {key: value for key, value in values.items() if key not in (*UNITS, "cells")}
+    defaults = {key: value for key, value in values.items() if key not in (*LIMITS, "cells")}
     return Profile(name, limits, _cells(source, entries, cells_at, defaults, at))
 
 
