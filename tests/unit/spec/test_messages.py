@@ -13,7 +13,7 @@ from moebench.spec.entry import build_spec
 from moebench.spec.messages import describe, first_mistake, in_words
 from moebench.suites import published_costs_file, suite_file
 
-MODELS = {"cell": CellSpec, "suite": suite_file._File, "counting": published_costs_file._File}
+MODELS = {"cell": CellSpec, "suite": suite_file.SuiteFile, "counting": published_costs_file._File}
 WRONG_TYPES: tuple[Any, ...] = ("a text", 3, 2.5, True, None, [], [object()], {}, {"a": object()}, {3: 3}, object())
 FOREIGN = (
     "Input should",

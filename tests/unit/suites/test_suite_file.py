@@ -133,11 +133,11 @@ def test_the_platform_chooses_the_profile() -> None:
         ),
         (
             HEAD + "profiles:\n  cpu: {time_limit_s: 0}\n" + CELLS,
-            "s.yaml:4: 'time_limit_s' should be seconds greater than 0",
+            "s.yaml:4: 'time_limit_s' should be a number greater than 0",
         ),
         (
             HEAD + "profiles:\n  cpu: {memory_limit_gib: lots}\n" + CELLS,
-            "s.yaml:4: 'memory_limit_gib' should be GiB greater than 0, not 'lots'",
+            "s.yaml:4: 'memory_limit_gib' should be a number greater than 0, not 'lots'",
         ),
         (
             HEAD + "profiles:\n  cpu: {learning_rate: .nan}\n" + CELLS,
