@@ -13,6 +13,7 @@ from jaxtyping import Int
 from moebench.data import Pixels, Split
 from moebench.evaluation.pass_over_split import evaluation_batch, filled_batches
 from moebench.evaluation.traced_pass import Pass
+from moebench.inside.columns import PERMUTED_EXPERTS, RANDOM_ROUTER
 from moebench.inside.files import to_table, write_images, write_recording
 from moebench.inside.rows import Columns, hard_rows, of_images, soft_rows
 from moebench.inside.schema import Facts
@@ -20,9 +21,6 @@ from moebench.training import Program, TrainState, compile_unoptimized
 
 MOST_SLOTS = 256
 """Slots of a layer beyond which their parameters are not compared pair by pair."""
-RANDOM, PERMUTED = "random router", "permuted experts"
-"""Routings that a layer is evaluated with in place of its own: each token is routed as a random token of its group is;
-each expert is replaced by the next one."""
 
 Table = dict[str, list[Any]]
 
@@ -130,9 +128,9 @@ class Recorder:
         for place, layer in enumerate(self.layers if self.traced.routes else ()):
             one = nothing.copy()
             one[place] = 1
-            rows.append((layer, RANDOM, self._accuracy(state, one, nothing), trained))
+            rows.append((layer, RANDOM_ROUTER, self._accuracy(state, one, nothing), trained))
             if layer in self.traced.compared:
-                rows.append((layer, PERMUTED, self._accuracy(state, nothing, one), trained))
+                rows.append((layer, PERMUTED_EXPERTS, self._accuracy(state, nothing, one), trained))
         return _table(("layer", "swap", "accuracy", "trained_accuracy"), rows)
 
     def slot_pairs(self, state: TrainState) -> Table:

@@ -11,13 +11,14 @@ from moebench.inside.analyses.confidence import confidence_and_accuracy, gate_di
 from moebench.inside.analyses.counts import class_counts, position_counts
 from moebench.inside.analyses.dynamics import dynamics
 from moebench.inside.analyses.experts import expert_similarity, swap_losses
-from moebench.inside.analyses.information import expert_information
+from moebench.inside.analyses.information import OF, expert_information
 from moebench.inside.analyses.keys import KEYS
 from moebench.inside.analyses.maps import expert_map
 from moebench.inside.analyses.slots import cumulative_weights, slot_weights, token_mass, tokens_for_share
 
 __all__ = [
     "KEYS",
+    "OF",
     "calls_by_image",
     "class_counts",
     "coactivation",
