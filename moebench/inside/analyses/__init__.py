@@ -5,7 +5,7 @@ names them in the columns `KEYS`. No analysis loops over tokens.
 """
 
 from moebench.inside.analyses.calls import calls_by_image
-from moebench.inside.analyses.capacity import dropped_over_capacity, slots_needed
+from moebench.inside.analyses.capacity import choice_slots, dropped_over_capacity, slots_needed
 from moebench.inside.analyses.coactivation import coactivation
 from moebench.inside.analyses.confidence import confidence_and_accuracy, gate_distribution
 from moebench.inside.analyses.counts import class_counts, position_counts
@@ -20,6 +20,7 @@ __all__ = [
     "KEYS",
     "OF",
     "calls_by_image",
+    "choice_slots",
     "class_counts",
     "coactivation",
     "confidence_and_accuracy",
