@@ -33,6 +33,16 @@ def check_eval_every(spec: CellSpec) -> None:
         )
 
 
+def check_recording(spec: CellSpec) -> None:
+    """Raise unless the keys of recordings fit each other and the devices."""
+    if spec.record_routing is None:
+        for key in ("record_during_training", "record_seeds"):
+            if getattr(spec, key) is not None:
+                raise BadInput(f"{key} needs record_routing, the number of images to record.", key=key)
+    elif spec.mesh_shape != (1, 1):
+        raise BadInput(f"record_routing is for one device: leave devices={spec.devices} out.", key="record_routing")
+
+
 def check_layer(spec: CellSpec) -> None:
     """Raise unless one MoE layer of the specification can be measured alone."""
     if routers.find(spec.router).routes_through == "block":

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 from flax import nnx
 
 from moebench import models, routers
-from moebench.cells.checks import check_eval_every, check_groups, check_layer, check_mesh, check_pretraining
+from moebench.cells.checks import (
+    check_eval_every,
+    check_groups,
+    check_layer,
+    check_mesh,
+    check_pretraining,
+    check_recording,
+)
 from moebench.cells.fingerprint import digest
 from moebench.cells.images import source
 from moebench.cells.resolved_cell import ResolvedCell
@@ -37,6 +44,7 @@ def resolve_cell(spec: CellSpec) -> ResolvedCell:
         return _resolve_layer(spec)
     check_pretraining(spec)
     check_eval_every(spec)
+    check_recording(spec)
     images = source(spec.data)
     found = images.format(spec.image_size)
     given = {"data": images.name, "image_size": found.image_size, "augment": spec.augment or images.augment}

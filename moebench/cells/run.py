@@ -20,6 +20,7 @@ from moebench.cells.cost_columns import costs, efficiency
 from moebench.cells.images import dataset
 from moebench.cells.log import say
 from moebench.cells.queries import prepare, resolve
+from moebench.cells.recording import Place
 from moebench.cells.resolve import resolve_cell
 from moebench.cells.resolved_cell import ResolvedCell
 from moebench.cells.seed_rows import Read, SeedRunner
@@ -29,6 +30,7 @@ from moebench.measuring import environment
 from moebench.measuring.environment import pin_jax_settings
 from moebench.measuring.time_accounts import Accounts
 from moebench.results.parquet_files import write_rows
+from moebench.results.store import RECORDINGS
 from moebench.spec.cell_spec import CellSpec
 from moebench.spec.job_record import JobRecord
 from moebench.spec.records import read_record
@@ -40,7 +42,13 @@ __all__ = ["environment", "main", "prepare", "resolve", "run"]
 Row = dict[str, Any]
 
 
-def run(spec: CellSpec, checkpoints: Checkpoints, read: Read = dataset, models: Path | None = None) -> Iterator[Row]:
+def run(
+    spec: CellSpec,
+    checkpoints: Checkpoints,
+    read: Read = dataset,
+    models: Path | None = None,
+    recordings: Place | None = None,
+) -> Iterator[Row]:
     """Run a cell, or the part of it that its checkpoints leave; yield one row for each seed.
 
     Args:
@@ -48,6 +56,7 @@ def run(spec: CellSpec, checkpoints: Checkpoints, read: Read = dataset, models: 
         checkpoints: of the cell.
         read: returns the images of a data set at a size.
         models: folder of saved models; None takes `_models` beside the checkpoints.
+        recordings: where recordings of the routing go; None records nothing.
 
     Yields:
         The columns of a seed, without the identity columns of the driver.
@@ -62,7 +71,7 @@ def run(spec: CellSpec, checkpoints: Checkpoints, read: Read = dataset, models: 
         seeds: dict[int, Row] = {seed: {"status": "ok"} for seed in spec.seeds}
     else:
         models = models or checkpoints.folder.with_name("_models")
-        runner = SeedRunner.compile(cell, read, models, checkpoints, accounts)
+        runner = SeedRunner.compile(cell, read, models, checkpoints, accounts, recordings)
         shared = {**_static_columns(cell, runner.executables), "test_set": runner.test_set}
         shared |= _time_columns(cell, runner.executables, runner.images.train, accounts, shared)
         seeds = {seed: runner.row(seed, shared) for seed in spec.seeds}
@@ -118,7 +127,9 @@ def main(arguments: list[str]) -> int:
         owner = {key: identity[key] for key in ("cell_id", "fingerprint")}
         folder = Path(job.checkpoints or out.with_name(f"_{out.stem}"))
         checkpoints = Checkpoints(folder, owner, job.spec.checkpoint_every_s, say)
-        rows = list(run(job.spec, checkpoints, models=Path(job.models) if job.models else None))
+        recordings = Place(Path(job.recordings or out.with_name(RECORDINGS)), identity)
+        models = Path(job.models) if job.models else None
+        rows = list(run(job.spec, checkpoints, models=models, recordings=recordings))
     except BadInput as mistake:
         print(mistake, file=sys.stderr)
         return 2

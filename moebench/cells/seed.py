@@ -24,6 +24,8 @@ def train_or_resume(
     checkpoints: Checkpoints,
     evaluate: Callable[[TrainState], tuple[float, float]] | None = None,
     evaluate_at: Container[int] = (),
+    visit: Callable[[int, TrainState], None] = lambda step, state: None,
+    visit_at: Container[int] = (),
 ) -> tuple[Training, Row]:
     """Train one seed, from its checkpoint where there is one.
 
@@ -37,6 +39,8 @@ def train_or_resume(
         checkpoints: of the cell.
         evaluate: returns loss and accuracy of a state on held-out images.
         evaluate_at: numbers of steps, from 1, after which `evaluate` is called.
+        visit: called with a step's number and the state after it.
+        visit_at: numbers of steps, from 1, after which `visit` is called.
 
     Returns:
         The training, and the columns of making its batches in this process.
@@ -45,6 +49,13 @@ def train_or_resume(
     done, augment = len(progress.losses), spec.augment or "none"
     prefetcher = data.Prefetcher(data.batch_thunks(images, spec.batch, spec.steps, seed, done=done, augment=augment))
     training = train(
-        programs.host_train_step, progress, prefetcher, partial(checkpoints.offer, part), evaluate, evaluate_at
+        programs.host_train_step,
+        progress,
+        prefetcher,
+        partial(checkpoints.offer, part),
+        evaluate,
+        evaluate_at,
+        visit,
+        visit_at,
     )
     return training, input_columns(prefetcher, training.wall_s - progress.wall_s)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import jax
 from moebench import data
 from moebench.cells.compile import Evaluator, Executables, program_for
 from moebench.cells.log import say
+from moebench.cells.recording import CellRecorder, Place
 from moebench.cells.resolved_cell import ResolvedCell
 from moebench.cells.seed import train_or_resume
 from moebench.cells.transfer import Initializer, PretrainingDiverged, save_model
@@ -42,6 +44,7 @@ class SeedRunner:
     """None where seeds start from fresh parameters."""
     probe: Probe | None
     sweep: Sweep | None
+    recorder: CellRecorder | None
     checkpoints: Checkpoints
     models: Path
     """Folder of the saved models."""
@@ -49,7 +52,13 @@ class SeedRunner:
 
     @classmethod
     def compile(
-        cls, cell: ResolvedCell, read: Read, models: Path, checkpoints: Checkpoints, accounts: Accounts
+        cls,
+        cell: ResolvedCell,
+        read: Read,
+        models: Path,
+        checkpoints: Checkpoints,
+        accounts: Accounts,
+        recordings: Place | None,
     ) -> "SeedRunner":
         """Read the images of a cell and compile all of its programs.
 
@@ -71,11 +80,15 @@ class SeedRunner:
         if cell.settings:
             with accounts.spending("test_time_s"):
                 sweep = Sweep(cell.settings, executables.program, evaluator.batch)
+        recorder: CellRecorder | None = None
+        if spec.record_routing is not None and recordings is not None:
+            with accounts.spending("recording_s"):
+                recorder = CellRecorder(cell, executables.program, images.test, recordings)
         with accounts.spending("evaluation_s"):
             test_set = split_digest(own.test)
         return cls(
             *(cell, images, test_set, executables, evaluator, initializer, probe, sweep),
-            *(checkpoints, models, accounts),
+            *(recorder, checkpoints, models, accounts),
         )
 
     def row(self, seed: int, shared: Row) -> Row:
@@ -115,6 +128,8 @@ class SeedRunner:
                 self.checkpoints,
                 self._held_out,
                 self._evaluate_at,
+                partial(self._record, seed),
+                self.recorder.steps if self.recorder is not None and self.recorder.wants(seed) else (),
             )
         row |= training_columns(training, spec.clip_norm) | inputs
         if training.diverged_step is not None:
@@ -134,6 +149,12 @@ class SeedRunner:
             evaluation = self.evaluator(state, self.images.test)
         return evaluation.loss, evaluation.accuracy
 
+    def _record(self, seed: int, step: int, state: TrainState) -> None:
+        """Record the routing in the midst of a training."""
+        assert self.recorder is not None
+        with self.accounts.spending("recording_s"):
+            self.recorder.during(seed, step, state)
+
     def _evaluated(self, part: str, seed: int, training: Training, shared: Row) -> Row:
         """Evaluate, save and sweep a model whose training ended well."""
         cell = self.cell
@@ -146,6 +167,9 @@ class SeedRunner:
         say(f"{part}: accuracy {evaluation.accuracy:.4f} after {training.wall_s:.1f} s")
         if cell.spec.save_model:
             row["saved_model"] = save_model(cell, training.state, seed, self.models, say)
+        if self.recorder is not None and self.recorder.wants(seed):
+            with self.accounts.spending("recording_s"):
+                row |= self.recorder.finish(seed, training.state)
         if self.sweep is not None:
             with self.accounts.spending("test_time_s"):
                 row["test_time"] = sweep_or_none(

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from moebench.cli import options
-from moebench.spec.figure_names import FIGURES
+from moebench.errors import BadInput
+from moebench.spec.figure_names import FIGURES, ROUTING_FIGURES
 
 if TYPE_CHECKING:
     from moebench.reports.analysis.cells import Results
 
 
 def plot(
-    kind: Annotated[str, typer.Argument(metavar="|".join(FIGURES), help="What to draw.")],
+    kind: Annotated[str, typer.Argument(metavar="|".join((*FIGURES, *ROUTING_FIGURES)), help="What to draw.")],
     suite: options.SuiteAmongResults = None,
     x: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of the x axis.")] = None,
     y: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of the y axis.")] = None,
@@ -26,16 +27,67 @@ def plot(
     ] = "paper",
     columns: Annotated[int, typer.Option(metavar="1|2", help="How many columns of a page it is wide.")] = 2,
     data: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write the numbers behind it, too.")] = None,
+    cells: Annotated[
+        list[str] | None,
+        typer.Option("--cell", metavar="CELL", help="A recorded cell, such as 'bpr[experts=8]'; repeatable."),
+    ] = None,
+    layer: Annotated[
+        int | None,
+        typer.Option(parser=options.whole_number, metavar="N", help="Block number of a recorded MoE layer."),
+    ] = None,
+    images: Annotated[
+        int | None, typer.Option(parser=options.whole_number, metavar="N", help="How many recorded images to show.")
+    ] = None,
     results: options.Results = Path("results"),
 ) -> None:
-    """Draw a figure from the results."""
+    """Draw a figure from the results, or from recordings of routing (record_routing).
+
+    Figures of recordings show one cell of each router unless --cell names some; --cell, --layer and --images are for
+    them alone.
+    """
     from moebench.reports import write
 
     write.check_figure(kind, x, y)
+    if kind in ROUTING_FIGURES:
+        _plot_recordings(kind, suite, out, style, columns, data, cells or [], layer, images, results)
+        return
+    if cells or layer is not None or images is not None:
+        raise BadInput(f"--cell, --layer and --images are for figures of recordings: {', '.join(ROUTING_FIGURES)}.")
     results, name, found = _load(results, suite)
     stem = out.with_suffix("") if out else _report_folder(results, name) / kind
     formats = [out.suffix.removeprefix(".")] if out and out.suffix else None
     for path in write.draw(found, kind, stem, formats=formats, x=x, y=y, style=style, columns=columns, data=data):
+        options.say(path)
+
+
+def _plot_recordings(
+    kind: str,
+    suite: str | None,
+    out: Path | None,
+    style: str,
+    columns: int,
+    data: Path | None,
+    cells: list[str],
+    layer: int | None,
+    images: int | None,
+    results: Path,
+) -> None:
+    from moebench.inside.load import find_recordings
+    from moebench.reports import write
+    from moebench.reports.figures.recorded import Choice, side_by_side
+    from moebench.results import located
+
+    results, suite = located(results, suite)
+    found = find_recordings(results, suite, cells)
+    suites = list(dict.fromkeys(each.facts.suite for each in found))
+    if len(suites) > 1:
+        raise BadInput(f"{results} holds recordings of several suites; give --suite: {', '.join(suites)}.")
+    stem = out.with_suffix("") if out else _report_folder(results, suites[0]) / kind
+    formats = [out.suffix.removeprefix(".")] if out and out.suffix else None
+    shown, choice = side_by_side(found, all_cells=bool(cells)), Choice(layer, images)
+    for path in write.draw_recordings(
+        shown, kind, stem, choice, formats=formats, style=style, columns=columns, data=data
+    ):
         options.say(path)
 
 
@@ -87,7 +139,6 @@ def _question_of(suite: str) -> str:
 
 def _load(results: Path, suite: str | None) -> "tuple[Path, str, Results]":
     """Return the results folder, and the name and the results of the suite asked for or of the only one there."""
-    from moebench.errors import BadInput
     from moebench.reports.analysis.cells import Results
     from moebench.results import gather, located, suite_names
 

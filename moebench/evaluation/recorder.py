@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int
 
 from moebench.data import Pixels, Split
 from moebench.evaluation.pass_over_split import evaluation_batch, filled_batches
 from moebench.evaluation.traced_pass import Pass
+from moebench.inside.columns import PERMUTED_EXPERTS, RANDOM_ROUTER
 from moebench.inside.files import to_table, write_images, write_recording
 from moebench.inside.rows import Columns, hard_rows, of_images, soft_rows
 from moebench.inside.schema import Facts
@@ -20,9 +20,6 @@ from moebench.training import Program, TrainState, compile_unoptimized
 
 MOST_SLOTS = 256
 """Slots of a layer beyond which their parameters are not compared pair by pair."""
-RANDOM, PERMUTED = "random router", "permuted experts"
-"""Routings that a layer is evaluated with in place of its own: each token is routed as a random token of its group is;
-each expert is replaced by the next one."""
 
 Table = dict[str, list[Any]]
 
@@ -35,6 +32,12 @@ class Recorded:
     """The columns of `ROUTING_SCHEMA` but those that hold for a whole cell."""
     expert_pairs: Table
     """As in `Facts`."""
+
+    @property
+    def accuracy(self) -> float:
+        """Return the accuracy on the recorded images."""
+        _, first = np.unique(self.columns["image"], return_index=True)
+        return float((self.columns["label"][first] == self.columns["prediction"][first]).mean())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,9 +71,12 @@ class Recorder:
         self.layers, self.group_images = config.moe_blocks, config.group_images
         self.batch = evaluation_batch(self.count, batch, self.group_images)
         self.traced = Pass(program)
-        numbers = jax.ShapeDtypeStruct((len(self.layers),), jnp.int32)
-        arguments = (program.abstract_batch(self.batch)[0], numbers, numbers, jax.ShapeDtypeStruct((), jnp.bool_))
-        self._run: Callable[..., Any] = compile_unoptimized(self.traced, program.abstract_state, *arguments)
+        groups = self.batch // self.group_images
+        self._in_order = np.tile(np.arange(self.group_images * config.tokens, dtype=np.int32), (groups, 1))
+        images = program.abstract_batch(self.batch)[0]
+        self._run: Callable[..., Any] = compile_unoptimized(
+            self.traced, program.abstract_state, images, *self._swaps(), np.asarray(True)
+        )
 
     @property
     def images(self) -> Int[np.ndarray, "image"]:
@@ -93,7 +99,8 @@ class Recorder:
         parts: list[Columns] = []
         similarities = []
         for number, (images, numbers) in enumerate(self._batches()):
-            predictions, layers, similarity = jax.device_get(self._call(state, images, compare=True))
+            results = self._call(state, images, self._swaps(), compare=True)
+            predictions, layers, similarity = jax.device_get(results)
             for layer, arrays in zip(self.layers, layers, strict=True):
                 rows = soft_rows(arrays) if self.traced.soft else hard_rows(arrays, self.traced.experts)
                 placed = of_images(
@@ -117,22 +124,22 @@ class Recorder:
             columns["priority"] = np.full(len(order), -1, np.int32)
         return Recorded(columns, self._expert_pairs(similarities))
 
-    def swaps(self, state: TrainState) -> Table:
+    def swaps(self, state: TrainState, trained: float) -> Table:
         """Return the accuracy with another routing in one layer, as columns.
+
+        Args:
+            state: of the trained model.
+            trained: accuracy on the recorded images with its own routing.
 
         "random router": the tokens of a group exchange their routings at random, so that experts keep their loads
         (after the random routers of 2106.05974, figure 28). "permuted experts": what is routed to an expert goes
         through the next one.
         """
         rows: list[tuple[Any, ...]] = []
-        nothing = np.zeros(len(self.layers), np.int32)
-        trained = self._accuracy(state, nothing, nothing)
-        for place, layer in enumerate(self.layers if self.traced.routes else ()):
-            one = nothing.copy()
-            one[place] = 1
-            rows.append((layer, RANDOM, self._accuracy(state, one, nothing), trained))
+        for layer in self.layers if self.traced.routes else ():
+            rows.append((layer, RANDOM_ROUTER, self._accuracy(state, self._swaps(exchanged=layer)), trained))
             if layer in self.traced.compared:
-                rows.append((layer, PERMUTED, self._accuracy(state, nothing, one), trained))
+                rows.append((layer, PERMUTED_EXPERTS, self._accuracy(state, self._swaps(shifted=layer)), trained))
         return _table(("layer", "swap", "accuracy", "trained_accuracy"), rows)
 
     def slot_pairs(self, state: TrainState) -> Table:
@@ -140,11 +147,13 @@ class Recorder:
         rows: list[tuple[Any, ...]] = []
         model = self.program.model(state)
         for layer in self.layers:
-            router = getattr(getattr(model.blocks[layer], "mlp", None), "router", None)
-            phi = getattr(router, "phi", None)
-            if phi is None or phi[...][0].size > MOST_SLOTS:
+            parameters = getattr(getattr(model.blocks[layer], "mlp", None), "router", None)
+            if parameters is None or not hasattr(parameters, "phi"):
                 continue
-            slots = np.asarray(phi[...], np.float64).reshape(phi[...].shape[0], -1)
+            phi = np.asarray(parameters.phi[...], np.float64)
+            slots = phi.reshape(phi.shape[0], -1)
+            if slots.shape[1] > MOST_SLOTS:
+                continue
             slots = slots / np.linalg.norm(slots, axis=0)
             rows += _pairs(layer, slots.T @ slots)
         return _table(("layer", "slot", "other", "cosine"), rows)
@@ -186,7 +195,7 @@ class Recorder:
             images=write_images(self.pixels, images, self.split.labels[images], folder),
             expert_pairs=parts[-1].expert_pairs,
             slot_pairs=self.slot_pairs(state),
-            swaps=self.swaps(state),
+            swaps=self.swaps(state, parts[-1].accuracy),
         )
         return write_recording(to_table(columns, facts), folder, facts)
 
@@ -200,15 +209,25 @@ class Recorder:
             yield np.asarray(part.images), part.labels[: min(left, self.batch)]
             left -= self.batch
 
-    def _call(self, state: TrainState, images: np.ndarray, *swapped: np.ndarray, compare: bool = False) -> Any:
-        nothing = np.zeros(len(self.layers), np.int32)
-        (placed,) = self.program.device_put(images)
-        return self._run(state, placed, *(swapped or (nothing, nothing)), np.asarray(compare))
+    def _swaps(self, exchanged: int | None = None, shifted: int | None = None) -> tuple[np.ndarray, ...]:
+        """Arguments of the pass by which one layer's tokens exchange their routings, or its experts their places."""
+        exchange = np.stack([self._in_order] * len(self.layers))
+        if exchanged is not None:
+            generator = np.random.default_rng(exchanged)
+            exchange[self.layers.index(exchanged)] = generator.permuted(self._in_order, axis=1)
+        back = np.argsort(exchange, axis=-1).astype(np.int32)
+        return exchange, back, np.array([layer == shifted for layer in self.layers], np.int32)
 
-    def _accuracy(self, state: TrainState, shuffled: np.ndarray, shifted: np.ndarray) -> float:
+    def _call(
+        self, state: TrainState, images: np.ndarray, swaps: tuple[np.ndarray, ...], *, compare: bool = False
+    ) -> Any:
+        (placed,) = self.program.device_put(images)
+        return self._run(state, placed, *swaps, np.asarray(compare))
+
+    def _accuracy(self, state: TrainState, swaps: tuple[np.ndarray, ...]) -> float:
         hits = 0
         for images, numbers in self._batches():
-            predictions = np.asarray(self._call(state, images, shuffled, shifted)[0])
+            predictions = np.asarray(self._call(state, images, swaps)[0])
             hits += int((predictions[: len(numbers)] == self.split.labels[numbers]).sum())
         return hits / self.count
 

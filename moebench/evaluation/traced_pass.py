@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from moebench.models import Block, Experts, MoE, RoutedBlock
+from moebench.models import Block, Experts, MoE
 from moebench.routers import Routing
 from moebench.routers.hard_routing import SlotRouting
 from moebench.training import Program, TrainState
@@ -51,7 +51,8 @@ class Pass:
         self,
         state: TrainState,
         images: Float[Array, "image height width channel"],
-        shuffled: Int[Array, "layer"],
+        exchange: Int[Array, "layer group place"],
+        back: Int[Array, "layer group place"],
         shifted: Int[Array, "layer"],
         compare: Bool[Array, ""],
     ) -> tuple[Int[Array, "image"], list[Arrays], list[Arrays]]:
@@ -60,7 +61,8 @@ class Pass:
         Args:
             state: of the model.
             images: the batch.
-            shuffled: for each MoE layer, whether each token is routed as a random token of its group is.
+            exchange: for each MoE layer and group, the tokens that are routed as the first token, the second, … are.
+            back: the inverse permutations of `exchange`.
             shifted: for each MoE layer, by how many places its experts are moved around.
             compare: whether the outputs of the experts are compared.
 
@@ -87,8 +89,9 @@ class Pass:
                 self.compared.append(number)
                 similarities.append(_similarity(layer.experts, self._rows(tokens, routing), compare))
                 _shift(layer.experts, shifted[place])
-            key = jax.random.fold_in(jax.random.key(0), number)
-            x = self._finish(block, x, tokens, routing, shuffled[place], key)
+            # The tokens exchange their places, meet the routing of the tokens that were there, and return.
+            there = _take(x, exchange[place]), _take(tokens.reshape(x.shape), exchange[place]).reshape(tokens.shape)
+            x = _take(block.finish(*there, routing), back[place])
         return model.read_out(x).argmax(-1), layers, similarities
 
     def _routing(self, routing: Routing, images: int) -> Arrays:
@@ -137,17 +140,6 @@ class Pass:
         groups = tokens.reshape(routing.gates.shape[0], -1, tokens.shape[-1])
         inputs = (routing.dispatch(groups) if self.soft else tokens).reshape(-1, tokens.shape[-1])
         return inputs[:: max(1, len(inputs) // COMPARED_ROWS)][:COMPARED_ROWS]
-
-    def _finish(
-        self, block: Block | RoutedBlock, x: Array, tokens: Array, routing: Routing, shuffle: Int[Array, ""], key: Array
-    ) -> Array:
-        """The block's output, its tokens exchanging their routings within each group where asked."""
-        groups = routing.gates.shape[0]
-        count = x.shape[0] // groups
-        drawn = jax.vmap(lambda each: jax.random.permutation(each, count))(jax.random.split(key, groups))
-        exchange = jnp.where(shuffle > 0, drawn, jnp.arange(count))
-        exchanged = _take(x, exchange), _take(tokens.reshape(x.shape), exchange).reshape(tokens.shape)
-        return _take(block.finish(*exchanged, routing), jnp.argsort(exchange, axis=-1))
 
 
 def _take(rows: Float[Array, "row dim"], places: Int[Array, "group place"]) -> Float[Array, "row dim"]:

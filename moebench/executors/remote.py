@@ -10,7 +10,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from moebench.executors.exit_reason import explain, last_line, oom_kills_so_far
 from moebench.executors.memory_limit import limit_bytes, usable_bytes
 from moebench.executors.plugin_trial import try_plugins
 from moebench.executors.process_pool import Task, TaskEnd, Workers
-from moebench.files import publishing
+from moebench.files import entries, publishing
 from moebench.spec.jax_trouble import ended, jax_trouble
 
 SURVEY = "moebench.executors.query_program"
@@ -39,6 +39,8 @@ class Delivery:
     reason: str | None
     rows: bytes | None
     log: bytes | None
+    recordings: Mapping[str, bytes] = field(default_factory=dict)
+    """Recordings of routing by their file names."""
 
     def receive(self, job: Job) -> Ended:
         """Publish what is not there yet, and tell how the job ended."""
@@ -48,6 +50,10 @@ class Delivery:
         if self.rows is not None and not job.out.exists():
             with publishing(job.out) as temporary:
                 temporary.write_bytes(self.rows)
+        for name, content in self.recordings.items():
+            folder = Path(json.loads(job.spec.read_bytes())["recordings"])
+            with publishing(folder / name) as temporary:
+                temporary.write_bytes(content)
         return Ended(job, self.seconds, self.status, self.reason)
 
 
@@ -154,12 +160,13 @@ def run_here(cell_program: str, job: Job, spec: bytes, side_by_side: int = 1) ->
     `side_by_side` cells share the memory of a machine, unless the limits say how much a cell may take.
     """
     with tempfile.TemporaryDirectory(prefix="moebench-") as folder:
-        shared = _holds(job.spec, spec)
+        shared, recordings = _holds(job.spec, spec), Path(folder, "recordings")
         files = (job.spec, job.out, job.log) if shared else tuple(Path(folder, name) for name in ("spec", "out", "log"))
         if not shared:
             asked = json.loads(spec)
             for name in ("checkpoints", "models"):
                 asked.pop(name, None)  # a folder of the driver's machine
+            asked["recordings"] = str(recordings)
             files[0].write_text(json.dumps(asked), encoding="utf-8")
         limits = (job.limits.time_limit_s, limit_bytes(job.limits, side_by_side))
         task = Task(job.name, cell_program, [str(files[0]), str(files[1])], files[2], *limits)
@@ -171,7 +178,9 @@ def run_here(cell_program: str, job: Job, spec: bytes, side_by_side: int = 1) ->
         if not files[1].exists():
             status, reason = explain(end, task, oom_kills_so_far() - oom_kills)
         log = None if shared or not files[2].exists() else files[2].read_bytes()
-        return Delivery(end.seconds, status, reason, files[1].read_bytes() if status is None else None, log)
+        rows = files[1].read_bytes() if status is None else None
+        recorded = {path.name: path.read_bytes() for path in entries(recordings) if path.suffix == ".parquet"}
+        return Delivery(end.seconds, status, reason, rows, log, recorded)
 
 
 def absolute(job: Job) -> Job:

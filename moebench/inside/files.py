@@ -27,8 +27,6 @@ from moebench.inside.schema import (
     Facts,
 )
 
-FOLDER = "_routing"
-"""Folder of the recordings in the folder of a suite."""
 LARGEST_SIDE = 112
 """Pixels of a side beyond which a picture is reduced: more than an inch of a printed figure shows."""
 

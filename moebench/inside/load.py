@@ -10,8 +10,9 @@ import numpy as np
 
 from moebench.errors import BadInput, unknown
 from moebench.files import entries
-from moebench.inside.files import FOLDER, images_path, read_facts, read_images, read_rows, recording_paths
+from moebench.inside.files import images_path, read_facts, read_images, read_rows, recording_paths
 from moebench.inside.schema import ROUTING_SCHEMA, Facts
+from moebench.results.store import RECORDINGS
 from moebench.spec.entry import parse_cell
 from moebench.spec.plain_values import Plain
 
@@ -133,7 +134,7 @@ def find_recordings(
     root = Path(results)
     if not root.is_dir():
         raise BadInput(f"no results in {root}: there is no such folder.")
-    folders = {path.name: path / FOLDER for path in entries(root) if path.is_dir() and path.name[0] not in "._"}
+    folders = {path.name: path / RECORDINGS for path in entries(root) if path.is_dir() and path.name[0] not in "._"}
     if suite is not None and suite not in folders:
         raise unknown("suite among the results", suite, folders)
     chosen = list(folders.values()) if suite is None else [folders[suite]]

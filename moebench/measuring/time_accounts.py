@@ -12,6 +12,7 @@ ACCOUNTS = (
     "training_s",
     "evaluation_s",
     "test_time_s",
+    "recording_s",
     "pretrain_s",
     "few_shot_s",
 )

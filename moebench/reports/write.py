@@ -14,11 +14,16 @@ from moebench.reports.analysis.cells import Results
 from moebench.reports.quantities import quantity
 from moebench.results import Store, gather
 from moebench.results.csv_files import write_csv_frame
+from moebench.spec.figure_names import ROUTING_FIGURES
 from moebench.spec.records import FileName, read_record
 from moebench.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from moebench.inside.load import Recording
+    from moebench.reports.figures.layout import Drawing
+    from moebench.reports.figures.recorded import Choice
 
 _FORMATS = ("png", "svg", "pdf")
 _STAMP = ".made-from.json"
@@ -108,6 +113,10 @@ def check_figure(name: str, x: str | None = None, y: str | None = None) -> None:
     """
     from moebench.reports import figures
 
+    if name in ROUTING_FIGURES and (x or y):
+        raise BadInput(f"the axes of the figure '{name}' are fixed.")
+    if name in ROUTING_FIGURES:
+        return
     figures.check(name, x=x, y=y)
     for axis in filter(None, (x, y)):
         quantity(axis)
@@ -144,6 +153,46 @@ def draw(
     from moebench.reports import figures
 
     figure = figures.draw(name, results, figures.Layout(style, columns), x=x, y=y)
+    return _saved(figure, stem, formats, data)
+
+
+def draw_recordings(
+    recordings: "Sequence[Recording]",
+    name: str,
+    stem: Path,
+    choice: "Choice",
+    *,
+    formats: Sequence[str] | None = None,
+    style: str = "paper",
+    columns: int = 2,
+    data: Path | None = None,
+) -> list[Path]:
+    """Draw one figure of recordings of routing into files and return their paths.
+
+    Args:
+        recordings: those that stand side by side.
+        name: the figure's name.
+        stem: the path without its ending.
+        choice: the layer and the number of images.
+        formats: endings; None means PNG, SVG and PDF.
+        style: paper, talk or notebook.
+        columns: the figure's width in columns of a page, 1 or 2.
+        data: file for the numbers behind the figure, as CSV; None writes none.
+
+    Raises:
+        BadInput: the recordings have nothing to draw, or an argument is not one of those above.
+    """
+    from moebench.reports import figures
+    from moebench.reports.figures import recorded
+
+    figure = recorded.draw_recordings(name, recordings, choice, figures.Layout(style, columns))
+    return _saved(figure, stem, formats, data)
+
+
+def _saved(figure: "Drawing", stem: Path, formats: Sequence[str] | None, data: Path | None) -> list[Path]:
+    """Publish a figure and the numbers behind it."""
+    from moebench.reports import figures
+
     paths = figures.save(figure, stem, formats or _FORMATS)
     if data is not None:
         with publishing(data) as temporary:

@@ -6,6 +6,7 @@
     results/SUITE/_logs/RUN_ID/*.log        what the cells printed
     results/SUITE/_running/RUN_ID.json      what a run is doing now, while it lasts
     results/SUITE/_checkpoints/CELL_ID/     what a cell needs that goes on after a kill; gone when its rows are there
+    results/SUITE/_routing/*.parquet        recordings of the routing of single tokens
     results/SUITE/_report/                  figures and the dashboard
 
 pandas and pyarrow skip names that begin with `_` or `.`. How the first three change is told in `sealing`.
@@ -29,7 +30,9 @@ from moebench.results.upgrades import conform
 
 _CELLS = "_cells"
 _SUPERSEDED = "_superseded"
-SUITE_PARTS = (_CELLS, _SUPERSEDED, "_logs", "_running", "_checkpoints", "_report")
+RECORDINGS = "_routing"
+"""Folder of the recordings of routing in the folder of a suite."""
+SUITE_PARTS = (_CELLS, _SUPERSEDED, "_logs", "_running", "_checkpoints", "_report", RECORDINGS)
 """Folders inside the folder of a suite."""
 _TRIES = 20
 _MANY = 100
@@ -72,6 +75,11 @@ class Store:
     def forget_checkpoint(self, cell_id: str) -> None:
         """Let a cell start over that was killed."""
         shutil.rmtree(self.checkpoint_folder(cell_id), ignore_errors=True)
+
+    @property
+    def recordings_folder(self) -> Path:
+        """Return the folder of the recordings of routing, which cells make when they record."""
+        return self.folder / RECORDINGS
 
     @property
     def report_folder(self) -> Path:

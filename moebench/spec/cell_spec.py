@@ -169,6 +169,14 @@ class CellSpec(BaseModel):
     """Folder of a saved model to start from instead of pre-training. Options left out are the saved model's."""
     save_model: Annotated[bool, Key(Scope.DOWNSTREAM, since=2)] = False
     """Save each seed's trained model beside the results, for other cells to start from."""
+    record_routing: Annotated[Count | None, Key(Scope.DOWNSTREAM, since=3)] = None
+    """Test images whose routing is recorded after the training, equal for all cells, for `moebench look` and
+    `moebench.load_routing`. Default: none."""
+    record_during_training: Annotated[Count | None, Key(Scope.DOWNSTREAM, since=3)] = None
+    """Number of recordings along the training, each after twice the steps of the one before, that of the trained model
+    included. Default: that of the trained model alone."""
+    record_seeds: Annotated[Count | None, Key(Scope.DOWNSTREAM, since=3)] = None
+    """Seeds below this number are recorded: 1 records seed 0 alone. Default: all seeds."""
     plugins: Annotated[tuple[str, ...], Key(in_identity=False)] = ()
     """Files that register routers (`--plugin`). A suite cannot name them: it is data, and running it runs nobody's
     code."""

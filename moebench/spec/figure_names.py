@@ -8,3 +8,8 @@ Figure = Literal["pareto", "scaling", "health", "curves", "costs", "speed", "tes
 FIGURES: tuple[Figure, ...] = get_args(Figure)
 DEFAULT_FIGURES: tuple[Figure, ...] = ("pareto", "scaling")
 """Figures of a suite that names none."""
+
+RoutingFigure = Literal["routing", "dropped", "slots", "specialisation", "coactivation", "dynamics"]
+"""Figures drawn from recordings of routing, registered in `moebench.reports.figures` by modules of these names."""
+
+ROUTING_FIGURES: tuple[RoutingFigure, ...] = get_args(RoutingFigure)

@@ -33,3 +33,5 @@ class JobRecord(BaseModel):
     """Folder of the cell's checkpoints, which its next run finds again; None: one beside the rows."""
     models: str | None = None
     """Folder of trained models that cells share; None: one beside the checkpoints."""
+    recordings: str | None = None
+    """Folder of recordings of routing; None: one beside the rows."""

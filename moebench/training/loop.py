@@ -84,6 +84,8 @@ def train(
     keep: Callable[[Progress], None] = lambda progress: None,
     evaluate: Callable[[TrainState], tuple[float, float]] | None = None,
     evaluate_at: Container[int] = (),
+    visit: Callable[[int, TrainState], None] = lambda step, state: None,
+    visit_at: Container[int] = (),
 ) -> Training:
     """Take a step with each batch, until the batches end or the loss is no longer finite.
 
@@ -94,6 +96,8 @@ def train(
         keep: called with a healthy training after each read of its losses; its seconds do not count.
         evaluate: returns loss and accuracy of a state on held-out images; its seconds do not count.
         evaluate_at: numbers of steps, from 1, after which `evaluate` is called.
+        visit: called with a step's number and the state after it; its seconds do not count.
+        visit_at: numbers of steps, from 1, after which `visit` is called.
     """
     began = time.perf_counter() - start.wall_s
     state, points = start.state, [*start.eval_points]
@@ -111,7 +115,8 @@ def train(
         waiting.append(report)
         taken = len(losses) + len(waiting)
         due = evaluate is not None and taken in evaluate_at
-        if not due and len(waiting) < CHECK_EVERY:
+        visited = taken in visit_at
+        if not due and not visited and len(waiting) < CHECK_EVERY:
             continue
         first_unread = len(losses)
         read_losses()
@@ -120,6 +125,8 @@ def train(
         paused = time.perf_counter()
         if evaluate is not None and due:
             points.append(EvalPoint(taken, *evaluate(state)))
+        if visited:
+            visit(taken, state)
         keep(Progress(state, tuple(losses), tuple(accuracies), tuple(norms), paused - began, tuple(points)))
         began += time.perf_counter() - paused
     read_losses()

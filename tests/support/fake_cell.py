@@ -78,6 +78,11 @@ def main(argv: list[str]) -> int:
         for seed in spec["seeds"]
     ]
     time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
+    if spec["options"].get("behave") == "record":
+        recording = Path(asked["recordings"], "cell-0-1.parquet")
+        recording.parent.mkdir(parents=True)
+        recording.write_bytes(b"a recording")
+        recording.with_name("_part.tmp").write_bytes(b"half of one")
     write_rows(rows, Path(argv[1]))
     if ledger := os.environ.get("FAKE_LEDGER"):
         names = ("cell_id", "seed", "attempt", "run_id")

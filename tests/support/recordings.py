@@ -65,7 +65,8 @@ def recorder(router: str, images: int = 24, batch: int = 16, count: int = 60, **
     """
     given = options or OPTIONS.get(router, {"experts": 4})
     program = Program(tiny(router, **given), SCHEDULE, batch)
-    state = compile_unoptimized(program.init, jax.eval_shape(lambda: jnp.zeros((), jnp.int32)))(np.zeros((), np.int32))
+    seed = np.zeros((), np.int32)
+    state = compile_unoptimized(program.init, jax.eval_shape(lambda: jnp.asarray(seed)))(seed)
     return Recorder(program, noise(count), images, batch), with_head(state)
 
 

@@ -10,20 +10,21 @@ import numpy as np
 import pandas as pd
 
 from moebench.errors import BadInput, unknown
-from moebench.inside.analyses.keys import by_layer, listed, require, run_places
+from moebench.inside.analyses.keys import KEYS, by_layer, listed, require, run_places
 
 ORDERS = ("array", "priority")
 """Orders in which tokens take slots: as they stand in the array; of highest gate first, as in Batch Prioritized
 Routing (2106.05974)."""
+_RECORDED = ("suite", "cell_id", "seed", "step", "layer")
 CHOSEN_BY = ("tokens", "experts", "mask")
 
 
-def slots_needed(frame: pd.DataFrame, chosen_by: str = "tokens", order: str | None = None) -> pd.DataFrame:
-    """Return for each token the fewest slots of each expert at which some expert processes the token.
+def choice_slots(frame: pd.DataFrame, chosen_by: str = "tokens", order: str | None = None) -> pd.DataFrame:
+    """Return for each choice the fewest slots of its expert at which the expert processes the token.
 
     A choice is processed if fewer choices than the expert has slots stand before it at its expert. If tokens choose,
-    all first choices stand before any second choice, and tokens of one rank stand in `order` (2106.05974);
-    else choices stand in the order of their gates (2202.09368).
+    all first choices stand before any second choice, and tokens of one rank stand in `order` (2106.05974); else
+    choices stand in the order of their gates (2202.09368).
 
     Args:
         frame: rows of hard routers.
@@ -31,7 +32,7 @@ def slots_needed(frame: pd.DataFrame, chosen_by: str = "tokens", order: str | No
         order: one of ORDERS; None takes the recording's own.
 
     Returns:
-        KEYS, image, token, slots: NaN if no expert was recorded for the token.
+        KEYS, image, token, rank, expert, slots; a row for each choice in the order of the frame.
 
     Raises:
         BadInput: a soft router, or one whose choices are not made one by one.
@@ -44,9 +45,31 @@ def slots_needed(frame: pd.DataFrame, chosen_by: str = "tokens", order: str | No
     return by_layer(frame, lambda rows: _of_layer(rows, chosen_by, order))
 
 
+def slots_needed(frame: pd.DataFrame, chosen_by: str = "tokens", order: str | None = None) -> pd.DataFrame:
+    """Return for each token the fewest slots of each expert at which some expert processes the token.
+
+    Args:
+        frame: as in `choice_slots`.
+        chosen_by: as in `choice_slots`.
+        order: as in `choice_slots`.
+
+    Returns:
+        KEYS, image, token, slots: NaN if no expert was recorded for the token.
+
+    Raises:
+        BadInput: as `choice_slots`.
+    """
+    choices = choice_slots(frame, chosen_by, order)
+    keys = [*_RECORDED, "image", "token"]
+    fewest = choices.groupby(keys, sort=False, observed=True)["slots"].min()
+    tokens = frame.loc[frame["token"] >= 0, [*KEYS, "image", "token"]].drop_duplicates(keys, ignore_index=True)
+    # Names come as texts from the choices, as categories from a recording.
+    tokens = tokens.astype({name: choices[name].dtype for name in KEYS})
+    return tokens.join(fewest, on=keys)
+
+
 def _of_layer(rows: pd.DataFrame, chosen_by: str, order: str | None) -> pd.DataFrame:
     require(rows, soft=False, what="capacity")
-    tokens = rows.loc[:, ["image", "token"]].drop_duplicates()
     named = listed(rows)
     place = _array_places(rows)[(rows["expert"] >= 0).to_numpy()]
     if chosen_by == "tokens":
@@ -59,8 +82,7 @@ def _of_layer(rows: pd.DataFrame, chosen_by: str, order: str | None) -> pd.DataF
     sorted_rows = np.lexsort((*queue, expert, group))
     slots = np.empty(len(named), np.int64)
     slots[sorted_rows] = run_places(group[sorted_rows], expert[sorted_rows]) + 1
-    fewest = named.assign(slots=slots).groupby(["image", "token"], sort=False)["slots"].min()
-    return tokens.join(fewest, on=["image", "token"])
+    return named[["image", "token", "rank", "expert"]].assign(slots=slots)
 
 
 def _array_places(rows: pd.DataFrame) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Measure how much the expert of a token tells about the class of its image, and about its position."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -8,6 +8,9 @@ import pandas as pd
 from moebench.inside.analyses.counts import weights_of
 from moebench.inside.analyses.keys import by_layer, codes, listed
 
+Of = Literal["class", "position"]
+OF: tuple[Of, ...] = get_args(Of)
+"""What the expert of a token can tell about."""
 DRAWS = 50
 """Permutations from which the null distribution is estimated."""
 _ROUNDING = 1e-9
@@ -26,9 +29,7 @@ def mutual_information(joint: np.ndarray) -> float:
     return found if found > _ROUNDING else 0.0
 
 
-def expert_information(
-    frame: pd.DataFrame, of: Literal["class", "position"], *, processed: bool = False, draws: int = DRAWS
-) -> pd.DataFrame:
+def expert_information(frame: pd.DataFrame, of: Of, *, processed: bool = False, draws: int = DRAWS) -> pd.DataFrame:
     """Return the mutual information of the expert of a choice and the class, or position, of its token.
 
     The plug-in estimate is above 0 by chance alone, the more so the more classes and the fewer images there are. Its

@@ -206,28 +206,30 @@ def legend(figure: Drawing, routers: Iterable[str], note: str) -> None:
         )
         for name in style.in_order(routers)
     }
-    _explain(figure, handles, note)
+    explain(figure, handles, note)
 
 
 def parts_legend(figure: Drawing, parts: Mapping[str, str], note: str) -> None:
     """The same for parts of a bar and their colours."""
     from matplotlib.patches import Patch
 
-    _explain(figure, {name: Patch(color=color) for name, color in parts.items()}, note)
+    explain(figure, {name: Patch(color=color) for name, color in parts.items()}, note)
 
 
-def _explain(figure: Drawing, handles: Mapping[str, "Artist"], note: str) -> None:
+def explain(figure: Drawing, handles: Mapping[str, "Artist"], note: str) -> None:
+    """Draw one legend above the panels, and a note below them on what is drawn."""
     if figure.given:
         # The caller's figure has no room reserved above its panels or below them.
         figure.given[0].legend(list(handles.values()), list(handles), frameon=False)
         return
     width = figure.get_figwidth()
-    # A letter of 8 points takes about a sixteenth of an inch, a sign and its space half an inch.
-    columns = max(1, int(width / (0.5 + max(map(len, handles)) / 16)))
-    # Lines of equal length, so that no name stands alone.
-    columns = -(-len(handles) // -(-len(handles) // columns))
-    options: dict[str, Any] = {"loc": "outside upper center", "ncols": columns, "frameon": False}
-    figure.legend(list(handles.values()), list(handles), **options)
+    if handles:
+        # A letter of 8 points takes about a sixteenth of an inch, a sign and its space half an inch.
+        columns = max(1, int(width / (0.5 + max(map(len, handles)) / 16)))
+        # Lines of equal length, so that no name stands alone.
+        columns = -(-len(handles) // -(-len(handles) // columns))
+        options: dict[str, Any] = {"loc": "outside upper center", "ncols": columns, "frameon": False}
+        figure.legend(list(handles.values()), list(handles), **options)
     figure.supxlabel(fill(note, int(20 * width)), fontsize=6.5, color="#666666")
 
 

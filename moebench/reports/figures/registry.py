@@ -10,7 +10,7 @@ from typing import Any, Literal
 from moebench.errors import BadInput, unknown
 from moebench.reports.analysis.cells import Results, listed
 from moebench.reports.figures.layout import PAPER, Drawing, Layout
-from moebench.spec.figure_names import FIGURES, Figure
+from moebench.spec.figure_names import FIGURES, ROUTING_FIGURES, Figure
 
 Axis = Literal["x", "y"]
 Choice = Literal["one column", "several columns"]
@@ -68,7 +68,7 @@ def check(name: str, **axes: object) -> FigureEntry:
         BadInput: there is no such figure, or it does not let the caller choose such an axis.
     """
     if name not in entries():
-        raise unknown("figure", name, entries())
+        raise unknown("figure", name, (*entries(), *ROUTING_FIGURES))
     entry = entries()[name]
     for axis, chosen in axes.items():
         if chosen is not None and axis not in entry.axes:

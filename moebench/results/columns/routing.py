@@ -141,4 +141,48 @@ ROUTING = in_group(
         "Requested load of each expert",
         varies="seed",
     ),
+    Column(
+        "expert_class_information",
+        NUMBER,
+        "bits",
+        "mutual information of a choice's expert and its image's class, less its mean under permuted classes; mean "
+        "over MoE layers of the recorded images; null if not recorded",
+        "Information of experts on classes",
+        None,
+        "seed",
+        ("health", "scaled axis"),
+    ),
+    Column(
+        "expert_position_information",
+        NUMBER,
+        "bits",
+        "mutual information of a choice's expert and its token's position, less its mean under permuted positions; "
+        "mean over MoE layers of the recorded images; null if not recorded",
+        "Information of experts on positions",
+        None,
+        "seed",
+        ("health", "scaled axis"),
+    ),
+    Column(
+        "expert_output_similarity",
+        NUMBER,
+        "",
+        "mean cosine of the outputs of two experts on equal inputs, over pairs of experts and MoE layers; null if not "
+        "recorded",
+        "Similarity of experts' outputs",
+        None,
+        "seed",
+        ("health",),
+    ),
+    Column(
+        "random_router_loss",
+        NUMBER,
+        "share",
+        "accuracy on the recorded images lost if the tokens of one MoE layer exchange their routings at random, mean "
+        "over MoE layers; null if not recorded",
+        "Accuracy lost with a random router",
+        None,
+        "seed",
+        ("health",),
+    ),
 )

@@ -164,6 +164,13 @@ TIME = in_group(
         "Other settings at test time",
     ),
     Column(
+        "recording_s",
+        NUMBER,
+        "s",
+        "part of cell_wall_s: recording the routing of single tokens, compiling included",
+        "Recording routing",
+    ),
+    Column(
         "pretrain_s",
         NUMBER,
         "s",

@@ -39,6 +39,10 @@ EMPTY |= {
     "few_shot_5",
     "few_shot_10",
     "saved_model",
+    "expert_class_information",
+    "expert_position_information",
+    "expert_output_similarity",
+    "random_router_loss",
 }
 EMPTY |= {f"{name}_{when}" for name in ("clock_mhz", "temperature_c") for when in ("before", "after")}
 

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from recordings import hard_frame, written
 from report_frames import suite_frame
 
 from moebench.cli import main
@@ -63,3 +65,48 @@ def test_report_writes_markdown_that_finds_its_figures(
     assert paths == [out, *(out.parent / "report_figures" / f"{name}.png" for name in names)]
     assert all(path.stat().st_size > 0 for path in paths)
     assert all(f"(<report_figures/{name}.png>)" in out.read_text(encoding="utf-8") for name in names)
+
+
+@pytest.fixture
+def recorded(results: Path) -> Path:
+    """The results with one recording of bpr."""
+    frame = hard_frame(np.tile([[[0], [1], [0], [1]]], (8, 1, 1)), experts=2, labels=np.arange(8) % 3, group_images=8)
+    options = {"experts": 2, "top_k": 1, "capacity_factor": 1.0}
+    folder = results / "scaling-experts" / "_routing"
+    written(folder, frame, suite="scaling-experts", options=options, group_images=8)
+    return results
+
+
+def test_plot_draws_recordings_of_routing(recorded: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out, data = tmp_path / "routing.png", tmp_path / "routing.csv"
+    chosen = ("--cell", "bpr[experts=2]", "--layer", "1", "--images", "2")
+    files = ("--out", str(out), "--data", str(data))
+    assert called("plot", "routing", *chosen, *files, "--results", str(recorded)) == 0
+    assert capsys.readouterr().out.split() == [str(out), str(data)]
+    assert len(pd.read_csv(data)) == 2 * 4
+    assert called("plot", "specialisation", "--results", str(recorded)) == 0
+    stem = recorded / "scaling-experts" / "_report" / "specialisation"
+    assert capsys.readouterr().out.split() == [f"{stem}.{form}" for form in ("png", "svg", "pdf")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("routing", "--layer", "9"), "layer 9 is no MoE layer; 1 are"),
+        (("routing", "--cell", "soft"), "`moebench run 'soft[record_routing=256]'` records one"),
+        (("routing", "--x", "params"), "the axes of the figure 'routing' are fixed"),
+        (("slots",), "choose soft"),
+        (("pareto", "--layer", "1"), "--cell, --layer and --images are for figures of recordings: routing, dropped"),
+        (("rooting",), "did you mean 'routing'"),
+    ],
+)
+def test_what_a_figure_of_recordings_cannot_show_is_said(
+    recorded: Path, arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert called("plot", *arguments, "--results", str(recorded)) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_results_without_recordings_say_how_to_make_one(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert called("plot", "routing", "--results", str(results)) == 2
+    assert "has no recordings of routing: `moebench run 'bpr[" in capsys.readouterr().err

@@ -4,6 +4,7 @@ import pytest
 
 from moebench import routers
 from moebench.cli import main
+from moebench.inside.schema import ROUTING_COLUMNS
 
 
 def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, list[str], str]:
@@ -81,3 +82,16 @@ def test_an_unknown_name_is_answered_shortly(name: str, message: str, capsys: py
     code, _, err = shown(capsys, name)
     assert code == 2
     assert message in err
+
+
+def test_columns_of_recordings_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["list", "columns", "--routing"])
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert ended.value.code in (0, None)
+    assert list(lines) == [column.name for column in ROUTING_COLUMNS]
+    assert lines["cell"].split()[1] == "string"
+    with pytest.raises(SystemExit) as ended:
+        main(["list", "routers", "--routing"])
+    assert ended.value.code == 2
+    assert "--routing is for `moebench list columns`, not for 'routers'" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """The local executor: every way in which a cell can end, and that nothing outlives it."""
 
+import json
 import os
 import platform
 import signal
@@ -282,6 +283,19 @@ def test_a_cell_on_a_machine_that_does_not_see_the_folders_comes_back_as_bytes(t
     assert delivery.receive(here) == Ended(here, delivery.seconds)
     assert len(pq.read_table(here.out)) == 1
     assert "wrote 1 rows" in here.log.read_text()
+
+
+def test_recordings_come_back_from_a_machine_that_does_not_see_the_folders(tmp_path: Path) -> None:
+    here = job(tmp_path, "record")
+    asked = json.loads(here.spec.read_text()) | {"recordings": str(tmp_path / "suite" / "_routing")}
+    here.spec.write_text(json.dumps(asked))
+
+    delivery = run_here("fake_cell", replace(here, spec=tmp_path / "not" / "seen.json"), here.spec.read_bytes())
+
+    assert not (tmp_path / "suite").exists()
+    delivery.receive(here)
+    (recording,) = (tmp_path / "suite" / "_routing").iterdir()
+    assert (recording.name, recording.read_bytes()) == ("cell-0-1.parquet", b"a recording")
 
 
 def test_a_cell_on_a_machine_that_sees_the_folders_writes_there(tmp_path: Path) -> None:

@@ -139,16 +139,17 @@ def test_equal_experts_are_alike_and_interchangeable() -> None:
         return jnp.broadcast_to(array[:1], array.shape) if "experts" in jax.tree_util.keystr(path) else array
 
     state = replace(state, parameters=jax.tree_util.tree_map_with_path(alike, state.parameters))
-    pairs = pd.DataFrame(made.record(state, 30).expert_pairs)
+    recorded = made.record(state, 30)
+    pairs = pd.DataFrame(recorded.expert_pairs)
     np.testing.assert_allclose(pairs[["cosine", "cka"]], 1, atol=1e-3)
-    swaps = pd.DataFrame(made.swaps(state)).set_index("swap")
+    swaps = pd.DataFrame(made.swaps(state, recorded.accuracy)).set_index("swap")
     assert swaps.loc["permuted experts", "accuracy"] == swaps.loc["permuted experts", "trained_accuracy"]
 
 
 def test_permuted_experts_are_those_of_the_next_number() -> None:
     made, state = recorder("tokens-choice", 16, experts=3)
     images = made.split.images[made.images]
-    shifted = made._call(state, images, np.zeros(1, np.int32), np.ones(1, np.int32))
+    shifted = made._call(state, images, made._swaps(shifted=1))
 
     def rolled(path: Any, array: Any) -> Any:
         return jnp.roll(array, 1, axis=0) if "experts" in jax.tree_util.keystr(path) else array
@@ -156,19 +157,18 @@ def test_permuted_experts_are_those_of_the_next_number() -> None:
     other = replace(state, parameters=jax.tree_util.tree_map_with_path(rolled, state.parameters))
     logits = made.program.infer(other, jnp.asarray(images))
     assert (np.asarray(shifted[0]) == np.asarray(logits.argmax(-1))).all()
-    assert (np.asarray(shifted[0]) != np.asarray(made._call(state, images)[0])).any()
+    assert (np.asarray(shifted[0]) != np.asarray(made._call(state, images, made._swaps())[0])).any()
 
 
 def test_a_random_router_gives_each_token_the_routing_of_another() -> None:
     """Identity sends the first token of an image to expert 0, the last to 3; exchanged, others meet these experts."""
     made, state = recorder("identity", 16, experts=4)
     images = jnp.asarray(made.split.images[made.images])
-    one, none = np.ones(1, np.int32), np.zeros(1, np.int32)
-    exchanged, trained = (np.asarray(made._call(state, images, each, none)[0]) for each in (one, none))
+    exchanged, trained = (np.asarray(made._call(state, images, made._swaps(each))[0]) for each in (1, None))
     assert (exchanged != trained).any()
     # Uniform routes all tokens alike, so that there is nothing to exchange.
     made, state = recorder("uniform", 16, experts=4)
-    exchanged, trained = (np.asarray(made._call(state, images, each, none)[0]) for each in (one, none))
+    exchanged, trained = (np.asarray(made._call(state, images, made._swaps(each))[0]) for each in (1, None))
     assert (exchanged == trained).all()
 
 
@@ -181,14 +181,13 @@ def test_the_exchange_is_undone_behind_the_layer() -> None:
 
     state = replace(state, parameters=jax.tree_util.tree_map_with_path(alike, state.parameters))
     images = jnp.asarray(made.split.images[made.images])
-    one, none = np.ones(1, np.int32), np.zeros(1, np.int32)
-    exchanged, trained = (np.asarray(made._call(state, images, each, none)[0]) for each in (one, none))
+    exchanged, trained = (np.asarray(made._call(state, images, made._swaps(each))[0]) for each in (1, None))
     assert (exchanged == trained).all()
 
 
 def test_the_dense_layer_has_no_routing_to_exchange() -> None:
     made, state = recorder("dense")
-    assert made.swaps(state) == {"layer": [], "swap": [], "accuracy": [], "trained_accuracy": []}
+    assert made.swaps(state, 0.5) == {"layer": [], "swap": [], "accuracy": [], "trained_accuracy": []}
 
 
 def test_slots_are_compared_by_their_parameters() -> None:

@@ -11,7 +11,7 @@ from moebench.spec.cell_spec import CellSpec, Scope, is_place
 IN_TRAINING_ONLY = (
     *("data", "augment", "steps", "learning_rate", "weight_decay", "warmup", "clip_norm", "moe_layers", "devices"),
     *("test_time", "pretrain_data", "pretrain_steps", "pretrain_image_size", "init_from", "save_model"),
-    *("checkpoint_every_s", "eval_every"),
+    *("checkpoint_every_s", "eval_every", "record_routing", "record_during_training", "record_seeds"),
 )
 
 
@@ -37,6 +37,9 @@ def test_pretraining_neither_times_nor_checkpoints_nor_evaluates_for_itself() ->
         "timing_budget_s": 0.0,
         "checkpoint_every_s": 0.0,
         "eval_every": None,
+        "record_routing": None,
+        "record_during_training": None,
+        "record_seeds": None,
     }
 
 

@@ -1,0 +1,127 @@
+"""Record the routing of the seeds of one cell, at the steps that its specification asks for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from moebench.cells.log import say
+from moebench.cells.resolved_cell import ResolvedCell
+from moebench.data import Split
+from moebench.errors import BadInput
+from moebench.evaluation.recorder import Origin, Recorded, Recorder
+from moebench.files import publishing
+from moebench.inside.columns import recording_columns
+from moebench.inside.files import read_facts
+from moebench.inside.load import Recording
+from moebench.spec.cell_spec import CellSpec
+from moebench.training import Program, TrainState
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the recordings of a cell go, and what the driver calls the cell."""
+
+    folder: Path
+    """Of the suite's recordings."""
+    identity: Mapping[str, Any]
+    """The identity columns suite, run_id, cell_id and attempt."""
+
+
+class CellRecorder:
+    """Records the seeds of one cell, one after the other."""
+
+    def __init__(self, cell: ResolvedCell, program: Program, test: Split, place: Place) -> None:
+        """Compile the recording.
+
+        Args:
+            cell: whose specification asks for recordings.
+            program: of its model.
+            test: the test split.
+            place: where recordings go.
+        """
+        assert cell.spec.record_routing is not None
+        self.cell, self.place = cell, place
+        self.recorder = Recorder(program, test, cell.spec.record_routing, cell.spec.batch)
+        self.steps = steps_before_the_last(cell.spec)
+
+    def wants(self, seed: int) -> bool:
+        """Return whether a seed is to be recorded."""
+        below = self.cell.spec.record_seeds
+        return below is None or seed < below
+
+    def during(self, seed: int, step: int, state: TrainState) -> None:
+        """Record a model in the midst of its training, for `finish` of this process or of one that resumes.
+
+        Args:
+            seed: of the training.
+            step: training steps taken.
+            state: after that step.
+        """
+        recorded = self.recorder.record(state, step)
+        try:
+            with publishing(self._part(seed, step)) as temporary:
+                pq.write_table(pa.table(recorded.columns), temporary, compression="zstd")
+        except BadInput as fault:  # a full disk is not worth the training
+            say(f"seed {seed}: the routing at step {step} is not recorded: {fault}")
+
+    def finish(self, seed: int, state: TrainState) -> Row:
+        """Publish the recording of a seed.
+
+        Args:
+            seed: of the training.
+            state: of the trained model.
+
+        Returns:
+            The columns that the recording gives; none if it cannot be written.
+        """
+        identity, spec = self.place.identity, self.cell.spec
+        origin = Origin(
+            suite=identity["suite"],
+            cell_id=identity["cell_id"],
+            run_id=identity["run_id"],
+            attempt=identity["attempt"],
+            seed=seed,
+            cell=self.cell.label,
+            model=spec.model,
+            data=spec.data,
+        )
+        earlier = [self._read(seed, step) for step in self.steps]
+        parts = [part for part in earlier if part is not None]
+        try:
+            last = self.recorder.record(state, spec.steps)
+            path = self.recorder.save([*parts, last], state, origin, self.place.folder)
+        except BadInput as fault:
+            say(f"seed {seed}: the routing is not recorded: {fault}")
+            return {}
+        for step in self.steps:
+            self._part(seed, step).unlink(missing_ok=True)
+        say(f"seed {seed}: the routing of {self.recorder.count} images is in {path}")
+        return recording_columns(Recording(path, read_facts(path)))
+
+    def _read(self, seed: int, step: int) -> Recorded | None:
+        """The recording of a step; None if it was lost."""
+        try:
+            table = pq.read_table(self._part(seed, step), partitioning=None)
+        except (OSError, pa.ArrowException) as fault:
+            say(f"seed {seed}: the recording of step {step} is lost: {str(fault).splitlines()[0]}")
+            return None
+        return Recorded({name: table[name].to_numpy() for name in table.column_names}, {})
+
+    def _part(self, seed: int, step: int) -> Path:
+        """The file of a step until the seed is finished; tables of the folder skip names that begin with `_`."""
+        return self.place.folder / f"_{self.place.identity['cell_id']}-{seed}-step{step}.parquet"
+
+
+def steps_before_the_last(spec: CellSpec) -> tuple[int, ...]:
+    """Return the steps at which a training is recorded: each half of the next, up to half of all steps.
+
+    `record_during_training` counts the trained model too; steps that would be the same or 0 are left out.
+    """
+    count = spec.record_during_training or 1
+    return tuple(sorted({spec.steps >> back for back in range(1, count)} - {0, spec.steps}))

@@ -1,0 +1,144 @@
+"""Register the figures that are drawn from recordings of routing, and choose what they show."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+
+from moebench.errors import BadInput, unknown
+from moebench.inside.load import Recording, check_same_images
+from moebench.reports import style
+from moebench.reports.figures.layout import PAPER, Drawing, Layout
+from moebench.spec.figure_names import ROUTING_FIGURES, RoutingFigure
+
+MOST_CELLS = 6
+"""Cells that stand side by side in one figure."""
+
+MOST_IMAGES = 24
+
+DrawRecordings = Callable[..., Drawing]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a figure shows of its recordings.
+
+    Raises:
+        BadInput: no images, or more than a figure has room for.
+    """
+
+    layer: int | None = None
+    """Block number of the MoE layer; None: the last one."""
+    images: int | None = None
+    """How many images; None: as many as the figure has room for."""
+
+    def __post_init__(self) -> None:
+        if self.images is not None and not 1 <= self.images <= MOST_IMAGES:
+            raise BadInput(f"a figure shows 1 to {MOST_IMAGES} images, not {self.images}.")
+
+    def layer_of(self, recording: Recording) -> int:
+        """Return the layer of a recording.
+
+        Raises:
+            BadInput: no such MoE layer.
+        """
+        if self.layer is None:
+            return recording.facts.layers[-1]
+        recording.check_layers([self.layer])
+        return self.layer
+
+
+@dataclass(frozen=True)
+class RoutingFigureEntry:
+    """Declare a figure of recordings: its name, the function that draws it, and its caption."""
+
+    name: RoutingFigure
+    draw: DrawRecordings
+    caption: str
+
+
+_ENTRIES: dict[str, RoutingFigureEntry] = {}
+
+
+def routing_figure(name: RoutingFigure, *, caption: str) -> Callable[[DrawRecordings], DrawRecordings]:
+    """Register the decorated function, called with recordings, a `Choice` and `layout=`, as the figure of that name.
+
+    Args:
+        name: the name in `moebench.spec.figure_names`.
+        caption: the sentence under the figure in reports.
+    """
+
+    def register(draw: DrawRecordings) -> DrawRecordings:
+        _ENTRIES[name] = RoutingFigureEntry(name, draw, caption)
+        return draw
+
+    return register
+
+
+@cache
+def routing_entries() -> dict[str, RoutingFigureEntry]:
+    """Return the entries of the figures of recordings by their names."""
+    for name in ROUTING_FIGURES:
+        import_module(f"{__name__.rpartition('.')[0]}.{name}")
+    return {name: _ENTRIES[name] for name in ROUTING_FIGURES}
+
+
+def draw_recordings(
+    name: str, recordings: Sequence[Recording], choice: Choice | None = None, layout: Layout = PAPER
+) -> Drawing:
+    """Draw a figure of recordings.
+
+    Args:
+        name: the figure's name.
+        recordings: of one seed of each cell; `side_by_side` chooses them.
+        choice: what is shown of them; None leaves the choice to the figure.
+        layout: where the figure will stand.
+
+    Raises:
+        BadInput: there is no such figure or layer, or the recordings have nothing to draw.
+    """
+    if name not in ROUTING_FIGURES:
+        raise unknown("figure", name, ROUTING_FIGURES)
+    return routing_entries()[name].draw(recordings, choice or Choice(), layout=layout)
+
+
+def side_by_side(recordings: Sequence[Recording], *, all_cells: bool = False) -> list[Recording]:
+    """Return the recordings that one figure shows: the first seed of one cell of each router.
+
+    Of the cells of a router the one with the most experts is shown, and of equals the first.
+
+    Args:
+        recordings: of one suite.
+        all_cells: whether every cell is shown, since they were named one by one.
+
+    Raises:
+        BadInput: the cells were recorded on different images, or are more than a figure has room for.
+    """
+    first_seed: dict[str, Recording] = {}
+    for each in sorted(recordings, key=lambda each: each.facts.seed):
+        first_seed.setdefault(each.facts.cell_id, each)
+    chosen: dict[str, Recording] = {}
+    for each in first_seed.values():
+        key = each.facts.cell_id if all_cells else each.facts.router
+        if key not in chosen or each.facts.experts > chosen[key].facts.experts:
+            chosen[key] = each
+    found = list(chosen.values())
+    if len(found) > MOST_CELLS:
+        if all_cells:
+            raise BadInput(f"{len(found)} cells do not fit side by side; choose at most {MOST_CELLS} with --cell.")
+        found = found[:MOST_CELLS]
+    check_same_images(found)
+    order = style.in_order(each.facts.router for each in found)
+    return sorted(found, key=lambda each: order.index(each.facts.router))
+
+
+def routed(recordings: Sequence[Recording], what: str) -> list[Recording]:
+    """Return the recordings of layers with several experts, or of tokens that can go past.
+
+    Raises:
+        BadInput: there are none; says what cannot be shown.
+    """
+    found = [each for each in recordings if each.facts.router != "dense"]
+    if not found:
+        raise BadInput(f"a dense layer has no {what}: choose a cell with a router.")
+    return found

@@ -1,0 +1,180 @@
+"""Figures of recordings: what they show of hand-written routings, and what they cannot be drawn from."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.collections import PatchCollection
+from recordings import hard_frame, soft_frame, written
+
+from moebench.errors import BadInput
+from moebench.inside.load import Recording
+from moebench.reports.figures.axes import save
+from moebench.reports.figures.clusters import clustered
+from moebench.reports.figures.layout import Layout
+from moebench.reports.figures.patches import expert_colors
+from moebench.reports.figures.recorded import Choice, draw_recordings, routing_entries, side_by_side
+from moebench.reports.figures.slots import verdict
+from moebench.spec.figure_names import ROUTING_FIGURES
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Recording]:
+    """bpr with two choices and two layers, Experts Choice that leaves a token alone, soft, and dense."""
+    folder = tmp_path_factory.mktemp("results") / "s" / "_routing"
+    generator = np.random.default_rng(0)
+    labels = np.arange(16) % 3
+    parts = []
+    for step in (1, 4):
+        for layer in (1, 3):
+            expert = np.argsort(generator.random((16, 4, 4)), axis=-1)[..., :2]
+            gate = -np.sort(-generator.random((16, 4, 2)), axis=-1)
+            names = {"group_images": 8, "step": step, "layer": layer}
+            parts.append(hard_frame(expert, gate, experts=4, labels=labels, **names))
+    bpr = {"router": "bpr", "cell": "bpr[experts=4,top_k=2]", "group_images": 8, "layers": (1, 3), "steps": (1, 4)}
+    bpr |= {"options": {"experts": 4, "top_k": 2, "capacity_factor": 1.0}, "experts": 4, "cell_id": "b"}
+    expert = np.array([[[0, 1], [1, 2], [0, 2], [2, 2]]] * 16)  # the last token of each image is nobody's
+    frame = hard_frame(expert, np.full(expert.shape, 0.5), experts=2, labels=labels, step=4)
+    chosen = {"router": "experts-choice", "cell": "experts-choice[experts=2]", "chosen_by": "experts", "steps": (4,)}
+    chosen |= {"options": {"experts": 2, "top_k": 1, "capacity_factor": 1.0}, "cell_id": "e"}
+    weights = generator.dirichlet(np.ones(4), (16, 4)).reshape(16, 4, 2, 2)
+    dispatch = np.full((16, 4, 2, 2), 0.25)
+    soft = {"router": "soft", "cell": "soft[experts=2]", "kind": "soft", "chosen_by": "nobody", "steps": (4,)}
+    one = hard_frame(np.zeros((16, 4, 1), int), experts=1, labels=labels, step=4)
+    dense = {"router": "dense", "cell": "dense", "chosen_by": "nobody", "experts": 1, "steps": (4,), "options": {}}
+    return [
+        written(folder, pd.concat(parts), **bpr),
+        written(folder, frame, **chosen),
+        written(folder, soft_frame(dispatch, weights, labels=labels, step=4), cell_id="s", **soft),
+        written(folder, one, cell_id="d", **dense),
+    ]
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+@pytest.mark.parametrize("name", ROUTING_FIGURES)
+def test_figures_are_drawn_with_their_numbers(
+    name: str, columns: int, recordings: list[Recording], tmp_path: Path
+) -> None:
+    figure = draw_recordings(name, recordings, layout=Layout(columns=columns))
+    assert len(figure.frame)
+    assert figure.get_figwidth() == Layout(columns=columns).width
+    (path,) = save(figure, tmp_path / name, ["png"])
+    pixels = plt.imread(path)
+    assert pixels.std() > 0.05  # something is drawn
+    assert routing_entries()[name].caption.endswith(".")
+
+
+def test_every_figure_of_recordings_is_registered() -> None:
+    assert tuple(routing_entries()) == ROUTING_FIGURES
+
+
+def hatched(figure: Any) -> list[int]:
+    """How many squares are hatched in each panel with images, panels without any left out."""
+    collections = [each for axes in figure.axes for each in axes.collections if isinstance(each, PatchCollection)]
+    return [len(each.get_paths()) for each in collections]
+
+
+def test_tokens_of_no_expert_are_hatched(recordings: list[Recording]) -> None:
+    figure = draw_recordings("routing", [recordings[1]], Choice(images=3))
+    assert hatched(figure) == [1, 1, 1]
+    shown = figure.frame
+    assert shown[shown["token"] == 3]["dropped"].all()
+    assert not shown[shown["token"] != 3]["dropped"].any()
+
+
+def test_dropped_squares_are_those_of_the_capacity(recordings: list[Recording]) -> None:
+    """S = 8 · 4 tokens, k = 2, E = 4, C = 1/4: 4 slots each, so that no more than 16 of 32 tokens are processed."""
+    figure = draw_recordings("dropped", [recordings[0]])
+    by_row = np.reshape(hatched(figure), (2, 8))  # array order, priority
+    assert (by_row.sum(1) >= 16).all()
+    array, priority = by_row
+    assert array[:2].sum() == 0  # the first images of the group take the slots
+    assert priority[:2].sum() > 0
+    shares = figure.frame.set_index(["order", "capacity_factor"])["dropped"]
+    assert shares["array", 0.25] == pytest.approx(
+        np.mean([by_row[0].sum(), _dropped(recordings[0], group=1)]) / 32, abs=1e-9
+    )
+    assert (shares["array"].diff().dropna() <= 0).all()  # more slots never drop more
+
+
+def _dropped(recording: Recording, group: int) -> int:
+    """Tokens of another group that are dropped at C = 1/4 in array order, token by token."""
+    frame = recording.frame(layers=[3])
+    frame = frame[frame["group"] == group].sort_values(["rank", "place", "token"])
+    taken = dict.fromkeys(range(4), 0)
+    processed = set()
+    for row in frame.itertuples():
+        if taken[row.expert] < 4:
+            taken[row.expert] += 1
+            processed.add((row.image, row.token))
+    return 32 - len(processed)
+
+
+def test_a_dense_layer_has_no_routing(recordings: list[Recording]) -> None:
+    for name in ("routing", "dynamics", "specialisation"):
+        with pytest.raises(BadInput, match="a dense layer has no"):
+            draw_recordings(name, [recordings[3]])
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "sentence"),
+    [
+        ("dropped", 2, "none of the recorded cells has a capacity"),
+        ("slots", 0, "none of the recorded cells has slots that hold mixtures; choose soft"),
+        ("coactivation", 2, "no recorded cell has tokens of several experts; top_k=2 gives them two"),
+        ("dynamics", 1, "no recording was made during training; `record_during_training: 8`"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(name: str, cell: int, sentence: str, recordings: list[Recording]) -> None:
+    with pytest.raises(BadInput, match=sentence):
+        draw_recordings(name, [recordings[cell]])
+
+
+def test_choices_that_do_not_exist(recordings: list[Recording]) -> None:
+    with pytest.raises(BadInput, match="layer 2 is no MoE layer; 1, 3 are"):
+        draw_recordings("routing", recordings[:1], Choice(layer=2))
+    with pytest.raises(BadInput, match="unknown figure 'routin': did you mean 'routing'"):
+        draw_recordings("routin", recordings)
+    with pytest.raises(BadInput, match="a figure shows 1 to 24 images, not 25"):
+        Choice(images=25)
+
+
+def test_one_cell_of_each_router_stands_side_by_side(tmp_path: Path) -> None:
+    frame = hard_frame(np.zeros((2, 4, 1), int), experts=1)
+    cells = [("a", "soft", 2, 0), ("b", "bpr", 2, 1), ("c", "bpr", 8, 1), ("c", "bpr", 8, 0), ("d", "bpr", 8, 0)]
+    found = [
+        written(tmp_path, frame, cell_id=cell, router=router, experts=experts, seed=seed)
+        for cell, router, experts, seed in cells
+    ]
+    shown = side_by_side(found)
+    assert [(each.facts.cell_id, each.facts.seed) for each in shown] == [("c", 0), ("a", 0)]
+    shown = side_by_side(found, all_cells=True)
+    assert sorted(each.facts.cell_id for each in shown) == ["a", "b", "c", "d"]
+    many = [written(tmp_path, frame, cell_id=f"m{number}") for number in range(7)]
+    with pytest.raises(BadInput, match="7 cells do not fit side by side; choose at most 6"):
+        side_by_side(many, all_cells=True)
+
+
+def test_experts_keep_their_colours_and_none_is_grey() -> None:
+    assert expert_colors(4) == expert_colors(9)[:4]
+    for experts in (2, 9, 16, 128):
+        colors = expert_colors(experts)
+        assert len(set(colors)) == experts
+        assert all(max(color) - min(color) > 0.1 for color in colors)
+
+
+def test_alike_rows_become_neighbours() -> None:
+    rows = np.array([[0.0, 0], [9, 9], [0, 1], [9, 8]])
+    order = clustered(rows).tolist()
+    assert {frozenset(order[:2]), frozenset(order[2:])} == {frozenset((0, 2)), frozenset((1, 3))}
+    assert clustered(rows[:2]).tolist() == [0, 1]
+
+
+def test_slots_are_called_what_they_are() -> None:
+    assert verdict(pd.Series([3.0, 4, 5]), 16).startswith("slots are blobs of few tokens: 4 of 16")
+    assert verdict(pd.Series([13.0, 14, 15]), 16).startswith("slots are near-uniform means of their image")
+    assert verdict(pd.Series([8.0, 8, 8]), 16).startswith("slots are between")
+    assert verdict(pd.Series([np.nan, np.nan, 8]), 196) == "most slots spread over more tokens than the recording keeps"
