@@ -12,9 +12,12 @@ _LONGEST_WORD = 240
 """Paths that are in use fit; more is somebody's noise."""
 _LONGEST_TEXT = 4_000
 
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Characters that steer a terminal or turn the direction of writing, and halves of characters, which no file can hold.
-Tabs and line breaks are none of them."""
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\uf8ff\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e0fff]"
+)
+"""Characters that steer a terminal, turn the direction of writing or cannot be seen, and halves of characters, which no
+file can hold. Tabs and line breaks are none of them."""
 
 
 class BadInput(ValueError):

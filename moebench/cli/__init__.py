@@ -29,7 +29,6 @@ for _name, _command, _example in (
     ("compare", compare.compare, "compare router=soft router=bpr --fail-if-slower 5%"),
     ("flops", flops.flops, "flops s/16 'soft[experts=128]'"),
     ("replay", replay.replay, "replay logits.npz --router 'bpr[top_k=2,capacity_factor=[0.5,1,1.25]]' --group 1568"),
-    ("replay", replay.replay, "replay logits.npz --router 'bpr[top_k=2,capacity_factor=[0.5,1,1.25]]' --group 1568"),
     ("conform", conform.conform, "conform my_layer.py --as soft"),
     ("env", list_show_env.env, "env"),
 ):

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def plot(
-    kind: Annotated[str, typer.Argument(metavar="|".join((*FIGURES, *ROUTING_FIGURES)), help="What to draw.")],
+    kind: Annotated[
+        str, typer.Argument(metavar="FIGURE", help=f"What to draw: {', '.join((*FIGURES, *ROUTING_FIGURES))}.")
+    ],
     suite: options.SuiteAmongResults = None,
     x: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of the x axis.")] = None,
     y: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of the y axis.")] = None,

@@ -13,7 +13,7 @@ import jax
 from flax import nnx
 
 from moebench import routers
-from moebench.errors import BadInput
+from moebench.errors import BadInput, shortened
 from moebench.models import VitConfig
 from moebench.spec.cell_spec import Scalar
 
@@ -79,7 +79,7 @@ def _resolved(asked: Mapping[str, Scalar], model: VitConfig, trained: routers.Ro
         tokens = changed.tokens * changed.group_images
         slots = routers.slots_of(router, changed.router, changed.router_options, tokens, training=False)
     except BadInput as mistake:
-        given = ", ".join(f"{key}: {value}" for key, value in asked.items())
+        given = ", ".join(shortened(f"{key}: {value}") for key, value in asked.items())
         raise BadInput(f"{KEY} {{{given}}}: {mistake}", key=KEY) from mistake
     return Setting(asked, changed, slots, router.experts)
 
