@@ -45,27 +45,36 @@ cells:
 figures: [pareto, scaling]
 """
 WRONG: tuple[Any, ...] = (
-    None, True, -1, 0, 1, 3, 2.5, 1e3, 1e400, float("nan"), 10**30, "", " ", "soft", "no such thing", "1e3", "a" * 10_000,
-    "\x00", "\x1b[31mred", "é\u202e", "../../x", "/dev/zero", "=1+1", "<script>", "{}", "2020-99-99", [], {}, [[]], [None],
+    None, True, -1, 0, 1, 3, 2.5, 1e3, 1e400, float("nan"), 10**30, "", " ", "soft", "no such thing", "1e3",
+    "a" * 10_000,
+    "\x00", "\x1b[31mred", "é\u202e", "../../x", "/dev/zero", "=1+1", "<script>", "{}", "2020-99-99", [], {}, [[]],
+    [None],
     {"a": {"b": []}}, [1, "x"], {1: 2}, {"router": "soft"}, list(range(2000)),
 )  # fmt: skip
 TEXTS = (
-    "!!int abc", "!!python/object:os.system x", "&a [*a]", "*none", "<<: 3", "? [x]\n: y", "2020-99-99", "0x1G", "1_0:60",
-    "{", "]", "- -", "\t", "|", "%", "@", "`", "'", '"', ": :", "---\n", "...\n", "#", "!!binary é", "[" * 600, "9" * 5_000,
+    "!!int abc", "!!python/object:os.system x", "&a [*a]", "*none", "<<: 3", "? [x]\n: y", "2020-99-99", "0x1G",
+    "1_0:60",
+    "{", "]", "- -", "\t", "|", "%", "@", "`", "'", '"', ": :", "---\n", "...\n", "#", "!!binary é", "[" * 600,
+    "9" * 5_000,
 )  # fmt: skip
 COMMANDS = (
     "list routers", "list columns --routing", "list keys", "show soft", "show bpr[experts=8,top_k=2] --model s/16",
-    "show accuracy", "show mu/2", "env", "suite small.yaml --dry-run", "suite small.yaml --dry-run --filter router=soft",
-    "suite small.yaml --dry-run --seeds 0-4 --profile gpu", "suite scaling-experts --dry-run --profile cpu --filter experts=4",
-    "run soft[experts=4] --steps 5 --dry-run", "flops mu/4 soft[experts=4]", "results ls", "results verify", "results export x.csv",
+    "show accuracy", "show mu/2", "env", "suite small.yaml --dry-run",
+    "suite small.yaml --dry-run --filter router=soft",
+    "suite small.yaml --dry-run --seeds 0-4 --profile gpu",
+    "suite scaling-experts --dry-run --profile cpu --filter experts=4",
+    "run soft[experts=4] --steps 5 --dry-run", "flops mu/4 soft[experts=4]", "results ls", "results verify",
+    "results export x.csv",
     "plot pareto --suite small --out x.png", "dashboard --suite small --out x.html", "report --suite small --out x.md",
     "compare router=soft router=dense --suite small", "conform --template torch", "replay logits.npz --router bpr",
     "results merge elsewhere", "results compact",
 )  # fmt: skip
 WORDS = (
-    "", " ", "-", "--", "--help", "--no-such", "--seeds", "--seeds=9-1", "--seeds=a", "--filter", "--filter=x", "--filter==",
+    "", " ", "-", "--", "--help", "--no-such", "--seeds", "--seeds=9-1", "--seeds=a", "--filter", "--filter=x",
+    "--filter==",
     "--out", "--out=/nowhere/at/all.png", "--results=/dev/null", "--results=\x1b[31m", "--profile=", "--suite=../../x",
-    "soft[", "soft[experts]", "soft[experts=]", "soft[experts=-1]", "soft[experts=1e400]", "soft[experts=[1,2]]", "[]", "=",
+    "soft[", "soft[experts]", "soft[experts=]", "soft[experts=-1]", "soft[experts=1e400]", "soft[experts=[1,2]]",
+    "[]", "=",
     "1e999", "é", "\u202e", "a" * 3_000, "/dev/zero", ".", "..", "~nobody/x", "hf:", "mu/0", "mu/-1", "mu/999999999999",
     "*", "$(true)", "'", "\\", "\n", "NaN",
 )  # fmt: skip
