@@ -11,6 +11,9 @@ import optax
 from jaxtyping import Array, Float
 
 UNDECAYED = ("bias", "scale", "positions")
+OF_ROUTERS = {"scale": True, "phi": False}
+"""Router parameters of another rule: the public configuration of Soft MoE decays the scale of its logits and not phi,
+which is normalised (2308.00951)."""
 
 
 @jax.tree_util.register_dataclass
@@ -62,10 +65,15 @@ class Schedule:
 
 
 def decayed(parameters: Any) -> Any:
-    """Return which parameters weight decay pulls to zero: matrices, but no biases, scales or positions."""
+    """Return which parameters weight decay pulls to zero: matrices, but no biases, scales or positions.
+
+    Of routers the scale of the logits is decayed and phi is not.
+    """
 
     def is_decayed(path: tuple[Any, ...], _: Any) -> bool:
         names = [str(getattr(part, "key", getattr(part, "name", ""))) for part in path]
+        if "router" in names and (found := OF_ROUTERS.keys() & names):
+            return OF_ROUTERS[found.pop()]
         return not any(part in name for name in names for part in UNDECAYED)
 
     return jax.tree_util.tree_map_with_path(is_decayed, parameters)

@@ -132,15 +132,26 @@ def test_divergence_ends_the_training_at_its_step(soft: tuple[Any, Any]) -> None
     assert np.isnan(training.losses[6])
 
 
-def test_weight_decay_spares_biases_scales_and_positions() -> None:
-    program = Program(tiny("soft", experts=2), SCHEDULE, batch=8)
-    marks = jax.tree_util.tree_leaves_with_path(decayed(program.abstract_state.parameters))
-    by_name = {jax.tree_util.keystr(path): mark for path, mark in marks}
-    assert {name for name, mark in by_name.items() if not mark} == {
-        name for name in by_name if any(part in name for part in ("bias", "scale", "positions"))
+def test_weight_decay_spares_biases_scales_of_norms_positions_and_phi() -> None:
+    def marks(*given: Any, **options: Any) -> dict[str, bool]:
+        program = Program(tiny(*given, **options), SCHEDULE, batch=8)
+        found = jax.tree_util.tree_leaves_with_path(decayed(program.abstract_state.parameters))
+        return {jax.tree_util.keystr(path, simple=True, separator="/"): mark for path, mark in found}
+
+    soft = marks("soft", experts=2)
+    assert {name for name, mark in soft.items() if not mark} == {
+        name
+        for name in soft
+        if any(part in name for part in ("bias", "positions", "phi")) or ("norm" in name and "scale" in name)
     }
-    assert any("phi" in name and mark for name, mark in by_name.items())
-    assert any("kernel_in" in name and mark for name, mark in by_name.items())
+    # The public configuration of Soft MoE decays the scale of the logits, and not phi, which is normalised.
+    (scale,) = (name for name in soft if "router/scale" in name)
+    (phi,) = (name for name in soft if "router/phi" in name)
+    assert soft[scale]
+    assert not soft[phi]
+    assert any("kernel_in" in name and mark for name, mark in soft.items())
+    sparse = marks("bpr", experts=2)
+    assert all(mark for name, mark in sparse.items() if "router/kernel" in name)
 
 
 def test_learning_rate_rises_and_falls() -> None:
