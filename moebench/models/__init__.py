@@ -1,4 +1,4 @@
-"""The shared vision transformer, its expert layer, and the shapes that were published."""
+"""Public names of the shared vision transformer, its MoE layer, and published shapes."""
 
 from moebench.models.moe import Experts, MoE
 from moebench.models.presets import SIZES, Preset, Size, describe, moe_blocks, names, preset

@@ -1,6 +1,7 @@
-"""The expert layer: a router and its experts in place of a block's MLP."""
+"""Define the MoE layer: a router and its experts in place of a block's MLP."""
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -9,34 +10,42 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from moebench.errors import BadInput
 from moebench.models.matmul import by_expert
+from moebench.models.rngs import named
 from moebench.models.sharding import over_experts
 from moebench.routers import Router, Routing
 
 
 class Experts(nnx.Module):
-    """MLPs side by side: dim → mlp → dim with GELU in its tanh form, weights in [experts, …] arrays."""
+    """MLPs side by side: dim → mlp → dim with GELU in its tanh form, weights in [experts, …] arrays.
+
+    Expert e starts from the e-th draw whatever the number of experts, and expert 0 as the dense MLP of its block.
+    """
 
     def __init__(self, experts: int, dim: int, mlp: int, *, dtype: jnp.dtype, rngs: nnx.Rngs) -> None:
-        draw = nnx.initializers.xavier_uniform(batch_axis=0)
-        self.kernel_in = nnx.Param(draw(rngs.params(), (experts, dim, mlp), jnp.float32))
+        self.kernel_in = nnx.Param(_by_expert(experts, (dim, mlp), named(rngs, "hidden")))
         self.bias_in = nnx.Param(jnp.zeros((experts, mlp)))
-        self.kernel_out = nnx.Param(draw(rngs.params(), (experts, mlp, dim), jnp.float32))
+        self.kernel_out = nnx.Param(_by_expert(experts, (mlp, dim), named(rngs, "out")))
         self.bias_out = nnx.Param(jnp.zeros((experts, dim)))
         self.dtype = dtype
 
     def __call__(self, inputs: Float[Array, "expert row dim"]) -> Float[Array, "expert row dim"]:
-        """Every expert its own rows."""
+        """Return each expert's outputs for its own rows."""
         kernel_in, bias_in, kernel_out, bias_out = self._weights()
         rows = over_experts(inputs.astype(self.dtype))
         hidden = jax.nn.gelu(by_expert(rows, kernel_in) + bias_in[:, None], approximate=True)
         return over_experts(hidden @ kernel_out + bias_out[:, None])
 
     def ragged(self, inputs: Float[Array, "row dim"], sizes: Int[Array, "expert"]) -> Float[Array, "row dim"]:
-        """Rows that stand one expert after the other; `sizes` says how many each expert has. What follows is zero."""
+        """Return each expert's outputs for its own rows, which are sorted by expert; further rows give zero.
+
+        Args:
+            inputs: float[rows, dim].
+            sizes: rows of each expert.
+        """
         kernel_in, bias_in, kernel_out, bias_out = self._weights()
         rows = inputs.shape[0]
         expert = jnp.repeat(jnp.arange(sizes.shape[0]), sizes, total_repeat_length=rows)
-        # What ragged_dot leaves in rows of no expert is not promised.
+        # ragged_dot does not define its result in rows of no expert.
         real = (jnp.arange(rows) < sizes.sum())[:, None]
         hidden = jax.lax.ragged_dot(inputs.astype(self.dtype), kernel_in, sizes) + bias_in[expert]
         hidden = jax.nn.gelu(jnp.where(real, hidden, 0), approximate=True)
@@ -45,7 +54,7 @@ class Experts(nnx.Module):
     def merged(
         self, tokens: Float[Array, "group token dim"], weights: Float[Array, "group expert"]
     ) -> Float[Array, "group token dim"]:
-        """One MLP for each group of tokens: the experts' parameters in the group's weighted sum."""
+        """Return the outputs of one MLP for each group, whose parameters are the experts' in a weighted sum."""
         kernel_in, bias_in, kernel_out, bias_out = (
             jnp.einsum("ge,e...->g...", weights.astype(self.dtype), array) for array in self._weights()
         )
@@ -53,12 +62,18 @@ class Experts(nnx.Module):
         return hidden @ kernel_out + bias_out[:, None]
 
     def _weights(self) -> tuple[Array, ...]:
-        """Both kernels and biases in the type of the compute."""
+        """Return both kernels and biases in the type of the compute."""
         return tuple(p[...].astype(self.dtype) for p in (self.kernel_in, self.bias_in, self.kernel_out, self.bias_out))
 
 
+def _by_expert(experts: int, shape: tuple[int, int], rngs: nnx.Rngs) -> Float[Array, "expert in out"]:
+    """Return a kernel for each expert, drawn as the first, second, … kernel from these keys."""
+    keys = jax.vmap(partial(jax.random.fold_in, rngs.params.key[...]))(jnp.arange(experts))
+    return jax.vmap(lambda key: nnx.initializers.xavier_uniform()(key, shape, jnp.float32))(keys)
+
+
 class MoE(nnx.Module):
-    """Tokens of whole images, routed in groups of `group_images` images, through experts."""
+    """An MoE layer, which routes tokens in groups of `group_images` images through experts."""
 
     def __init__(
         self, router: Router, dim: int, mlp: int, group_images: int, *, dtype: jnp.dtype, rngs: nnx.Rngs
@@ -70,7 +85,11 @@ class MoE(nnx.Module):
     def __call__(
         self, tokens: Float[Array, "image token dim"], *, noise_key: PRNGKeyArray | None = None
     ) -> tuple[Float[Array, "image token dim"], Routing]:
-        """The layer's output, and how it was routed.
+        """Return the layer's outputs and their routing.
+
+        Args:
+            tokens: float[images, tokens, dim].
+            noise_key: key of the noise in training; None: evaluation.
 
         Raises:
             BadInput: the images cannot be split into groups.
@@ -79,7 +98,7 @@ class MoE(nnx.Module):
         return self.apply(tokens, routing), routing
 
     def route(self, tokens: Float[Array, "image token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
-        """How the tokens are routed; raises as the layer itself."""
+        """Return the routing of the tokens; arguments and errors are those of the layer."""
         images = tokens.shape[0]
         if images % self.group_images:
             raise BadInput(
@@ -91,7 +110,7 @@ class MoE(nnx.Module):
             return self.router(self._groups(tokens), noise_key=noise_key)
 
     def apply(self, tokens: Float[Array, "image token dim"], routing: Routing) -> Float[Array, "image token dim"]:
-        """The layer's output for tokens that are routed so."""
+        """Return the layer's outputs for tokens with a given routing."""
         return routing.apply(self._groups(tokens), self.experts).reshape(tokens.shape)
 
     def _groups(self, tokens: Float[Array, "image token dim"]) -> Float[Array, "group group_token dim"]:

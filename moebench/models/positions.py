@@ -1,4 +1,4 @@
-"""Position embeddings of a model at another resolution."""
+"""Interpolate position embeddings of a model to another resolution."""
 
 import jax
 import numpy as np

@@ -1,4 +1,4 @@
-"""Backbones by name: published sizes at any patch, published models with their routing, a tiny one for CPUs."""
+"""Define backbones by name: published sizes at any patch, published models with their routing, a tiny one for CPUs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,32 +37,33 @@ _VMOE_SIZES: dict[str, Size] = {
 
 @dataclass(frozen=True)
 class Preset:
-    """A backbone: a size, the side of its square patches in pixels, and what its paper built around them.
+    """A backbone: a size, the side of its square patches in pixels, and the rest of its published model.
 
-    A data set brings image size and classes of its own; those here are for counting without one. `router` and
-    `options` are the published routing: a cell that leaves an option out gets the one from here, if its router
-    knows it.
+    Image size and classes come from the data set; the values here serve for counting without a data set. `router` and
+    `options` are the published routing: a cell that leaves an option out gets the preset's, if its router has it.
     """
 
     size: Size
     patch: int
     class_token: bool = False
-    """Read out by a class token and a layer of the model's width before the head, not by the tokens' mean."""
+    """Whether the head reads a class token through a layer of the model's width, and not the tokens' mean."""
     router: str = "dense"
     options: Mapping[str, Any] = field(default_factory=dict)
     moe_layers: str = "last-half"
     image_size: int = 224
     classes: int = 29_593
-    """Those of JFT-3B (2308.00951); 18,291 are those of JFT-300M (2106.05974)."""
+    """Classes of JFT-3B (2308.00951); JFT-300M has 18,291 (2106.05974)."""
+    position_init: float = 0.02
+    """Standard deviation of the initial position embeddings; the papers' 0.02 (2010.11929, public code)."""
 
 
 @dataclass(frozen=True)
 class _Family:
-    """Published models that share all but their size: names are PREFIX-SIZE/PATCH."""
+    """Published models that share everything but their size: names are PREFIX-SIZE/PATCH."""
 
     sizes: Mapping[str, Size]
     listed: tuple[str, ...]
-    """The sizes and patches in print."""
+    """Sizes and patches in print."""
     about: str
     fixed: Mapping[str, Any] = field(default_factory=dict)
     """Values of the preset."""
@@ -95,7 +96,7 @@ _SOFT_EXPERTS = {32: 64, 16: 128, 14: 256}
 
 
 def preset(name: str) -> Preset:
-    """The backbone called SIZE/PATCH, such as s/16, or the published model FAMILY-SIZE/PATCH, such as soft-b/16.
+    """Return the backbone SIZE/PATCH, such as s/16, or the published model FAMILY-SIZE/PATCH, such as soft-b/16.
 
     Raises:
         BadInput: unknown model, or no positive patch.
@@ -120,7 +121,7 @@ def preset(name: str) -> Preset:
 
 
 def names() -> list[str]:
-    """The models, each at patches that are common for it; any other patch will do as well."""
+    """Return the names of the models at their common patches; any other patch is possible."""
     return [_joined(prefix, model) for prefix, family in _FAMILIES.items() for model in family.listed]
 
 
@@ -129,7 +130,7 @@ def _joined(prefix: str, model: str) -> str:
 
 
 def describe(name: str) -> str:
-    """The shape in one line."""
+    """Return the shape of a model in one line."""
     shape = preset(name)
     size = shape.size
     line = (
@@ -144,7 +145,7 @@ def describe(name: str) -> str:
 
 
 def moe_blocks(rule: str, layers: int) -> tuple[int, ...]:
-    """Numbers of the blocks that hold experts, from 0.
+    """Return the numbers of the blocks that have experts, from 0.
 
     Args:
         rule: "last-half"; "every-2", the odd blocks; "last-n:K", the last K of the odd blocks (2106.05974); or

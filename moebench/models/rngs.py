@@ -1,4 +1,6 @@
-"""Random keys for building models, drawn without slowing the trace that builds them."""
+"""Draw random keys for building models, without slowing the trace that builds them."""
+
+import zlib
 
 import jax
 from flax import nnx
@@ -6,10 +8,10 @@ from jaxtyping import PRNGKeyArray
 
 
 class CountedStream(nnx.RngStream):
-    """A stream of the same keys as flax's own, counted in Python.
+    """A stream of the keys of flax's own stream, counted in Python.
 
-    Flax counts in an array. Under a trace, storing it asks the array for its sharding, and JAX's refusal searches
-    the whole trace for its message: building the shapes of a model with hundreds of parameters takes seconds.
+    Flax counts in an array. Under a trace, storing the count needs the array's sharding, and JAX's refusal searches the
+    whole trace for its message: building the shapes of a model with hundreds of parameters takes seconds.
     """
 
     def __init__(self, key: PRNGKeyArray | int, *, tag: str) -> None:
@@ -23,7 +25,15 @@ class CountedStream(nnx.RngStream):
 
 
 def rngs(key: PRNGKeyArray | int) -> nnx.Rngs:
-    """What `nnx.Rngs(key)` gives, with the same keys in the same order."""
+    """Return the keys of `nnx.Rngs(key)` in their order."""
     made = nnx.Rngs(key)
     setattr(made, "default", CountedStream(key, tag="default"))  # noqa: B010 (a stream's name is data to flax)
     return made
+
+
+def named(parent: nnx.Rngs, name: str) -> nnx.Rngs:
+    """Return keys that depend on the parent's seed and a module's name alone, not on keys drawn before.
+
+    So the modules that two models share start from equal parameters, whatever else the models have.
+    """
+    return rngs(jax.random.fold_in(parent.params.key[...], zlib.crc32(name.encode())))

@@ -1,8 +1,10 @@
-"""The shared vision transformer: pre-norm blocks, learned positions, mean pooling, experts in chosen blocks.
+"""Define the shared vision transformer: pre-norm blocks, learned positions, mean pooling, experts in chosen blocks.
 
-The named scopes are the parts by which `moebench.measuring` counts what the model costs.
-Activations are [image · token, dim] between the parts: on CPUs the backward pass of matrix products with three
-dimensions takes about twice as long as with two.
+The named scopes are the parts by which `moebench.measuring` counts FLOPs. Activations are [image · token, dim] between
+the parts: on CPUs the backward pass of matrix products with three dimensions takes about twice as long as with two.
+
+Every module draws its parameters from keys of its own name, so that models with different routers share all other
+initial parameters for one seed: common random numbers for paired comparisons.
 """
 
 from collections.abc import Mapping
@@ -18,11 +20,12 @@ from moebench import routers
 from moebench.errors import BadInput
 from moebench.models.moe import MoE
 from moebench.models.presets import Preset
+from moebench.models.rngs import named
 
 
 @dataclass(frozen=True)
 class VitConfig:
-    """Everything that fixes the shape of a model."""
+    """Shape of a model, with its router and number format."""
 
     preset: Preset
     image_size: int
@@ -36,12 +39,12 @@ class VitConfig:
 
     @property
     def dtype(self) -> jnp.dtype:
-        """Type of the compute, apart from logits, softmaxes and norms."""
+        """Return the type of the compute, apart from logits, softmaxes and norms."""
         return jnp.dtype("float32" if self.precision == "float32" else "bfloat16")
 
     @property
     def tokens(self) -> int:
-        """Tokens of an image: its patches, and the class token where the model has one.
+        """Return the tokens of an image: its patches, and the class token if the model has one.
 
         Raises:
             BadInput: the patches do not tile the image.
@@ -77,26 +80,39 @@ class Mlp(nnx.Module):
 
     def __init__(self, width: int, mlp: int, *, dtype: jnp.dtype, rngs: nnx.Rngs) -> None:
         xavier = nnx.initializers.xavier_uniform()
-        self.hidden = nnx.Linear(width, mlp, kernel_init=xavier, dtype=dtype, rngs=rngs)
-        self.out = nnx.Linear(mlp, width, kernel_init=xavier, dtype=dtype, rngs=rngs)
+        self.hidden = nnx.Linear(width, mlp, kernel_init=xavier, dtype=dtype, rngs=named(rngs, "hidden"))
+        self.out = nnx.Linear(mlp, width, kernel_init=xavier, dtype=dtype, rngs=named(rngs, "out"))
 
     def __call__(self, x: Float[Array, "row dim"]) -> Float[Array, "row dim"]:
         return self.out(jax.nn.gelu(self.hidden(x), approximate=True))
 
 
 def mlp_or_experts(config: VitConfig, routed: bool, *, rngs: nnx.Rngs) -> Mlp | MoE:
-    """What the tokens of a block go through after the attention."""
-    size, dtype = config.preset.size, config.dtype
+    """Return the MLP of a block, or its MoE layer.
+
+    Args:
+        config: the model.
+        routed: whether the block has experts.
+        rngs: keys of the block.
+    """
+    size, dtype, of_mlp = config.preset.size, config.dtype, named(rngs, "mlp")
     if not routed:
-        return Mlp(size.width, size.mlp, dtype=dtype, rngs=rngs)
-    router = routers.create(config.router, dim=size.width, rngs=rngs, **config.router_options)
-    return MoE(router, size.width, size.mlp, config.group_images, dtype=dtype, rngs=rngs)
+        return Mlp(size.width, size.mlp, dtype=dtype, rngs=of_mlp)
+    router = routers.create(config.router, dim=size.width, rngs=named(rngs, "router"), **config.router_options)
+    return MoE(router, size.width, size.mlp, config.group_images, dtype=dtype, rngs=of_mlp)
 
 
 def through(
     layer: Mlp | MoE, rows: Float[Array, "row dim"], tokens: int, noise_key: PRNGKeyArray | None
 ) -> tuple[Float[Array, "row dim"], routers.Routing | None]:
-    """The layer's outputs for images of so many tokens each, and how they were routed if they were."""
+    """Return a layer's outputs, and their routing if the layer has experts.
+
+    Args:
+        layer: the MLP or MoE layer of a block.
+        rows: float[images · tokens, dim].
+        tokens: tokens of an image.
+        noise_key: key of the noise in training; None: evaluation.
+    """
     if isinstance(layer, Mlp):
         with jax.named_scope("mlp"):
             return layer(rows), None
@@ -105,12 +121,12 @@ def through(
 
 
 class Block(nnx.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x)) with an MLP or experts; norms are float32."""
+    """A transformer block: x + attention(norm(x)), then x + mlp(norm(x)) with an MLP or experts, in float32 norms."""
 
     def __init__(self, config: VitConfig, number: int, *, dtype: jnp.dtype, rngs: nnx.Rngs) -> None:
         size = config.preset.size
         self.norm_attention = nnx.LayerNorm(size.width, rngs=rngs)
-        self.attention = Attention(size.width, size.heads, dtype=dtype, rngs=rngs)
+        self.attention = Attention(size.width, size.heads, dtype=dtype, rngs=named(rngs, "attention"))
         self.norm_mlp = nnx.LayerNorm(size.width, rngs=rngs)
         self.mlp = mlp_or_experts(config, number in config.moe_blocks, rngs=rngs)
         self.dtype = dtype
@@ -121,7 +137,7 @@ class Block(nnx.Module):
         return self.feed(self.attend(x, tokens), tokens, noise_key)
 
     def attend(self, x: Float[Array, "row dim"], tokens: int) -> Float[Array, "row dim"]:
-        """The block's first half, which no router has a part in."""
+        """Return the tokens after the block's first half, which has no router."""
         normed = self.norm_attention(x).astype(self.dtype)
         with jax.named_scope("attention"):
             attended = self.attention(normed, tokens)
@@ -130,12 +146,12 @@ class Block(nnx.Module):
     def feed(
         self, x: Float[Array, "row dim"], tokens: int, noise_key: PRNGKeyArray | None
     ) -> tuple[Float[Array, "row dim"], routers.Routing | None]:
-        """Its second half: the MLP, or the experts with their routing."""
+        """Return the tokens after the block's second half, the MLP or the experts, and the routing."""
         y, routing = through(self.mlp, self._normed(x), tokens, noise_key)
         return x + y, routing
 
     def route(self, x: Float[Array, "row dim"], tokens: int) -> tuple[Float[Array, "image token dim"], routers.Routing]:
-        """The second half of a block with experts up to its routing, in evaluation: what is routed, and how."""
+        """Return the tokens that a block with experts routes, and their routing in evaluation."""
         assert isinstance(self.mlp, MoE)
         images = self._normed(x).reshape(-1, tokens, x.shape[-1])
         return images, self.mlp.route(images)
@@ -143,7 +159,7 @@ class Block(nnx.Module):
     def finish(
         self, x: Float[Array, "row dim"], images: Float[Array, "image token dim"], routing: routers.Routing
     ) -> Float[Array, "row dim"]:
-        """The rest of it."""
+        """Return the tokens after the experts, for a given routing of the normed images."""
         assert isinstance(self.mlp, MoE)
         return x + self.mlp.apply(images, routing).reshape(x.shape)
 
@@ -153,7 +169,7 @@ class Block(nnx.Module):
 
 
 class RoutedBlock(nnx.Module):
-    """A block for the tokens that its router takes, which meet each other alone in it; the others go past it."""
+    """A block for the tokens that its router takes, with attention among these alone; other tokens bypass it."""
 
     def __init__(self, config: VitConfig, *, dtype: jnp.dtype, rngs: nnx.Rngs) -> None:
         if config.group_images != 1:
@@ -163,7 +179,7 @@ class RoutedBlock(nnx.Module):
                 key="group_images",
             )
         width = config.preset.size.width
-        self.router = routers.create(config.router, dim=width, rngs=rngs, **config.router_options)
+        self.router = routers.create(config.router, dim=width, rngs=named(rngs, "router"), **config.router_options)
         self.block = Block(replace(config, moe_blocks=()), 0, dtype=dtype, rngs=rngs)
 
     def __call__(
@@ -172,20 +188,20 @@ class RoutedBlock(nnx.Module):
         return self.feed(self.attend(x, tokens), tokens, noise_key)
 
     def attend(self, x: Float[Array, "row dim"], tokens: int) -> Float[Array, "row dim"]:
-        """What comes before the routing: nothing."""
+        """Return the tokens as they are: nothing precedes the routing."""
         return x
 
     def feed(
         self, x: Float[Array, "row dim"], tokens: int, noise_key: PRNGKeyArray | None
     ) -> tuple[Float[Array, "row dim"], routers.Routing | None]:
-        """The whole block, for the tokens that are taken."""
+        """Return the tokens after the block, and their routing."""
         images, routing = self.route(x, tokens, noise_key)
         return self.finish(x, images, routing), routing
 
     def route(
         self, x: Float[Array, "row dim"], tokens: int, noise_key: PRNGKeyArray | None = None
     ) -> tuple[Float[Array, "image token dim"], routers.Routing]:
-        """The images' tokens, and which of them are taken."""
+        """Return the tokens by image, and the routing that takes some of them."""
         images = x.reshape(-1, tokens, x.shape[-1])
         with jax.named_scope("router"):
             return images, self.router(images, noise_key=noise_key)
@@ -193,7 +209,7 @@ class RoutedBlock(nnx.Module):
     def finish(
         self, x: Float[Array, "row dim"], images: Float[Array, "image token dim"], routing: routers.Routing
     ) -> Float[Array, "row dim"]:
-        """The block for those that are, and the others past it."""
+        """Return the tokens after the block, which the taken ones pass and the others bypass."""
         with jax.named_scope("dispatch_combine"):
             inside = routing.dispatch(images)
         rows = inside.reshape(-1, x.shape[-1])
@@ -204,46 +220,56 @@ class RoutedBlock(nnx.Module):
 
 
 def make_block(config: VitConfig, number: int, *, rngs: nnx.Rngs) -> Block | RoutedBlock:
-    """The block of that number, from 0."""
-    dtype = config.dtype
+    """Return a block of a model.
+
+    Args:
+        config: the model.
+        number: number of the block, from 0.
+        rngs: keys of the model.
+    """
+    dtype, of_block = config.dtype, named(rngs, f"block {number}")
     if number in config.moe_blocks and routers.find(config.router).routes_through == "block":
-        return RoutedBlock(config, dtype=dtype, rngs=rngs)
-    return Block(config, number, dtype=dtype, rngs=rngs)
+        return RoutedBlock(config, dtype=dtype, rngs=of_block)
+    return Block(config, number, dtype=dtype, rngs=of_block)
 
 
 class Vit(nnx.Module):
-    """Images to logits, with the routing of every MoE layer beside them."""
+    """A vision transformer, from images to logits, with the routing of every MoE layer."""
 
     def __init__(self, config: VitConfig, *, rngs: nnx.Rngs) -> None:
         width = config.preset.size.width
         dtype = config.dtype
         self.config, self.dtype = config, dtype
         pixels = config.channels * config.preset.patch**2
-        self.embed = nnx.Linear(pixels, width, dtype=dtype, rngs=rngs)
-        # As large as the embedded patches: from the usual 0.02 it takes a model hundreds of steps, which is all that
-        # a run on a CPU has, to tell its patches apart.
-        self.positions = nnx.Param(jax.random.normal(rngs.params(), (config.tokens, width)))
+        self.embed = nnx.Linear(pixels, width, dtype=dtype, rngs=named(rngs, "embed"))
+        drawn = jax.random.normal(named(rngs, "positions").params(), (config.tokens, width))
+        self.positions = nnx.Param(config.preset.position_init * drawn)
         self.blocks: nnx.List[Block | RoutedBlock] = nnx.List(
             [make_block(config, number, rngs=rngs) for number in range(config.preset.size.layers)]
         )
         self.norm = nnx.LayerNorm(width, rngs=rngs)
         if config.preset.class_token:
             self.class_token = nnx.Param(jnp.zeros(width))
-            self.pre_logits = nnx.Linear(width, width, rngs=rngs)
+            self.pre_logits = nnx.Linear(width, width, rngs=named(rngs, "pre_logits"))
         # Zeros make the first loss exactly log(classes), whatever the router.
         self.head = nnx.Linear(width, config.classes, kernel_init=nnx.initializers.zeros, rngs=rngs)
 
     def __call__(
         self, images: Float[Array, "image height width channel"], *, noise_key: PRNGKeyArray | None = None
     ) -> tuple[Float[Array, "image label"], list[routers.Routing]]:
-        """Logits in float32, and a Routing for each block of `config.moe_blocks`."""
+        """Return logits in float32, and a Routing for each block of `config.moe_blocks`.
+
+        Args:
+            images: float[images, height, width, channels].
+            noise_key: key of the noise in training; None: evaluation.
+        """
         x, routings = self.encoded(images, noise_key)
         return self.read_out(x), routings
 
     def encoded(
         self, images: Float[Array, "image height width channel"], noise_key: PRNGKeyArray | None
     ) -> tuple[Float[Array, "row dim"], list[routers.Routing]]:
-        """The last block's tokens, and the routings."""
+        """Return the last block's tokens, and the routings; arguments are those of the model."""
         tokens = self.config.tokens
         with jax.named_scope("embed"):
             x = self.embedded(images)
@@ -256,19 +282,19 @@ class Vit(nnx.Module):
         return x, routings
 
     def read_out(self, x: Float[Array, "row dim"]) -> Float[Array, "image label"]:
-        """Logits from the last block's tokens."""
+        """Return the logits from the last block's tokens."""
         with jax.named_scope("head"):
             pooled = self.pooled(x)
             return self.head(jnp.tanh(self.pre_logits(pooled)) if self.config.preset.class_token else pooled)
 
     def pooled(self, x: Float[Array, "row dim"]) -> Float[Array, "image dim"]:
-        """What is known of each image before the head: the tokens' mean, or the class token."""
+        """Return the features of each image before the head: the tokens' mean, or the class token."""
         by_image = self.norm(x).reshape(-1, self.config.tokens, x.shape[-1])
         pooled: Array = by_image[:, 0] if self.config.preset.class_token else by_image.mean(1)
         return pooled
 
     def embedded(self, images: Float[Array, "image height width channel"]) -> Float[Array, "row dim"]:
-        """The tokens of all images with their positions, a class token before each image's patches if there is one."""
+        """Return the tokens of all images with their positions, after a class token if the model has one."""
         rows = self.embed(patches(images, self.config.preset.patch).astype(self.dtype))
         x = rows.reshape(images.shape[0], -1, rows.shape[-1])
         if self.config.preset.class_token:
@@ -278,7 +304,12 @@ class Vit(nnx.Module):
 
 
 def patches(images: Float[Array, "image height width channel"], size: int) -> Float[Array, "row pixel"]:
-    """Square patches of all images, row by row, flattened."""
+    """Return the square patches of all images, row by row, flattened.
+
+    Args:
+        images: float[images, height, width, channels].
+        size: side of a patch in pixels.
+    """
     count, height, width, channels = images.shape
     grid = images.reshape(count, height // size, size, width // size, size, channels)
     return grid.transpose(0, 1, 3, 2, 4, 5).reshape(-1, size * size * channels)

@@ -8,7 +8,8 @@ from moebench.models import VitConfig
 from moebench.models.presets import Preset, Size
 from moebench.training import Schedule
 
-TINY = Preset(Size(width=8, layers=2, mlp=12, heads=2), patch=2)
+# Positions as large as patches, so that a model of few steps tells places apart.
+TINY = Preset(Size(width=8, layers=2, mlp=12, heads=2), patch=2, position_init=1.0)
 
 
 def tiny(router: str = "dense", precision: str = "float32", **options: object) -> VitConfig:

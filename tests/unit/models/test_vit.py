@@ -1,17 +1,25 @@
 """The shared ViT: shapes by name, experts in chosen blocks, and the equality of dense and one-expert layers."""
 
+import inspect
+from dataclasses import replace
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from tiny_models import tiny
+from routers_by_hand import quickly
+from tiny_models import TINY, tiny
 
-from moebench import models
+from moebench import models, routers
 from moebench.errors import BadInput
 from moebench.models import MoE, Vit, VitConfig, moe_blocks, preset
 from moebench.models.presets import Preset, Size
+from moebench.models.rngs import rngs
 from moebench.models.vit import patches
+
+THREE = Size(width=8, layers=3, mlp=12, heads=2)
 
 
 def test_published_shapes() -> None:
@@ -83,14 +91,73 @@ def test_one_expert_does_what_an_mlp_does() -> None:
 @pytest.mark.parametrize(("router", "options"), [("dense", {}), ("soft", {"experts": 2}), ("bpr", {"experts": 2})])
 def test_logits_are_float32_and_routings_come_with_them(router: str, options: dict[str, int]) -> None:
     for precision in ("float32", "bfloat16"):
-        model = Vit(tiny(router, precision, **options), rngs=nnx.Rngs(0))
-        logits, routings = model(jnp.ones((8, 4, 4, 1)), noise_key=jax.random.key(0))
+
+        def run(precision: str = precision) -> Any:
+            model = Vit(tiny(router, precision, **options), rngs=nnx.Rngs(0))
+            logits, routings = model(jnp.ones((8, 4, 4, 1)), noise_key=jax.random.key(0))
+            return logits, [routing.gates for routing in routings]
+
+        logits, gates = jax.eval_shape(run)
         assert logits.shape == (8, 3)
         assert logits.dtype == jnp.float32
-        assert len(routings) == 1
-        assert routings[0].gates.dtype == jnp.float32
-        # The head starts at zero, so that every model starts at the loss log(classes).
-        assert not logits.any()
+        assert [each.dtype for each in gates] == [jnp.float32]
+    # The head starts at zero, so that every model starts at the loss log(classes).
+    assert not quickly(run)()[0].any()
+
+
+def shared_parameters(router: str) -> dict[str, np.ndarray]:
+    """Initial parameters by path, without the router's; of experts the first, a routed block's as a block's."""
+    needed = [key for key, default in routers.options(router).items() if default is inspect.Parameter.empty]
+    config = replace(
+        tiny(router, **dict.fromkeys(needed, 4)), preset=replace(TINY, size=THREE, class_token=True), moe_blocks=(1, 2)
+    )
+    state = nnx.state(Vit(config, rngs=rngs(0)), nnx.Param)
+    names = {"experts/kernel_in": "hidden/kernel", "experts/kernel_out": "out/kernel"}
+    names |= {"experts/bias_in": "hidden/bias", "experts/bias_out": "out/bias"}
+    found = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(nnx.to_pure_dict(state)):
+        name = jax.tree_util.keystr(path, simple=True, separator="/").replace("/block/", "/")
+        if "router" in name:
+            continue
+        for of_experts, of_mlp in names.items():
+            if of_experts in name:
+                name, leaf = name.replace(of_experts, of_mlp), leaf[0]
+        found[name] = np.asarray(leaf)
+    return found
+
+
+@pytest.mark.parametrize("router", routers.names())
+def test_all_models_of_a_seed_share_their_parameters_with_dense(router: str) -> None:
+    dense, routed = shared_parameters("dense"), shared_parameters(router)
+    assert set(routed) == set(dense)
+    # Attention and MLPs of three blocks, two of which have experts or are routed through, and what is around them.
+    assert sum("attention" in name and "kernel" in name for name in dense) == 3 * 2
+    assert sum("mlp" in name and "kernel" in name for name in dense) == 3 * 2
+    for name, array in dense.items():
+        np.testing.assert_allclose(routed[name], array, rtol=1e-6, atol=0, err_msg=name)
+
+
+def test_modules_and_seeds_draw_parameters_of_their_own() -> None:
+    kernels = [array for name, array in shared_parameters("dense").items() if array.ndim == 2 and array.any()]
+    kernels += [np.asarray(Vit(tiny(), rngs=rngs(1)).embed.kernel[...])]
+    assert len({array.ravel()[:8].tobytes() for array in kernels}) == len(kernels)
+    experts = Vit(tiny("bpr", experts=3), rngs=rngs(0)).blocks[1].mlp.experts.kernel_in[...]
+    assert len({np.asarray(expert).tobytes() for expert in experts}) == 3
+    # More experts are further draws.
+    more = Vit(tiny("bpr", experts=5), rngs=rngs(0)).blocks[1].mlp.experts.kernel_in[...]
+    np.testing.assert_array_equal(more[:3], experts)
+    gates = [Vit(tiny(name, experts=3), rngs=rngs(0)).blocks[1].mlp.router.kernel[...] for name in ("bpr", "relu")]
+    np.testing.assert_array_equal(*gates)
+
+
+def test_initial_positions_have_the_standard_deviation_of_the_preset() -> None:
+    for std in (0.02, 0.5):
+        shape = replace(TINY, position_init=std)
+        config = replace(tiny(), preset=shape, image_size=64)
+        assert np.std(Vit(config, rngs=rngs(0)).positions[...]) == pytest.approx(std, rel=0.05)
+    assert (
+        preset("s/16").position_init == preset("soft-b/16").position_init == preset("vmoe-s/32").position_init == 0.02
+    )
 
 
 def test_images_are_routed_apart_from_those_of_other_groups() -> None:
@@ -98,9 +165,9 @@ def test_images_are_routed_apart_from_those_of_other_groups() -> None:
     model = Vit(config, rngs=nnx.Rngs(0))
     model.head.kernel[...] = jax.random.normal(jax.random.key(1), (8, 3))
     images = jax.random.normal(jax.random.key(2), (4, 4, 4, 1))
-    together = model(images)[0]
-    alone = jnp.concatenate([model(images[i : i + 1])[0] for i in range(4)])
-    np.testing.assert_allclose(together, alone, rtol=1e-5, atol=1e-5)
+    run = quickly(lambda images: model(images)[0])
+    alone = jnp.concatenate([run(images[i : i + 1]) for i in range(4)])
+    np.testing.assert_allclose(run(images), alone, rtol=1e-5, atol=1e-5)
 
 
 def test_groups_that_do_not_divide_the_batch() -> None:
@@ -108,7 +175,7 @@ def test_groups_that_do_not_divide_the_batch() -> None:
     with pytest.raises(
         BadInput, match="router 'bpr': groups of 8 images do not divide a batch of 12; use group_images=4"
     ):
-        model(jnp.zeros((12, 4, 4, 1)))
+        jax.eval_shape(model, jnp.zeros((12, 4, 4, 1)))
 
 
 def test_patches_that_do_not_tile_the_image() -> None:
