@@ -106,6 +106,8 @@ class Count:
             "slots": inputs["slots_per_expert"],
             "total_slots": inputs["total_slots"],
             "effective_capacity_factor": inputs["effective_capacity_factor"],
+            "eval_slots": inputs["eval_slots_per_expert"],
+            "eval_total_slots": inputs["eval_total_slots"],
             "params": self.parameters.total,
             "params_active": self.parameters.active,
             "flops_forward_per_image": forward.total / self.batch,

@@ -79,7 +79,8 @@ def _resolve_saved(spec: CellSpec, found: "Format") -> ResolvedCell:
     known = routers.options(spec.router)
     options = {key: value for key, value in saved.about["options"].items() if key in known} | spec.options
     together = spec.group_images or saved.about.get("group_images")
-    start = spec.model_copy(update={"options": options, "group_images": together})
+    mlp_ratio = spec.mlp_ratio or saved.about.get("mlp_ratio")
+    start = spec.model_copy(update={"options": options, "group_images": together, "mlp_ratio": mlp_ratio})
     cell = resolve_for(start, found.image_size, saved.about["channels"], found.classes)
     schedule = training.Schedule(steps=1, learning_rate=1.0, weight_decay=0.0, warmup=0.0, clip_norm=1.0)
     state = training.Program(cell.model, schedule, spec.batch).abstract_state
@@ -107,9 +108,10 @@ def resolve_for(spec: CellSpec, image_size: int, channels: int, classes: int) ->
     Raises:
         BadInput: as `resolve_cell`.
     """
-    preset = models.preset(spec.model)
+    preset = _preset(spec)
     known = routers.options(spec.router)
-    options = {key: value for key, value in preset.options.items() if key in known} | spec.options
+    # A strategy that has no limit of its own takes none from a model that was published with another strategy.
+    options = {key: value for key, value in preset.options.items() if known.get(key) is not None} | spec.options
     routers.check_options(spec.router, options, CellSpec.keys())
     group_images = spec.group_images or routers.find(spec.router).group_images
     check_groups(spec, group_images)
@@ -140,8 +142,26 @@ def resolve_for(spec: CellSpec, image_size: int, channels: int, classes: int) ->
     return ResolvedCell(spec, model, router, resolve_settings(spec.test_time, model))
 
 
+def _preset(spec: CellSpec) -> models.Preset:
+    """Return the backbone with the width of MLPs and the initial positions that the specification gives."""
+    preset = models.preset(spec.model)
+    if spec.position_init is not None:
+        preset = replace(preset, position_init=spec.position_init)
+    if spec.mlp_ratio is None:
+        return preset
+    width = preset.size.width
+    mlp = round(spec.mlp_ratio * width)
+    if not mlp:
+        raise BadInput(
+            f"mlp_ratio={spec.mlp_ratio:g} leaves no MLP: model {spec.model} has the width {width}, so use at least "
+            f"{1 / width:g}.",
+            key="mlp_ratio",
+        )
+    return replace(preset, size=replace(preset.size, mlp=mlp))
+
+
 def _slot_options(spec: CellSpec, model: VitConfig, slots: int) -> dict[str, Scalar]:
-    """Return the option of the router that gives it `slots` slots for each image."""
+    """Return the options of the router that give it `slots` slots for each image, in training and in evaluation."""
     known = routers.options(spec.router)
     option = next((name for name in ("slots_per_expert", "capacity_factor") if name in known), None)
     if option is None:
@@ -154,4 +174,10 @@ def _slot_options(spec: CellSpec, model: VitConfig, slots: int) -> dict[str, Sca
         experts = int(model.router_options.get("experts") or 1)
         return {option: max(1, slots * model.group_images // experts)}
     top_k = model.router_options.get("top_k", known["top_k"])
-    return {option: slots / (model.tokens * int(top_k or 1))}
+    factor = slots / (model.tokens * int(top_k or 1))
+    own_limit = known["eval_capacity_factor"] is not None if "eval_capacity_factor" in known else False
+    router = routers.find(spec.router)
+    own_limit |= issubclass(router, routers.SparseRouter) and router.evaluation_is_unlimited
+    # As much compute as the dense MLP is meant for evaluation as well, whatever the strategy does there by default.
+    both = {"eval_capacity_factor": factor} if own_limit and "eval_capacity_factor" not in spec.options else {}
+    return {option: factor, **both}

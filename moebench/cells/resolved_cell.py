@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from moebench import routers
+from moebench import models, routers
 from moebench.cells.fingerprint import VERSIONS, code, digest
 from moebench.cells.images import source
 from moebench.evaluation.test_time_settings import Setting
@@ -45,6 +45,12 @@ class ResolvedCell:
         return f"{self.spec.router}[{options}]" if options else self.spec.router
 
     @property
+    def mlp_ratio(self) -> float:
+        """Width of the MLPs over the width of the model."""
+        size = self.model.preset.size
+        return size.mlp / size.width
+
+    @property
     def inputs(self) -> dict[str, Any]:
         """Input columns of the result table."""
         layer, options = shapes(self.model, self.router), self.router.options
@@ -65,9 +71,15 @@ class ResolvedCell:
             "top_k": options.get("top_k"),
             "capacity_factor": options.get("capacity_factor"),
             "effective_capacity_factor": layer.total_slots / (layer.group_tokens * options.get("top_k", 1)),
+            "eval_slots_per_expert": layer.eval_slots_per_expert,
+            "eval_total_slots": layer.eval_total_slots,
+            "eval_effective_capacity_factor": layer.eval_total_slots
+            / (layer.group_tokens * (options.get("eval_top_k") or options.get("top_k", 1))),
             "group_images": self.model.group_images,
             "dispatch": options.get("dispatch"),
             "moe_layers": ",".join(map(str, self.model.moe_blocks)),
+            "mlp_ratio": self.mlp_ratio,
+            "position_init": self.model.preset.position_init,
             "steps": spec.steps,
             "batch_size": spec.batch,
             "pretrain_data": self.pretraining.spec.data if self.pretraining else spec.init_from,
@@ -90,8 +102,17 @@ class ResolvedCell:
             "options": {**self.model.router_options, **self.router.options},
             "group_images": self.model.group_images,
             "moe_layers": self.spec.moe_layers or self.model.preset.moe_layers,
+            "mlp_ratio": self.mlp_ratio,
+            "position_init": self.model.preset.position_init,
         }
         asked = self.spec.identity()
+        own = models.preset(self.spec.model)
+        for key, same in (
+            ("mlp_ratio", self.model.preset.size == own.size),
+            ("position_init", self.model.preset.position_init == own.position_init),
+        ):
+            if same:  # written out or left to the model
+                asked.pop(key, None)
         return asked | {name: value for name, value in filled_in.items() if name in asked}
 
     @property

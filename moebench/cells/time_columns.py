@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from moebench import data
+from moebench import data, models
 from moebench.cells.compile import Executables, program_for
 from moebench.cells.resolved_cell import TWIN, ResolvedCell
 from moebench.measuring import Comparison, Interval, compare, peak_bytes
@@ -34,7 +34,9 @@ def timings(cell: ResolvedCell, executables: Executables, images: data.Split, ac
         images: gives the batches.
         accounts: take the seconds of compiling, warm-up and timing.
     """
-    twin_model = replace(cell.model, router=TWIN, router_options={}, group_images=1)
+    # The model's own MLPs, so that a widened cell shows what its width costs and all cells of a suite share one twin.
+    preset = replace(cell.model.preset, size=models.preset(cell.spec.model).size)
+    twin_model = replace(cell.model, preset=preset, router=TWIN, router_options={}, group_images=1)
     if twin_model == cell.model:
         twin = executables
     else:

@@ -140,6 +140,7 @@ def describe(cell: ResolvedCell, seed: int) -> dict[str, Any]:
         "options": {**model.router_options, **cell.router.options},
         "group_images": model.group_images,
         "moe_layers": ",".join(map(str, model.moe_blocks)),
+        "mlp_ratio": cell.mlp_ratio,
         "data": spec.data,
         "image_size": model.image_size,
         "channels": model.channels,

@@ -300,10 +300,14 @@ def _describe_slots(cell: str, image_size: int | None, **given: str | int | None
     images = "1 image" if model.group_images == 1 else f"{model.group_images} images"
     yield f"router {found.label} in {inputs['model']}, {model.image_size} × {model.image_size} pixels"
     yield f"each group: {images}, {model.group_images * model.tokens} tokens\n"
+    names = ("eval_slots_per_expert", "eval_total_slots")
+    differs = inputs["eval_total_slots"] != inputs["total_slots"]
+    evaluation = {name: str(inputs[name]) for name in names} if differs else {}
     rows = {
         "slots_per_expert": str(inputs["slots_per_expert"]),
         "total_slots": str(inputs["total_slots"]),
         "effective_capacity_factor": f"{inputs['effective_capacity_factor']:.3f}",
+        **evaluation,
         "padding": f"{written(padding(model, found.router), 'share')} of the experts' rows stay empty at least",
     }
     for name, value in rows.items():

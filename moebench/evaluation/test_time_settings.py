@@ -31,6 +31,8 @@ class Setting:
     slots_per_expert: int
     """Slots of each expert for one group of images."""
     experts: int
+    capacity_factor: float | None
+    """Capacity factor of the evaluation; None if the router has none, or no limit."""
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -40,10 +42,14 @@ class Setting:
             "setting": json.dumps(dict(self.asked), sort_keys=True),
             "router": self.model.router,
             "top_k": _in_evaluation(options, "top_k"),
-            "capacity_factor": _in_evaluation(options, "capacity_factor"),
+            "capacity_factor": self.capacity_factor,
             "slots_per_expert": self.slots_per_expert,
             "total_slots": self.slots_per_expert * self.experts,
         }
+
+
+_RULES = ("capacity_rule", "capacity_rounding", "capacity_multiple_of")
+"""Options that count the slots of a limited capacity."""
 
 
 def resolve_settings(asked: tuple[Mapping[str, Scalar], ...], model: VitConfig) -> tuple[Setting, ...]:
@@ -81,7 +87,8 @@ def _resolved(asked: Mapping[str, Scalar], model: VitConfig, trained: routers.Ro
     except BadInput as mistake:
         given = ", ".join(shortened(f"{key}: {value}") for key, value in asked.items())
         raise BadInput(f"{KEY} {{{given}}}: {mistake}", key=KEY) from mistake
-    return Setting(asked, changed, slots, router.experts)
+    limit = router.capacity_factor_in(training=False) if isinstance(router, routers.SparseRouter) else None
+    return Setting(asked, changed, slots, router.experts, limit)
 
 
 def _changed(asked: Mapping[str, Scalar], model: VitConfig) -> VitConfig:
@@ -100,6 +107,9 @@ def _changed(asked: Mapping[str, Scalar], model: VitConfig) -> VitConfig:
         options |= {own: value} if own in known and value is not None else {key: value}
         if own in known and value is None:
             options[own] = None
+    if options.get("capacity_factor") is None and options.get("eval_capacity_factor") is None:
+        # Without a limit there is nothing to count slots by.
+        options = {key: value for key, value in options.items() if key not in _RULES}
     return replace(model, router=name, router_options=options)
 
 
@@ -117,6 +127,17 @@ def _check_parameters(name: str, router: routers.Router, trained: routers.Router
             f"router '{name}' needs {_listed(needed)} for a {router.routes_through}, and the trained "
             f"'{trained.name}' has {_listed(present)} for a {trained.routes_through}."
         )
+    if differing := _frozen(router) ^ _frozen(trained):
+        raise BadInput(
+            f"of '{name}' and the trained '{trained.name}' one learns {', '.join(sorted(differing))} and the other "
+            "does not."
+        )
+
+
+def _frozen(router: routers.Router) -> set[str]:
+    """Return the names of the arrays that a router does not learn."""
+    leaves = jax.tree_util.tree_leaves_with_path(nnx.to_pure_dict(nnx.state(router, routers.RouterState)))
+    return {jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in leaves}
 
 
 def _arrays(router: routers.Router) -> dict[str, tuple[int, ...]]:

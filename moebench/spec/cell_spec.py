@@ -130,6 +130,12 @@ class CellSpec(BaseModel):
     moe_layers: Annotated[Annotated[str, BeforeValidator(_block_number)] | None, Key(Scope.TRAINING)] = None
     """Blocks whose MLP becomes an MoE layer: last-half, every-2, last-n:K, or block numbers such as 2,3. Default: the
     model's published layout, else last-half."""
+    mlp_ratio: Annotated[float | None, Field(gt=0, le=1024), Key(since=3)] = None
+    """Width of the MLPs, of the dense one and of each expert, over the width of the model; 4 in most published models.
+    A dense model can so be widened to the parameters of a routed one. Default: the model's own."""
+    position_init: Annotated[float | None, Field(ge=0, le=1024), Key(Scope.TRAINING, since=3)] = None
+    """Standard deviation of the initial position embeddings, beside which embedded patches have about 1. Default: the
+    model's own, 0.02 as in the papers."""
     precision: Precision = "float32"
     """Number format: "float32" throughout; "mixed" computes in bfloat16 and stores parameters, gradients and optimiser
     moments in float32; "bfloat16" stores these in bfloat16 too. Logits, softmaxes and norms are always float32."""

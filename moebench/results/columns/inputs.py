@@ -103,11 +103,48 @@ INPUTS = in_group(
         "total_slots / (tokens of a group × top_k, or × 1 if tokens do not choose)",
         "Effective capacity factor",
     ),
+    Column(
+        "eval_slots_per_expert",
+        SMALL,
+        "slots",
+        "slots of each expert for one group of images in evaluation",
+        "Slots per expert in evaluation",
+    ),
+    Column(
+        "eval_total_slots",
+        SMALL,
+        "slots",
+        "slots of all experts for one group of images in evaluation: experts × eval_slots_per_expert",
+        "Slots per group of images in evaluation",
+    ),
+    Column(
+        "eval_effective_capacity_factor",
+        NUMBER,
+        "",
+        "eval_total_slots / (tokens of a group × top_k in evaluation, or × 1 if tokens do not choose)",
+        "Effective capacity factor in evaluation",
+    ),
     Column("group_images", SMALL, "images", "images routed together", "Images per group", sections=("label",)),
     Column(
         "dispatch", TEXT, "", "how tokens reach their slots: gather, einsum or ragged", "Dispatch", sections=("label",)
     ),
     Column("moe_layers", TEXT, "", "blocks that hold experts, numbered from 0", "MoE layers", sections=("label",)),
+    Column(
+        "mlp_ratio",
+        NUMBER,
+        "ratio",
+        "width of the MLPs, dense ones and experts, over the width of the model",
+        "MLP ratio",
+        sections=("label",),
+    ),
+    Column(
+        "position_init",
+        NUMBER,
+        "",
+        "standard deviation of the initial position embeddings",
+        "Initial positions",
+        sections=("label",),
+    ),
     Column("steps", WHOLE, "steps", "training steps", "Training steps", sections=("label",)),
     Column("batch_size", SMALL, "images", "images of a training step", "Batch size", sections=("label",)),
     Column(

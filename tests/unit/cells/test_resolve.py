@@ -7,7 +7,10 @@ import pytest
 from moebench.cells.queries import resolve
 from moebench.cells.resolve import resolve_cell
 from moebench.errors import BadInput
+from moebench.measuring import count_parameters, environment
 from moebench.spec.cell_spec import CellSpec
+
+DEVICE = environment()
 
 
 def spec(**changes: Any) -> CellSpec:
@@ -22,6 +25,74 @@ def test_total_slots_sets_the_slots_of_every_kind_of_router() -> None:
     bpr = resolve_cell(spec(options={"experts": 4, "top_k": 2}, total_slots=8))
     assert bpr.inputs["total_slots"] == 8 * 8
     assert bpr.inputs["capacity_factor"] == 0.25
+
+
+def test_total_slots_hold_in_evaluation_as_well() -> None:
+    # 8 images of 16 tokens for 8 experts. By themselves sinkhorn and base have no limit in evaluation, and switch twice
+    # its slots; of as much compute as the dense model nothing would be left.
+    for router in ("sinkhorn", "base", "switch", "loss-free", "bpr"):
+        inputs = resolve_cell(spec(router=router, options={"experts": 8}, total_slots="tokens")).inputs
+        assert (inputs["total_slots"], inputs["eval_total_slots"]) == (128, 128), router
+        assert (inputs["slots_per_expert"], inputs["eval_slots_per_expert"]) == (16, 16)
+        assert inputs["effective_capacity_factor"] == inputs["eval_effective_capacity_factor"] == 1
+    # Unless the cell says otherwise.
+    given = spec(router="base", options={"experts": 8, "eval_capacity_factor": 2.0}, total_slots="tokens")
+    assert resolve_cell(given).inputs["eval_total_slots"] == 256
+    # Where evaluation does as training does, nothing is added to the cell.
+    assert resolve_cell(spec(total_slots="tokens")).label == "bpr[experts=2]"
+
+
+def test_slots_of_evaluation_are_recorded() -> None:
+    inputs = resolve_cell(spec(router="base", options={"experts": 8})).inputs
+    assert (inputs["slots_per_expert"], inputs["total_slots"]) == (16, 128)
+    assert (inputs["eval_slots_per_expert"], inputs["eval_total_slots"]) == (128, 1024)
+    assert inputs["eval_effective_capacity_factor"] == 8
+    options = {"experts": 8, "top_k": 2, "eval_top_k": 1, "eval_capacity_factor": 0.5}
+    inputs = resolve_cell(spec(options=options)).inputs
+    assert (inputs["total_slots"], inputs["eval_total_slots"]) == (256, 64)
+    assert (inputs["effective_capacity_factor"], inputs["eval_effective_capacity_factor"]) == (1, 0.5)
+
+
+def test_a_strategy_without_a_limit_takes_none_from_a_published_model() -> None:
+    # V-MoE was published with a capacity factor of 1.05.
+    published = {"model": "vmoe-s/32", "image_size": 32, "options": {"experts": 2, "top_k": 1}}
+    assert resolve_cell(spec(**published)).inputs["capacity_factor"] == 1.05
+    for router in ("dropless", "loss-free", "threshold"):
+        assert resolve_cell(spec(router=router, **published)).inputs["capacity_factor"] is None
+
+
+def test_the_mlps_can_be_wider_or_narrower() -> None:
+    own, wide = resolve_cell(spec()), resolve_cell(spec(mlp_ratio=6))
+    # mu is 64 wide, its MLPs 256.
+    assert (own.inputs["mlp_ratio"], wide.inputs["mlp_ratio"]) == (4, 6)
+    assert (own.model.preset.size.mlp, wide.model.preset.size.mlp) == (256, 384)
+    # To a whole column: 0.3 · 64 = 19.2.
+    assert resolve_cell(spec(mlp_ratio=0.3)).inputs["mlp_ratio"] == 19 / 64
+    assert resolve_cell(spec(mlp_ratio=0.3, scope="layer", timing_budget_s=1.0)).inputs["mlp_ratio"] == 19 / 64
+    ids = [resolve_cell(each).identity(DEVICE)["cell_id"] for each in (spec(), spec(mlp_ratio=4), spec(mlp_ratio=6))]
+    assert ids[0] == ids[1] != ids[2]
+    assert wide.config["mlp_ratio"] == 6
+    assert "mlp_ratio" not in own.config
+    with pytest.raises(BadInput, match=r"mlp_ratio=0\.001 leaves no MLP: .* so use at least 0\.015625") as mistake:
+        resolve_cell(spec(mlp_ratio=0.001))
+    assert mistake.value.key == "mlp_ratio"
+
+
+def test_a_dense_model_can_be_widened_to_the_parameters_of_a_routed_one() -> None:
+    routed = resolve_cell(spec(options={"experts": 8}))
+    total = count_parameters(routed.model, routed.router).total
+    # Eight experts in two of four blocks: 4.5 times as wide on average, up to the gates and biases.
+    wide = resolve_cell(spec(router="dense", options={}, mlp_ratio=4 * (2 + 2 * 8) / 4))
+    assert count_parameters(wide.model, wide.router).total == pytest.approx(total, rel=0.01)
+
+
+def test_initial_positions_are_the_papers_unless_given() -> None:
+    published = resolve_cell(spec(model="s/2"))
+    assert published.inputs["position_init"] == 0.02
+    given = resolve_cell(spec(model="s/2", position_init=0.5))
+    assert given.inputs["position_init"] == given.config["position_init"] == 0.5
+    same = resolve_cell(spec(model="s/2", position_init=0.02))
+    assert same.identity(DEVICE) == published.identity(DEVICE) != given.identity(DEVICE)
 
 
 @pytest.mark.parametrize(
