@@ -34,6 +34,8 @@ class Evidence:
     note: str = ""
     exact_p_value: float | None = None
     """The p-value of a test that is not Student's."""
+    contrast: Contrast | None = None
+    """The contrast of cells that is the effect; None for times and for divergence."""
 
     @classmethod
     def from_contrast(
@@ -58,7 +60,7 @@ class Evidence:
         if contrast.by_image is None:
             images = 0
         numbers = contrast.value, contrast.error, contrast.freedom
-        return cls(method, *numbers, sign, pairs, contrast.seeds, images, null, per, note)
+        return cls(method, *numbers, sign, pairs, contrast.seeds, images, null, per, note, None, contrast)
 
     @property
     def p_value(self) -> float:
