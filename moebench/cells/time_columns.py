@@ -15,6 +15,7 @@ import numpy as np
 from moebench import data, models
 from moebench.cells.compile import Executables, program_for
 from moebench.cells.resolved_cell import TWIN, ResolvedCell
+from moebench.cells.self_test_record import known_scatter
 from moebench.measuring import Comparison, Interval, compare, peak_bytes
 from moebench.measuring.time_accounts import Accounts
 
@@ -52,6 +53,7 @@ def timings(cell: ResolvedCell, executables: Executables, images: data.Split, ac
         **columns("infer_vs_dense", inference.ratios["cell"]),
         "timing_flags": [f"{name}:{flag}" for name, comparison in named.items() for flag in comparison.flags],
         "timing_outliers": sum(comparison.outliers for comparison in named.values()),
+        "timing_scatter": known_scatter(),
         **surroundings(training, inference),
     }
     if jax.default_backend() == "cpu":

@@ -5,7 +5,21 @@ from typing import Annotated
 
 import typer
 
-from moebench.cli import check, compare, conform, ending, flops, list_show_env, options, plot, replay, results, run
+from moebench.cli import (
+    check,
+    claims,
+    compare,
+    conform,
+    ending,
+    flops,
+    list_show_env,
+    options,
+    plot,
+    power,
+    replay,
+    results,
+    run,
+)
 
 app = typer.Typer(
     name="moebench",
@@ -26,6 +40,8 @@ for _name, _command, _example in (
     ("plot", plot.plot, "plot pareto --suite scaling-experts --x train_step_s --out pareto.pdf"),
     ("dashboard", plot.dashboard, "dashboard --suite scaling-experts --out page.html --open"),
     ("report", plot.report, "report --suite scaling-experts --out report.md"),
+    ("claims", claims.claims, "claims --results results"),
+    ("power", power.power, "power scaling-experts --difference 1"),
     ("compare", compare.compare, "compare router=soft router=bpr --fail-if-slower 5%"),
     ("flops", flops.flops, "flops s/16 'soft[experts=128]'"),
     ("replay", replay.replay, "replay logits.npz --router 'bpr[top_k=2,capacity_factor=[0.5,1,1.25]]' --group 1568"),

@@ -24,9 +24,10 @@ def run(as_json: bool) -> None:
     Exit code 1 if something was found less often than is asked, or where there is nothing to be found; 130 after
     Ctrl-C, with the curve as far as it goes.
     """
+    from moebench.cells.self_test_record import remember_scatter
     from moebench.cells.timing_check import SPEC, check_timing
     from moebench.measuring.environment import environment
-    from moebench.measuring.timing.self_test import REPEATS, detections, expected_s
+    from moebench.measuring.timing.self_test import REPEATS, detections, expected_s, scatter
 
     alone, most = (duration(seconds) for seconds in expected_s(SPEC.timing_budget_s))
     told = Console(stderr=True, highlight=False)
@@ -43,10 +44,17 @@ def run(as_json: bool) -> None:
         interrupted = True
     curve = detections(readings)
     if as_json:
-        record = _record(curve, readings) | {"timing_budget_s": SPEC.timing_budget_s, "environment": environment()}
+        record = _record(curve, readings) | {
+            "timing_scatter": scatter(readings),
+            "timing_budget_s": SPEC.timing_budget_s,
+            "environment": environment(),
+        }
         options.say(json.dumps(record, indent=1))
     else:
         _print(curve, readings)
+    kept, found = remember_scatter(readings), scatter(readings)
+    if kept and found is not None and not as_json:
+        options.say(f"Scatter between timings: {found:.1%}, kept for the intervals of this machine's cells in {kept}.")
     if interrupted:
         raise typer.Exit(130)
     if not all(detection.passed for detection in curve):

@@ -70,6 +70,7 @@ def compare(
         named=ours.keys & theirs.keys,
         metrics=metric or (),
         across_environments=across_environments,
+        pool=history.others({*ours.rows["suite"], *theirs.rows["suite"]}),
     )
     outcomes = [judge(report, share, gate) for gate, (judge, share) in asked.items()]
     _print(report, a, b, outcomes, as_json, as_markdown)

@@ -53,6 +53,7 @@ def suite(
     from moebench.suites import find, grid
     from moebench.suites.plan import plan_cells
     from moebench.suites.published_costs_file import CountingSuite
+    from moebench.suites.suite_record import remember
 
     chosen = find.find(name)
     if isinstance(chosen, CountingSuite):
@@ -83,6 +84,7 @@ def suite(
         if dry_run:
             printing.print_cells(console, asked)
             return
+        remember(store, chosen)
         failed = _run_cells(console, asked, chosen.name, store, placer, size.limits, fresh)
     found, problems = results_of(store, results, [cell.cell_id for cell in planned])
     printing.print_summary(console, found, chosen.question)

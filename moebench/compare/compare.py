@@ -1,23 +1,25 @@
-"""A against B: matched cell by cell, metric by metric, with a verdict that corrects for the number of comparisons.
+"""Compare A with B, matched cell by cell, with a verdict on each metric that is corrected for all comparisons.
 
-A change is called better or worse when the test finds it, its p-value corrected by Holm's method for all comparisons
-that are made, unless its whole interval is smaller than what matters. Neither is no proof that A and B are equal: the
-interval says how far apart they may be.
+A change is called better or worse if it is significant, its p-value corrected by Holm's method for all comparisons that
+are made, unless its whole interval is smaller than what matters. No significant difference does not prove that A and B
+are equal: the interval says how far apart they may be, and `detectable` what would have been found.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from moebench.compare.effect import EQUAL_OR_NOT, Evidence, Found, Missing, evidence, overall, step_of
-from moebench.compare.match import cells_of, match
+from moebench.claims.matching import Cell, cells_of, match
+from moebench.compare.effect import EQUAL_OR_NOT, Background, Evidence, Found, Missing, evidence, overall
 from moebench.compare.metrics import DEFAULT, SECONDS, TIMED, check_metric, smallest_effect
 from moebench.compare.notes import caveats, differing, in_words, why_no_metric, why_no_pair, why_too_little
 from moebench.errors import BadInput
+from moebench.reports.analysis.cells import prepared
+from moebench.reports.labels import cell_labels
 from moebench.reports.quantities import quantity
 from moebench.statistics import holm
 
@@ -33,30 +35,31 @@ CODE = ("moebench_version", "git_commit")
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that is to be said of A against B."""
+    """The comparison of A with B."""
 
     rows: pd.DataFrame
-    """One row for each pair of cells and metric: `metric a b` (labels), `value_a value_b` (of times Hodges' and
-    Lehmann's middle, else means), `change change_low change_high` (A over B less 1 for times, else A less B), `clock`
-    (of times, `wall` or `processor`), `improvement improvement_low improvement_high`, `test p_value p_corrected
-    smallest_effect verdict samples_a samples_b`. Intervals are of 95 %, each for itself."""
+    """One row for each pair of cells and metric: `metric a b` (labels), `value_a value_b` (of times the middle that
+    Hodges and Lehmann estimate, else means), `change change_low change_high` (A over B less 1 for times, else A less
+    B), `detectable` (the change that would have been found with 80 % power, after the correction), `clock` (of times,
+    `wall` or `processor`), `improvement improvement_low improvement_high`, `test p_value p_corrected smallest_effect
+    verdict samples_a samples_b`. Intervals are of 95 %, each for itself."""
     overall: pd.DataFrame
-    """One row for each metric, over all its cells: the same columns but labels, values and changes of times being
-    geometric means and others means over cells; and `cells better worse`, how many cells there are and how many changed
-    for the better or the worse. `clock` is `both` where cells differ in it."""
+    """One row for each metric, over all its cells: the columns of `rows` but for the labels, values and changes of
+    times being geometric means and others means over cells; and `cells better worse`, how many cells there are and how
+    many changed for the better or the worse. `clock` is `both` if cells differ in it."""
     lost: dict[str, tuple[str, ...]]
-    """For each metric the pairs that B has something to say of and A has not, and why."""
+    """For each metric the pairs of which B has the metric and A does not, and why."""
     only_a: tuple[str, ...]
     only_b: tuple[str, ...]
     pairs: int
     environment: dict[str, tuple[str, str]]
-    """In what the machines or versions differ, of A and of B."""
+    """Columns of machine and versions that differ, with the values of A and of B."""
     notes: tuple[str, ...]
-    """Sentences that whoever reads the numbers should know."""
+    """Warnings about the numbers, a sentence each."""
 
     @property
     def comparisons(self) -> tuple[int, int]:
-        """For how many comparisons the verdicts on all cells together are corrected, and those on single cells."""
+        """Numbers of comparisons for which verdicts are corrected: those over all cells, those of single cells."""
         cells, together = (int((frame["test"] != EQUAL_OR_NOT).sum()) for frame in (self.rows, self.overall))
         return together, cells
 
@@ -68,31 +71,34 @@ def compare(
     named: Collection[str] = (),
     metrics: Sequence[str] = (),
     across_environments: bool = False,
+    pool: pd.DataFrame | None = None,
 ) -> Report:
     """Compare two result tables, one row for each cell and seed.
 
     Args:
-        a: what is asked about.
-        b: what it is set against.
+        a: the rows in question.
+        b: the rows to compare them with.
         named: keys to which both selections give values, on which cells are therefore not matched.
-        metrics: columns to compare; by default accuracy and times, and seconds as well where the code differs.
+        metrics: columns to compare; by default accuracy and times, and seconds as well if the code differs.
         across_environments: whether to compare times from different machines or versions.
+        pool: rows of more cells, such as all of the suite, from which the scatter over seeds is estimated as well.
 
     Raises:
-        BadInput: a metric that cannot be compared, no cells that match, or a metric that was asked for and is not on
-            both sides, or rests on a single seed or on fewer than nine samples throughout.
+        BadInput: a metric cannot be compared, no cells match, cells were evaluated on different test images, or a
+            metric that was asked for is missing on a side or rests on a single seed or on fewer than nine samples.
     """
     for metric in metrics:
         check_metric(metric)
-    matching = match(cells_of(a), cells_of(b), named)
+    ours, theirs = _labelled(a), _labelled(b)
+    matching = match(ours, theirs, named)
     if not matching.pairs:
         raise BadInput(f"nothing to compare: {why_no_pair(matching)}")
     environment, code = differing(matching.pairs, ENVIRONMENT), differing(matching.pairs, CODE)
     chosen = list(dict.fromkeys(metrics or (*DEFAULT, *(SECONDS if code else ()))))
     blocked = [metric for metric in chosen if metric in TIMED] if environment and not across_environments else []
-    steps = {metric: 0.0 if metric in TIMED else step_of(metric, matching.pairs) for metric in chosen}
+    background = Background.from_cells([*ours, *theirs, *([] if pool is None else cells_of(prepared(pool)))])
     said = {
-        metric: [(pair, evidence(metric, pair, steps[metric])) for pair in matching.pairs]
+        metric: [(pair, evidence(metric, pair, background)) for pair in matching.pairs]
         for metric in chosen
         if metric not in blocked
     }
@@ -108,7 +114,7 @@ def compare(
     rows = _rows(compared)
     return Report(
         rows=rows,
-        overall=_overall(compared, rows, steps),
+        overall=_overall(compared, rows, background),
         lost={
             **{metric: (f"it is not compared ({in_words(environment)})",) for metric in blocked},
             **{metric: tuple(each.why for _, each in absent if each.lost_in_a) for metric, absent in missing.items()},
@@ -121,6 +127,13 @@ def compare(
     )
 
 
+def _labelled(frame: pd.DataFrame) -> list[Cell]:
+    """Return the cells of a result table with labels that tell them apart."""
+    cells = cells_of(prepared(frame))
+    labels = cell_labels(pd.DataFrame([cell.shared for cell in cells]).reset_index(drop=True))
+    return [replace(cell, label=label) for cell, label in zip(cells, labels, strict=True)]
+
+
 def _rows(compared: dict[str, Found]) -> pd.DataFrame:
     rows = [
         {"metric": metric, **dict(zip("ab", pair.labels, strict=True)), **_numbers(metric, each)}
@@ -130,8 +143,8 @@ def _rows(compared: dict[str, Found]) -> pd.DataFrame:
     return _judged(rows, [each for pairs in compared.values() for _, each in pairs])
 
 
-def _overall(compared: dict[str, Found], rows: pd.DataFrame, steps: dict[str, float]) -> pd.DataFrame:
-    found = [overall(metric, pairs, steps[metric]) for metric, pairs in compared.items()]
+def _overall(compared: dict[str, Found], rows: pd.DataFrame, background: Background) -> pd.DataFrame:
+    found = [overall(metric, pairs, background) for metric, pairs in compared.items()]
     lines: list[dict[str, Any]] = []
     for metric, each in zip(compared, found, strict=True):
         own = rows[rows["metric"] == metric]
@@ -166,9 +179,11 @@ def _mean(values: NDArray[np.float64], geometric: bool) -> float:
 
 
 def _judged(rows: list[dict[str, Any]], found: Sequence[Evidence]) -> pd.DataFrame:
-    """The rows with corrected p-values and verdicts; what is counted is certain and counts among no comparisons."""
+    """Return the rows with corrected p-values and verdicts; counts are certain and need no correction."""
     frame = pd.DataFrame(rows)
     tested = frame["test"] != EQUAL_OR_NOT
+    level = (1 - LEVEL) / max(int(tested.sum()), 1)
+    frame["detectable"] = [each.detectable_at(level) for each in found]
     frame["p_corrected"] = frame["p_value"]
     frame.loc[tested, "p_corrected"] = holm(frame.loc[tested, "p_value"].to_numpy())
     frame["verdict"] = [

@@ -1,58 +1,54 @@
-"""How cells stand to cells in one metric: the change, its interval, the test, and what it rests on."""
+"""The effect of one pair of cells, or of all pairs, on one metric: change, interval, test, and what they rest on."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from math import hypot, isnan, log, sqrt
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from moebench.compare.match import Cell, Pair
+from moebench.claims import timing
+from moebench.claims.cell_values import CellValues, pools_of
+from moebench.claims.differences import mean_weights
+from moebench.claims.matching import Cell, Pair
+from moebench.claims.pairing import check_same_images
 from moebench.compare.metrics import COUNTED, PROCESSOR_TIMES, TIMED
 from moebench.reports.analysis.cells import listed
-from moebench.reports.quantities import quantity
+from moebench.results.schema import column
 from moebench.statistics import (
     FEW_SAMPLES,
+    Contrast,
     Interval,
     RatioTest,
-    contrast_interval,
-    contrast_p_value,
+    Variance,
     geometric_mean_test,
     mann_whitney,
     probability_of_improvement,
     pseudo_median,
     signed_rank,
-    smallest_step,
-    within_step,
 )
 
-OVER_SEEDS = "Welch's t over seeds"
+BY_IMAGE, BY_SEED = "paired by seed and test image", "paired by seed"
 EQUAL_OR_NOT = "counted, not sampled"
 _UNPAIRED, _PAIRED = "Mann-Whitney", "signed rank against the dense twin"
 FEWEST_SEEDS = 2
-
-_CONTAMINATED = 0.1
-"""What others had of the processors from which on wall-clock is no longer a program's own."""
-_SCATTER, _SCATTER_SHARED, _SCATTER_SECONDS = 0.01, 0.03, 0.02
-"""Standard deviation of the log of a time between one timing of a program and the next: of a ratio to the dense twin on
-a machine of its own; what is added to it as other processes come to take all of the processors; and of seconds."""
-_TWO_MODES = 0.25
-"""How far apart the outer tenths of the log samples of a timing on shared processors are when it has two modes, one of
-them slow, and it is chance how many samples are of which. Seen in 15 timings of one cell while others had 60 to 80 % of
-two processors: 12 lay within 2 % of their middle, 0.09 to 0.16 apart; three lay 14 to 22 % above it, 0.36 to 0.42."""
-_LEVEL, _RESAMPLES = 0.95, 10_000
+_LEVEL = 0.95
 
 Samples = NDArray[np.float64]
+Detectable = Callable[[float], float]
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Of A against B."""
+    """The effect of A against B on one metric."""
 
     change: Interval
     """A over B less 1 for times, else A less B."""
     p_value: float
     """How probable such a change is without a difference; NaN of what is counted."""
+    detectable_at: Detectable
+    """Gives the change that a test at some level would have found with 80 % power."""
     improvement: Interval
     """Probability that a sample, or a seed, of A is better than one of B."""
     test: str
@@ -89,46 +85,100 @@ Found = list[tuple[Pair, Evidence]]
 """Pairs of cells that both have a metric, and what they say of it."""
 
 
-def evidence(metric: str, pair: Pair, step: float) -> Evidence | Missing:
-    """What two cells say of a metric, whose values over seeds are told apart from so large a `step` on."""
+@dataclass(frozen=True)
+class Background:
+    """All cells of a comparison, by which single pairs are judged: how far seeds scatter, and timings."""
+
+    cells: Sequence[Cell]
+    pools: Sequence[tuple[str, ...]]
+    numbers: dict[int, int]
+    """The number of each cell by its identity; one measurement on both sides has one number."""
+    scatter: float
+    """Standard deviation of a log ratio to the dense twin between timings."""
+    seconds_scatter: float
+    """Standard deviation of log seconds between timings."""
+    _values: dict[str, CellValues] = field(default_factory=dict)
+
+    @classmethod
+    def from_cells(cls, cells: Sequence[Cell]) -> "Background":
+        """Number the cells, those of A and of B first."""
+        once: dict[tuple[str, ...], int] = {}
+        kept: list[Cell] = []
+        numbers = {}
+        for cell in cells:
+            key = (
+                *(str(cell.shared[name]) for name in ("suite", "cell_id", "run_id", "attempt")),
+                repr(cell.rows[["seed", "accuracy", "eval_loss"]].to_numpy().tolist()),
+            )
+            if key not in once:
+                once[key] = len(kept)
+                kept.append(cell)
+            numbers[id(cell)] = once[key]
+        rows = pd.concat([cell.rows for cell in kept], ignore_index=True)
+        pools = pools_of(pd.DataFrame([cell.shared for cell in kept]))
+        return cls(kept, pools, numbers, timing.scatter_of(rows).value, timing.seconds_scatter(rows))
+
+    def values(self, metric: str) -> CellValues:
+        """Return a metric of all cells."""
+        if metric not in self._values:
+            counts = [len(cell.good) for cell in self.cells]
+            rows = pd.concat([cell.good for cell in self.cells], ignore_index=True)
+            cells = np.repeat(np.arange(len(counts)), counts)
+            self._values[metric] = CellValues.from_rows(rows, cells, len(counts), metric)
+        return self._values[metric]
+
+    def contrast(self, metric: str, pairs: Sequence[Pair]) -> Contrast:
+        """Return the mean difference over pairs of cells; that of a measurement from itself is certain."""
+        numbered = [(self.numbers[id(pair.a)], self.numbers[id(pair.b)]) for pair in pairs]
+        weights, values = mean_weights(numbered), self.values(metric)
+        if all(abs(weight) < 1e-12 for weight in weights.values()):
+            return Contrast(0.0, values.means.shape[1], Variance(0.0, 1.0), 0.0, None)
+        return values.contrast(weights, self.pools, [set(pair) for pair in numbered])
+
+
+def evidence(metric: str, pair: Pair, background: Background) -> Evidence | Missing:
+    """Return what two cells say of a metric.
+
+    Raises:
+        BadInput: the cells were evaluated on different test images.
+    """
     if metric in TIMED:
-        return _of_times(metric, pair)
+        return _of_times(metric, pair, background)
     a, b = (_seeds(metric, cell) for cell in (pair.a, pair.b))
     if not (len(a) and len(b)):
         return _missing(pair, (a, b))
-    if metric not in COUNTED and min(len(a), len(b)) < FEWEST_SEEDS:
+    if metric in COUNTED:
+        return _counted(metric, [(a, b)])
+    if min(len(a), len(b)) < FEWEST_SEEDS:
         return _too_little(pair, (a, b), FEWEST_SEEDS, "seed")
-    return _of_values(metric, [within_step(a, step), within_step(b, step)], np.array([1.0, -1.0]), [(a, b)])
+    check_same_images(pair, metric)
+    contrast = background.contrast(metric, [pair])
+    if contrast.seeds < FEWEST_SEEDS:
+        why = f"fewer than two seeds that {pair.a.label} in A and {pair.b.label} in B share"
+        return Missing(f"only {why}", too_little=True, lost_in_a=False)
+    return _of_seeds(metric, contrast, [(a, b)])
 
 
-def overall(metric: str, found: Found, step: float) -> Evidence:
-    """What all pairs say together: the geometric mean of times, the mean of other changes."""
+def overall(metric: str, found: Found, background: Background) -> Evidence:
+    """Return what all pairs say together: the geometric mean of times, the mean of other changes."""
     samples = [(each.a, each.b) for _, each in found]
+    pairs = [pair for pair, _ in found]
     if metric in TIMED:
         # Against its dense twin each cell was timed by itself, else those of one cell share what is wrong with it.
-        shared = any(each.test == _UNPAIRED for _, each in found) and _sharing([pair for pair, _ in found])
+        shared = any(each.test == _UNPAIRED for _, each in found) and _sharing(pairs)
         test = geometric_mean_test([each.ratio for _, each in found if each.ratio], independent=not shared)
         name = found[0][1].test if len(found) == 1 else "geometric mean"
         return _of_ratio(test, name, samples, any(each.on_processor_time for _, each in found))
-    weights: dict[int, float] = {}
-    values: dict[int, Samples] = {}
-    for pair, each in found:
-        for cell, own, sign in ((pair.a, each.a, 1.0), (pair.b, each.b, -1.0)):
-            weights[id(cell)] = weights.get(id(cell), 0.0) + sign / len(found)
-            values[id(cell)] = within_step(own, step)
-    return _of_values(metric, [values[key] for key in weights], np.array(list(weights.values())), samples)
+    if metric in COUNTED:
+        return _counted(metric, samples)
+    return _of_seeds(metric, background.contrast(metric, pairs), samples)
 
 
-def step_of(metric: str, pairs: Sequence[Pair]) -> float:
-    """The smallest step between any two values of a metric, such as one test image of accuracy; 0 without steps."""
-    return smallest_step(np.concatenate([_seeds(metric, cell) for pair in pairs for cell in (pair.a, pair.b)]))
-
-
-def _of_times(metric: str, pair: Pair) -> Evidence | Missing:
+def _of_times(metric: str, pair: Pair, background: Background) -> Evidence | Missing:
     sides = (pair.a, pair.b)
     other = PROCESSOR_TIMES.get(metric)
     a, b = (_samples(cell, metric) for cell in sides)
-    shared = other is not None and max(map(_foreign_share, sides)) > _CONTAMINATED
+    shared = other is not None and any(timing.disturbed(cell.shared, metric) for cell in sides)
     if shared and other:
         instead = [_samples(cell, other) for cell in sides]
         shared = all(map(len, instead))
@@ -140,47 +190,36 @@ def _of_times(metric: str, pair: Pair) -> Evidence | Missing:
     dense = [cell.shared["router"] == "dense" for cell in sides]
     if metric.endswith("_vs_dense") and dense.count(True) == 1:
         # A router was timed in turns with a dense twin of its own, which says more than the timing of the dense cell.
-        timed, ratios = (pair.b, 1 / b) if dense[0] else (pair.a, a)
+        ratios = 1 / b if dense[0] else a
         a, b = (np.ones_like(b), b) if dense[0] else (a, np.ones_like(a))
-        return _of_ratio(signed_rank(ratios).scattered(_scatter(metric, timed, ratios)), _PAIRED, [(a, b)], shared)
-    scatter = hypot(*(_scatter(metric, cell, own) for cell, own in zip(sides, (a, b), strict=True)))
+        return _of_ratio(signed_rank(ratios).scattered(background.scatter), _PAIRED, [(a, b)], shared)
+    scatter = hypot(*(_scatter(metric, cell, background) for cell in sides))
     return _of_ratio(mann_whitney(a, b).scattered(scatter), _UNPAIRED, [(a, b)], shared)
 
 
 def _of_ratio(test: RatioTest, name: str, samples: Sequence[tuple[Samples, Samples]], shared: bool) -> Evidence:
     change = Interval(*(bound - 1 for bound in test.ratio))
-    return Evidence(change, test.p_value, _improvement(samples, False), name, *_joined(samples), test, shared)
+    improvement = _improvement(samples, False)
+    return Evidence(change, test.p_value, test.detectable, improvement, name, *_joined(samples), test, shared)
 
 
-def _of_values(
-    metric: str, strata: Sequence[Samples], weights: Samples, samples: Sequence[tuple[Samples, Samples]]
-) -> Evidence:
-    improvement = _improvement(samples, quantity(metric).higher_is_better)
-    if metric in COUNTED:
-        exact = float(sum(weight * part.mean() for weight, part in zip(weights, strata, strict=True)))
-        certain = [Interval(value, value, value) for value in (exact, improvement.value)]
-        return Evidence(certain[0], float("nan"), certain[1], EQUAL_OR_NOT, *_joined(samples))
-    change = _contrast(strata, weights)
-    return Evidence(change, contrast_p_value(strata, weights), improvement, OVER_SEEDS, *_joined(samples))
+def _counted(metric: str, samples: Sequence[tuple[Samples, Samples]]) -> Evidence:
+    """Return the mean difference of numbers that are counted, which is certain."""
+    change = float(np.mean([a.mean() - b.mean() for a, b in samples]))
+    improvement = _improvement(samples, column(metric).higher_is_better).value
+    certain = [Interval(value, value, value) for value in (change, improvement)]
+    return Evidence(certain[0], float("nan"), lambda _: 0.0, certain[1], EQUAL_OR_NOT, *_joined(samples))
 
 
-def _contrast(strata: Sequence[Samples], weights: Samples) -> Interval:
-    """The interval of the weighted sum of means; for B against A, all weights turned, it is turned as well.
-
-    So the resamples must not depend on who is called A: of both orders the one that sorts first is drawn from.
-    """
-    ours, theirs = (
-        sorted((tuple(part), weight) for part, weight in zip(strata, sign * weights, strict=True)) for sign in (1, -1)
+def _of_seeds(metric: str, contrast: Contrast, samples: Sequence[tuple[Samples, Samples]]) -> Evidence:
+    return Evidence(
+        contrast.interval(_LEVEL),
+        contrast.p_value(),
+        contrast.detectable,
+        _improvement(samples, column(metric).higher_is_better),
+        BY_SEED if contrast.by_image is None else BY_IMAGE,
+        *_joined(samples),
     )
-    turned = theirs < ours
-    parts, signed = zip(*(theirs if turned else ours), strict=True)
-    found = contrast_interval(
-        [np.array(part) for part in parts], np.array(signed), level=_LEVEL, resamples=_RESAMPLES, seed=0
-    )
-    if ours == theirs:  # A and B are equal, so that their interval is its own mirror
-        half = (found.high - found.low) / 2
-        return Interval(0.0, -half, half)
-    return Interval(-found.value, -found.high, -found.low) if turned else found
 
 
 def _improvement(samples: Sequence[tuple[Samples, Samples]], higher_is_better: bool) -> Interval:
@@ -198,13 +237,13 @@ def _sharing(pairs: Sequence[Pair]) -> bool:
 
 
 def _seeds(metric: str, cell: Cell) -> Samples:
-    """A metric's values, one for each seed that ended well and has a number."""
+    """Return the values of a metric, one for each seed with the status ok and a number."""
     values: Samples = cell.good[metric].to_numpy(np.float64)
     return values[np.isfinite(values)]
 
 
 def _samples(cell: Cell, metric: str) -> Samples:
-    """The samples of a timing, which all seeds of a cell share; none where one of them is no time."""
+    """Return the samples of a timing, which all seeds of a cell share; none if one of them is no time."""
     timed = next((listed(value) for value in cell.good[f"{metric}_samples"] if listed(value)), [])
     samples = np.array(timed, dtype=np.float64)
     return samples if np.isfinite(samples).all() and (samples > 0).all() else samples[:0]
@@ -228,19 +267,11 @@ def _too_little(pair: Pair, values: tuple[Samples, Samples], fewest: int, noun: 
     return Missing(f"only {' and '.join(sides)}", too_little=True, lost_in_a=few == [True, False])
 
 
-def _foreign_share(cell: Cell) -> float:
-    """What other processes had of the processors; on accelerators the processors are not what is timed."""
+def _scatter(metric: str, cell: Cell, background: Background) -> float:
+    """Return how far one timing of a cell is from the next, as the standard deviation of a logarithm."""
+    if metric.endswith("_vs_dense"):
+        return background.scatter
     share = float(cell.shared["other_process_cpu_share"])
-    return share if cell.shared["platform"] == "cpu" and not isnan(share) else 0.0
-
-
-def _scatter(metric: str, cell: Cell, samples: Samples) -> float:
-    share = min(_foreign_share(cell), 0.99)
-    if not metric.endswith("_vs_dense"):
-        # Seconds are too long by what others took, and there is no telling how much of theirs that is.
-        return _SCATTER_SECONDS - log(1 - share)
-    usual = _SCATTER + _SCATTER_SHARED * share
-    low, high = np.quantile(np.log(samples), [0.1, 0.9])
-    apart = float(high - low)
-    # So wide that the interval reaches from one mode to the other.
-    return max(usual, apart / 2) if share > _CONTAMINATED and apart > _TWO_MODES else usual
+    taken = min(share, 0.99) if cell.shared["platform"] == "cpu" and not isnan(share) else 0.0
+    # Seconds are too long by what others took, and there is no telling how much of theirs that is.
+    return background.seconds_scatter - log(1 - taken)

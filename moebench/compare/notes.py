@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from moebench.compare.effect import OVER_SEEDS, Found, Missing
-from moebench.compare.match import Cell, Matching, Pair
+from moebench.claims.matching import Cell, Matching, Pair
+from moebench.compare.effect import Found, Missing
 from moebench.compare.metrics import DEFAULT, SECONDS, TIMED
 from moebench.reports.analysis.cells import listed
 from moebench.reports.quantities import quantity
@@ -105,7 +105,6 @@ def caveats(
     return [
         *_on_environment(environment, code, blocked),
         *_on_missing(missing, pairs),
-        *_on_seeds(found),
         *_on_times(found),
         *_on_settings(pairs),
     ]
@@ -132,16 +131,6 @@ def _on_missing(missing: Mapping[str, Sequence[tuple[Pair, Missing]]], pairs: Se
             what = "left out" if len(absent) == len(pairs) else f"{len(absent)} of {len(pairs)} pairs are left out"
             notes.append(f"{quantity(metric).title}: {what}, with {_some([each.why for _, each in absent])}.")
     return notes
-
-
-def _on_seeds(found: Mapping[str, Found]) -> list[str]:
-    pairs = [pair for those in found.values() for pair, each in those if each.test == OVER_SEEDS]
-    if not any((pair.a.shared["router"] == "dense") != (pair.b.shared["router"] == "dense") for pair in pairs):
-        return []
-    return [
-        "Seeds of A and B are taken for independent; tables and pages of a suite take the difference from dense seed "
-        "by seed, so that their intervals of it are others."
-    ]
 
 
 def _on_times(found: Mapping[str, Found]) -> list[str]:

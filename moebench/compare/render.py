@@ -23,7 +23,7 @@ def sentence(report: Report, a: str, b: str) -> str:
     parts = []
     for verdict in (BETTER, WORSE, NEITHER):
         rows = report.overall[report.overall["verdict"] == verdict].to_dict("records")
-        those = [f"{_lower(named(row))} ({written_change(row)})" for row in rows]
+        those = [f"{_lower(named(row))} ({written_change(row)}{_detectable(row)})" for row in rows]
         if those:
             parts.append(f"{verdict} in {' and '.join(filter(None, [', '.join(those[:-1]), those[-1]]))}")
     pairs = "1 pair of cells" if report.pairs == 1 else f"{report.pairs} pairs of cells"
@@ -75,10 +75,11 @@ def markdown(report: Report, a: str, b: str, outcomes: Sequence[str] = ()) -> st
 
 
 def legend(report: Report) -> list[str]:
-    """What the columns mean, a sentence for each."""
+    """Return what the columns mean, a sentence for each."""
     together, cells = report.comparisons
     lines = [
         "[ ]: interval of 95 %, each for itself.",
+        "detectable: the change that would have been found with 80 % power, after the correction.",
         "A better: of all pairs of a seed or timing of A and one of B, those in which A's is the better, in %.",
     ]
     if cells > 1:
@@ -86,7 +87,7 @@ def legend(report: Report) -> list[str]:
         lines.append(f"p: corrected {each} (Holm).")
     if cells:
         lines.append(
-            f"A difference is shown where p is below {_LEVEL}, unless its whole interval is smaller than what matters."
+            f"A difference is shown if p is below {_LEVEL}, unless its whole interval is smaller than what matters."
         )
     return lines
 
@@ -137,6 +138,22 @@ def written_change(row: Row) -> str:
     return f"{number} {unit}{bracket}{bounds}" if unit else text
 
 
+def _detectable(row: Row) -> str:
+    """Return what would have been found, for a row in which no difference is shown; nothing for others."""
+    if row["verdict"] != NEITHER or isnan(row["detectable"]) or not row["detectable"]:
+        return ""
+    unit = _unit_of_change(row["metric"])
+    return f"; {_found(row)}{' ' * bool(unit)}{unit} would have been found with 80 % power"
+
+
+def _found(row: Row) -> str:
+    """Return the detectable change as a number, in the unit of changes of the metric."""
+    value, metric = row["detectable"], row["metric"]
+    if isnan(value):
+        return "–"
+    return written_points(value).lstrip("+") if _unit_of_change(metric) else written(value, quantity(metric).kind)
+
+
 def _unit_of_change(metric: str) -> str:
     """What changes of a time or a share are told in; others have the metric's own unit behind them."""
     return "%" if metric in TIMED else "points" if quantity(metric).kind == "share" else ""
@@ -182,6 +199,7 @@ def _line(row: Row, name: str) -> tuple[str, ...]:
         written(row["value_a"], of.kind),
         written(row["value_b"], of.kind),
         _change(row),
+        _found(row),
         chance,
         _p_value(row["p_corrected"]),
         row["verdict"],
@@ -190,7 +208,7 @@ def _line(row: Row, name: str) -> tuple[str, ...]:
 
 def _headings(metric: str) -> tuple[str, ...]:
     unit = _unit_of_change(metric)
-    return ("A / B", "A", "B", f"change, {unit}" if unit else "change", "A better", "p", "verdict")
+    return ("A / B", "A", "B", f"change, {unit}" if unit else "change", "detectable", "A better", "p", "verdict")
 
 
 def _p_value(p: float) -> str:

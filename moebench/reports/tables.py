@@ -10,10 +10,11 @@ import pandas as pd
 
 from moebench.errors import BadInput
 from moebench.reports import flag_marks, run_facts
-from moebench.reports.analysis.cells import SETTING, Results, listed
+from moebench.reports.analysis.cells import Results, listed
 from moebench.reports.analysis.divergence import stability
 from moebench.reports.analysis.equal_flops import cost_mark, flops_vs_dense
 from moebench.reports.analysis.expert_trend import trends
+from moebench.reports.analysis.ranking import SETTING
 from moebench.reports.quantities import titled, written, written_interval, written_points
 from moebench.results.schema import Column, Kind, Section, column
 

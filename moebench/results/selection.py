@@ -10,6 +10,7 @@ Runs and commits are found among all attempts, replaced ones too; a folder and k
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,7 @@ from moebench.results.loading import chosen_stores, located
 from moebench.results.newest import newest
 from moebench.results.parquet_files import Problem, read_files
 from moebench.results.schema import COLUMNS
-from moebench.results.store import concatenated
+from moebench.results.store import concatenated, suite_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,6 +78,13 @@ class History:
         if "=" in text:
             return self._where(text)
         return self._made_by(text)
+
+    def others(self, suites: Collection[str]) -> "pd.DataFrame | None":
+        """Return the newest rows of some suites under the results folder; None if the folder has none."""
+        if not self.root.is_dir() or not suite_names(self.root):
+            return None
+        rows = self.attempts[self.attempts["newest"] & self.attempts["suite"].isin(list(suites))]
+        return rows.drop(columns="newest") if len(rows) else None
 
     def _made_by(self, text: str) -> Selection:
         """What a run gave, or what was measured at a commit, by the beginning of its name."""

@@ -1,78 +1,71 @@
-"""Numbers with their doubt: samples or a frame in; an interval, a verdict or a frame out.
+"""Estimates with their uncertainty: samples or a frame in; an interval, a p-value or a frame out.
 
-    median_interval(samples)                       a time, from repeated measurements
-    mean_interval(accuracies)                      a quality, over seeds
-    difference_interval(ours, theirs)              of two qualities
-    proportion_interval(found, of)                 a share of trials
-    geometric_mean(ratios)                         one number for many cells
-    probability_of_improvement(ours, theirs)       how often a seed of ours beats one of theirs
-    compare({"soft": (ours, theirs), ...})         verdicts on times, corrected for their number
-    signed_rank(ratios)                            the same question, of samples taken in pairs
-    geometric_mean_test(tests)                     their verdicts as one
-    p_below_best(samples, cells, count)            which cells are told from the best of them
-    p_beside(samples, cells, count, one)           which are told from this one
-    pareto_probability(frame, x, y)                which cells lie on the front, and how surely
-    scaling_fit(frame, "experts", "accuracy")      a slope with its interval, or a refusal
+    Crossed(means, images)                     a metric of cells over seeds and test images
+      .intervals()                             the mean of each cell, for new seeds
+      .contrast(weights), .against(cell)       differences, paired by seed and image, for new seeds and new images
+    trend(table, across, profiles)             a line through levels of an input, with a test of its fit
+    smallest_detectable, power, seeds_needed   what a test can find
+    holm, tukey_critical                       corrections: for stated comparisons, for all pairs
+    median_interval(samples)                   a time, from repeated measurements
+    student_intervals(values, groups, n)       means of groups, each by its own scatter
+    proportion_interval(found, of)             a share of trials
+    probability_of_improvement(ours, theirs)   how often a seed of ours beats one of theirs
+    mann_whitney, signed_rank                  times of A and B, apart or in pairs
+    geometric_mean_test(tests)                 many ratios as one
+    timing_scatter(repeats)                    how far one timing is from the next
+    pareto_probability(frame, x, y)            which cells lie on the front, and how surely
 
 Nothing here reads or writes a file, what is random has a fixed seed, and tests hold each 95 % interval by
 simulation to what it promises.
 """
 
-from moebench.statistics.best import p_below_best, p_beside
-from moebench.statistics.comparison import (
-    FEW_SAMPLES,
-    MannWhitney,
-    RatioTest,
-    compare,
-    geometric_mean_test,
-    holm,
-    mann_whitney,
-)
+from moebench.statistics.comparison import FEW_SAMPLES, MannWhitney, RatioTest, geometric_mean_test, mann_whitney
+from moebench.statistics.contrast import Contrast, combined
+from moebench.statistics.correction import holm, tukey_critical
+from moebench.statistics.crossed import Crossed, Differences
+from moebench.statistics.detectable import POWER, power, seeds_needed, smallest_detectable
+from moebench.statistics.image_covariance import ImageCovariance
 from moebench.statistics.improvement import probability_of_improvement
-from moebench.statistics.intervals import (
-    Interval,
-    contrast_interval,
-    contrast_p_value,
-    difference_interval,
-    geometric_mean,
-    mean_interval,
-    median_coverage,
-    median_interval,
-    proportion_interval,
-)
+from moebench.statistics.intervals import Interval, median_interval, proportion_interval, student_intervals
 from moebench.statistics.paired import SignedRank, pseudo_median, signed_rank
-from moebench.statistics.pareto import pareto_front, pareto_probability
-from moebench.statistics.scaling import FEWEST_LEVELS, ScalingFit, scaling_fit
-from moebench.statistics.steps import smallest_step, within_step
+from moebench.statistics.pareto import pareto_probability
+from moebench.statistics.seed_blocks import Variance
+from moebench.statistics.steps import image_step, smallest_step
+from moebench.statistics.timing_scatter import DEFAULT_SCATTER, timing_scatter
+from moebench.statistics.trend import FEWEST_LEVELS, Trend, trend
 
 __all__ = [
+    "DEFAULT_SCATTER",
     "FEWEST_LEVELS",
     "FEW_SAMPLES",
+    "POWER",
+    "Contrast",
+    "Crossed",
+    "Differences",
+    "ImageCovariance",
     "Interval",
     "MannWhitney",
     "RatioTest",
-    "ScalingFit",
     "SignedRank",
-    "compare",
-    "contrast_interval",
-    "contrast_p_value",
-    "difference_interval",
-    "geometric_mean",
+    "Trend",
+    "Variance",
+    "combined",
     "geometric_mean_test",
     "holm",
+    "image_step",
     "mann_whitney",
-    "mean_interval",
-    "median_coverage",
     "median_interval",
-    "p_below_best",
-    "p_beside",
-    "pareto_front",
     "pareto_probability",
+    "power",
     "probability_of_improvement",
     "proportion_interval",
     "pseudo_median",
-    "scaling_fit",
+    "seeds_needed",
     "signed_rank",
+    "smallest_detectable",
     "smallest_step",
-    "within_step",
+    "student_intervals",
+    "timing_scatter",
+    "trend",
+    "tukey_critical",
 ]

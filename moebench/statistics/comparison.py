@@ -1,6 +1,6 @@
 """Is the difference real, and does it matter: verdicts on measured times, or other positive samples, of A and B."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,10 +9,11 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from moebench.errors import BadInput
+from moebench.statistics.detectable import smallest_detectable
 from moebench.statistics.intervals import Floats, Interval, check_level, floats
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 FEW_SAMPLES = 9
 """With fewer samples on a side a verdict rests on little, and says so."""
@@ -41,6 +42,11 @@ class RatioTest:
         if not p_value < 1 - level:
             return "no difference shown"
         return "higher" if self.ratio.value > 1 else "lower"
+
+    def detectable(self, level: float = 0.05) -> float:
+        """Return the ratio, less 1, that a test at `level` finds with 80 % power."""
+        spread = (np.log(self.ratio.high) - np.log(self.ratio.low)) / (2 * float(special.ndtri(0.975)))
+        return float(np.expm1(smallest_detectable(float(spread), np.inf, level)))
 
     def scattered(self, scatter: float, level: float = 0.95) -> "RatioTest":
         """The same where A and B as wholes scatter as well, by this standard deviation of their log ratio.
@@ -136,40 +142,3 @@ def _null_counts(n: int, m: int) -> Floats:
         for u in range(i, n * m + 1):
             counts[u] += counts[u - i]
     return counts
-
-
-def holm(p_values: ArrayLike) -> Floats:
-    """float[n]: p-values corrected for their number, so that one false finding among all is as rare as one alone.
-
-    Holm (1979): the smallest is multiplied by n, the next by n - 1, and so on, none falling below the one before.
-    """
-    p = floats(p_values)
-    order = np.argsort(p, kind="stable")
-    scaled = p[order] * np.arange(len(p), 0, -1)
-    corrected = np.empty_like(p)
-    corrected[order] = np.minimum(1, np.maximum.accumulate(scaled))
-    return corrected
-
-
-def compare(
-    pairs: Mapping[str, tuple[ArrayLike, ArrayLike]], *, smallest_effect: float = 0.05, level: float = 0.95
-) -> "pd.DataFrame":
-    """One row for each named pair of samples (A, B): how A stands to B.
-
-    Columns: `name ratio ratio_low ratio_high u p_value p_corrected verdict samples_a samples_b few_samples`.
-    `p_corrected` is Holm's, over all pairs, and is what the verdict goes by; `smallest_effect` is the share by which
-    A must possibly differ to matter. `few_samples` marks sides of fewer than nine. Raises what `mann_whitney` does.
-    """
-    import pandas as pd
-
-    if not smallest_effect >= 0:
-        raise BadInput(f"the smallest effect that matters is a share such as 0.05, not {smallest_effect:g}")
-    tests = {name: mann_whitney(a, b, level=level) for name, (a, b) in pairs.items()}
-    corrected = holm([test.p_value for test in tests.values()])
-    rows = [
-        (name, *test.ratio, test.u, test.p_value, p, test.verdict(p, smallest_effect, level), *test.samples)
-        for (name, test), p in zip(tests.items(), corrected, strict=True)
-    ]
-    columns = ["name", "ratio", "ratio_low", "ratio_high", "u", "p_value", "p_corrected", "verdict"]
-    frame = pd.DataFrame(rows, columns=[*columns, "samples_a", "samples_b"])
-    return frame.assign(few_samples=frame[["samples_a", "samples_b"]].min(axis=1) < FEW_SAMPLES)

@@ -1,11 +1,5 @@
-"""Intervals of a median, a mean over seeds, a difference of means, and a geometric mean.
+"""Intervals of medians, of means over seeds, and of proportions."""
 
-A median's interval comes from order statistics and assumes no distribution. A mean over a handful of seeds needs
-more care: resampling three values as they are gives a "95 %" interval that covers 75 %. Here a stratified bootstrap
-is corrected for few seeds (see `mean_interval`), and tests hold it to 93 to 97 % by simulation.
-"""
-
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,9 +25,9 @@ def median_interval(samples: ArrayLike, level: float = 0.95) -> Interval:
     The interval lies between the d-th smallest and the d-th largest sample, d being the largest for which it still
     holds the median with probability `level`, moved inwards by interpolation between d and d + 1 as that probability
     exceeds `level` (Hettmansperger and Sheather, 1986, Statistics & Probability Letters 4:75-79). It assumes no
-    distribution; infinite samples, for targets that were missed, are allowed. Fewer than six samples do not reach
-    95 %: the interval is then from the smallest to the largest, and covers what `median_coverage` says. One sample
-    has no interval; a NaN among the samples makes all three NaN.
+    distribution; infinite samples, for targets that were missed, are allowed. The interval of fewer than six samples
+    goes from the smallest to the largest and covers less than 95 %. One sample has no interval; a NaN among the samples
+    makes all three NaN.
     """
     ordered = np.sort(floats(samples))
     check_level(level)
@@ -56,13 +50,6 @@ def median_interval(samples: ArrayLike, level: float = 0.95) -> Interval:
     return Interval(middle, low, high)
 
 
-def median_coverage(n: int, level: float = 0.95) -> float:
-    """The probability that `median_interval` of `n` samples holds the median: `level`, or less for too few of them."""
-    if n < 2:
-        return 0.0
-    return float(min(level, _order_coverage(n, np.array([1]))[0]))
-
-
 def _order_coverage(n: int, depth: NDArray[np.int64]) -> Floats:
     """The probability that the median lies between the `depth`-th smallest and the `depth`-th largest of n."""
     return 1 - 2 * np.asarray(special.bdtr(depth - 1, n, 0.5), dtype=np.float64)
@@ -73,117 +60,27 @@ def _between(start: float, end: float, share: float) -> float:
     return float(start if share == 0 or start == end else (1 - share) * start + share * end)
 
 
-def mean_interval(
-    samples: ArrayLike,
-    strata: ArrayLike | None = None,
-    *,
-    level: float = 0.95,
-    resamples: int = 10_000,
-    seed: int = 0,
-) -> Interval:
-    """The mean of `samples`, float[n], and its interval by a stratified bootstrap corrected for few samples.
+def student_intervals(
+    values: Floats, groups: NDArray[np.int64], count: int, level: float = 0.95
+) -> tuple[Floats, Floats, Floats]:
+    """Return the mean of each group and the bounds of its interval by Student's t, float[count] each.
 
-    `strata` names the stratum of each sample: the cell, where the samples are the seeds of several cells. Each
-    stratum is resampled by itself, and the mean is the mean of the strata's means.
+    Each group goes by its own scatter. A group without values has no mean, a group of one value has no bounds.
 
-    The plain bootstrap is too narrow for few samples, for two reasons, and both are put right. Residuals about their
-    own mean are too small: those of a stratum of n are scaled by sqrt(n / (n - 1)). And percentiles of resampled
-    means follow the normal, not Student's law: the distances of the percentiles from the mean are scaled by t / z,
-    the two laws' quantiles at `level`, with Welch's and Satterthwaite's degrees of freedom. In 2,000 simulated sets
-    of normal samples the nominal 95 % interval covers 93 to 97 % from 3 samples on, and 92 % for two. Equal samples
-    give an interval without width.
-
-    A stratum of one sample leaves its spread unknown, so the bounds are NaN; a NaN or infinite sample does the same.
-    The same `seed` gives the same interval. No sample at all raises `BadInput`.
+    Args:
+        values: float[n], without NaN.
+        groups: int[n], the group of each value, from 0 to `count` - 1.
+        count: number of groups.
+        level: probability that an interval covers.
     """
-    parts = _split(samples, strata)
-    return contrast_interval(parts, np.full(len(parts), 1 / len(parts)), level=level, resamples=resamples, seed=seed)
-
-
-def difference_interval(
-    a: ArrayLike, b: ArrayLike, *, level: float = 0.95, resamples: int = 10_000, seed: int = 0
-) -> Interval:
-    """The mean of `a` less that of `b`, independent samples float[n] and float[m]; as `mean_interval`.
-
-    For samples paired by seed, give `mean_interval` their differences.
-    """
-    parts = [*_split(a, None), *_split(b, None)]
-    return contrast_interval(parts, np.array([1.0, -1.0]), level=level, resamples=resamples, seed=seed)
-
-
-def geometric_mean(
-    ratios: ArrayLike,
-    strata: ArrayLike | None = None,
-    *,
-    level: float = 0.95,
-    resamples: int = 10_000,
-    seed: int = 0,
-) -> Interval:
-    """The geometric mean of `ratios`, float[n] above 0, and its interval: `mean_interval` of their logarithms.
-
-    One overall number for ratios of several cells: twice as fast here and half as fast there comes to 1.
-    """
-    values = floats(ratios)
-    if (values <= 0).any():
-        raise BadInput(f"a geometric mean needs ratios above 0, and one is {values.min():g}")
-    found = mean_interval(np.log(values), strata, level=level, resamples=resamples, seed=seed)
-    return Interval(*(float(np.exp(bound)) for bound in found))
-
-
-def contrast_interval(
-    strata: Sequence[Floats], weights: Floats, *, level: float, resamples: int, seed: int
-) -> Interval:
-    """The sum of `weights` times the means of `strata`, float[n] each, with the interval of `mean_interval`."""
     check_level(level)
-    value = float(sum(weight * part.mean() for weight, part in zip(weights, strata, strict=True)))
-    if not np.isfinite(value) or min(map(len, strata)) < 2:
-        return Interval(value, np.nan, np.nan)
-    moves = corrected_moves(strata, weights, level=level, resamples=resamples, rng=np.random.default_rng(seed))
-    low, high = np.quantile(moves, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value, value + float(low), value + float(high))
-
-
-def contrast_p_value(strata: Sequence[Floats], weights: Floats) -> float:
-    """Whether the sum of `weights` times the means of `strata` may be 0: the two-sided p-value of Welch's t-test.
-
-    The freedoms are those by which `contrast_interval` is corrected. NaN where a stratum has one sample; equal samples
-    throughout make any difference certain.
-    """
-    if min(map(len, strata)) < 2:
-        return float("nan")
-    value = float(sum(weight * part.mean() for weight, part in zip(weights, strata, strict=True)))
-    total, freedom = _welch(strata, weights)
-    if total == 0:
-        return float(value == 0)
-    return 2 * float(special.stdtr(freedom, -abs(value) / np.sqrt(total)))
-
-
-def _welch(strata: Sequence[Floats], weights: Floats) -> tuple[float, float]:
-    """The variance of a weighted sum of means, and Welch's and Satterthwaite's degrees of freedom of its estimate."""
-    variances = [weight**2 * part.var(ddof=1) / len(part) for weight, part in zip(weights, strata, strict=True)]
-    total = float(sum(variances))
-    if total == 0:
-        return 0.0, float("nan")
-    shares = sum((v / total) ** 2 / (len(part) - 1) for v, part in zip(variances, strata, strict=True))
-    return total, 1 / float(shares)
-
-
-def corrected_moves(
-    strata: Sequence[Floats], weights: Floats, *, level: float, resamples: int, rng: np.random.Generator
-) -> Floats:
-    """float[resamples]: how far the weighted sum of means moves when each stratum, of two or more, is resampled.
-
-    Both corrections of `mean_interval` are in them.
-    """
-    moves = np.zeros(resamples)
-    for weight, part in zip(weights, strata, strict=True):
-        n = len(part)
-        residuals = (part - part.mean()) * np.sqrt(n / (n - 1))
-        moves += weight * residuals[rng.integers(0, n, (resamples, n))].mean(axis=1)
-    total, freedom = _welch(strata, weights)
-    if total == 0:
-        return moves
-    return moves * float(special.stdtrit(freedom, (1 + level) / 2) / special.ndtri((1 + level) / 2))
+    sizes = np.bincount(groups, minlength=count).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = np.bincount(groups, values, count) / sizes
+        variances = np.bincount(groups, (values - means[groups]) ** 2, count) / (sizes - 1)
+        half = special.stdtrit(sizes - 1, (1 + level) / 2) * np.sqrt(variances / sizes)
+    half[sizes < 2] = np.nan
+    return means, means - half, means + half
 
 
 def proportion_interval(successes: int, trials: int, level: float = 0.95) -> Interval:
@@ -211,13 +108,6 @@ def floats(samples: ArrayLike) -> Floats:
     if values.ndim != 1:
         raise BadInput(f"samples must be a list of numbers, not an array of {values.ndim} dimensions")
     return values
-
-
-def _split(samples: ArrayLike, strata: ArrayLike | None) -> list[Floats]:
-    parts = list(by_stratum(floats(samples), strata).values())
-    if not parts:
-        raise BadInput("there is no sample to take the mean of")
-    return parts
 
 
 def by_stratum(samples: Floats, strata: ArrayLike | None) -> dict[str, Floats]:

@@ -1,4 +1,4 @@
-"""The Pareto front, with doubt: which cells are on it, and how surely."""
+"""The Pareto front and the probability of each cell to be on it."""
 
 from typing import TYPE_CHECKING
 
@@ -6,17 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moebench.errors import BadInput, unknown
-from moebench.statistics.intervals import Floats, corrected_moves
+from moebench.statistics.crossed import over_seeds, pooled
+from moebench.statistics.intervals import Floats
+from moebench.statistics.seed_blocks import seed_variances
+from moebench.statistics.steps import smallest_step
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def pareto_front(x: Floats, y: Floats) -> NDArray[np.bool_]:
-    """bool[..., points]: which points no other one beats, less being better on both axes, float[..., points].
+    """Return which points, float[..., points] on each axis, no other point beats; less is better on both axes.
 
-    A point is beaten by one that is as good on both axes and better on one; equal points stand together. A point
-    with a NaN is not on the front and beats none.
+    A point is beaten by one that is as good on both axes and better on one, so that equal points share the front. A
+    point with a NaN is not on the front and beats none.
     """
     front = ~(np.isnan(x) | np.isnan(y))
     for i in range(x.shape[-1]):
@@ -34,61 +37,84 @@ def pareto_probability(
     cell: str = "cell_id",
     x_higher_is_better: bool = False,
     y_higher_is_better: bool = True,
-    resamples: int = 2_000,
+    draws: int = 2_000,
     seed: int = 0,
 ) -> "pd.DataFrame":
-    """How probably each cell lies on the Pareto front of columns `x` and `y`; all cells of `frame` compete.
+    """Return how probably each cell lies on the Pareto front, all cells of the frame competing.
 
-    `frame` has one row for each cell and seed. A cell's point is the mean of its rows, those that lack `x` or `y`
-    left out. The points move as their intervals say they may: on each axis a cell's seeds are resampled, both axes
-    together, with the corrections of `mean_interval`; an axis `NAME` beside which the frame has the lists
-    `NAME_samples`, as measured times have, moves by resampling these and taking their median.
+    Points move by Student's t with their standard errors: that of a cost `x` from the cell's own seeds, that of a
+    quality `y` from the scatter of all cells, the seeds being blocks. An axis `NAME` beside which the frame has the
+    lists `NAME_samples`, as measured times have, moves as the median of resampled samples instead.
 
-    Returns one row for each cell, in order of appearance: the column `cell`, `x` and `y` (the point), `seeds` (rows
-    behind it), `on_front` (of the points as they are), and `probability`, NaN for a cell of fewer than two seeds.
-    A cell without a point has NaN for it, competes with none and is not on the front. A column that the frame lacks
-    raises `BadInput`.
+    Args:
+        frame: one row for each cell and `seed`; rows that lack x or y are left out.
+        x: column of the cost.
+        y: column of the quality.
+        cell: column that tells cells apart.
+        x_higher_is_better: whether more of `x` is better.
+        y_higher_is_better: whether more of `y` is better.
+        draws: number of random moves of the points.
+        seed: seed of the moves.
+
+    Returns:
+        One row for each cell, in order of appearance: the column `cell`; `x` and `y`, the means; `seeds`, the rows
+        behind them; `on_front`, of the means; and `probability`, NaN for a cell of fewer than two seeds. A cell
+        without a point has NaN for it and is not on the front.
+
+    Raises:
+        BadInput: the frame lacks a column, or has no rows.
     """
     import pandas as pd
 
-    for column in (cell, x, y):
+    for column in (cell, "seed", x, y):
         if column not in frame:
             raise unknown("column", column, map(str, frame.columns))
     if frame.empty:
         raise BadInput("a Pareto front needs cells, and the table has no rows")
-    signs = (-1.0 if x_higher_is_better else 1.0), (-1.0 if y_higher_is_better else 1.0)
+    names = frame[cell].drop_duplicates().tolist()
+    known = frame.dropna(subset=[x, y]).drop_duplicates([cell, "seed"], keep="last")
     rng = np.random.default_rng(seed)
-    names, points, draws, seeds = [], [], [], []
-    for name, rows in frame.groupby(cell, sort=False):
-        known = rows.dropna(subset=[x, y])
-        names.append(name)
-        seeds.append(len(known))
-        points.append([known[axis].mean() for axis in (x, y)])
-        draws.append(_draws(known, (x, y), resamples, rng))
-    at, moved = np.array(points), np.array(draws)
-    on_front = pareto_front(at[:, 0] * signs[0], at[:, 1] * signs[1])
-    chance = pareto_front(moved[:, 0].T * signs[0], moved[:, 1].T * signs[1]).mean(axis=0)
-    chance[np.array(seeds) < 2] = np.nan
-    columns = {"x": at[:, 0], "y": at[:, 1], "seeds": seeds, "on_front": on_front, "probability": chance}
-    return pd.DataFrame({cell: names} | columns)
+    signs = (-1.0 if x_higher_is_better else 1.0), (-1.0 if y_higher_is_better else 1.0)
+    axes = []
+    for column, shared in ((x, False), (y, True)):
+        values = known.pivot_table(index=cell, columns="seed", values=column).reindex(names).to_numpy(np.float64)
+        means, moved = _moves(values, shared, draws, rng)
+        for place, samples in _timed(known, cell, names, column):
+            moved[:, place] = np.median(rng.choice(samples, (draws, len(samples))), axis=1)
+        axes.append((means, moved))
+    (across, x_moved), (up, y_moved) = axes
+    chance = pareto_front(x_moved * signs[0], y_moved * signs[1]).mean(axis=0)
+    seeds = known.groupby(cell).size().reindex(names, fill_value=0).to_numpy()
+    chance[seeds < 2] = np.nan
+    on_front = pareto_front(across * signs[0], up * signs[1])
+    return pd.DataFrame(
+        {cell: names, "x": across, "y": up, "seeds": seeds, "on_front": on_front, "probability": chance}
+    )
 
 
-def _draws(rows: "pd.DataFrame", axes: tuple[str, str], resamples: int, rng: np.random.Generator) -> Floats:
-    """float[2, resamples]: where a cell's point may lie on both axes."""
-    # The same resampled seeds serve both axes, so that what hangs together in a seed stays together.
-    state = rng.integers(2**32)
-    return np.stack([_axis_draws(rows, axis, resamples, np.random.default_rng(state)) for axis in axes])
+def _moves(values: Floats, shared: bool, draws: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Return the means of float[cells, seeds] and float[draws, cells], where they may lie; one seed does not move."""
+    counts, means, variance = over_seeds(values)
+    freedom = counts - 1
+    if shared:
+        least = np.full(len(counts), smallest_step(values[~np.isnan(values)]) ** 2 / 12)
+        pool = seed_variances(values).interaction
+        variance, freedom = pooled(
+            variance, freedom, np.full(len(counts), pool.value), np.full(len(counts), pool.freedom), least
+        )
+        variance = np.fmax(variance, least)
+    movable = (counts > 1) & np.isfinite(variance)
+    errors = np.sqrt(np.where(movable, variance, 0.0) / np.maximum(counts, 1))
+    moved: Floats = means + errors * rng.standard_t(
+        np.where(movable, np.maximum(freedom, 1.0), 1.0), (draws, len(means))
+    )
+    return means, moved
 
 
-def _axis_draws(rows: "pd.DataFrame", axis: str, resamples: int, rng: np.random.Generator) -> Floats:
-    values = rows[axis].to_numpy(np.float64)
-    timed = rows[f"{axis}_samples"].dropna().tolist() if f"{axis}_samples" in rows else []
-    if timed:
-        # The seeds of a cell share its timing, so the first list is all there is.
-        samples = np.asarray(timed[0], dtype=np.float64)
-        medians: Floats = np.median(rng.choice(samples, (resamples, len(samples))), axis=1)
-        return medians
-    if len(values) < 2:
-        return np.full(resamples, values.mean() if len(values) else np.nan)
-    moves = corrected_moves([values], np.ones(1), level=0.95, resamples=resamples, rng=rng)
-    return moves + float(values.mean())
+def _timed(known: "pd.DataFrame", cell: str, names: list[object], column: str) -> list[tuple[int, Floats]]:
+    """Return position and samples of each cell whose values of a column are medians of samples."""
+    if f"{column}_samples" not in known:
+        return []
+    # The seeds of a cell share its timing, so that the first list is all there is.
+    lists = known.dropna(subset=[f"{column}_samples"]).groupby(cell)[f"{column}_samples"].first()
+    return [(names.index(name), np.asarray(taken, dtype=np.float64)) for name, taken in lists.items() if len(taken)]

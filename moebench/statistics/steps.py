@@ -1,25 +1,37 @@
-"""Values that move in steps, such as an accuracy that is a number of test images: equal ones are no certainty."""
+"""The resolution of metrics that are shares of images."""
 
 import numpy as np
 
 from moebench.statistics.intervals import Floats
 
+_FEWEST_IMAGES, _MOST_IMAGES = 100, 10_000
+"""Test sets among which the number of images is looked for where only accuracies are known."""
+_LOOKED_AT = 20
+"""Accuracies that are looked at for a common step."""
+
 
 def smallest_step(values: Floats) -> float:
-    """The smallest difference between any two of `values`, float[n], apart from rounding; 0 where all are equal."""
+    """Return the smallest difference between any two of `values`, float[n], apart from rounding; 0 if all are equal."""
     steps = np.diff(np.unique(values))
     steps = steps[steps > 1e-9 * np.abs(values).max(initial=0.0)]
     return float(steps.min()) if len(steps) else 0.0
 
 
-def within_step(values: Floats, step: float) -> Floats:
-    """Equal values, float[n], spread as if each lay anywhere within a step; others, and a single one, as they are.
+def image_step(values: Floats, images: int | None) -> float:
+    """Return what one test image is worth in an accuracy.
 
-    Two seeds that happen to classify as many images right have equal accuracies, and an estimate of their scatter from
-    these alone is 0. Values anywhere within a step have a variance of a twelfth of its square, which is given to them.
+    Args:
+        values: float[n], accuracies.
+        images: number of test images; None where that is unknown, so that the accuracies have to tell.
+
+    Returns:
+        1 / images; else the largest step, from 1/100 to 1/10,000, of which all accuracies are multiples; 1/10,000 if
+        there is none.
     """
-    if len(values) < 2 or np.ptp(values) > 0:
-        return values
-    offsets = np.linspace(-1, 1, len(values))
-    offsets *= step / (np.sqrt(12) * offsets.std(ddof=1))
-    return values + offsets
+    if images:
+        return 1 / images
+    counts = np.arange(_FEWEST_IMAGES, _MOST_IMAGES + 1)
+    scaled = np.multiply.outer(np.unique(values)[:_LOOKED_AT], counts)
+    # Accuracies may have been rounded to float32.
+    fits = (np.abs(scaled - np.round(scaled)) < 1e-7 * counts).all(axis=0)
+    return float(1 / (counts[fits][0] if fits.any() else _MOST_IMAGES))

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from moebench.claims.claim import Claim, parse_claims
 from moebench.errors import BadInput, unknown
 from moebench.spec import yaml_source
 from moebench.spec.cell_spec import CellSpec
@@ -58,6 +59,8 @@ class SuiteFile(BaseModel):
     add up. A profile may have cells of its own."""
     figures: list[Figure] = list(DEFAULT_FIGURES)
     """Figures to draw after a run."""
+    claims: list[Any] = []
+    """Statements that the results of the suite decide, each with its source."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class Suite:
     figures: tuple[Figure, ...]
     profiles: Mapping[str, Profile]
     source: Source
+    claims: tuple[Claim, ...] = ()
 
     def profile(self, name: str) -> Profile:
         """The profile of that name; BadInput names the nearest one."""
@@ -116,7 +120,9 @@ def validate(source: Source) -> Suite:
     if file.name == SINGLE_CELLS:
         raise source.error(("name",), f"the name '{SINGLE_CELLS}' is kept for single cells; choose another.")
     profiles = {name: _profile(source, name, values) for name, values in file.profiles.items()}
-    return Suite(file.name, file.question.strip(), tuple(file.figures), profiles, source)
+    specs = [cell.spec for profile in profiles.values() for cell in profile.cells]
+    claims = parse_claims(source, specs)
+    return Suite(file.name, file.question.strip(), tuple(file.figures), profiles, source, claims)
 
 
 def _profile(source: Source, name: str, values: Mapping[str, Any]) -> Profile:

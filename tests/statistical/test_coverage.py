@@ -1,4 +1,4 @@
-"""A nominal 95 % interval covers in 93 to 97 % of 2,000 simulated data sets, and a ruler finds what it should."""
+"""Nominal 95 % intervals cover in 93 to 97 % of simulated data sets, and tests of times find what they should."""
 
 from collections.abc import Callable
 
@@ -7,20 +7,16 @@ import pandas as pd
 import pytest
 
 from moebench.statistics import (
-    compare,
-    difference_interval,
-    geometric_mean,
+    Crossed,
+    holm,
     mann_whitney,
-    mean_interval,
     median_interval,
     pareto_probability,
     probability_of_improvement,
-    scaling_fit,
+    signed_rank,
 )
 
 SETS = 2_000
-FEW = {"resamples": 1_000}
-"""A tenth of the default, to keep the tests short; the coverage is the same."""
 
 
 def _coverage(interval: Callable[[np.ndarray], tuple[float, float, float]], sets: np.ndarray, truth: float) -> float:
@@ -28,33 +24,35 @@ def _coverage(interval: Callable[[np.ndarray], tuple[float, float, float]], sets
     return float(((bounds[:, 0] <= truth) & (truth <= bounds[:, 1])).mean())
 
 
-@pytest.mark.parametrize("n", [3, 4, 5, 7, 10])
-def test_mean_of_few_seeds(n: int) -> None:
-    sets = np.random.default_rng(n).normal(0.96, 0.01, (SETS, n))
-    assert 0.93 <= _coverage(lambda samples: mean_interval(samples, **FEW), sets, 0.96) <= 0.97
+@pytest.mark.parametrize("shared", [0.0, 1.0])
+@pytest.mark.parametrize(("cells", "seeds"), [(1, 3), (6, 2), (6, 3), (17, 3), (6, 5)])
+def test_accuracy_of_new_seeds(cells: int, seeds: int, shared: float) -> None:
+    # `shared`: what a seed does to all cells, in units of what it does to each.
+    rng = np.random.default_rng(cells + seeds)
+    covered, widths, own = [], [], []
+    for _ in range(SETS // 2):
+        values = rng.normal(size=(cells, seeds)) + shared * rng.normal(size=seeds)
+        _, low, high = Crossed(values).intervals()
+        covered.append(((low <= 0) & (high >= 0)).mean())
+        widths.append((high - low).mean())
+        own.append(np.diff(Crossed(values[:1]).intervals()[1:], axis=0)[0, 0])
+    assert 0.93 <= np.mean(covered) <= 0.97
+    if cells > 1 and seeds == 3 and not shared:
+        assert np.median(widths) < 0.7 * np.median(own), "a third narrower than by each cell's own scatter"
 
 
-def test_the_plain_bootstrap_would_not_do() -> None:
-    # Why the correction is there: three seeds resampled as they are cover 75 %.
-    rng = np.random.default_rng(0)
-    sets = rng.normal(size=(SETS, 3))
-    means = np.take_along_axis(sets[:, None], rng.integers(0, 3, (SETS, 500, 3)), axis=2).mean(axis=2)
-    low, high = np.quantile(means, [0.025, 0.975], axis=1)
-    assert ((low <= 0) & (high >= 0)).mean() < 0.8
-
-
-@pytest.mark.parametrize("spreads", [(1.0,) * 4, (0.2, 1.0, 2.0, 3.0)])
-def test_mean_over_cells_of_three_seeds(spreads: tuple[float, ...]) -> None:
-    strata = np.repeat(np.arange(4), 3)
-    sets = np.random.default_rng(1).normal(size=(SETS, 12)) * np.repeat(spreads, 3)
-    assert 0.93 <= _coverage(lambda samples: mean_interval(samples, strata, **FEW), sets, 0) <= 0.97
-
-
-def test_difference_of_two_cells_and_geometric_mean() -> None:
-    sets = np.random.default_rng(2).normal(size=(SETS, 7)) * np.repeat([1.0, 2.0], [3, 4])
-    assert 0.93 <= _coverage(lambda s: difference_interval(s[:3], s[3:], **FEW), sets, 0) <= 0.97
-    ratios = np.random.default_rng(3).lognormal(0, 0.3, (SETS, 5))
-    assert 0.93 <= _coverage(lambda s: geometric_mean(s, **FEW), ratios, 1) <= 0.97
+def test_accuracies_of_few_images_are_covered_and_never_without_width() -> None:
+    # Accuracies near 100 % on 360 images: 14 % of cells of two seeds have equal ones.
+    rng = np.random.default_rng(3)
+    covered = []
+    for _ in range(SETS // 4):
+        truth = rng.uniform(0.97, 0.995, 6)
+        values = rng.binomial(360, np.repeat(truth[:, None], 3, axis=1)) / 360
+        _, low, high = Crossed(values, step=1 / 360).intervals(lowest=0.0, highest=1.0)
+        assert (low < high).all()
+        assert (high <= 1).all()
+        covered.append(((low <= truth) & (truth <= high)).mean())
+    assert 0.93 <= np.mean(covered) <= 0.98
 
 
 @pytest.mark.parametrize("n", [5, 6, 8, 10, 25])
@@ -81,20 +79,6 @@ def test_probability_of_improvement_over_cells() -> None:
     assert 0.93 <= covered <= 0.98
 
 
-@pytest.mark.parametrize("levels", [4, 6])
-def test_slope_of_a_scaling_law(levels: int) -> None:
-    rng = np.random.default_rng(levels)
-    x = np.repeat(2.0 ** np.arange(1, levels + 1), 2)
-    # A level's own deviation is shared by its two seeds: what makes counting seeds as points too narrow.
-    y = 0.9 + 0.01 * np.log2(x) + np.repeat(rng.normal(0, 0.01, (SETS // 2, levels)), 2, axis=1)
-    y = y + rng.normal(0, 0.005, y.shape)
-    frames = [pd.DataFrame({"experts": x, "accuracy": row}) for row in y]
-    covered = np.mean(
-        [fit.low <= 0.01 <= fit.high for fit in (scaling_fit(f, "experts", "accuracy").slope for f in frames)]
-    )
-    assert 0.93 <= covered <= 0.97
-
-
 def test_ratio_of_times() -> None:
     sets = np.random.default_rng(8).lognormal(0, 0.1, (SETS // 2, 40))
     assert 0.93 <= _coverage(lambda s: mann_whitney(s[:20] * 1.1, s[20:]).ratio, sets, 1.1) <= 0.97
@@ -104,8 +88,8 @@ def _found(slowdown: float, repeats: int = 300) -> float:
     """The share of repeats in which A, slowed down, is called higher: 30 samples a side, 4 % of noise, long tail."""
     rng = np.random.default_rng(9)
     times = 1 + 0.04 * rng.gamma(2, 0.7, (repeats, 2, 30))
-    verdicts = [compare({"a": (a * slowdown, b)})["verdict"][0] for a, b in times]
-    return float(np.mean(np.array(verdicts) == "higher"))
+    tests = [mann_whitney(a * slowdown, b) for a, b in times]
+    return float(np.mean([test.verdict(test.p_value, 0.05) == "higher" for test in tests]))
 
 
 def test_the_verdict_calls_equals_equal_and_finds_a_planted_slowdown() -> None:
@@ -117,16 +101,29 @@ def test_the_verdict_calls_equals_equal_and_finds_a_planted_slowdown() -> None:
 def test_holm_keeps_false_findings_rare_over_a_whole_suite() -> None:
     rng = np.random.default_rng(10)
     wrong = []
-    for _ in range(100):
-        pairs = {str(i): (rng.lognormal(0, 0.2, 15), rng.lognormal(0, 0.2, 15)) for i in range(10)}
-        wrong.append(bool(compare(pairs, smallest_effect=0.0)["verdict"].isin(["higher", "lower"]).any()))
+    for _ in range(200):
+        tests = [mann_whitney(rng.lognormal(0, 0.2, 15), rng.lognormal(0, 0.2, 15)) for _ in range(10)]
+        wrong.append(bool((holm([test.p_value for test in tests]) < 0.05).any()))
     assert np.mean(wrong) <= 0.1, "5 % are due; without correction it would be 40 %"
+
+
+def test_a_ratio_of_one_timing_covers_once_the_scatter_between_timings_is_in_it() -> None:
+    # 20 pairs of 3 % each, and 1 % between one timing and the next: the audit's case, in which 78 % were covered.
+    rng = np.random.default_rng(12)
+    plain, whole = [], []
+    for _ in range(SETS // 2):
+        test = signed_rank(np.exp(rng.normal(0, 0.01) + rng.normal(0, 0.03, 20)))
+        for found, covered in ((test, plain), (test.scattered(0.01), whole)):
+            covered.append(found.ratio.low <= 1 <= found.ratio.high)
+    assert np.mean(plain) < 0.85
+    assert 0.93 <= np.mean(whole) <= 0.97
 
 
 def test_cells_that_differ_by_chance_only_are_rarely_ruled_off_the_front() -> None:
     rng = np.random.default_rng(11)
     ruled_off = []
     for _ in range(300):
-        frame = pd.DataFrame({"cell_id": ["a"] * 3 + ["b"] * 3, "flops": 1.0, "accuracy": rng.normal(0.9, 0.01, 6)})
-        ruled_off.append(pareto_probability(frame, "flops", "accuracy", resamples=500)["probability"].min() < 0.05)
+        accuracies = rng.normal(0.9, 0.01, 6)
+        frame = pd.DataFrame({"cell_id": list("aaabbb"), "seed": [0, 1, 2] * 2, "flops": 1.0, "accuracy": accuracies})
+        ruled_off.append(pareto_probability(frame, "flops", "accuracy", draws=500)["probability"].min() < 0.05)
     assert np.mean(ruled_off) <= 0.12, "either of the two may be, so 10 % are due"

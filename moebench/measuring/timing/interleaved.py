@@ -25,6 +25,8 @@ FIRST_LOOK = 18
 """Rounds before the first look at how narrow the intervals are; of fewer samples some look narrow by luck."""
 PRECISION = 0.02
 """Half width of an interval, relative to its median, at which timing ends before its budget."""
+NARROW_LOOKS = 2
+"""Looks in a row at which the intervals must be narrow: of one look some are narrow by luck."""
 WARM_UP = 0.25
 """Share of the budget after which the warm-up ends, steady or not; it comes on top."""
 PATIENCE = 3.0
@@ -135,6 +137,7 @@ def _rounds(
 ) -> tuple[_Rounds, Circumstances, bool]:
     """Rounds, what went on around them, and whether they ended because the intervals were narrow."""
     rounds, generator, before = _Rounds(), np.random.default_rng(seed), machine_state.read()
+    narrow = 0
     while True:
         rounds.take(samplers, generator)
         wall = time.perf_counter() - before.at
@@ -145,9 +148,9 @@ def _rounds(
         looking = rounds.count >= FIRST_LOOK and rounds.count % LOOK_EVERY == 0
         if looking or (spent and rounds.count >= MIN_ROUNDS):
             around = Circumstances(before, machine_state.read())
-            precise = rounds.precise(baselines, _by_processor_time(around))
-            if precise or spent:
-                return rounds, around, precise
+            narrow = narrow + 1 if rounds.precise(baselines, _by_processor_time(around)) else 0
+            if narrow >= NARROW_LOOKS or spent:
+                return rounds, around, narrow > 0
 
 
 def _by_processor_time(around: Circumstances) -> bool:

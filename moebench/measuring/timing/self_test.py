@@ -9,13 +9,15 @@ import numpy as np
 
 from moebench.measuring.timing.interleaved import PATIENCE, WARM_UP, Comparison, compare
 from moebench.measuring.timing.sampler import Call
-from moebench.statistics import SignedRank, proportion_interval, signed_rank
+from moebench.statistics import SignedRank, proportion_interval, signed_rank, timing_scatter
 
 EFFECTS = (0.0, 0.02, 0.05, 0.1)
 REPEATS = 20
 SMALLEST_EFFECT = 0.05
 _LEAST_FOUND = {0.05: 0.9, 0.1: 0.99}
 _MOST_FOUND = {0.0: 0.05}
+_Z = 1.959964
+"""Half width of a 95 % interval in standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,21 @@ def detections(taken: Sequence[Reading]) -> list[Detection]:
         estimate = float(np.median([reading.test.ratio.value for reading in own])) - 1
         curve.append(Detection(effect, len(own), found, estimate))
     return curve
+
+
+def scatter(taken: Sequence[Reading]) -> float | None:
+    """Return how far one timing is from the next, as the standard deviation of the log ratio; None for too few.
+
+    Timings of one effect scatter about their mean, timings without an effect about a ratio of 1. The scatter within a
+    timing, which its interval tells, is taken off.
+    """
+    groups: dict[float, list[tuple[float, float]]] = {}
+    for reading in taken:
+        ratio = reading.test.ratio
+        if np.isfinite(ratio).all():
+            error = (np.log(ratio.high) - np.log(ratio.low)) / (2 * _Z)
+            groups.setdefault(reading.effect, []).append((float(np.log(ratio.value)), float(error)))
+    return timing_scatter([group for effect, group in groups.items() if effect], groups.get(0.0, ()))
 
 
 def slowed(call: Call, effect: float) -> Call:

@@ -1,43 +1,33 @@
-"""From one row a seed to one row a cell: means, intervals, and who cannot be told from the best."""
+"""One row for each cell: means over seeds, intervals, differences from dense, and the group of its rank."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 import numpy as np
 import pandas as pd
 
+from moebench.claims import timing
+from moebench.claims.cell_values import IMAGE_SHARES, CellValues
 from moebench.errors import BadInput
 from moebench.reports import style
+from moebench.reports.analysis.ranking import gains_over_dense, rank_groups, suite_pools
 from moebench.reports.labels import cell_labels
-from moebench.results import COLUMNS, Column
-from moebench.statistics import p_below_best, p_beside
-from moebench.statistics.batches import mean_intervals
-
-SETTING = ("suite", "model", "data", "device_kind")
-"""Cells are compared with one another where these agree."""
+from moebench.results import COLUMNS
+from moebench.statistics import student_intervals
 
 IDENTITY = ("suite", "cell_id")
 NEEDED = ("suite", "cell_id", "seed", "status", "router", "experts", "accuracy")
 _OVER_SEEDS = tuple(c.name for c in COLUMNS if c.numeric and c.varies == "seed" and c.better)
-TRAINED_ALIKE = (
-    *SETTING,
-    "image_size",
-    "steps",
-    "batch_size",
-    "precision",
-    "learning_rate",
-    "pretrain_data",
-    "pretrain_steps",
-)
 _SCALARS = tuple(c.name for c in COLUMNS if c.kind != "list")
 _NUMBERS = tuple(c.name for c in COLUMNS if c.numeric)
 
 
 def prepared(frame: pd.DataFrame) -> pd.DataFrame:
-    """The result table with every column of the schema, numbers as floats; the frame itself stays as it is.
+    """Return the result table with every column of the schema, numbers as floats; the frame itself is not changed.
 
     Raises:
-        BadInput: no rows, or a column without which no report can be made.
+        BadInput: there are no rows, or a column is missing without which no report can be made.
     """
     for column in NEEDED:
         if column not in frame:
@@ -47,26 +37,30 @@ def prepared(frame: pd.DataFrame) -> pd.DataFrame:
     if frame.empty:
         raise BadInput("there are no results to report: the table has no rows.")
     table = frame.reindex(columns=[column.name for column in COLUMNS]).reset_index(drop=True)
-    # Rows of before this column was there say it in two others.
+    # Rows from before the column was there have its number in two others.
     table["slots_per_image"] = table["slots_per_image"].fillna(table["total_slots"] / table["group_images"])
     # The copy puts columns of a type together, which pandas would otherwise ask for at every column that follows.
     return table.astype(dict.fromkeys(_NUMBERS, float)).copy()
 
 
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row for each cell of a result table, in the order of routers and experts.
+    """Return one row for each cell of a result table, in the order of routers and experts.
 
     Args:
         frame: the result table, one row for each cell and seed.
 
     Returns:
-        `label`; every scalar column of the table, numbers as the mean over the cell's seeds; `seeds` that
-        ended well and `seeds_failed`; `status`, ok where a seed ended well, and `status_reason`;
-        `NAME_ci_low` and `NAME_ci_high` of 95 % intervals, over seeds (accuracy, losses, training time) or
-        over timed samples (steps, inference); `accuracy_vs_dense` with bounds, the mean difference seed by
-        seed from the dense cell of the same setting; `rank_group` within its setting: best, tied (no
-        difference from the best is shown), worse, or null where nothing can be said; corrected for
-        `compared_pairs`.
+        `label`; every scalar column of the table, numbers as the mean over the cell's seeds; `seeds` with the status
+        ok and `seeds_failed`; `status`, ok if a seed is, and `status_reason`;
+        `NAME_ci_low` and `NAME_ci_high`, bounds of 95 % intervals: of accuracies for new seeds on these test images,
+        by a scatter pooled over cells that are alike; of losses and training times by the cell's own seeds; of times
+        by the timed samples, and of times beside dense with the scatter between timings;
+        `train_step_vs_dense_clock` and `infer_vs_dense_clock`, `processor` for ratios of processor time that replace
+        wall-clock ratios disturbed by other processes, else `wall`;
+        `accuracy_vs_dense` with the bounds of its interval, the difference from the dense cell of the same setting,
+        paired by seed and, where known, by test image, corrected for all cells of the suite; `rank_group` within its
+        setting: best, tied (no significant difference from the best), worse, or null if nothing can be said; corrected
+        for all pairs of cells.
 
     Raises:
         BadInput: the frame has no rows, or lacks a column that every report needs.
@@ -75,17 +69,19 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _summarised(table: pd.DataFrame) -> pd.DataFrame:
-    codes = table.groupby(list(IDENTITY), sort=False, dropna=False).ngroup().to_numpy()
+    codes = table.groupby(list(IDENTITY), sort=False, dropna=False).ngroup().to_numpy().astype(np.int64)
     cells = _one_row_each(table, codes)
     cells.insert(0, "label", cell_labels(cells))
-    seeds = _by_seed(table, codes)
-    settings = {"dense": _keys(cells, TRAINED_ALIKE), "best": _keys(cells, SETTING)}
-    dense = {setting: i for i, setting in enumerate(settings["dense"]) if cells["router"].iloc[i] == "dense"}
-    twins = np.array([dense.get(setting, -1) for setting in settings["dense"]])
-    gains = _differences(seeds, np.where(twins == np.arange(len(cells)), -1, twins))
-    for end, gain in zip(("", "_ci_low", "_ci_high"), gains, strict=True):
+    good = (table["status"] == "ok").to_numpy()
+    accuracy = CellValues.from_rows(table[good], codes[good], len(cells), "accuracy")
+    for end, gain in zip(("", "_ci_low", "_ci_high"), gains_over_dense(cells, accuracy), strict=True):
         cells[f"accuracy_vs_dense{end}"] = gain
-    cells["rank_group"] = _rank_groups(cells, seeds, settings["best"])
+    cells["rank_group"] = rank_groups(cells, accuracy)
+    scatter = timing.scatter_of(table).value
+    for column in timing.CLOCKS:
+        times = timing.quoted(cells, column, scatter)
+        for name, end in (("value", ""), ("low", "_ci_low"), ("high", "_ci_high"), ("clock", "_clock")):
+            cells[f"{column}{end}"] = times[name]
     rank = {router: place for place, router in enumerate(style.in_order(cells["router"].astype(str)))}
     order = cells.assign(_rank=cells["router"].map(rank)).sort_values(
         ["suite", "data", "device_kind", "model", "_rank", "experts", "label"], kind="stable"
@@ -95,16 +91,20 @@ def _summarised(table: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Results:
-    """What every report is made from: the result table's rows and its cells."""
+    """The rows and the cells of a result table, from which every report is made."""
 
     rows: pd.DataFrame
-    """As `prepared` returns it."""
+    """The result table, as `prepared` returns it."""
     cells: pd.DataFrame
-    """As `summarise` returns it."""
+    """One row for each cell, as `summarise` returns them."""
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> "Results":
-        """Raises BadInput as `summarise`."""
+        """Return rows and cells of a result table.
+
+        Raises:
+            BadInput: the frame has no rows, or lacks a column that every report needs.
+        """
         rows = prepared(frame)
         return cls(rows, _summarised(rows))
 
@@ -113,14 +113,19 @@ class Results:
         suites = ", ".join(self.cells["suite"].astype(str).unique())
         return f"<Results of {suites}: {len(self.cells)} cells, {failed} of them failed, {len(self.rows)} rows>"
 
+    def values(self, metric: str) -> CellValues:
+        """Return a metric of all cells, a column of numbers, by seed and where known by test image."""
+        good = self.rows[self.rows["status"] == "ok"]
+        return CellValues.from_rows(good, np.array(self.places(good), dtype=np.int64), len(self.cells), metric)
+
     def places(self, rows: pd.DataFrame) -> list[int]:
-        """For each of these rows the position of its cell among `cells`."""
+        """Return the position of each row's cell among `cells`."""
         keys = {key: place for place, key in enumerate(_keys(self.cells, IDENTITY))}
         return [keys[key] for key in _keys(rows, IDENTITY)]
 
 
 def _one_row_each(table: pd.DataFrame, codes: np.ndarray) -> pd.DataFrame:
-    """The cells, numbered by `codes` for each row of the table, before they are compared."""
+    """Return the cells, numbered by `codes` for each row of the table, before they are compared."""
     count = int(codes.max()) + 1
     good = (table["status"] == "ok").to_numpy()
     seeds = np.bincount(codes[good], minlength=count)
@@ -132,9 +137,11 @@ def _one_row_each(table: pd.DataFrame, codes: np.ndarray) -> pd.DataFrame:
     cells = table.iloc[last][[name for name in _SCALARS if name not in _NUMBERS]].reset_index(drop=True)
     numbers = [name for name in _NUMBERS if name != "seed"]
     cells = pd.concat([cells, table.iloc[shown][numbers].groupby(codes[shown]).mean()], axis=1).copy()
+    pools = suite_pools(cells)
     for name in _OVER_SEEDS:
-        bounds = _means(table.loc[good, name].to_numpy(float), codes[good], count)
-        for end, values in zip(("", "_ci_low", "_ci_high"), bounds, strict=True):
+        for end, values in zip(
+            ("", "_ci_low", "_ci_high"), _intervals(table[good], codes[good], pools, name), strict=True
+        ):
             cells[f"{name}{end}"] = values
     cells["seeds"], cells["seeds_failed"] = seeds, failed
     reasons: list[dict[str, None]] = [{} for _ in range(count)]
@@ -150,81 +157,25 @@ def _one_row_each(table: pd.DataFrame, codes: np.ndarray) -> pd.DataFrame:
 
 
 def listed(value: object) -> list[object]:
-    """A list column's value as a list; a missing one as none."""
+    """Return the value of a list column as a list, a missing value as an empty one."""
     return list(value) if isinstance(value, (list, tuple, np.ndarray)) else []
 
 
-def _means(values: np.ndarray, codes: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean and 95 % interval of each cell's known values; without an interval where there is one value only."""
-    known = ~np.isnan(values)
-    values, codes = values[known], codes[known]
-    values = values[np.argsort(codes, kind="stable")]
-    sizes = np.bincount(codes, minlength=count)
-    starts = np.cumsum(sizes) - sizes
+def _intervals(
+    rows: pd.DataFrame, codes: np.ndarray, pools: Sequence[Sequence[int]], name: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return mean and 95 % interval of each cell; no interval for one seed."""
+    count = sum(map(len, pools))
+    if name not in IMAGE_SHARES:
+        values = rows[name].to_numpy(float)
+        known = ~np.isnan(values)
+        return student_intervals(values[known], codes[known], count)
     found = np.full((3, count), np.nan)
-    for size in np.unique(sizes[sizes > 0]):
-        cells = np.flatnonzero(sizes == size)
-        found[:, cells] = mean_intervals(values[starts[cells, None] + np.arange(size)])
+    if rows[name].notna().any():
+        share = CellValues.from_rows(rows, codes, count, name)
+        for members in pools:
+            found[:, members] = share.table(members, by_image=False).intervals(lowest=0.0, highest=1.0)
     return found[0], found[1], found[2]
-
-
-def _by_seed(table: pd.DataFrame, codes: np.ndarray) -> pd.DataFrame:
-    """The accuracy of each cell and seed that ended well: `cell seed accuracy`."""
-    known = table.assign(cell=codes)[["cell", "seed", "accuracy"]]
-    good = known[(table["status"] == "ok") & known["accuracy"].notna()]
-    return good.drop_duplicates(["cell", "seed"], keep="last")
-
-
-def _differences(seeds: pd.DataFrame, others: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The mean difference in accuracy of each cell from another, seed by seed; none from cell −1."""
-    there = seeds.rename(columns={"cell": "other", "accuracy": "other_accuracy"})
-    pairs = seeds.assign(other=others[seeds["cell"]]).merge(there, on=["other", "seed"])
-    return _means((pairs["accuracy"] - pairs["other_accuracy"]).to_numpy(), pairs["cell"].to_numpy(), len(others))
-
-
-def _rank_groups(cells: pd.DataFrame, seeds: pd.DataFrame, settings: list[tuple[str, ...]]) -> list[str | None]:
-    """Each cell beside the best of its setting, at the 5 % level, corrected for all pairs of cells in all settings."""
-    comparisons = compared_pairs(cells)
-    standings: list[str | None] = [None] * len(cells)
-    accuracy = cells["accuracy"].tolist()
-    places: dict[tuple[str, ...], list[int]] = {}
-    for i, setting in enumerate(settings):
-        if not np.isnan(accuracy[i]):
-            places.setdefault(setting, []).append(i)
-    own = seeds.sort_values("cell")
-    values = np.split(own["accuracy"].to_numpy(float), np.searchsorted(own["cell"], np.arange(1, len(cells))))
-    for members in places.values():
-        codes = np.repeat(np.arange(len(members)), [len(values[i]) for i in members])
-        p_values = p_below_best(np.concatenate([values[i] for i in members]), codes, len(members))
-        for i, p in zip(members, p_values.tolist(), strict=True):
-            standings[i] = None if np.isnan(p) else "worse" if p * comparisons < 0.05 else "tied"
-        standings[max(members, key=lambda i: accuracy[i])] = "best"
-    return standings
-
-
-def shown_better(results: Results, quality: Column) -> list[list[int]]:
-    """For each cell the positions of those of its setting that it is shown to be better than."""
-    good = results.rows[(results.rows["status"] == "ok") & results.rows[quality.name].notna()]
-    seeds = good.assign(cell=results.places(good)).drop_duplicates(["cell", "seed"], keep="last").sort_values("cell")
-    comparisons = compared_pairs(results.cells, quality.name)
-    better: list[list[int]] = [[] for _ in range(len(results.cells))]
-    for _, group in seeds.groupby(list(SETTING), dropna=False):
-        codes, members = pd.factorize(group["cell"])
-        values = group[quality.name].to_numpy(float) * (1 if quality.higher_is_better else -1)
-        means = np.bincount(codes, values) / np.bincount(codes)
-        for one in range(len(members)):
-            below = (p_beside(values, codes, len(members), one) * comparisons < 0.05) & (means < means[one])
-            better[members[one]] = members[below].tolist()
-    return better
-
-
-def compared_pairs(cells: pd.DataFrame, quality: str = "accuracy") -> int:
-    """How many pairs of cells of one setting there are: for so many comparisons their rank_group is corrected.
-
-    The best is compared with each other cell, but it was chosen by looking at all.
-    """
-    sizes = cells[cells[quality].notna()].groupby(list(SETTING), dropna=False).size()
-    return int((sizes * (sizes - 1) // 2).sum())
 
 
 def _keys(cells: pd.DataFrame, columns: tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -7,7 +7,8 @@ import pandas as pd
 
 from moebench.errors import BadInput
 from moebench.reports import flag_marks, style
-from moebench.reports.analysis.cells import SETTING, Results, listed
+from moebench.reports.analysis.cells import Results, listed
+from moebench.reports.analysis.ranking import SETTING
 from moebench.reports.quantities import possible, quantity
 from moebench.results.schema import in_section
 from moebench.statistics import pareto_probability

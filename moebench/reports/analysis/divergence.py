@@ -1,14 +1,15 @@
 """Which router diverges first: at the lowest learning rate, with the doubt when seeds disagree."""
 
-import json
 from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from moebench.claims.divergence import diverged, without_rate
 from moebench.errors import BadInput
-from moebench.reports.analysis.cells import SETTING, prepared
+from moebench.reports.analysis.cells import prepared
+from moebench.reports.analysis.ranking import SETTING
 from moebench.reports.labels import cell_labels
 
 Row = dict[Hashable, Any]
@@ -39,13 +40,9 @@ def stability(frame: pd.DataFrame) -> pd.DataFrame:
     nothing = BadInput("no cell of these results was trained at several learning rates.")
     if rows["learning_rate"].nunique() < 2:  # soon said, where there are thousands of cells
         raise nothing
-    rows = rows.assign(
-        configuration=[_without_rate(config) for config in rows["config"]],
-        # One seed that guesses has a loss about log(classes), and need not be on one side of it.
-        lost=(rows["status"] == "diverged") | (rows["train_loss"] >= 0.99 * np.log(rows["classes"])),
-    )
+    rows = rows.assign(configuration=[without_rate(config) for config in rows["config"]])
     groups = rows.groupby([*SETTING, "configuration"], dropna=False, sort=False)
-    several = [_without_slow(group) for _, group in groups if group["learning_rate"].nunique() > 1]
+    several = [group.assign(lost=diverged(group)) for _, group in groups if group["learning_rate"].nunique() > 1]
     if not several:
         raise nothing
     one_each = pd.concat([group.nsmallest(1, "learning_rate") for group in several])
@@ -54,14 +51,6 @@ def stability(frame: pd.DataFrame) -> pd.DataFrame:
     order = ["first", "all", "share"]
     table = pd.DataFrame(found).sort_values(order, ascending=[True, True, False], kind="stable", na_position="last")
     return table.drop(columns="share").reset_index(drop=True)
-
-
-def _without_slow(group: pd.DataFrame) -> pd.DataFrame:
-    """One configuration, in which to guess at a rate so low that nothing is learned yet is not to diverge."""
-    learned = group.loc[~group["lost"], "learning_rate"].max()  # NaN where nothing was
-    nobody = group.groupby("learning_rate")["lost"].transform("all")
-    slow = nobody & (group["learning_rate"] < learned) & (group["status"] != "diverged")
-    return group.assign(lost=group["lost"] & ~slow)
 
 
 def verdict(table: pd.DataFrame) -> str:
@@ -121,16 +110,6 @@ def _of(group: pd.DataFrame) -> Row:
         "step": float(steps.median()) if len(steps) else np.nan,
         "share": at_first["sum"] / at_first["count"],
     }
-
-
-def _without_rate(config: object) -> str:
-    """What was asked for apart from the learning rate; rows without a readable `config` are told apart by it."""
-    try:
-        asked = json.loads(str(config))
-        asked.pop("learning_rate", None)
-        return json.dumps(asked, sort_keys=True)
-    except (ValueError, AttributeError, TypeError):
-        return str(config)
 
 
 def _listed(items: list[str]) -> str:

@@ -3,18 +3,19 @@
 import numpy as np
 import pandas as pd
 
-from moebench.reports.analysis.cells import TRAINED_ALIKE
-
-TOLERANCE = 0.03
-"""Cells whose FLOPs differ by a larger share are compared at unequal cost."""
+from moebench.claims.claim import TOLERANCE
+from moebench.reports.analysis.ranking import suite_pools
 
 
 def flops_vs_dense(cells: pd.DataFrame) -> "pd.Series[float]":
     """Return for each cell its forward FLOPs over those of the dense cell that is trained alike; NaN without one."""
-    keys = [tuple(map(str, row)) for row in cells[list(TRAINED_ALIKE)].to_numpy()]
     flops = cells["flops_forward_per_image"].to_numpy(float)
-    dense = {key: flops[place] for place, key in enumerate(keys) if cells["router"].iloc[place] == "dense"}
-    return pd.Series([flops[place] / dense.get(key, np.nan) for place, key in enumerate(keys)], index=cells.index)
+    ratios = np.full(len(cells), np.nan)
+    for members in suite_pools(cells):
+        dense = [place for place in members if cells["router"].iloc[place] == "dense"]
+        if dense:
+            ratios[members] = flops[members] / flops[dense[-1]]
+    return pd.Series(ratios, index=cells.index)
 
 
 def unequal(ratios: "pd.Series[float]") -> "pd.Series[bool]":

@@ -3,30 +3,36 @@
 import numpy as np
 import pandas as pd
 
-from moebench.errors import BadInput
-from moebench.reports.analysis.cells import SETTING
-from moebench.statistics import scaling_fit
+from moebench.claims.suite_rows import SuiteRows
+from moebench.claims.trends import fit
+from moebench.reports.analysis.ranking import SETTING
 
 
 def trends(rows: pd.DataFrame, y: str = "accuracy", level: float = 0.95) -> pd.DataFrame:
-    """How `y` of each router changes with each doubling of its experts.
+    """Return how a metric of each router changes with each doubling of its experts.
 
     Args:
-        rows: the result table, one row for each cell and seed; rows that did not end well are left out.
-        y: a column of it.
-        level: of the intervals.
+        rows: the result table, one row for each cell and seed; rows whose status is not ok are left out.
+        y: the metric, a column of numbers.
+        level: probability that an interval covers.
 
     Returns:
-        One row for each router but dense in each setting of suite, model, data and device, in order of appearance:
-        the setting, `router`, `slope` with the bounds `low high` of its interval in the unit of `y`, and
-        `levels`, the different numbers of experts. A router with fewer levels than a fit needs has no slope.
+        One row for each router but dense in each setting of suite, model, data and device: the setting, `router`,
+        `slope` with the bounds `low high` of its interval in the unit of `y`, and `levels`, the different numbers of
+        experts. A router with too few levels for a line has no slope.
     """
-    good = rows[(rows["status"] == "ok") & (rows["experts"] > 1)].dropna(subset=[y])
+    good = rows[(rows["status"] == "ok") & rows["experts"].notna()].dropna(subset=[y])
     found = []
-    for setting, group in good.groupby([*SETTING, "router"], sort=False, dropna=False):
-        try:
-            slope = tuple(scaling_fit(group, "experts", y, level=level).slope)
-        except BadInput:
-            slope = (np.nan, np.nan, np.nan)
-        found.append((*setting, *slope, group["experts"].nunique()))
+    for setting, group in good.groupby(list(SETTING), sort=False, dropna=False):
+        cells = SuiteRows.from_frame(group)
+        values = cells.values(y)
+        routers = [str(cell.shared["router"]) for cell in cells.cells]
+        for router in dict.fromkeys(routers):
+            members = [place for place, name in enumerate(routers) if name == router]
+            experts = {float(cells.cells[place].shared["experts"]) for place in members} - {1.0}
+            if not experts:
+                continue
+            line = fit(values, cells, [{place: 1.0} for place in members], "experts")
+            slope = tuple(line.slope.interval(level)) if line else (np.nan, np.nan, np.nan)
+            found.append((*setting, router, *slope, len(experts)))
     return pd.DataFrame(found, columns=[*SETTING, "router", "slope", "low", "high", "levels"])

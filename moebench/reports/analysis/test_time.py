@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 
 from moebench.errors import BadInput, unknown
-from moebench.reports.analysis.cells import SETTING, Results
+from moebench.reports.analysis.cells import Results
+from moebench.reports.analysis.ranking import SETTING
 from moebench.results import at_test_time
 from moebench.results.schema import TEST_TIME_FIELDS
-from moebench.statistics.batches import mean_intervals
+from moebench.statistics import student_intervals
 
 NUMBERS = tuple(field.name for field in TEST_TIME_FIELDS if field.numeric)
 _NAMES = ("setting", "router", "top_k", "capacity_factor", "slots_per_expert")
@@ -49,13 +50,11 @@ def settings(results: Results, *columns: str) -> pd.DataFrame:
     found = firsts.reset_index().rename(columns={"test_setting": "setting"})
     found = found[[*_CELL, "setting", *(f"test_{name}" for name in _NAMES if name != "setting")]]
     for column in columns:
-        samples = [part.to_numpy(float) for _, part in groups[f"test_{column}"]]
-        bounds = np.full((len(samples), 3), np.nan)
-        for size in {len(sample) for sample in samples}:
-            same = [place for place, sample in enumerate(samples) if len(sample) == size]
-            bounds[same] = np.transpose(mean_intervals(np.stack([samples[place] for place in same])))
-        for end, values in zip(("", "_low", "_high"), bounds.T, strict=True):
-            found[f"{column}{end}"] = values
+        values = flat[f"test_{column}"].to_numpy(float)
+        known = ~np.isnan(values)
+        bounds = student_intervals(values[known], groups.ngroup().to_numpy()[known], len(found))
+        for end, numbers in zip(("", "_low", "_high"), bounds, strict=True):
+            found[f"{column}{end}"] = numbers
     return found.sort_values("cell", kind="stable").reset_index(drop=True)
 
 
@@ -87,7 +86,8 @@ def cuts(results: Results, within: float = 0.01) -> pd.DataFrame:
             found.append((cell, *identity, "", 1.0, *[np.nan] * 3))
             continue
         best = str(cheaper.index[0])
-        bounds = mean_intervals(changes[best].dropna().to_numpy(float)[None])
+        change = changes[best].dropna().to_numpy(float)
+        bounds = student_intervals(change, np.zeros(len(change), dtype=int), 1)
         found.append((cell, *identity, _in_words(best), cheaper.iloc[0], *(float(bound[0]) for bound in bounds)))
     return pd.DataFrame(found, columns=[*_CELL, "setting", "share", "change", "low", "high"])
 

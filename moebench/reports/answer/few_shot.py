@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from moebench.reports.analysis.cells import SETTING, Results, compared_pairs, shown_better
-from moebench.reports.quantities import quantity, written_interval
+from moebench.reports.analysis.cells import Results
+from moebench.reports.analysis.ranking import SETTING, compared_pairs, shown_better
+from moebench.reports.quantities import written_interval
 
 PROBES = {"few_shot_10": "10-shot", "few_shot_5": "5-shot", "few_shot_1": "1-shot"}
 
@@ -27,7 +28,8 @@ def sentence(results: Results) -> list[str]:
     if len(dense) == 1:
         text += f" (dense {shown[dense[0]]})"
     if len(probed) > 1 and not np.isnan(lows[best]):
-        apart, pairs = len(shown_better(results, quantity(column))[best]), compared_pairs(cells, column)
+        better = shown_better(cells, results.values(column), higher_is_better=True)
+        apart, pairs = len(better[best]), compared_pairs(cells, column)
         text += f", and a difference is shown from {apart} of {len(probed) - 1} other cells"
         text += f" (corrected for all {pairs} pairs)" if pairs > 1 else ""
     return [text]

@@ -10,9 +10,10 @@ import pandas as pd
 
 from moebench.errors import BadInput
 from moebench.reports import flag_marks
-from moebench.reports.analysis.cells import SETTING, Results, compared_pairs
+from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.divergence import stability, verdict
 from moebench.reports.analysis.expert_trend import trends
+from moebench.reports.analysis.ranking import SETTING, compared_pairs
 from moebench.reports.analysis.test_time import cuts
 from moebench.reports.answer import few_shot, layer_times
 from moebench.reports.labels import shortened

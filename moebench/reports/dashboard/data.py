@@ -12,7 +12,8 @@ import pandas as pd
 
 from moebench.errors import BadInput
 from moebench.reports.analysis import chart_data
-from moebench.reports.analysis.cells import Results, listed, shown_better
+from moebench.reports.analysis.cells import Results, listed
+from moebench.reports.analysis.ranking import shown_better
 from moebench.reports.analysis.test_time import settings
 from moebench.reports.quantities import section
 from moebench.results import Column
@@ -93,7 +94,12 @@ def told_apart(results: Results, qualities: Sequence[Column]) -> Columns:
     """For each quality and each cell the positions of the cells that it is shown to be better than, if they are few."""
     if len(results.cells) > MOST_COMPETING:
         return {}
-    return {quality.name: shown_better(results, quality) for quality in qualities}
+    return {
+        quality.name: shown_better(
+            results.cells, results.values(quality.name), higher_is_better=quality.higher_is_better
+        )
+        for quality in qualities
+    }
 
 
 def tidy(make: Callable[[Results], pd.DataFrame], results: Results, names: Sequence[str]) -> Columns:

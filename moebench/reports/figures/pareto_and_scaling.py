@@ -8,7 +8,8 @@ import pandas as pd
 
 from moebench.reports import flag_marks, style
 from moebench.reports.analysis import chart_data
-from moebench.reports.analysis.cells import SETTING, Results
+from moebench.reports.analysis.cells import Results
+from moebench.reports.analysis.ranking import SETTING
 from moebench.reports.figures.axes import bars, dress, groups, in_ratios, legend, name_points, narrow, panels
 from moebench.reports.figures.layout import INK, PAPER, Drawing, Layout, look
 from moebench.reports.figures.registry import figure

@@ -194,6 +194,15 @@ TIME = in_group(
         "Timing outliers",
     ),
     Column(
+        "timing_scatter",
+        NUMBER,
+        "",
+        "standard deviation of the logarithm of a ratio between one timing and the next of one program, from this "
+        "machine's last timing self-test; null if there was none",
+        "Scatter between timings",
+        sections=("timing",),
+    ),
+    Column(
         "other_process_cpu_share",
         NUMBER,
         "share",

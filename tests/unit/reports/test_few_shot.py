@@ -15,7 +15,9 @@ def frame(seeds: int = 3, spread: float = 0.001) -> pd.DataFrame:
     """Dense, bpr and soft with 8 experts, probed with 5 and 10 shots; seeds stand `spread` apart."""
     one = suite_frame(seeds=seeds, failed=())
     kept = one[one["router"].isin(PROBED) & one["experts"].isin([1, 8])].copy()
-    kept["few_shot_10"] = kept["router"].map(PROBED) + spread * (kept["seed"] - (seeds - 1) / 2)
+    # What a seed does to one router it does not do to the next.
+    place = kept["router"].map({"dense": 0, "bpr": 1, "soft": 2})
+    kept["few_shot_10"] = kept["router"].map(PROBED) + spread * ((kept["seed"] + place) % seeds - (seeds - 1) / 2)
     kept["few_shot_5"] = kept["few_shot_10"] - 0.1
     return kept
 

@@ -209,7 +209,9 @@ def test_speed_is_relative_to_dense_and_keeps_its_flags() -> None:
     soft = speed[speed["label"] == "soft[experts=2]"].iloc[0]
     # 0.030 · 1.3 · (1 + 0.02 · √2) over 0.0306
     ratio = 0.039 * (1 + 0.02 * 2**0.5) / 0.0306
-    assert (soft["x"], soft["x_low"], soft["x_high"]) == pytest.approx((ratio, 0.98 * ratio, 1.03 * ratio))
+    # Within the timing 2 % below and 3 % above, and 1 % between timings.
+    low, high = (np.exp(sign * np.hypot(np.log(within), 1.96 * 0.01)) for sign, within in ((-1, 0.98), (1, 1.03)))
+    assert (soft["x"], soft["x_low"], soft["x_high"]) == pytest.approx((ratio, low * ratio, high * ratio), rel=1e-5)
     assert soft["flags"] == "noisy"
     assert set(speed["flags"]) == {"", "noisy"}
     assert "hollow: timing of 1 of 16 cells flagged (noisy 1)" in _note(drawn("speed", suite_frame()))
@@ -248,9 +250,11 @@ def test_bars_for_more_cells_than_a_page_has_lines_stop_and_say_so() -> None:
 
 def test_the_interval_of_a_share_ends_where_shares_end() -> None:
     frame = suite_frame()
-    frame["accuracy"] = frame["accuracy"].where(frame["router"] != "soft", 0.999 - 0.004 * frame["seed"])
+    frame["accuracy"] = frame["accuracy"].where(
+        frame["router"] != "soft", 0.999 - 0.004 * frame["seed"] * (1 - frame["experts"] % 3)
+    )
     cells = Results.from_frame(frame).cells
-    assert cells["accuracy_ci_high"].max() > 1
+    assert cells["accuracy_ci_high"].max() == 1
     assert chart_data.pareto(Results.from_frame(frame))["y_high"].max() == 1
     assert chart_data.scaling(Results.from_frame(frame), ["accuracy"])["y_high"].max() == 1
 

@@ -11,11 +11,12 @@ from moebench.results import Store
 
 _USE = """
 import sys
+import numpy
 from moebench.results import Store
-from moebench.statistics import mean_interval, median_interval, probability_of_improvement
+from moebench.statistics import Crossed, median_interval, probability_of_improvement
 store = Store(sys.argv[1], "small")
 assert len(store.finished()) == 4
-mean_interval([1, 2, 3]), median_interval([1, 2, 3])
+Crossed(numpy.ones((2, 2))).intervals(), median_interval([1, 2, 3])
 probability_of_improvement([1, 2], [1, 2])
 print(*sorted({"jax", "pandas", "scipy.stats", "seaborn", "altair"} & set(sys.modules)))
 """

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moebench.errors import BadInput
-from moebench.statistics import pareto_front, pareto_probability
+from moebench.statistics import pareto_probability
+from moebench.statistics.pareto import pareto_front
 
 NAN = float("nan")
 
@@ -34,7 +35,10 @@ def test_a_front_is_never_empty_and_beats_all_the_rest(points: list[tuple[int, i
 
 def _frame(**cells: tuple[list[float], list[float]]) -> pd.DataFrame:
     """For each cell its flops and accuracies, by seed."""
-    parts = [pd.DataFrame({"cell_id": name, "flops": x, "accuracy": y}) for name, (x, y) in cells.items()]
+    parts = [
+        pd.DataFrame({"cell_id": name, "seed": range(len(x)), "flops": x, "accuracy": y})
+        for name, (x, y) in cells.items()
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -47,7 +51,7 @@ def test_probabilities_by_hand() -> None:
         level=([5, 5, 5], [0.625, 0.75, 0.875]),
         twin=([5, 5, 5], [0.875, 0.625, 0.75]),
     )
-    table = pareto_probability(frame, "flops", "accuracy", resamples=20_000).set_index("cell_id")
+    table = pareto_probability(frame, "flops", "accuracy", draws=20_000).set_index("cell_id")
 
     assert list(table.columns) == ["x", "y", "seeds", "on_front", "probability"]
     assert table.index.tolist() == ["cheap", "best", "lost", "level", "twin"]
@@ -56,14 +60,19 @@ def test_probabilities_by_hand() -> None:
     chance = table["probability"]
     assert chance["cheap"] == 1
     assert chance["lost"] == 0
-    # A resampled mean of three equally spaced values lies -3 ... 3 thirds of their distance off with 1, 3, 6, 7, 6, 3,
-    # 1 chances of 27, stretched by 2.688647 (see the test of the mean's interval). Two such means tie with
-    # (1 + 9 + 36 + 49 + 36 + 9 + 1) / 729 = 0.1934; then both are on the front: (1 + 0.1934) / 2 each.
-    assert chance["level"] == pytest.approx(0.5967, abs=0.015)
-    assert chance["twin"] == pytest.approx(0.5967, abs=0.015)
-    # 0.75 moves by 0.112 a third and reaches 0.974 or 1.086; 0.96 moves by 0.009 a third. Best stays above 0.974 with
-    # two thirds or more (4 of 27): then each of the two beats it in 1 of 27, else in 4 of 27.
-    assert chance["best"] == pytest.approx(23 / 27 * (23 / 27) ** 2 + 4 / 27 * (26 / 27) ** 2, abs=0.015)
+    # Both of two that differ by chance may be the better one, and 0.75 moves too little to pass 0.96 or fall to 0.3.
+    assert chance["level"] == pytest.approx(0.5, abs=0.03)
+    assert chance["twin"] == pytest.approx(0.5, abs=0.03)
+    assert chance["level"] + chance["twin"] == pytest.approx(1, abs=0.01)
+
+
+def test_points_move_by_the_scatter_of_all_cells() -> None:
+    # Two cells of one cost, 0.1 apart; rows less their means and less the columns' leave ±0.05, 4 · 0.0025 in squares
+    # over one freedom: a variance of 0.01, of which half is a mean's, and their difference moves by 0.1 · t of 1.
+    frame = _frame(a=([1, 1], [0.6, 0.6]), b=([1, 1], [0.6, 0.4]))
+    chance = pareto_probability(frame, "flops", "accuracy", draws=20_000).set_index("cell_id")["probability"]
+    # P(√0.005 (t - t') > -0.1) of two independent Cauchy variables: their difference is twice one.
+    assert chance["a"] == pytest.approx(0.5 + np.arctan(0.1 / (2 * 0.005**0.5)) / np.pi, abs=0.015)
 
 
 def test_the_better_direction_can_be_chosen() -> None:
@@ -105,9 +114,9 @@ def test_a_cell_without_a_point_or_with_one_seed() -> None:
 
 def test_the_same_seed_gives_the_same_answer_and_rows_may_come_in_any_order() -> None:
     frame = _frame(a=([1, 1, 1], [0.5, 0.6, 0.7]), b=([1, 1, 1], [0.55, 0.6, 0.65]))
-    first = pareto_probability(frame, "flops", "accuracy", resamples=200)
-    pd.testing.assert_frame_equal(first, pareto_probability(frame, "flops", "accuracy", resamples=200))
-    other = pareto_probability(frame.iloc[::-1], "flops", "accuracy", resamples=2000).set_index("cell_id")
+    first = pareto_probability(frame, "flops", "accuracy", draws=200)
+    pd.testing.assert_frame_equal(first, pareto_probability(frame, "flops", "accuracy", draws=200))
+    other = pareto_probability(frame.iloc[::-1], "flops", "accuracy", draws=2000).set_index("cell_id")
     assert other["probability"]["a"] == pytest.approx(first.set_index("cell_id")["probability"]["a"], abs=0.1)
 
 

@@ -1,9 +1,9 @@
-"""Which cell of one selection is to be set against which cell of another.
+"""Pairs of cells that differ in nothing but what a comparison names.
 
-Two cells match when everything that sets up an experiment is the same in both (whatever a suite may set beside the
-router; experts and top_k where both have them), apart from keys to which both selections give values. Cells of one
-router must also agree in all options of that router; options of two routers need not. Of several that match, those
-count that have most else in common: slots, options, suite, machine, the cell's hash.
+Two cells match if everything that sets up an experiment is equal in both (whatever a suite may set beside the router;
+experts and top_k if both have them), apart from the keys that the comparison names. Cells of one router must also agree
+in all options of that router; options of two routers need not. Of several cells that match, those are paired that have
+most else in common: slots, options, suite, machine, the cell's hash.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -12,30 +12,31 @@ from typing import Any
 
 import pandas as pd
 
-from moebench.reports.analysis.cells import IDENTITY, prepared
-from moebench.reports.labels import cell_labels
+from moebench.claims.claim import TEST_TIME
 from moebench.results.selection import config_of
 from moebench.spec.cell_spec import CellSpec
 
+IDENTITY = ("suite", "cell_id")
+SLOTS = "slots of an image"
+"""Setting that follows from experts and slots, by which routers of different groups compare."""
 _KEYS = CellSpec.keys()
 _OF_THE_ROUTER = ("router", "total_slots", "group_images")
-"""Keys that belong to a router like its options."""
+"""Keys that belong to a router as its options do."""
 _NO_MATTER = ("router", "timing_budget_s", "checkpoint_every_s", "test_time")
-"""Keys that are looked at elsewhere, or change nothing that is compared."""
+"""Keys that are compared elsewhere, or change nothing that is compared."""
 _SETTING = (*(key for key in _KEYS if key not in (*_OF_THE_ROUTER, *_NO_MATTER)), "experts", "top_k")
 _DEFAULTS = {key: CellSpec.model_fields[key].default for key in _KEYS if key != "router"}
-_FOLLOWING = ("slots_per_expert", "capacity_factor")
-"""Options that follow from the number of slots when experts or top_k are changed."""
-_SLOTS = "slots of an image"
+FOLLOWING = ("slots_per_expert", "capacity_factor")
+"""Options that follow from the number of slots if experts or top_k change."""
 _MACHINE = ("suite", "device_kind", "cpu", "hostname", "cell_id")
 _COLUMNS = {"batch": "batch_size"}
 _IN_COLUMNS = (
     *("router", "model", "scope", "data", "image_size", "steps", "batch", "precision", "learning_rate"),
     *("moe_layers", "experts", "top_k"),
 )
-"""Of the settings those that have a column, for rows that do not say what was asked for."""
+"""Settings that have a column, for rows without a readable `config`."""
 _LOOKED_AT = 30
-"""Cells of each side among which the nearest are looked for where none match."""
+"""Cells of each side among which the nearest pair is found if no pair matches."""
 
 Differences = dict[str, tuple[Any, Any]]
 """Keys with their values on either side."""
@@ -45,18 +46,19 @@ Differences = dict[str, tuple[Any, Any]]
 class Cell:
     """All rows of one cell."""
 
-    label: str
     rows: pd.DataFrame
     good: pd.DataFrame
-    """The rows of seeds that ended well."""
+    """The rows of seeds with the status ok."""
     shared: "pd.Series[Any]"
-    """A row for the values that all seeds share; of a seed that ended well, if one did."""
+    """A row for the values that all seeds share, of a seed with the status ok if there is one."""
     settings: Mapping[str, Any]
+    """What the cell was asked to do, by key; a key without a value is absent."""
+    label: str = ""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two cells that match, and what of their settings differs all the same."""
+    """Two cells that match, and the settings in which they differ all the same."""
 
     a: Cell
     b: Cell
@@ -64,7 +66,7 @@ class Pair:
 
     @property
     def labels(self) -> tuple[str, str]:
-        """Names of both, the same one where they were set up alike: what told either from its own side's others."""
+        """Names of both cells; cells that were set up alike share the longer name."""
         both = self.a.label, self.b.label
         alike = self.a.settings == self.b.settings
         return (max(both, key=len),) * 2 if alike else both
@@ -77,28 +79,31 @@ class Pair:
 
 @dataclass(frozen=True)
 class Matching:
-    """Pairs, and the cells that have no counterpart."""
+    """Pairs of cells, and the cells without a counterpart."""
 
     pairs: Sequence[Pair]
     only_a: Sequence[Cell]
     only_b: Sequence[Cell]
     in_the_way: Differences
-    """Where there is no pair: in what the two cells that come nearest differ."""
+    """Settings in which the two nearest cells differ, if there is no pair."""
 
 
-def cells_of(frame: pd.DataFrame) -> list[Cell]:
-    """The cells of a result table, with labels that tell them apart."""
-    table = prepared(frame)
+def cells_of(table: pd.DataFrame) -> list[Cell]:
+    """Return the cells of a result table that has every column of the schema."""
     groups = [rows for _, rows in table.groupby(list(IDENTITY), sort=False, dropna=False)]
     good = [rows[rows["status"] == "ok"] for rows in groups]
     shared = [(rows if own.empty else own).iloc[0] for rows, own in zip(groups, good, strict=True)]
-    labels = cell_labels(pd.DataFrame(shared).reset_index(drop=True))
-    settings = [_settings(row) for row in shared]
-    return [Cell(*parts) for parts in zip(labels, groups, good, shared, settings, strict=True)]
+    return [Cell(*parts, _settings(parts[-1])) for parts in zip(groups, good, shared, strict=True)]
 
 
 def match(a: Sequence[Cell], b: Sequence[Cell], named: Collection[str]) -> Matching:
-    """Pair the cells of two selections; `named` are the keys to which both give values."""
+    """Pair the cells of two selections.
+
+    Args:
+        a: cells of the first selection.
+        b: cells of the second selection.
+        named: keys in which a pair may differ, because both selections give values to them.
+    """
     agreeing, differing = {}, {}
     for i, j in _candidates(a, b, named):
         obstacles, others, count = _compared(a[i], b[j], named)
@@ -121,7 +126,7 @@ def match(a: Sequence[Cell], b: Sequence[Cell], named: Collection[str]) -> Match
 
 
 def _candidates(a: Sequence[Cell], b: Sequence[Cell], named: Collection[str]) -> Iterator[tuple[int, int]]:
-    """Places of cells that agree in whatever every cell says of its setting; the rest need not be looked at."""
+    """Yield places of cells that agree in every setting that all cells have; no other cells can match."""
     told = [key for key in _SETTING if key not in named and all(key in cell.settings for cell in (*a, *b))]
 
     def setting(cell: Cell) -> tuple[Any, ...]:
@@ -143,12 +148,12 @@ def _settings(row: "pd.Series[Any]") -> dict[str, Any]:
     if row["router"] == "dense":
         settings.pop("experts", None)  # the column's 1 is no choice of anyone's
     elif row["group_images"] > 0:
-        settings[_SLOTS] = row["total_slots"] / row["group_images"]
+        settings[SLOTS] = row["total_slots"] / row["group_images"]
     return {key: value for key, value in settings.items() if value is not None and value == value}
 
 
 def _compared(a: Cell, b: Cell, named: Collection[str]) -> tuple[Differences, Differences, int]:
-    """What keeps two cells from matching, what else differs, and in how much else they agree."""
+    """Return what keeps two cells from matching, what else differs, and in how much else they agree."""
     same_router = a.settings.get("router") == b.settings.get("router")
     obstacles: Differences = {}
     differing: Differences = {}
@@ -159,7 +164,9 @@ def _compared(a: Cell, b: Cell, named: Collection[str]) -> tuple[Differences, Di
         values = a.settings[key], b.settings[key]
         if values[0] == values[1]:
             agreeing += 1
-        elif key in _SETTING or (same_router and not (named and key in (*_FOLLOWING, _SLOTS))):
+        elif (
+            key in _SETTING or key.startswith(TEST_TIME) or (same_router and not (named and key in (*FOLLOWING, SLOTS)))
+        ):
             obstacles[key] = values
         else:
             differing[key] = values

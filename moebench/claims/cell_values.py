@@ -1,0 +1,173 @@
+"""One metric of many cells, by seed and by test image, as the statistics take it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from moebench.statistics import Contrast, Crossed, ImageCovariance, combined, image_step, smallest_step
+
+POOL = (
+    *("model", "data", "device_kind", "image_size", "steps", "batch_size", "precision"),
+    *("pretrain_data", "pretrain_steps"),
+)
+"""Columns in which cells agree that are taken to scatter alike over seeds; the learning rate is one more."""
+IMAGE_SHARES = ("accuracy", "few_shot_1", "few_shot_5", "few_shot_10")
+"""Metrics that are shares of test images."""
+_IMAGES = {"accuracy": ("image_correct", 1.0), "eval_loss": ("image_log_likelihood", -1.0)}
+"""Columns with a metric's values of single images, and the factor between the two."""
+
+_MOST = 65504.0
+"""The largest number of float16."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class CellValues:
+    """A metric of numbered cells."""
+
+    means: Floats
+    """float[cells, seeds], NaN for a seed that failed."""
+    images: Sequence[Floats | None]
+    """For each cell float[seeds, images], or None."""
+    test_sets: Sequence[str | None]
+    """For each cell the digest of its test images."""
+    families: Sequence[str]
+    """For each cell its router: a seed may move the cells of a router alike."""
+    step: float
+    """Resolution of a mean."""
+    _tables: dict[tuple[int, ...], Crossed] = field(default_factory=dict, compare=False)
+
+    @classmethod
+    def from_rows(cls, rows: pd.DataFrame, cells: NDArray[np.int64], count: int, metric: str) -> "CellValues":
+        """Take a metric out of result rows with the status ok.
+
+        Args:
+            rows: one row for each cell and seed; of several rows of one cell and seed the last counts.
+            cells: int[rows], the number of each row's cell.
+            count: number of cells.
+            metric: a column of numbers.
+        """
+        seeds, _ = pd.factorize(rows["seed"], sort=True)
+        means = np.full((count, int(seeds.max(initial=-1)) + 1), np.nan)
+        means[cells, seeds] = rows[metric].to_numpy(np.float64)
+        means[~np.isfinite(means)] = np.nan
+        images, test_sets = _images(rows, cells, seeds, means, metric)
+        known = means[~np.isnan(means)]
+        if metric in IMAGE_SHARES:
+            numbers = {image.shape[1] for image in images if image is not None}
+            step = image_step(known, min(numbers) if numbers else None)
+        else:
+            step = smallest_step(known)
+        families = [""] * count
+        for cell, router in zip(cells.tolist(), rows["router"], strict=True):
+            families[cell] = str(router)
+        return cls(means, images, test_sets, families, step)
+
+    def table(self, members: Sequence[int], *, by_image: bool = True) -> Crossed:
+        """Return some of the cells as one table, in which they scatter alike and share their seeds.
+
+        Args:
+            members: numbers of the cells.
+            by_image: whether differences are to be paired by test image where these are known.
+        """
+        key = (by_image, *members)
+        if key not in self._tables:
+            self._tables[key] = self._table(members, by_image)
+        return self._tables[key]
+
+    def _table(self, members: Sequence[int], by_image: bool) -> Crossed:
+        images = [self.images[member] for member in members]
+        covariance = None
+        if by_image and any(image is not None for image in images):
+            covariance = ImageCovariance.from_values(images, [self.test_sets[member] for member in members])
+        families = [self.families[member] for member in members]
+        return Crossed(self.means[np.asarray(members, dtype=int)], covariance, families=families, step=self.step)
+
+    def images_of(self, cells: Iterable[int]) -> int:
+        """Return the test images of the smallest test set of some cells; 0 if a cell has no values of single images."""
+        counts = [0 if (image := self.images[cell]) is None else image.shape[1] for cell in cells]
+        return min(counts, default=0)
+
+    def contrast(self, weights: Mapping[int, float], pools: Sequence[Any], linked: Sequence[set[int]]) -> Contrast:
+        """Return a sum of cell means.
+
+        Args:
+            weights: for some cells their weights, which add up to 0 within each of the `linked` sets.
+            pools: for each cell of all the name of the pool of cells that it scatters like.
+            linked: sets of cells that are compared with each other, whose pools are therefore one.
+        """
+        parts = []
+        for members in joined(pools, linked):
+            own = np.array([weights.get(member, 0.0) for member in members])
+            if own.any():
+                parts.append(self.table(members).contrast(own))
+        return combined(parts)
+
+
+def joined(pools: Sequence[Any], linked: Sequence[set[int]]) -> list[list[int]]:
+    """Return the members of each pool, pools of linked cells being one.
+
+    Args:
+        pools: for each cell the name of its pool.
+        linked: sets of cells.
+    """
+    parent: dict[Any, Any] = {pool: pool for pool in pools}
+
+    def root(pool: Any) -> Any:
+        while parent[pool] != pool:
+            pool = parent[pool]
+        return pool
+
+    for cells in linked:
+        first, *others = [root(pools[cell]) for cell in cells]
+        for other in others:
+            parent[root(other)] = root(first)
+    members: dict[Any, list[int]] = {}
+    for cell, pool in enumerate(pools):
+        members.setdefault(root(pool), []).append(cell)
+    return list(members.values())
+
+
+def pools_of(cells: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Return the pool of each cell: cells that agree in what makes their seeds scatter.
+
+    Args:
+        cells: one row for each cell. Cells with a tuned learning rate share a pool whatever their rate is.
+    """
+    rate = cells["learning_rate"].astype(object)
+    if "tuned" in cells:
+        rate = rate.where(cells["tuned"].fillna(False).astype(bool).eq(False), "tuned")
+    columns = [cells[name].astype(str).tolist() for name in POOL] + [rate.astype(str).tolist()]
+    return list(zip(*columns, strict=True))
+
+
+def _images(
+    rows: pd.DataFrame, cells: NDArray[np.int64], seeds: NDArray[np.int64], means: Floats, metric: str
+) -> tuple[list[Floats | None], list[str | None]]:
+    """Return the values of single images of each cell, where every seed has as many, and their test sets."""
+    count, width = means.shape
+    images: list[Floats | None] = [None] * count
+    test_sets: list[str | None] = [None] * count
+    column, factor = _IMAGES.get(metric, ("", 1.0))
+    if column not in rows or rows[column].isna().all():
+        return images, test_sets
+    names = rows["test_set"].tolist() if "test_set" in rows else [None] * len(rows)
+    found: dict[int, dict[int, Floats]] = {}
+    for cell, seed, values, name in zip(cells.tolist(), seeds.tolist(), rows[column], names, strict=True):
+        if isinstance(values, (list, np.ndarray)) and len(values) and not np.isnan(means[cell, seed]):
+            # Infinity is what float16 makes of a likelihood too small for it.
+            found.setdefault(cell, {})[seed] = factor * np.clip(np.asarray(values, dtype=np.float64), -_MOST, _MOST)
+            test_sets[cell] = name if isinstance(name, str) else None
+    for cell, by_seed in found.items():
+        sizes = {len(values) for values in by_seed.values()}
+        if len(sizes) == 1 and len(by_seed) == int((~np.isnan(means[cell])).sum()):
+            whole = np.full((width, sizes.pop()), np.nan)
+            for seed, values in by_seed.items():
+                whole[seed] = values
+            images[cell] = whole
+    return images, test_sets

@@ -1,0 +1,86 @@
+"""An effect with its error: what rows say of a claim before any correction."""
+
+from dataclasses import dataclass
+
+from scipy import special
+
+from moebench.statistics import Contrast, Interval, smallest_detectable
+
+
+class Undecidable(Exception):
+    """Rows cannot say anything of a claim; the text is a reason that completes `undecided: …`."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What rows say of one claim."""
+
+    method: str
+    value: float
+    """The effect: a difference, a slope, or the logarithm of a ratio of times."""
+    error: float
+    freedom: float
+    sign: float
+    """1 if larger effects speak for the claim, -1 if smaller ones do."""
+    pairs: int
+    """Pairs of cells, or lines, behind the effect."""
+    seeds: int
+    images: int = 0
+    """Test images by which cells were paired; 0 if by seed alone."""
+    null: float = 0.0
+    """The effect that separates effects for the claim from effects against the claim."""
+    per: str = ""
+    """Change of the input that the effect belongs to; empty for a difference."""
+    note: str = ""
+    exact_p_value: float | None = None
+    """The p-value of a test that is not Student's."""
+    contrast: Contrast | None = None
+    """The contrast of cells that is the effect; None for times and for divergence."""
+
+    @classmethod
+    def from_contrast(
+        cls,
+        contrast: Contrast,
+        method: str,
+        sign: float,
+        pairs: int,
+        *,
+        images: int,
+        null: float = 0.0,
+        per: str = "",
+        note: str = "",
+    ) -> "Evidence":
+        """Take a contrast of cells for the effect.
+
+        Raises:
+            Undecidable: the contrast has no error, for want of seeds.
+        """
+        if not contrast.error >= 0:
+            raise Undecidable("the cells share fewer than two seeds")
+        if contrast.by_image is None:
+            images = 0
+        numbers = contrast.value, contrast.error, contrast.freedom
+        return cls(method, *numbers, sign, pairs, contrast.seeds, images, null, per, note, None, contrast)
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided p-value of the effect being `null`, not corrected."""
+        if self.exact_p_value is not None:
+            return self.exact_p_value
+        if self.error == 0:
+            return float(self.value == self.null)
+        return 2 * float(special.stdtr(self.freedom, -abs(self.value - self.null) / self.error))
+
+    @property
+    def speaks_for(self) -> bool:
+        """Whether the effect lies on the side of the claim."""
+        return (self.value - self.null) * self.sign > 0
+
+    def interval(self, level: float) -> Interval:
+        """Return the effect with its interval."""
+        half = float(special.stdtrit(self.freedom, (1 + level) / 2)) * self.error
+        return Interval(self.value, self.value - half, self.value + half)
+
+    def detectable(self, level: float) -> float:
+        """Return the distance from `null` that a test at `level` finds with 80 % power."""
+        return smallest_detectable(self.error, self.freedom, level)

@@ -1,0 +1,81 @@
+"""Which cells a claim compares: pairs that differ in nothing but what the claim names, at equal cost."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from moebench.claims.claim import RATIOS, Claim, Selection
+from moebench.claims.evidence import Undecidable
+from moebench.claims.matching import Pair, match
+from moebench.claims.suite_rows import SuiteRows
+from moebench.errors import BadInput
+
+Numbers = tuple[int, int]
+"""A pair of cells by their numbers."""
+
+
+def selected(rows: SuiteRows, name: str, selection: Selection | None) -> list[int]:
+    """Return the numbers of the cells of a selection.
+
+    Raises:
+        Undecidable: there are none.
+    """
+    found = rows.select(selection or {})
+    if not found:
+        raise Undecidable(f"there are no results of the cells of '{name}'")
+    return found
+
+
+def pairs_of(claim: Claim, rows: SuiteRows) -> list[Numbers]:
+    """Return the pairs of cells that a claim compares, whatever they cost.
+
+    Raises:
+        Undecidable: no cells match.
+        BadInput: two cells that match were evaluated on different test images.
+    """
+    than = claim.than or {}
+    ours, theirs = selected(rows, claim.kind, claim.subject), selected(rows, "than", than)
+    named = claim.subject.keys() & than.keys()
+    matching = match([rows.cells[i] for i in ours], [rows.cells[i] for i in theirs], named)
+    if not matching.pairs:
+        raise Undecidable(f"no two cells differ in {' and '.join(sorted(named)) or 'nothing'} alone")
+    if claim.on not in RATIOS:
+        for pair in matching.pairs:
+            check_same_images(pair, claim.on)
+    numbers = {id(cell): number for number, cell in enumerate(rows.cells)}
+    return [(numbers[id(pair.a)], numbers[id(pair.b)]) for pair in matching.pairs]
+
+
+def check_same_images(pair: Pair, metric: str) -> None:
+    """Refuse two cells that were evaluated on different test images.
+
+    Raises:
+        BadInput: both cells name their test set, and the names differ.
+    """
+    sets = [cell.shared.get("test_set") for cell in (pair.a, pair.b)]
+    if all(isinstance(name, str) for name in sets) and sets[0] != sets[1]:
+        names = [cell.label or str(cell.shared["cell_id"]) for cell in (pair.a, pair.b)]
+        raise BadInput(
+            f"{metric} of {names[0]} and {names[1]} cannot be compared: they were evaluated on different test images "
+            f"(test_set {sets[0]} and {sets[1]}); run both again on the same data."
+        )
+
+
+def equal_cost(claim: Claim, pairs: Sequence[Numbers], rows: SuiteRows) -> list[Numbers]:
+    """Return the pairs whose cells cost as much as each other, within the tolerance of the claim.
+
+    Raises:
+        Undecidable: there are none.
+    """
+    if claim.cost is None:
+        return list(pairs)
+    column, tolerance = claim.cost
+    costs = [float(cell.shared[column]) for cell in rows.cells]
+    off = {(i, j): abs(costs[i] / costs[j] - 1) for i, j in pairs}
+    equal = [pair for pair in pairs if off[pair] <= tolerance + 1e-9]
+    if equal:
+        return equal
+    if all(np.isnan(each) for each in off.values()):
+        raise Undecidable(f"the {column} of the cells is unknown")
+    i, j = min(pairs, key=lambda pair: off[pair])
+    raise Undecidable(f"cells of unequal cost, at the least {costs[i] / costs[j]:.2f} times the {column}")

@@ -1,0 +1,99 @@
+"""The cells of one suite on one device, with what a claim selects them by."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from moebench.claims.cell_values import CellValues, pools_of
+from moebench.claims.claim import TEST_TIME, Selection, selects
+from moebench.claims.matching import Cell, cells_of
+from moebench.results import COLUMNS, at_test_time
+
+_NUMBERS = {column.name: float for column in COLUMNS if column.numeric}
+
+
+@dataclass(frozen=True)
+class SuiteRows:
+    """Result rows of one suite and kind of device, as cells."""
+
+    cells: list[Cell]
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame) -> "SuiteRows":
+        """Take result rows, one for each cell and seed."""
+        return cls(cells_of(complete(frame)))
+
+    @classmethod
+    def at_test_time(cls, frame: pd.DataFrame) -> "SuiteRows":
+        """Take result rows as one cell for each setting in which a trained model was evaluated.
+
+        Raises:
+            BadInput: no model was evaluated in other settings.
+        """
+        flat = at_test_time(frame[frame["status"] == "ok"])
+        table = flat.assign(
+            cell_id=flat["cell_id"] + " " + flat[f"{TEST_TIME}setting"],
+            accuracy=flat[f"{TEST_TIME}accuracy"],
+            eval_loss=flat[f"{TEST_TIME}eval_loss"],
+            flops_forward_per_image=flat[f"{TEST_TIME}flops_forward_per_image"],
+        )
+        settings = dict(zip(table["cell_id"], table[f"{TEST_TIME}setting"], strict=True))
+        cells = cells_of(complete(table))
+        found = [replace(cell, settings=_with_setting(cell, settings[cell.shared["cell_id"]])) for cell in cells]
+        # The setting of the training comes first, and may be among those that were tried.
+        once: dict[str, Cell] = {}
+        for cell in found:
+            once.setdefault(repr(sorted((key, _plain(value)) for key, value in cell.settings.items())), cell)
+        return cls(list(once.values()))
+
+    def select(self, selection: Selection) -> list[int]:
+        """Return the numbers of the cells that a selection names."""
+        return [number for number, cell in enumerate(self.cells) if selects(selection, values_of_cell(cell))]
+
+    def values(self, metric: str) -> CellValues:
+        """Return a metric of all cells."""
+        counts = [len(cell.good) for cell in self.cells]
+        rows = pd.concat([cell.good for cell in self.cells], ignore_index=True)
+        return CellValues.from_rows(rows, np.repeat(np.arange(len(counts)), counts), len(counts), metric)
+
+    def pools(self) -> list[tuple[str, ...]]:
+        """Return for each cell the pool of cells that it scatters like."""
+        return pools_of(pd.DataFrame([cell.shared for cell in self.cells]))
+
+
+def complete(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with every column of the schema, numbers as floats."""
+    table = frame.reindex(columns=[column.name for column in COLUMNS]).reset_index(drop=True)
+    table["slots_per_image"] = table["slots_per_image"].fillna(table["total_slots"] / table["group_images"])
+    return table.astype(_NUMBERS).copy()
+
+
+def values_of_cell(cell: Cell) -> Mapping[str, Any]:
+    """Return what a cell was asked to do, and for other keys what its row says; a missing number is None."""
+    row = {str(key): None if _is_missing(value) else value for key, value in cell.shared.items()}
+    # Rows count the slots of a group, suites those of an image, also in words.
+    slots = row["slots_per_image"]
+    ways = {slots, "tokens"} if slots == row["tokens_per_image"] else {slots}
+    return {**row, "total_slots": frozenset(ways), **cell.settings}
+
+
+def _plain(value: Any) -> str:
+    """Return a value as text, 1 and 1.0 alike."""
+    return repr(float(value) if isinstance(value, int) and not isinstance(value, bool) else value)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and np.isnan(value))
+
+
+def _with_setting(cell: Cell, setting: str) -> dict[str, Any]:
+    """Return the settings of a trained cell with those in which it was evaluated, under keys of their own."""
+    tried = cell.settings.get("test_time") or ()
+    keys = {"router", *(key for each in tried for key in each)}
+    changed = json.loads(setting)
+    evaluated = {f"{TEST_TIME}{key}": changed.get(key, cell.settings.get(key)) for key in sorted(keys | changed.keys())}
+    return {**cell.settings, **{key: value for key, value in evaluated.items() if value is not None}}

@@ -1,0 +1,117 @@
+"""Evidence for `rising` and `falls_slower`: slopes over the levels of an input."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from moebench.claims.cell_values import CellValues, joined
+from moebench.claims.claim import Claim
+from moebench.claims.evidence import Evidence, Undecidable
+from moebench.claims.matching import FOLLOWING, SLOTS
+from moebench.claims.pairing import pairs_of, selected
+from moebench.claims.suite_rows import SuiteRows, values_of_cell
+from moebench.statistics import FEWEST_LEVELS, Contrast, combined, trend
+
+SLOPE = "line through the seeds' values, seeds as blocks"
+SLOPES = "difference of two lines through the seeds' values, seeds as blocks"
+
+Point = dict[int, float]
+"""The value of a line at one level: cells with their weights, the cell that the claim is about first."""
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """The mean slope of some lines."""
+
+    slope: Contrast
+    lines: int
+    levels: int
+    """Different values of the input."""
+    doubling: bool
+    """Whether the slope is for a doubling of the input, and not for one unit."""
+    falling: float
+    """The slope of all cells together, which tells towards which end the metric falls."""
+    is_line: bool
+    """Whether the levels may lie on the lines."""
+    cells: list[int]
+
+
+def slope(claim: Claim, rows: SuiteRows) -> Evidence:
+    """Return the slope of the claim's cells over an input, or how it differs from the slope of others.
+
+    Raises:
+        Undecidable: there are no cells at enough levels of the input.
+    """
+    values, over = rows.values(claim.on), str(claim.over)
+    if claim.kind == "rising":
+        points: list[Point] = [{cell: 1.0} for cell in selected(rows, claim.kind, claim.subject)]
+    else:
+        points = [{i: 1.0, j: -1.0} for i, j in pairs_of(claim, rows)]
+    found = fit(values, rows, points, over)
+    if found is None:
+        raise Undecidable(f"there are no cells at {FEWEST_LEVELS} levels of {over}")
+    better = 1.0 if claim.higher_is_better else -1.0
+    # Whatever falls towards small inputs falls slower with the smaller slope.
+    sign = better if claim.kind == "rising" else -float(np.sign(found.falling) or 1.0)
+    return Evidence.from_contrast(
+        found.slope,
+        SLOPE if claim.kind == "rising" else SLOPES,
+        sign,
+        found.lines,
+        images=values.images_of(found.cells),
+        per=f"{'doubling' if found.doubling else 'unit'} of {over}",
+        note="" if found.is_line else "the levels do not lie on a line",
+    )
+
+
+def fit(values: CellValues, rows: SuiteRows, points: Sequence[Point], over: str) -> Slopes | None:
+    """Return the mean slope of the lines that some points lie on; None without a line of enough levels.
+
+    Args:
+        values: the metric of all cells.
+        rows: all cells.
+        points: the values of the lines; points whose cells share fewer than two seeds are left out.
+        over: the input, a setting or a column of numbers.
+    """
+    kept = [each for each in points if (~np.isnan(values.means[list(each)])).all(axis=0).sum() >= 2]
+    lines = _lines(rows, kept, over)
+    if not lines:
+        return None
+    inputs = {cell: float(values_of_cell(rows.cells[cell])[over]) for line in lines for cell, *_ in map(list, line)}
+    doubling = min(inputs.values()) > 0
+    across = {cell: float(np.log2(x)) if doubling else x for cell, x in inputs.items()}
+    slopes, falling, is_line = [], 0.0, True
+    for members in joined(rows.pools(), [{cell for point in line for cell in point} for line in lines]):
+        own = [(unit, point) for unit, line in enumerate(lines) for point in line if set(point) <= set(members)]
+        if not own:
+            continue
+        place = {cell: position for position, cell in enumerate(members)}
+        weights = np.zeros((len(own), len(members)))
+        for row, (_, point) in enumerate(own):
+            for cell, weight in point.items():
+                weights[row, place[cell]] = weight
+        units = np.unique([unit for unit, _ in own], return_inverse=True)[1].tolist()
+        x = [across[next(iter(point))] for _, point in own]
+        share = (max(units) + 1) / len(lines)
+        found = trend(values.table(members), x, weights, units)
+        slopes.append(found.slope.scaled(share))
+        falling += share * trend(values.table(members), x, np.abs(weights), units).slope.value
+        is_line &= found.is_line
+    cells = [cell for line in lines for point in line for cell in point]
+    return Slopes(combined(slopes), len(lines), len(set(inputs.values())), doubling, falling, is_line, cells)
+
+
+def _lines(rows: SuiteRows, points: Sequence[Point], over: str) -> list[list[Point]]:
+    """Return the points in lines: on one lie cells that differ in nothing but the input, at enough levels of it."""
+    lines: dict[str, list[Point]] = {}
+    levels: dict[str, set[float]] = {}
+    for point in points:
+        cell = rows.cells[next(iter(point))]
+        x = values_of_cell(cell).get(over)
+        if isinstance(x, (int, float)):
+            settings = {name: value for name, value in cell.settings.items() if name not in (over, SLOTS, *FOLLOWING)}
+            key = repr(sorted((name, repr(value)) for name, value in settings.items()))
+            lines.setdefault(key, []).append(point)
+            levels.setdefault(key, set()).add(float(x))
+    return [line for key, line in lines.items() if len(levels[key]) >= FEWEST_LEVELS]

@@ -1,0 +1,180 @@
+"""One metric of several cells, each with the same seeds on the same test images: means, differences, contrasts.
+
+A value is taken for cell + seed + image + cell × seed + cell × image + rest. Contrasts are free of what seeds and
+images do to all cells alike; the interactions are random, so that intervals hold for new seeds and new images (crossed
+random effects, as in studies of many readers and many cases). The estimator was chosen by simulation: cell × seed is
+pooled over the cells, is never taken for smaller than the noise of single images, and a contrast that scatters
+significantly more than the pool goes by its own scatter.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from moebench.statistics.contrast import Contrast, errors
+from moebench.statistics.image_covariance import ImageCovariance
+from moebench.statistics.intervals import Floats, check_level
+from moebench.statistics.seed_blocks import SeedVariances, Variance, seed_variances
+
+HETEROGENEITY = 0.05
+"""Level of the F test by which a cell or a contrast leaves the pool."""
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Each cell less one of them, float[cells]; errors are NaN where fewer than two seeds are shared."""
+
+    value: Floats
+    error: Floats
+    freedom: Floats
+
+    @property
+    def t(self) -> Floats:
+        """Differences in standard errors; infinite for a difference without scatter."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where((self.error == 0) & (self.value == 0), 0.0, self.value / self.error)
+
+    @property
+    def p_values(self) -> Floats:
+        """Two-sided p-values of no difference, each for itself."""
+        found: Floats = 2 * special.stdtr(self.freedom, -np.abs(self.t))
+        return found
+
+
+class Crossed:
+    """A metric of cells over seeds and, where known, over test images."""
+
+    def __init__(
+        self,
+        means: Floats,
+        images: ImageCovariance | None = None,
+        *,
+        families: Sequence[str] | None = None,
+        step: float = 0.0,
+    ) -> None:
+        """Keep the values.
+
+        Args:
+            means: float[cells, seeds], means over test images, NaN for a missing seed.
+            images: how test images move these means; None where values of single images are unknown.
+            families: for each cell the name of its family, such as its router, whose cells a seed may move alike; None
+                if every cell is one of its own.
+            step: resolution of a mean, such as 1/360 for the accuracy on 360 images.
+        """
+        self.means, self.images = means, images
+        names = range(len(means)) if families is None else families
+        self.families = np.unique(np.asarray(names).astype(str), return_inverse=True)[1]
+        self.variances: SeedVariances = seed_variances(means, families)
+        self.floor = step**2 / 12
+        """Variance of a value that may lie anywhere within a step."""
+
+    def intervals(
+        self, level: float = 0.95, *, lowest: float = -np.inf, highest: float = np.inf
+    ) -> tuple[Floats, Floats, Floats]:
+        """Return the mean of each cell and the bounds of its interval by Student's t, float[cells] each.
+
+        The interval is for new seeds on these images. The variance is pooled over cells and at least that of a step; a
+        cell that scatters significantly more goes by its own. One seed has no bounds.
+
+        Args:
+            level: probability that an interval covers.
+            lowest: the smallest possible mean, where bounds are clipped.
+            highest: the largest possible mean.
+        """
+        check_level(level)
+        counts, values, own = over_seeds(self.means)
+        pool = self.variances.within
+        with np.errstate(invalid="ignore", divide="ignore"):
+            least = np.full(len(own), self.floor)
+            variance, freedom = pooled(
+                own, counts - 1, np.full(len(own), pool.value), np.full(len(own), pool.freedom), least
+            )
+            half = special.stdtrit(freedom, (1 + level) / 2) * np.sqrt(np.fmax(variance, least) / counts)
+        half[counts < 2] = np.nan
+        return values, np.clip(values - half, lowest, highest), np.clip(values + half, lowest, highest)
+
+    def contrast(self, weights: Floats) -> Contrast:
+        """Return the sum of cell means times `weights`, float[cells] that add up to 0.
+
+        Seeds that a cell of nonzero weight lacks are left out.
+        """
+        used = weights != 0
+        own = weights[used]
+        seeds, value, variance = (each[0] for each in over_seeds((own @ self.means[used])[None]))
+        squares = np.array([(own**2).sum()])
+        of_families = np.bincount(self.families[used], own)
+        noise, images = self._of_images(lambda covariance: np.array([own @ covariance[np.ix_(used, used)] @ own]), 1)
+        by_seed, freedom = self._by_seed(
+            np.array([variance]), np.array([seeds]), squares, np.array([(of_families**2).sum()]), noise
+        )
+        return Contrast(
+            float(value),
+            int(seeds),
+            Variance(float(by_seed[0]), float(freedom[0])),
+            float(noise[0]),
+            None if np.isnan(images[0]) else float(images[0]),
+        )
+
+    def against(self, one: int) -> Differences:
+        """Return the difference of each cell from cell number `one`."""
+        seeds, values, own = over_seeds(self.means - self.means[one])
+        two = np.full(len(own), 2.0)
+        noise, images = self._of_images(
+            lambda covariance: np.diag(covariance) + covariance[one, one] - covariance[one] - covariance[:, one],
+            len(own),
+        )
+        variance, freedom = self._by_seed(own, seeds, two, two * (self.families != self.families[one]), noise)
+        return Differences(values, *errors(seeds, variance, freedom, noise, np.nan_to_num(images)))
+
+    def _of_images(self, form: Callable[[Floats], Floats], contrasts: int) -> tuple[Floats, Floats]:
+        """Return the noise of single images in contrasts under one seed, and what images do under every seed.
+
+        Where images are unknown, the noise is 0, and the second is NaN.
+        """
+        if self.images is None:
+            return np.zeros(contrasts), np.full(contrasts, np.nan)
+        same, other = form(self.images.same_seed), form(self.images.other_seed)
+        # An estimate below 0 stands for 0.
+        return np.fmax(same - other, 0.0), np.maximum(other, 0.0)
+
+    def _by_seed(
+        self, own: Floats, seeds: Floats, squares: Floats, family_squares: Floats, noise: Floats
+    ) -> tuple[Floats, Floats]:
+        """Return the variances of contrasts over seeds, for one seed, and their degrees of freedom.
+
+        Values within a step scatter at least as if they lay anywhere in the step.
+        """
+        least = squares * self.floor
+        pool, pool_freedom = self.variances.of_contrast(squares, family_squares)
+        variance, freedom = pooled(own, seeds - 1, pool, pool_freedom, np.fmax(noise, least))
+        return np.where(seeds > 1, np.fmax(variance, least), np.nan), freedom
+
+
+def over_seeds(values: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the number of values of each row, float[cells, seeds], their mean and variance; NaN if too few."""
+    counts = (~np.isnan(values)).sum(axis=1).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means: Floats = np.where(counts > 0, np.nansum(values, axis=1) / counts, np.nan)
+        variances = np.nansum((values - means[:, None]) ** 2, axis=1) / (counts - 1)
+    return counts, means, np.where(counts > 1, variances, np.nan)
+
+
+def pooled(
+    own: Floats, own_freedom: Floats, pool: Floats, pool_freedom: Floats, least: Floats
+) -> tuple[Floats, Floats]:
+    """Return variances and degrees of freedom: the pool's, or an own one that is significantly larger.
+
+    Args:
+        own: variances of single cells or contrasts over seeds.
+        own_freedom: their degrees of freedom.
+        pool: the same variances as all cells together estimate them.
+        pool_freedom: degrees of freedom of `pool`.
+        least: the smallest possible variance.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = np.fmax(own, least) / np.fmax(pool, least)
+        apart = (special.fdtrc(own_freedom, pool_freedom, ratio) < HETEROGENEITY) & (pool_freedom > own_freedom)
+    apart |= ~(pool_freedom > 0)
+    return np.where(apart, own, pool), np.where(apart, own_freedom, pool_freedom)

@@ -1,0 +1,105 @@
+"""Variances over seeds that all cells share, so that a seed may move all cells, or all of a family, alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from moebench.statistics.intervals import Floats
+
+
+class Variance(NamedTuple):
+    """A variance and the degrees of freedom of its estimate; NaN and 0 if nothing can be estimated."""
+
+    value: float
+    freedom: float
+
+    def repeated(self, count: int) -> tuple[Floats, Floats]:
+        """Return the variance and its degrees of freedom, each `count` times."""
+        return np.full(count, self.value), np.full(count, self.freedom)
+
+
+_UNKNOWN = Variance(np.nan, 0.0)
+
+
+@dataclass(frozen=True)
+class SeedVariances:
+    """Variances of a table of cells by seeds, pooled over its cells."""
+
+    within: Variance
+    """Of a cell's values over seeds. Cells that share seeds scatter together, which lowers the degrees of freedom."""
+    interaction: Variance
+    """Of cell × seed: the part of a cell's scatter that is left once the moves that all cells share are removed."""
+    cell: Variance
+    """The same without the moves that the cells of a family share."""
+    family: Variance | None
+    """Mean square of family × seed, the scatter that the cells of a family share; None without such families."""
+    size: float
+    """Cells of a family, on average."""
+
+    def of_contrast(self, squares: Floats, family_squares: Floats) -> tuple[Floats, Floats]:
+        """Return the variances over seeds of contrasts of cells, for one seed, and their degrees of freedom.
+
+        Args:
+            squares: float[contrasts], sums over cells of the squared weights.
+            family_squares: float[contrasts], sums over families of the squared sum of the weights of their cells.
+        """
+        if self.family is None:
+            return squares * self.interaction.value, np.full_like(squares, self.interaction.freedom)
+        shared = family_squares / self.size
+        of_family, of_cells = shared * self.family.value, np.maximum(squares - shared, 0.0) * self.cell.value
+        total = of_family + of_cells
+        with np.errstate(invalid="ignore", divide="ignore"):
+            freedom = total**2 / (of_family**2 / self.family.freedom + of_cells**2 / self.cell.freedom)
+        return total, np.where(total > 0, freedom, self.interaction.freedom)
+
+
+def seed_variances(means: Floats, families: Sequence[str] | None = None) -> SeedVariances:
+    """Fit a cell effect and a seed effect by least squares and return the variances around them.
+
+    Args:
+        means: float[cells, seeds], NaN for a missing seed. Cells with one seed tell nothing.
+        families: for each cell the name of its family, such as its router; None if every cell is one of its own.
+    """
+    shared, shared_freedom, rest, freedom = _squares(means)
+    total = shared_freedom + freedom
+    if not total:
+        return SeedVariances(_UNKNOWN, _UNKNOWN, _UNKNOWN, None, 1.0)
+    # Satterthwaite's degrees of freedom of a sum of independent squares.
+    spread = sum(part**2 / own for part, own in ((shared, shared_freedom), (rest, freedom)) if own)
+    squares = shared + rest
+    within = Variance(squares / total, squares**2 / spread if spread else total)
+    if not freedom:
+        return SeedVariances(within, _UNKNOWN, _UNKNOWN, None, 1.0)
+    interaction = Variance(rest / freedom, freedom)
+    names = np.asarray(range(len(means)) if families is None else families).astype(str)
+    parts = [_squares(means[names == name])[2:] for name in np.unique(names)]
+    of_cells, cell_freedom = (float(sum(column)) for column in zip(*parts, strict=True))
+    family_freedom = freedom - cell_freedom
+    if not (cell_freedom and family_freedom):
+        return SeedVariances(within, interaction, interaction, None, 1.0)
+    cell = Variance(of_cells / cell_freedom, cell_freedom)
+    family = Variance(max(rest - of_cells, 0.0) / family_freedom, family_freedom)
+    sizes = np.unique(names, return_counts=True)[1]
+    size = (len(names) - (sizes**2).sum() / len(names)) / (len(sizes) - 1)
+    return SeedVariances(within, interaction, cell, family, float(size))
+
+
+def _squares(means: Floats) -> tuple[float, float, float, float]:
+    """Return the sums of squares of shared seed effects and of the rest, each with its degrees of freedom."""
+    present = ~np.isnan(means)
+    several = present.sum(axis=1) >= 2
+    there = present[several].astype(np.float64)
+    counts = there.sum(axis=1)
+    if not len(counts):
+        return 0.0, 0.0, 0.0, 0.0
+    residuals = np.where(present[several], means[several] - np.nanmean(means[several], axis=1, keepdims=True), 0.0)
+    # The seed effects solve the normal equations that remain once the cell effects are eliminated.
+    normal = np.diag(there.sum(axis=0)) - there.T @ (there / counts[:, None])
+    moves = residuals.sum(axis=0)
+    squares = float((residuals**2).sum())
+    shared = min(float(moves @ np.linalg.pinv(normal, hermitian=True) @ moves), squares)
+    rank = float(np.linalg.matrix_rank(normal, hermitian=True))
+    rest = squares - shared
+    return shared, rank, rest if rest > 1e-12 * squares else 0.0, float((counts - 1).sum()) - rank

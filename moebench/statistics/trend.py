@@ -1,0 +1,91 @@
+"""Does a metric rise or fall: a line through the seeds' values at several levels of an input."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import special
+
+from moebench.errors import BadInput
+from moebench.statistics.contrast import Contrast
+from moebench.statistics.crossed import Crossed
+from moebench.statistics.intervals import Floats
+from moebench.statistics.seed_blocks import Variance
+
+FEWEST_LEVELS = 3
+"""Two points always lie on a line, so that a trend needs one more."""
+LACK_OF_FIT = 0.1
+"""Level of the test below which the distances of the levels from the line are the line's error.
+
+If levels really deviate as much as seeds do, 16 % of flat lines pass for a trend at 5 %, 13 % at 10 %, 9 % at 25 %; a
+true trend that is found in 91 % of data sets at 5 % is found in 85 % at 10 % and in 72 % at 25 %."""
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A line through levels of an input."""
+
+    slope: Contrast
+    """Change of the metric when the input grows by 1."""
+    levels: int
+    lack_of_fit: float
+    """p-value of all levels lying on the line, apart from seeds and images; NaN if seeds do not tell."""
+
+    @property
+    def is_line(self) -> bool:
+        """Whether the levels may lie on a line."""
+        return not self.lack_of_fit < LACK_OF_FIT
+
+
+def trend(table: Crossed, across: Sequence[float], profiles: Floats, units: Sequence[int] | None = None) -> Trend:
+    """Fit a line by least squares through the seeds' values, the seeds being blocks.
+
+    The error of the slope is that of a contrast of cells. If the levels significantly miss the line, their distances
+    from it are the error, with as many degrees of freedom as they have.
+
+    Args:
+        table: the metric of all cells.
+        across: float[levels], the input at each level, such as log2 of the experts.
+        profiles: float[levels, cells], the weights of the cells that make the value at each level: the mean of some
+            cells, or their difference from others.
+        units: for each level the number of its line; lines have one slope and heights of their own. None is one line.
+
+    Raises:
+        BadInput: a line has fewer than three different levels.
+    """
+    x = np.asarray(across, dtype=np.float64)
+    lines = np.eye(max(units) + 1)[np.asarray(units, dtype=int)] if units else np.ones((len(x), 1))
+    levels = min(len(np.unique(x[line > 0])) for line in lines.T)
+    if levels < FEWEST_LEVELS:
+        raise BadInput(f"a trend needs at least {FEWEST_LEVELS} levels, and there are {levels}.")
+    heights = lines @ (lines / lines.sum(axis=0)).T
+    centred = x - heights @ x
+    squares = float((centred**2).sum())
+    slope = table.contrast(centred @ profiles / squares)
+    off = np.eye(len(x)) - heights - np.outer(centred, centred) / squares
+    p_value, beyond, freedom = _lack_of_fit(table, off, profiles, slope.seeds)
+    if p_value < LACK_OF_FIT and beyond / squares * slope.seeds > slope.by_seed.value:
+        slope = replace(slope, by_seed=Variance(beyond / squares * slope.seeds, freedom), noise=0.0)
+    return Trend(slope, levels, p_value)
+
+
+def _lack_of_fit(table: Crossed, off: Floats, profiles: Floats, seeds: int) -> tuple[float, float, float]:
+    """Return the p-value of the levels lying on the lines, their variance about them, and its degrees of freedom.
+
+    `off` projects the values of the levels, float[levels], on their distances from the lines.
+    """
+    used = (profiles != 0).any(axis=0)
+    weights, means = profiles[:, used], table.means[used]
+    values = (weights @ means[:, ~np.isnan(means).any(axis=0)]).mean(axis=1) if seeds else np.full(len(off), np.nan)
+    freedom = float(round(np.trace(off)))
+    left = float(((off @ values) ** 2).sum()) / freedom
+    pool = table.variances.cell
+    if not (pool.freedom and seeds):
+        return float("nan"), left, freedom
+    expected = weights @ weights.T * max(pool.value, table.floor) / seeds
+    if table.images is not None:
+        expected = expected + np.nan_to_num(weights @ table.images.other_seed[np.ix_(used, used)] @ weights.T)
+    due = float(np.trace(off @ expected)) / freedom
+    if due == 0:
+        return float(left == 0), left, freedom
+    return float(special.fdtrc(freedom, pool.freedom, left / due)), left, freedom

@@ -1,0 +1,75 @@
+"""Question and claims of a suite beside its results, so that these can be judged without the suite file.
+
+results/SUITE/_suite.json      published when the suite runs
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from moebench.claims.claim import Claim, parse_claim
+from moebench.errors import BadInput
+from moebench.files import publishing
+from moebench.results import Store
+from moebench.spec.records import read_record
+from moebench.suites import find
+from moebench.suites.published_costs_file import CountingSuite
+from moebench.suites.suite_file import Suite
+
+FILE = "_suite.json"
+
+
+class _Record(BaseModel):
+    """What the file holds."""
+
+    model_config = ConfigDict(strict=True)
+
+    shipped: bool
+    question: str
+    claims: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a suite asks and claims."""
+
+    question: str
+    claims: tuple[Claim, ...] = ()
+
+
+def remember(store: Store, suite: Suite) -> None:
+    """Publish question and claims of a suite beside its results."""
+    shipped = find.shipped().get(suite.name)
+    claims = [claim.model_dump(exclude_none=True, exclude_defaults=True) for claim in suite.claims]
+    record = _Record(
+        shipped=shipped is not None and shipped.resolve() == suite.source.path.resolve(),
+        question=suite.question,
+        claims=claims,
+    )
+    store.folder.mkdir(parents=True, exist_ok=True)
+    with publishing(store.folder / FILE) as temporary:
+        temporary.write_text(record.model_dump_json(indent=1), encoding="utf-8")
+
+
+def asked(folder: Path) -> Asked:
+    """Return what a suite with results asks and claims: the shipped suite of that name, unless another one was run.
+
+    Args:
+        folder: the results of the suite, `results/SUITE`.
+
+    Raises:
+        BadInput: the record beside the results is damaged, or holds what is no claim.
+    """
+    path, name = folder / FILE, folder.resolve().name
+    record = read_record(path, _Record, "record of a suite") if path.is_file() else None
+    if name in find.shipped() and (record is None or record.shipped):
+        suite = find.find(name)
+        return Asked(suite.question, () if isinstance(suite, CountingSuite) else suite.claims)
+    if record is None:
+        return Asked(name)
+    try:
+        return Asked(record.question, tuple(parse_claim(values) for values in record.claims))
+    except BadInput as error:
+        raise BadInput(f"{path}: {error} The next run of the suite writes the file anew.") from error

@@ -1,0 +1,229 @@
+"""Verdicts on claims, against numbers worked by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from claim_frames import cell, claim, right, table
+from scipy.stats import t as student
+
+from moebench.claims.claim import parse_claim
+from moebench.claims.verdict import Verdict, judge, step_levels
+from moebench.errors import BadInput
+
+DENSE = cell("dense", (0.90, 0.92, 0.91))
+SOFT = cell("soft", (0.94, 0.95, 0.96), experts=4)
+"""Seed by seed 0.04, 0.03 and 0.05 above dense."""
+BETTER = {"better": {"router": "soft"}, "than": {"router": "dense"}}
+
+
+def verdict(frame: pd.DataFrame, **values: object) -> Verdict:
+    (found,) = judge(frame, [parse_claim(claim(**values))])
+    assert len(found.text.split()) <= 25
+    return found
+
+
+def test_better_by_hand() -> None:
+    found = verdict(table(DENSE, SOFT), **BETTER)
+    # 0.04 with an error of 0.01 / √3: t = 6.93 of 2 freedoms, p = 0.0202, and ± 4.3027 errors.
+    assert (found.verdict, found.pairs, found.seeds, found.images) == ("shown", 1, 3, 0)
+    assert tuple(found.effect) == pytest.approx((0.04, 0.04 - 0.02484, 0.04 + 0.02484), abs=1e-5)
+    assert (found.p_value, found.p_corrected) == pytest.approx((0.0202, 0.0202), abs=1e-4)
+    assert found.text == "Shown: +4.0 [+1.5, +6.5] points."
+    assert found.method == "difference of cells paired by seed and test image"
+
+
+def test_the_reverse_is_contradicted() -> None:
+    found = verdict(table(DENSE, SOFT), better={"router": "dense"}, than={"router": "soft"})
+    assert (found.verdict, found.text) == ("contradicted", "Contradicted: -4.0 [-6.5, -1.5] points.")
+    # Of a loss less is better.
+    losses = table(DENSE, SOFT).assign(eval_loss=lambda frame: 1 - frame["accuracy"])
+    assert verdict(losses, **BETTER, on="eval_loss").verdict == "shown"
+    assert verdict(losses, **BETTER, on="eval_loss").text == "Shown: -0.04 [-0.0648, -0.0152] nats."
+
+
+def test_an_undecided_claim_says_what_would_have_been_found() -> None:
+    found = verdict(table(DENSE, cell("soft", (0.90, 0.95, 0.91), experts=4)), **BETTER)
+    assert found.verdict == "undecided"
+    assert found.effect.low < 0 < found.effect.high
+    assert found.text.endswith(f"; {100 * found.detectable:.1f} points would have been found with 80 % power.")
+
+
+def test_verdicts_are_corrected_for_all_claims_of_the_suite() -> None:
+    frame = table(DENSE, SOFT, cell("bpr", (0.90, 0.93, 0.91), experts=4))
+    ask = [
+        BETTER,
+        {"better": {"router": "bpr"}, "than": {"router": "dense"}},
+        {"better": {"router": "soft"}, "than": {"router": "bpr"}},
+    ]
+    found = judge(frame, [parse_claim(claim(**values, source=f"{n}")) for n, values in enumerate(ask)])
+    p_values = np.array([each.p_value for each in found])
+    # Holm: the smallest of three times 3, the next times 2.
+    assert found[0].p_corrected == pytest.approx(3 * p_values.min())
+    assert {each.claims for each in found} == {3}
+    for each in found:
+        # The interval excludes 0 exactly if the claim is decided.
+        assert (each.effect.low > 0 or each.effect.high < 0) == (each.verdict != "undecided")
+
+
+def test_levels_of_holms_steps() -> None:
+    # 0.001 < 0.05 / 3; then 0.02 < 0.05 / 2; then 0.04 < 0.05. At the first that is not, all the rest stay.
+    assert step_levels(np.array([0.02, 0.001, 0.04])) == pytest.approx([0.025, 0.05 / 3, 0.05])
+    assert step_levels(np.array([0.03, 0.001, 0.04])) == pytest.approx([0.025, 0.05 / 3, 0.025])
+    assert step_levels(np.array([np.nan, 0.2, 0.03])) == pytest.approx([np.nan, 0.025, 0.025], nan_ok=True)
+
+
+def test_cells_are_pooled_over_pairs_that_match() -> None:
+    frame = table(
+        *(cell("soft", np.array((0.94, 0.95, 0.96)) + n / 100, experts=n) for n in (2, 4)),
+        *(cell("bpr", (0.90, 0.92, 0.91), experts=n) for n in (2, 4, 8)),
+        cell("bpr", (0.1, 0.1, 0.1), experts=4, learning_rate=1.0),
+    )
+    found = verdict(frame, better={"router": "soft"}, than={"router": "bpr"})
+    # Two pairs of as many experts at one learning rate: 0.04 apart and 2 or 4 points more.
+    assert found.pairs == 2
+    assert found.effect.value == pytest.approx(0.04 + 0.03)
+
+
+def test_cells_of_unequal_cost_are_not_compared() -> None:
+    dear = cell("soft", (0.94, 0.95, 0.96), experts=4, flops=1.031e6)
+    assert verdict(table(DENSE, dear), **BETTER).text == (
+        "Undecided: cells of unequal cost, at the least 1.03 times the flops_forward_per_image."
+    )
+    assert verdict(table(DENSE, dear), **BETTER, at="equal flops_forward_per_image (±5 %)").verdict == "shown"
+    assert verdict(table(DENSE, dear), **BETTER, at="any cost").verdict == "shown"
+    equal = cell("soft", (0.94, 0.95, 0.96), experts=8, flops=1.03e6)
+    assert verdict(table(DENSE, dear, equal), **BETTER).pairs == 1
+    unknown = table(DENSE, dear).assign(flops_forward_per_image=np.nan)
+    assert "the flops_forward_per_image of the cells is unknown" in verdict(unknown, **BETTER).text
+
+
+def test_a_loss_beyond_a_limit() -> None:
+    ask = {"no_loss": {"router": "soft"}, "than": {"router": "dense"}}
+    # 0.04 better: a loss of 0.01 is 0.05 away, t = 8.66.
+    found = verdict(table(DENSE, SOFT), **ask, beyond=0.01)
+    assert found.verdict == "shown"
+    assert found.p_value == pytest.approx(2 * student.sf(0.05 / (0.01 / 3**0.5), 2))
+    assert found.text.endswith("so that a loss beyond 1.0 points is excluded.")
+    worse = cell("soft", (0.80, 0.81, 0.82), experts=4)
+    assert verdict(table(DENSE, worse), **ask, beyond=0.01).text.endswith(", a loss beyond 1.0 points.")
+    near = cell("soft", (0.89, 0.92, 0.90), experts=4)
+    assert verdict(table(DENSE, near), **ask, beyond=0.01).verdict == "undecided"
+
+
+def test_images_are_paired_where_they_are_known() -> None:
+    ours, theirs = right(0.97), right(0.97)
+    theirs[:, :30] = False
+    frames = [
+        cell(router, images.mean(axis=1), **settings).assign(
+            image_correct=pd.Series(list(images), dtype=object), test_set="t"
+        )
+        for router, images, settings in (("soft", ours, {"experts": 4}), ("dense", theirs, {}))
+    ]
+    found = verdict(table(*frames), **BETTER)
+    assert (found.verdict, found.images) == ("shown", 400)
+    frames[0]["test_set"] = "u"
+    with pytest.raises(BadInput, match="were evaluated on different test images"):
+        verdict(table(*frames), **BETTER)
+
+
+def _levels(router: str, key: str, values: dict[float, float], **settings: object) -> list[pd.DataFrame]:
+    moves = np.array([[1, -1, 0], [0, 1, -1], [-1, 0, 1], [0, 0, 0]]) * 0.001
+    return [
+        cell(router, value + moves[n % 4], **{key: level}, **settings)
+        for n, (level, value) in enumerate(values.items())
+    ]
+
+
+def test_rising_over_an_input() -> None:
+    ask = {"rising": {"router": "soft"}, "over": "experts"}
+    rising = table(DENSE, *_levels("soft", "experts", {2: 0.90, 4: 0.92, 8: 0.94, 16: 0.96}))
+    found = verdict(rising, **ask)
+    assert (found.verdict, found.effect.value) == ("shown", pytest.approx(0.02))
+    assert found.text.startswith("Shown: +2.0 [")
+    assert found.text.endswith("points per doubling of experts.")
+    falling = table(DENSE, *_levels("soft", "experts", {2: 0.96, 4: 0.94, 8: 0.92, 16: 0.90}))
+    assert verdict(falling, **ask).verdict == "contradicted"
+    bent = table(DENSE, *_levels("soft", "experts", {2: 0.90, 4: 0.99, 8: 0.90, 16: 0.99}))
+    assert verdict(bent, **ask).verdict == "undecided"
+    few = table(DENSE, *_levels("soft", "experts", {2: 0.90, 4: 0.92}))
+    assert verdict(few, **ask).text == "Undecided: there are no cells at 3 levels of experts."
+
+
+def test_falling_slower() -> None:
+    ask = {"falls_slower": {"router": "bpr"}, "than": {"router": "tokens-choice"}, "over": "capacity_factor"}
+    # From C = 1 down to 1/8 bpr loses 3 points, one each halving, and tokens-choice 9.
+    bpr = {0.125: 0.90, 0.25: 0.91, 0.5: 0.92, 1.0: 0.93}
+    plain = {0.125: 0.84, 0.25: 0.87, 0.5: 0.90, 1.0: 0.93}
+    frame = table(
+        *_levels("bpr", "capacity_factor", bpr, experts=4),
+        *_levels("tokens-choice", "capacity_factor", plain, experts=4),
+    )
+    found = verdict(frame, **ask)
+    assert (found.verdict, found.effect.value) == ("shown", pytest.approx(0.01 - 0.03))
+    swapped = verdict(frame, falls_slower=ask["than"], than=ask["falls_slower"], over="capacity_factor")
+    assert swapped.verdict == "contradicted"
+    # Of a loss that rises where C falls the slower rise is the better one as well.
+    losses = frame.assign(eval_loss=lambda rows: 1 - rows["accuracy"])
+    assert verdict(losses, **ask, on="eval_loss").verdict == "shown"
+
+
+def _diverging(
+    router: str, first: list[float], rates: tuple[float, ...] = (0.1, 0.3, 1.0), **settings: object
+) -> list[pd.DataFrame]:
+    """Cells at three rates whose seeds diverge from these rates on."""
+    frames = []
+    for rate in rates:
+        frame = cell(router, [0.9] * len(first), learning_rate=rate, **settings)
+        frames.append(frame.assign(status=["diverged" if rate >= lowest else "ok" for lowest in first]))
+    return frames
+
+
+def test_diverging_first() -> None:
+    ask = {"diverges_first": {"router": "soft"}, "than": {"router": "dense"}}
+    apart = table(*_diverging("soft", [0.1] * 4, experts=4), *_diverging("dense", [1.0, 1.0, np.inf, np.inf]))
+    found = verdict(apart, **ask)
+    # Of 70 ways to choose four seeds of eight, 2 set them so far apart.
+    assert (found.verdict, found.p_value) == ("shown", pytest.approx(2 / 70))
+    assert found.text == "Shown: the median seed diverges at 0.1, those of the others never."
+    assert verdict(apart, diverges_first={"router": "dense"}, than={"router": "soft"}).verdict == "contradicted"
+    three = table(*_diverging("soft", [0.1] * 3, experts=4), *_diverging("dense", [1.0] * 3))
+    assert verdict(three, **ask).text.endswith("and 3 seeds a side are too few.")
+    alike = table(*_diverging("soft", [0.3] * 4, experts=4), *_diverging("dense", [0.3] * 4))
+    assert verdict(alike, **ask).p_value == 1
+
+
+def test_times_include_the_scatter_between_timings() -> None:
+    def timed(router: str, ratio: float, **settings: object) -> pd.DataFrame:
+        columns = {"train_step_vs_dense": ratio, "train_step_vs_dense_ci_low": 0.99 * ratio}
+        return cell(router, (0.9, 0.9), **settings).assign(**columns, train_step_vs_dense_ci_high=ratio / 0.99)
+
+    frame = table(timed("dense", 1.0), timed("soft", 1.1, experts=4))
+    found = verdict(frame, **BETTER, on="train_step_vs_dense")
+    # 1 % within the timing, as a 95 % interval, and 1 % as a deviation between timings.
+    error = np.hypot(-np.log(0.99) / 1.959964, 0.01)
+    assert found.effect.high == pytest.approx(1.1 * np.exp(1.959964 * error) - 1, rel=1e-4)
+    assert (found.verdict, found.effect.value) == ("contradicted", pytest.approx(0.1))
+    assert found.text.startswith("Contradicted: +10.0 [")
+    close = table(timed("dense", 1.0), timed("soft", 1.015, experts=4))
+    assert verdict(close, **BETTER, on="train_step_vs_dense").verdict == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("frame", "reason"),
+    [
+        (table(DENSE), "there are no results of the cells of 'better'"),
+        (table(SOFT), "there are no results of the cells of 'than'"),
+        (table(DENSE, SOFT.assign(status="oom", accuracy=np.nan)), "no two cells share two seeds"),
+        (table(DENSE, SOFT.assign(seed=[5, 6, 7])), "no two cells share two seeds"),
+        (table(DENSE, cell("soft", (0.9, 0.9), experts=4, data="fractals-10")), "no two cells differ in router alone"),
+    ],
+)
+def test_what_rows_cannot_say(frame: pd.DataFrame, reason: str) -> None:
+    found = verdict(frame, **BETTER)
+    assert (found.verdict, found.text) == ("undecided", f"Undecided: {reason}.")
+    assert np.isnan(found.p_value)
+
+
+def test_devices_are_judged_apart() -> None:
+    frame = pd.concat([table(DENSE, SOFT), table(DENSE, SOFT).assign(device_kind="H200")])
+    assert [each.device_kind for each in judge(frame, [parse_claim(claim(**BETTER))])] == ["cpu", "H200"]
