@@ -46,9 +46,9 @@ def conform(
     if strategy is not None and strategy not in STRATEGIES:
         raise unknown("strategy", strategy, STRATEGIES, of="--as")
     if export is not None:
-        from moebench.conform.vectors import write_vectors
+        from moebench.conform.vectors import export_vectors
 
-        for path in write_vectors(export, STRATEGIES if strategy is None else [strategy]):
+        for path in export_vectors(export, STRATEGIES if strategy is None else [strategy]):
             options.say(path)
         return
     if adapter is None or strategy is None:

@@ -46,6 +46,10 @@ def _cases(strategy: str) -> Iterator[Case]:
     yield replace(loud, tokens=30 * loud.tokens)
     quiet = _case(strategy, "small tokens", "tokens of length 0.01", seed=8)
     yield replace(quiet, tokens=np.float32(0.003) * quiet.tokens)
+    if family == "soft":  # Where experts are chosen, a token of zeros is a tie between all of them.
+        padded = base.tokens.copy()
+        padded[:, -5:] = 0
+        yield replace(base, name="padding", says="the last five tokens of each group are zeros", tokens=padded)
     yield _case(strategy, "one token", "groups of one token", experts=2, tokens=1, groups=3, seed=9)
     yield _case(strategy, "one expert", "a single expert", experts=1, tokens=16, seed=10)
     rounded = base.tokens.view(np.uint32) & np.uint32(0xFFFF0000)

@@ -268,6 +268,8 @@ def _normalised(x: np.ndarray, kind: str, rules: Mapping[str, Setting], axis: in
     outside = float(rules["epsilon_outside"] or 0)
     # An epsilon outside the root replaces the one inside.
     length = np.sqrt(squares) + outside if outside else np.sqrt(squares + float(rules["epsilon"] or 0))
+    # Zeros stay zeros without an epsilon, as in PyTorch's F.normalize.
+    length = np.where(length == 0, 1, length)
     scaled: np.ndarray = x / length * (math.sqrt(x.shape[along]) if kind == "rms" else 1)
     return scaled
 

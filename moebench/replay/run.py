@@ -19,6 +19,8 @@ from moebench.routers.sparse import array_order
 
 PART_NUMBERS = 1 << 23
 """Logits that are routed at a time: 32 MiB in float32."""
+MOST_NUMBERS = 1 << 27
+"""Logits of the largest group: 512 MiB in float32, and about three times that while they are routed."""
 MOST_SIZES = 32
 """Different group sizes of one recording; each is a program to compile."""
 
@@ -61,7 +63,7 @@ def replay(
         BadInput: groups that do not divide the tokens, NaN in logits, choices out of range, or a rule that needs
             gates if only choices are recorded.
     """
-    sizes = _sizes(recording, group_tokens)
+    sizes = _sizes(recording, group_tokens, max(layer.width for layer in recording.layers))
     programs = [_program(rule, assignments) for rule in rules]
     rows = []
     for layer in recording.layers:
@@ -78,8 +80,8 @@ def replay(
     return pd.DataFrame(rows)
 
 
-def _sizes(recording: Recording, group_tokens: int | None) -> np.ndarray:
-    """Tokens of each group, in order."""
+def _sizes(recording: Recording, group_tokens: int | None, width: int) -> np.ndarray:
+    """Return the tokens of each group, in order; `width` is the numbers of a token."""
     if group_tokens is None:
         sizes = np.array([recording.tokens]) if recording.groups is None else recording.groups
     else:
@@ -90,6 +92,12 @@ def _sizes(recording: Recording, group_tokens: int | None) -> np.ndarray:
                 key="group",
             )
         sizes = np.full(whole, group_tokens)
+    if sizes.max() * width > MOST_NUMBERS:
+        raise BadInput(
+            f"a group of {sizes.max():,} tokens with {width} numbers each does not fit into memory: give --group a size "
+            f"of at most {MOST_NUMBERS // width:,}, such as the tokens that are routed together in training.",
+            key="group",
+        )
     if len(np.unique(sizes)) > MOST_SIZES:
         raise BadInput(
             f"{recording.path} has groups of {len(np.unique(sizes))} different sizes; at most {MOST_SIZES} are routed. "
@@ -100,14 +108,14 @@ def _sizes(recording: Recording, group_tokens: int | None) -> np.ndarray:
 
 
 def _grouped(layer: Layer, sizes: np.ndarray, experts: int, assignments: bool) -> Iterator[np.ndarray]:
-    """Parts of a layer as arrays [group, token, …] of groups of one size."""
+    """Yield parts of a layer as arrays [group, token, …] of groups of one size."""
     most = max(1, PART_NUMBERS // layer.width)
     rows = _Rows(layer, most)
     place = 0
     while place < len(sizes):
         size = int(sizes[place])
         alike = int(np.argmax(np.append(sizes[place:] != size, True)))
-        groups = min(alike, max(1, most // size))
+        groups = _equal_parts(alike, max(1, most // size))
         part = rows.take(groups * size)
         start = rows.taken - len(part)
         if assignments:
@@ -118,6 +126,12 @@ def _grouped(layer: Layer, sizes: np.ndarray, experts: int, assignments: bool) -
             ready = checked(part, layer, start)
         yield ready.reshape(groups, size, -1)
         place += groups
+
+
+def _equal_parts(groups: int, most: int) -> int:
+    """Return the groups of a part: the largest divisor up to `most`, since each number is a program to compile."""
+    best = max(part for part in range(1, min(groups, most) + 1) if groups % part == 0)
+    return best if 2 * best >= min(groups, most) else min(groups, most)
 
 
 class _Rows:

@@ -1,6 +1,7 @@
 """Layers compared with their papers: the reference is moebench's, exact layers conform, changed rules are named."""
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from moebench.conform.own_layer import own_layer
 from moebench.conform.reference import DEFAULTS, settings_of
 from moebench.conform.templates import TEMPLATES
 from moebench.conform.variants import Variant
+from moebench.conform.vectors import SHIPPED, export_vectors
 from moebench.errors import BadInput
 
 Function = Callable[[np.ndarray], Any]
@@ -276,9 +278,7 @@ def test_every_setting_of_a_variant_is_one_of_its_family() -> None:
 
 
 def test_exported_cases_hold_outputs_and_gradients(tmp_path: Path) -> None:
-    from moebench.conform.vectors import write_vectors
-
-    paths = [path for path in write_vectors(tmp_path, ["soft"]) if path.suffix == ".npz"]
+    paths = [path for path in export_vectors(tmp_path, ["soft"]) if path.suffix == ".npz"]
     assert len(paths) == sum(case.compared for case in cases("soft"))
     arrays = np.load(tmp_path / "soft" / "random.npz")
     about = json.loads((tmp_path / "soft" / "random.json").read_text())
@@ -296,6 +296,31 @@ def test_exported_cases_hold_outputs_and_gradients(tmp_path: Path) -> None:
         for step in (1e-5, -1e-5)
     ]
     assert arrays["gradient_scale"] == pytest.approx((moved[0] - moved[1]) / 2e-5, rel=1e-3)
+
+
+def test_shipped_cases_are_those_that_are_computed(tmp_path: Path) -> None:
+    from moebench.conform.make_vectors import make_vectors
+
+    for strategy in ("soft", "experts-choice"):
+        computed = {path.name: path for path in make_vectors(tmp_path / "computed", [strategy])}
+        shipped = {path.name: path for path in export_vectors(tmp_path / "shipped", [strategy])}
+        assert computed.keys() == shipped.keys()
+        for name, path in computed.items():
+            if path.suffix == ".json":
+                assert path.read_text() == shipped[name].read_text()
+                continue
+            ours, theirs = np.load(path), np.load(shipped[name])
+            assert set(ours) == set(theirs)
+            for array in ours:  # processors add in other orders
+                np.testing.assert_allclose(ours[array], theirs[array], rtol=1e-4, atol=1e-5, err_msg=f"{name}: {array}")
+
+
+def test_every_case_is_shipped() -> None:
+    with zipfile.ZipFile(SHIPPED) as shipped:
+        names = set(shipped.namelist())
+    compared = [(strategy, case) for strategy in STRATEGIES for case in cases(strategy) if case.compared]
+    stems = [f"{strategy}/{case.name.replace(' ', '_')}" for strategy, case in compared]
+    assert names == {stem + suffix for stem in stems for suffix in (".npz", ".json")}
 
 
 def test_adapters_import_modules_beside_them(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from flax import nnx
 from moebench import routers
 from moebench.cli import main
 from moebench.errors import BadInput
-from moebench.replay import open_recording, parse_rules, place, replay
+from moebench.replay import open_recording, parse_rules, place, replay, run
 
 RULES = (
     "tokens-choice[top_k=2]",
@@ -93,6 +93,21 @@ def test_parts_of_any_size_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             row["expert_load"] for row in whole
         ]
         monkeypatch.undo()
+
+
+def test_parts_are_equal_where_the_groups_allow_it() -> None:
+    # Each size of a part is a program to compile: 1000 groups are 8 parts of 125, not 7 of 131 and one of 83.
+    assert run._equal_parts(1000, 131) == 125
+    assert run._equal_parts(12, 100) == 12
+    assert run._equal_parts(1009, 131) == 131
+
+
+def test_a_group_that_fills_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(tmp_path, ".npy", logits())
+    monkeypatch.setattr(run, "MOST_NUMBERS", 24 * 4 - 1)
+    with pytest.raises(BadInput, match=r"a group of 24 tokens with 4 numbers .* a size of at most 23,"):
+        rows(path, "switch")
+    assert len(rows(path, "switch", 12)) == 2
 
 
 def test_groups_of_the_file_are_routed_apart(tmp_path: Path) -> None:
