@@ -204,6 +204,10 @@ def check_cells(claim: Claim, specs: Sequence[CellSpec]) -> None:
         if not any(selects(selection, values) for values in grid):
             shown = ", ".join(f"{key}: {value}" for key, value in selection.items())
             raise BadInput(f"'{name}' names no cell of the grid: {{{shown}}}.", key=name)
+    if claim.than is not None and not any(
+        selects(claim.than, values) and not selects(claim.subject, values) for values in grid
+    ):
+        raise BadInput(f"'than' names no cell besides those of '{claim.kind}'.", key="than")
     if claim.over is not None and claim.over not in (*keys, *_OVER_COLUMNS):
         raise _at("over", unknown("key to go over", claim.over, (*keys, *_OVER_COLUMNS)))
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from moebench.claims.claim import Claim
 from moebench.claims.evidence import Evidence, Undecidable
 from moebench.claims.matching import Cell, match
-from moebench.claims.pairing import selected
+from moebench.claims.pairing import others, selected
 from moebench.claims.suite_rows import SuiteRows
 
 PERMUTATION = "permutation of the seeds' first diverging learning rates"
@@ -30,7 +30,7 @@ def divergence(claim: Claim, rows: SuiteRows) -> Evidence:
     """
     than = claim.than or {}
     ours = _configurations(rows, selected(rows, claim.kind, claim.subject))
-    theirs = _configurations(rows, selected(rows, "than", than))
+    theirs = _configurations(rows, others(rows, claim))
     named = {*(claim.subject.keys() & than.keys()), "learning_rate"}
     matching = match([cell for cell, _ in ours], [cell for cell, _ in theirs], named)
     rates = {id(cell): found for cell, found in (*ours, *theirs)}

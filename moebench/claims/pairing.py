@@ -26,6 +26,19 @@ def selected(rows: SuiteRows, name: str, selection: Selection | None) -> list[in
     return found
 
 
+def others(rows: SuiteRows, claim: Claim) -> list[int]:
+    """Return the numbers of the cells that a claim compares its own with.
+
+    Raises:
+        Undecidable: there are none besides the claim's own.
+    """
+    own = set(rows.select(claim.subject))
+    found = [number for number in selected(rows, "than", claim.than) if number not in own]
+    if not found:
+        raise Undecidable(f"'than' names no cell besides those of '{claim.kind}'")
+    return found
+
+
 def pairs_of(claim: Claim, rows: SuiteRows) -> list[Numbers]:
     """Return the pairs of cells that a claim compares, whatever they cost.
 
@@ -34,7 +47,7 @@ def pairs_of(claim: Claim, rows: SuiteRows) -> list[Numbers]:
         BadInput: two cells that match were evaluated on different test images.
     """
     than = claim.than or {}
-    ours, theirs = selected(rows, claim.kind, claim.subject), selected(rows, "than", than)
+    ours, theirs = selected(rows, claim.kind, claim.subject), others(rows, claim)
     named = claim.subject.keys() & than.keys()
     matching = match([rows.cells[i] for i in ours], [rows.cells[i] for i in theirs], named)
     if not matching.pairs:

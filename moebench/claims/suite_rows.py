@@ -1,7 +1,7 @@
 """The cells of one suite on one device, with what a claim selects them by."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,7 +52,7 @@ class SuiteRows:
 
     def select(self, selection: Selection) -> list[int]:
         """Return the numbers of the cells that a selection names."""
-        return [number for number, cell in enumerate(self.cells) if selects(selection, values_of_cell(cell))]
+        return [number for number, cell in enumerate(self.cells) if selects(selection, _ways(cell))]
 
     def values(self, metric: str) -> CellValues:
         """Return a metric of all cells."""
@@ -79,6 +79,16 @@ def values_of_cell(cell: Cell) -> Mapping[str, Any]:
     slots = row["slots_per_image"]
     ways = {slots, "tokens"} if slots == row["tokens_per_image"] else {slots}
     return {**row, "total_slots": frozenset(ways), **cell.settings}
+
+
+def _ways(cell: Cell) -> Mapping[str, Any]:
+    """Return the values by which a selection may name a cell: None as well where its row tells what nobody gave."""
+    found: dict[str, Any] = {}
+    for key, value in values_of_cell(cell).items():
+        found[key] = value
+        if key not in cell.settings and isinstance(value, Hashable):
+            found[key] = frozenset({None, *(value if isinstance(value, frozenset) else (value,))})
+    return found
 
 
 def _plain(value: Any) -> str:

@@ -8,6 +8,7 @@
     results/SUITE/_checkpoints/CELL_ID/     what a cell needs that goes on after a kill; gone when its rows are there
     results/SUITE/_routing/*.parquet        recordings of the routing of single tokens
     results/SUITE/_report/                  figures and the dashboard
+    results/SUITE/_suite.json               question and claims of the suite that was run last
 
 pandas and pyarrow skip names that begin with `_` or `.`. How the first three change is told in `sealing`.
 """
@@ -30,6 +31,7 @@ from moebench.results.upgrades import conform
 
 _CELLS = "_cells"
 _SUPERSEDED = "_superseded"
+SUITE_RECORD = "_suite.json"
 RECORDINGS = "_routing"
 """Folder of the recordings of routing in the folder of a suite."""
 SUITE_PARTS = (_CELLS, _SUPERSEDED, "_logs", "_running", "_checkpoints", "_report", RECORDINGS)
@@ -85,6 +87,11 @@ class Store:
     def report_folder(self) -> Path:
         """Where figures and the dashboard go."""
         return _writable(self.folder / "_report")
+
+    @property
+    def suite_record(self) -> Path:
+        """Return the path of the question and claims of the suite, in a folder that exists."""
+        return _writable(self.folder) / SUITE_RECORD
 
     @property
     def superseded_folder(self) -> Path:

@@ -13,12 +13,11 @@ from moebench.claims.claim import Claim, parse_claim
 from moebench.errors import BadInput
 from moebench.files import publishing
 from moebench.results import Store
+from moebench.results.store import SUITE_RECORD
 from moebench.spec.records import read_record
 from moebench.suites import find
 from moebench.suites.published_costs_file import CountingSuite
 from moebench.suites.suite_file import Suite
-
-FILE = "_suite.json"
 
 
 class _Record(BaseModel):
@@ -48,8 +47,7 @@ def remember(store: Store, suite: Suite) -> None:
         question=suite.question,
         claims=claims,
     )
-    store.folder.mkdir(parents=True, exist_ok=True)
-    with publishing(store.folder / FILE) as temporary:
+    with publishing(store.suite_record) as temporary:
         temporary.write_text(record.model_dump_json(indent=1), encoding="utf-8")
 
 
@@ -62,7 +60,7 @@ def asked(folder: Path) -> Asked:
     Raises:
         BadInput: the record beside the results is damaged, or holds what is no claim.
     """
-    path, name = folder / FILE, folder.resolve().name
+    path, name = folder / SUITE_RECORD, folder.resolve().name
     record = read_record(path, _Record, "record of a suite") if path.is_file() else None
     if name in find.shipped() and (record is None or record.shipped):
         suite = find.find(name)

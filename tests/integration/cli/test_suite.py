@@ -126,7 +126,7 @@ def test_profile_filter_and_seeds(here: Here) -> None:
         (["suite", "small.yaml", "--executor", "slrum"], "unknown executor 'slrum': did you mean 'slurm'?"),
         (["suite", "small.yaml", "--jobs", "3"], "--jobs 3 is more than this machine can time"),
         (["suite", "small.yaml", "--jobs", "3", "--dry-run"], "--jobs 3 is more than this machine can time"),
-        (["run", "soft", "--memory-limit-gib", "0"], "'memory_limit_gib' should be GiB greater than 0, not 0.0."),
+        (["run", "soft", "--memory-limit-gib", "0"], "'memory_limit_gib' should be a number greater than 0, not 0.0."),
         (["run", "sofd"], "unknown router 'sofd': did you mean 'soft'?"),
         (["run", "soft["], "'soft[' is no cell"),
         (["list", "router"], "unknown kind of list 'router': did you mean 'routers'?"),

@@ -76,6 +76,11 @@ def test_what_is_no_claim_is_refused_in_a_sentence(values: Any, key: str | None,
         ({"better": {"router": "soft", "expert": 2}, "than": {"router": "dense"}}, "better", "did you mean 'experts'"),
         ({"better": {"router": "soft", "experts": 8}, "than": {"router": "dense"}}, "better", "names no cell of"),
         ({"better": {"router": "soft"}, "than": {"router": "bpr"}}, "than", r"names no cell .* \{router: bpr\}"),
+        (
+            {"better": {"router": "soft", "experts": 2}, "than": {"router": "soft", "experts": 2}},
+            "than",
+            "besides those",
+        ),
         ({"rising": {"router": "soft"}, "over": "expert"}, "over", "did you mean 'experts'"),
     ],
 )

@@ -84,6 +84,26 @@ def test_cells_are_pooled_over_pairs_that_match() -> None:
     assert found.effect.value == pytest.approx(0.04 + 0.03)
 
 
+def test_a_cell_is_not_compared_with_itself() -> None:
+    two, four = cell("soft", (0.90, 0.92, 0.91), experts=2), cell("soft", (0.94, 0.95, 0.96), experts=4)
+    ask = {"better": {"router": "soft", "experts": 4}, "than": {"router": "soft", "experts": [2, 4]}}
+    found = verdict(table(two, four), **ask)
+    assert found.pairs == 1
+    assert found.effect.value == pytest.approx(0.04)
+    nobody = verdict(table(four), **ask)
+    assert nobody.text == "Undecided: 'than' names no cell besides those of 'better'."
+
+
+def test_a_key_that_nobody_gave_can_be_named_by_null() -> None:
+    # The row of the first cell has slots_per_expert 1, which followed from the images and experts.
+    dense = cell("dense", (0.90, 0.92, 0.91)).assign(slots_per_expert=1.0)
+    soft = cell("soft", (0.94, 0.95, 0.96), slots_per_expert=1)
+    found = verdict(
+        table(dense, soft), better={"router": "soft"}, than={"router": ["dense", "soft"], "slots_per_expert": None}
+    )
+    assert found.pairs == 1
+
+
 def test_cells_of_unequal_cost_are_not_compared() -> None:
     dear = cell("soft", (0.94, 0.95, 0.96), experts=4, flops=1.031e6)
     assert verdict(table(DENSE, dear), **BETTER).text == (

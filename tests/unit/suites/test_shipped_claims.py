@@ -1,0 +1,37 @@
+"""The claims of the shipped suites, and what the reference results say of them."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from moebench.claims.verdict import judge
+from moebench.results import gather
+from moebench.suites import find
+from moebench.suites.published_costs_file import CountingSuite
+
+REFERENCE = Path(__file__).parents[3] / "results" / "reference"
+_PAPER = re.compile(r"\d{4}\.\d{5}, (section|table|tables|figure) \d")
+NAMES = [name for name in find.shipped() if not isinstance(find.find(name), CountingSuite)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_suite_claims_something_and_says_where_the_claim_comes_from(name: str) -> None:
+    suite = find.find(name)
+    assert not isinstance(suite, CountingSuite)
+    assert suite.claims
+    for claim in suite.claims:
+        assert _PAPER.match(claim.source) or (claim.source.startswith("moebench") and claim.printed is None)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_reference_rows_decide_every_claim_or_say_what_they_would_have_found(name: str) -> None:
+    suite = find.find(name)
+    assert not isinstance(suite, CountingSuite)
+    table, _ = gather(REFERENCE, name)
+    for verdict in judge(table.to_pandas(), suite.claims):
+        assert verdict.method != "none", verdict.text
+        assert verdict.seeds
+        if verdict.claim.kind != "diverges_first":
+            assert verdict.effect.low < verdict.effect.value < verdict.effect.high
+            assert verdict.detectable > 0
