@@ -26,7 +26,7 @@ EMPTY = {"data_digest", "status_reason", "diverged_step", "under_dispatched_toke
 # what groups of one image or accelerators have, and what not every machine tells.
 ONE_IMAGE = ("infer_latency_s", "infer_latency_vs_dense", "infer_max_batch_s_per_image")
 EMPTY |= {f"{name}{end}" for name in ONE_IMAGE for end in INTERVAL}
-EMPTY |= {"infer_max_batch", "other_process_cpu_share"}
+EMPTY |= {"infer_max_batch", "other_process_cpu_share", "timing_scatter"}
 # What is asked for by cells that start from a trained model, keep theirs, or try it in other settings.
 EMPTY |= {
     "curve_eval_step",
