@@ -94,8 +94,8 @@ def _sizes(recording: Recording, group_tokens: int | None, width: int) -> np.nda
         sizes = np.full(whole, group_tokens)
     if sizes.max() * width > MOST_NUMBERS:
         raise BadInput(
-            f"a group of {sizes.max():,} tokens with {width} numbers each does not fit into memory: give --group a size "
-            f"of at most {MOST_NUMBERS // width:,}, such as the tokens that are routed together in training.",
+            f"a group of {sizes.max():,} tokens with {width} numbers each does not fit into memory: give --group a "
+            f"size of at most {MOST_NUMBERS // width:,}, such as the tokens that are routed together in training.",
             key="group",
         )
     if len(np.unique(sizes)) > MOST_SIZES:

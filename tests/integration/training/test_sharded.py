@@ -25,8 +25,7 @@ ROUTERS = ("dense", "bpr", "experts-choice", "soft")
 
 def begun(arguments: list[str], devices: int, **environment: str) -> subprocess.Popen[str]:
     """A process whose processor is split into so many devices."""
-    xla = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
-    flags = {"XLA_FLAGS": xla, "JAX_PLATFORMS": "cpu"}
+    flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "JAX_PLATFORMS": "cpu"}
     return subprocess.Popen(
         [sys.executable, *arguments],
         env=os.environ | flags | environment,
