@@ -26,7 +26,7 @@ class Try:
     @property
     def label(self) -> str:
         """The values as written on the command line."""
-        return ",".join(f"{key}={value:g}" for key, value in self.values.items())
+        return ",".join(f"{key}={value}" for key, value in self.values.items())
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
