@@ -7,10 +7,12 @@ from typing import Any
 
 from moebench.cells.images import dataset
 from moebench.cells.resolve import resolve_cell
+from moebench.data.holdout import hold_out_validation
 from moebench.errors import BadInput
 from moebench.measuring import environment
 from moebench.measuring.environment import pin_jax_settings
 from moebench.spec.cell_spec import CellSpec
+from moebench.spec.tuning import TUNE
 
 __all__ = ["environment", "prepare", "resolve"]
 
@@ -45,7 +47,7 @@ def _resolved(spec: Mapping[str, Any], device: Mapping[str, Any]) -> dict[str, A
 
 
 def prepare(specs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Make the images of specifications and store them for the cells.
+    """Make the images of specifications and store them for the cells; check that validation splits can be held out.
 
     Returns:
         For each specification `error` and `key` as from `resolve`, or nothing.
@@ -60,7 +62,13 @@ def _prepared(spec: Mapping[str, Any]) -> dict[str, Any]:
         if spec.get(key) is None:
             continue
         try:
-            notes += (f"{spec[key]}: {note}" for note in dataset(spec[key], spec.get(size)).notes)
+            images = dataset(spec[key], spec.get(size))
         except BadInput as mistake:
             return {"error": str(mistake), "key": mistake.key if key == "data" else key}
+        notes += (f"{spec[key]}: {note}" for note in images.notes)
+        if spec.get(TUNE) and key == "data":
+            try:
+                hold_out_validation(images)
+            except BadInput as mistake:
+                return {"error": f"{TUNE}: {mistake}", "key": TUNE}
     return {"notes": notes}

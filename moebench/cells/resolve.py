@@ -22,6 +22,7 @@ from moebench.cells.checks import (
 from moebench.cells.fingerprint import digest
 from moebench.cells.images import source
 from moebench.cells.resolved_cell import ResolvedCell
+from moebench.cells.tries import resolve_tries
 from moebench.errors import BadInput
 from moebench.evaluation.test_time_settings import resolve_settings
 from moebench.measuring import shapes
@@ -139,7 +140,8 @@ def resolve_for(spec: CellSpec, image_size: int, channels: int, classes: int) ->
             key="total_slots",
         )
     check_mesh(spec, router.experts, group_images)
-    return ResolvedCell(spec, model, router, resolve_settings(spec.test_time, model))
+    model, tries = resolve_tries(spec, model)
+    return ResolvedCell(spec, model, router, resolve_settings(spec.test_time, model), tries)
 
 
 def _preset(spec: CellSpec) -> models.Preset:

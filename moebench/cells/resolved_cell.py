@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from moebench import models, routers
 from moebench.cells.fingerprint import VERSIONS, code, digest
 from moebench.cells.images import source
+from moebench.cells.tries import Try
 from moebench.evaluation.test_time_settings import Setting
 from moebench.measuring import shapes
 from moebench.models import VitConfig
@@ -31,6 +32,8 @@ class ResolvedCell:
     """A router of this cell for tokens of width 1, with its options filled in; its parameters are shapes."""
     settings: tuple[Setting, ...] = ()
     """Settings in which the trained model is evaluated, that of the training first."""
+    tries: tuple[Try, ...] = ()
+    """Combinations of hyperparameters to choose from; empty if nothing is tuned."""
     pretraining: "ResolvedCell | None" = None
     """The cell that trains the model which this cell starts from; None without pre-training."""
     saved_model: str = ""
@@ -40,7 +43,11 @@ class ResolvedCell:
     def label(self) -> str:
         """Router with the options that differ from their defaults, as written on the command line."""
         defaults = routers.options(self.spec.router)
-        given = {key: value for key, value in self.model.router_options.items() if value != defaults[key]}
+        given = {
+            key: value
+            for key, value in self.model.router_options.items()
+            if value != defaults[key] and key not in self.spec.tune
+        }
         options = ",".join(f"{key}={value}" for key, value in given.items())
         return f"{self.spec.router}[{options}]" if options else self.spec.router
 
@@ -85,7 +92,7 @@ class ResolvedCell:
             "pretrain_data": self.pretraining.spec.data if self.pretraining else spec.init_from,
             "pretrain_steps": self.pretraining.spec.steps if self.pretraining else None,
             "precision": spec.precision,
-            "learning_rate": spec.learning_rate,
+            "learning_rate": None if "learning_rate" in spec.tune else spec.learning_rate,
             "config": json.dumps(self.config, sort_keys=True),
         }
         if spec.scope == "layer":
@@ -97,9 +104,10 @@ class ResolvedCell:
     def config(self) -> dict[str, Any]:
         """Everything given, with defaults filled in, without keys that change no result."""
         # A plugin counts by its content, which is part of the fingerprint, and not by its place.
+        # A router that is a plain module declares no defaults.
+        options = {**self.model.router_options, **self.router.options}
         filled_in = {
-            # A router that is a plain module declares no defaults.
-            "options": {**self.model.router_options, **self.router.options},
+            "options": {key: value for key, value in options.items() if key not in self.spec.tune},
             "group_images": self.model.group_images,
             "moe_layers": self.spec.moe_layers or self.model.preset.moe_layers,
             "mlp_ratio": self.mlp_ratio,
@@ -129,8 +137,8 @@ class ResolvedCell:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the images of training and pre-training can be read at once."""
-        return all(
+        """Whether the images can be read at once, and need no check for a validation split."""
+        return not self.tries and all(
             cell.images is None or cell.images.is_ready(cell.spec.image_size)
             for cell in (self, self.pretraining)
             if cell is not None

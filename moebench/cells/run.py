@@ -25,6 +25,7 @@ from moebench.cells.resolve import resolve_cell
 from moebench.cells.resolved_cell import ResolvedCell
 from moebench.cells.seed_rows import Read, SeedRunner
 from moebench.cells.time_columns import timings
+from moebench.cells.tune import tune
 from moebench.errors import BadInput
 from moebench.measuring import environment
 from moebench.measuring.environment import pin_jax_settings
@@ -74,7 +75,9 @@ def run(
         runner = SeedRunner.compile(cell, read, models, checkpoints, accounts, recordings)
         shared = {**_static_columns(cell, runner.executables), "test_set": runner.test_set}
         shared |= _time_columns(cell, runner.executables, runner.images.train, accounts, shared)
-        seeds = {seed: runner.row(seed, shared) for seed in spec.seeds}
+        tuned = tune(runner)
+        shared |= tuned.columns
+        seeds = {seed: tuned.failure or runner.row(seed, tuned.schedule, shared) for seed in spec.seeds}
     shared |= {"started_at": started_at, **accounts.columns()}
     for seed in spec.seeds:
         yield shared | seeds[seed] | {"seed": seed}

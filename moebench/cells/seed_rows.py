@@ -20,7 +20,7 @@ from moebench.evaluation.few_shot import Probe
 from moebench.evaluation.pass_over_split import split_digest
 from moebench.evaluation.test_time_sweep import Sweep
 from moebench.measuring.time_accounts import Accounts
-from moebench.training import EvalPoint, Training, TrainState
+from moebench.training import EvalPoint, Schedule, Training, TrainState
 from moebench.training.checkpoints import Checkpoints
 from moebench.training.columns import training_columns
 
@@ -91,29 +91,44 @@ class SeedRunner:
             *(recorder, checkpoints, models, accounts),
         )
 
-    def row(self, seed: int, shared: Row) -> Row:
-        """Return the columns of one seed, from the checkpoint where the seed is finished.
+    def start(self, seed: int, schedule: Schedule) -> TrainState:
+        """Return the state before the first step, of a pre-trained or saved model where the cell starts from one.
+
+        Args:
+            seed: of parameters, pre-training and routing noise.
+            schedule: hyperparameters of the training.
+
+        Raises:
+            PretrainingDiverged: the pre-training of the seed diverged.
+        """
+        fresh = self.executables.fresh(seed, schedule)
+        if self.initializer is None:
+            return fresh
+        with self.accounts.spending("pretrain_s"):
+            return self.initializer.initial_state(fresh, seed)
+
+    def row(self, seed: int, schedule: Schedule, shared: Row) -> Row:
+        """Return the columns of one seed, from the checkpoint if the seed is finished.
 
         Args:
             seed: of parameters, order of the images and routing noise.
+            schedule: hyperparameters of the training.
             shared: columns that all seeds of the cell share.
         """
         part = f"seed {seed}"
         if part in self.checkpoints.rows:
             say(f"{part}: finished before")
         else:
-            self.checkpoints.finish(part, self._run(part, seed, shared))
+            self.checkpoints.finish(part, self._run(part, seed, schedule, shared))
         return self.checkpoints.rows[part]
 
-    def _run(self, part: str, seed: int, shared: Row) -> Row:
-        spec = self.cell.spec
-        start, row = self.executables.fresh(seed), Row()
-        if self.initializer is not None and self.probe is not None:
-            try:
-                with self.accounts.spending("pretrain_s"):
-                    start = self.initializer.initial_state(start, seed)
-            except PretrainingDiverged as reason:
-                return {"status": "diverged", "status_reason": str(reason)}
+    def _run(self, part: str, seed: int, schedule: Schedule, shared: Row) -> Row:
+        spec, row = self.cell.spec, Row()
+        try:
+            start = self.start(seed, schedule)
+        except PretrainingDiverged as reason:
+            return {"status": "diverged", "status_reason": str(reason)}
+        if self.probe is not None:
             with self.accounts.spending("few_shot_s"):
                 row |= self.probe.evaluate(start, seed)
         say(f"{part}: training {spec.steps} steps")
@@ -131,7 +146,7 @@ class SeedRunner:
                 partial(self._record, seed),
                 self.recorder.steps if self.recorder is not None and self.recorder.wants(seed) else (),
             )
-        row |= training_columns(training, spec.clip_norm) | inputs
+        row |= training_columns(training, float(schedule.clip_norm)) | inputs
         if training.diverged_step is not None:
             return row | eval_curve_columns(training.eval_points)
         return row | self._evaluated(part, seed, training, shared)

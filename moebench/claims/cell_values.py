@@ -141,7 +141,7 @@ def pools_of(cells: pd.DataFrame) -> list[tuple[str, ...]]:
     """
     rate = cells["learning_rate"].astype(object)
     if "tuned" in cells:
-        rate = rate.where(cells["tuned"].fillna(False).astype(bool).eq(False), "tuned")
+        rate = rate.where(cells["tuned"].isna(), "tuned")
     columns = [cells[name].astype(str).tolist() for name in POOL] + [rate.astype(str).tolist()]
     return list(zip(*columns, strict=True))
 

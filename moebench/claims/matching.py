@@ -6,6 +6,7 @@ in all options of that router; options of two routers need not. Of several cells
 most else in common: slots, options, suite, machine, the cell's hash.
 """
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ import pandas as pd
 from moebench.claims.claim import TEST_TIME
 from moebench.results.selection import config_of
 from moebench.spec.cell_spec import CellSpec
+from moebench.spec.tuning import TUNE
 
 IDENTITY = ("suite", "cell_id")
 SLOTS = "slots of an image"
@@ -143,8 +145,9 @@ def _settings(row: "pd.Series[Any]") -> dict[str, Any]:
     config = config_of(row["config"])
     # A key that is younger than the row had its default then.
     settings = _DEFAULTS | config if config else {key: row[_COLUMNS.get(key, key)] for key in _IN_COLUMNS}
-    # As the data set has it, where none was asked for; and as the precision is called today.
-    settings |= {key: row[key] for key in ("image_size", "precision")}
+    # As the data set or the model has it, where none was asked for; and as the precision is called today.
+    settings |= {key: row.get(key) for key in ("image_size", "precision", "mlp_ratio", "position_init")}
+    settings[TUNE] = json.dumps(settings[TUNE], sort_keys=True) if settings.get(TUNE) else "nothing"
     if row["router"] == "dense":
         settings.pop("experts", None)  # the column's 1 is no choice of anyone's
     elif row["group_images"] > 0:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from moebench.results import Store
+from moebench.spec.tuning import TUNE, count_tries
 from moebench.suites.plan import PlannedCell
 from moebench.suites.published_costs_file import CountingSuite
 from moebench.suites.suite_file import Suite
@@ -38,14 +39,16 @@ def print_question(console: Console, suite: Suite | CountingSuite) -> None:
 
 
 def print_plan(console: Console, cells: Sequence[PlannedCell], on: str, store: Store) -> None:
-    """One line: on what, how many cells, how many of them are done already, and where the results go."""
+    """Print one line: the device, the number of cells, done and to run, the tries of tuning, the results' folder."""
     waiting = [cell for cell in cells if cell.seeds]
     count = f"{len(cells)} cells" if len(cells) != 1 else "1 cell"
     seeds = len(cells[0].cell.spec.seeds)
     of_seeds = f" of {seeds} seeds" if seeds != 1 else ""
     done = len(cells) - len(waiting)
     state = f", {done} done before" if done else ""
-    line = f"{on}: {count}{of_seeds}{state}, {len(waiting)} to run; results in {store.folder}"
+    tries = sum(count_tries(cell.cell.spec.tune) for cell in waiting)
+    tuned = f" after {tries} tries of {TUNE}" if tries else ""
+    line = f"{on}: {count}{of_seeds}{state}, {len(waiting)} to run{tuned}; results in {store.folder}"
     console.print(line, markup=False, soft_wrap=not console.is_terminal)
 
 

@@ -9,6 +9,7 @@ ACCOUNTS = (
     "dense_compile_s",
     "warmup_s",
     "timed_s",
+    "tuning_s",
     "training_s",
     "evaluation_s",
     "test_time_s",

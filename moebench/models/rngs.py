@@ -5,6 +5,7 @@ import zlib
 import jax
 from flax import nnx
 from jaxtyping import PRNGKeyArray
+from typing_extensions import override
 
 
 class CountedStream(nnx.RngStream):
@@ -18,6 +19,7 @@ class CountedStream(nnx.RngStream):
         super().__init__(key, tag=tag)
         self.drawn = 0
 
+    @override
     def __call__(self) -> PRNGKeyArray:
         key = jax.random.fold_in(self.key[...], self.drawn)
         self.drawn += 1

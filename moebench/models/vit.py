@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
+from typing_extensions import override
 
 from moebench import routers
 from moebench.errors import BadInput
@@ -68,6 +69,7 @@ class Attention(nnx.Module):
         self.qkv = nnx.Linear(width, 3 * width, kernel_init=xavier, dtype=dtype, rngs=rngs)
         self.out = nnx.Linear(width, width, kernel_init=xavier, dtype=dtype, rngs=rngs)
 
+    @override
     def __call__(self, x: Float[Array, "row dim"], tokens: int) -> Float[Array, "row dim"]:
         q, k, v = jnp.moveaxis(self.qkv(x).reshape(-1, tokens, 3, self.heads, x.shape[-1] // self.heads), 2, 0)
         scores = jnp.einsum("bqhd,bkhd->bhqk", q, k, preferred_element_type=jnp.float32)
@@ -83,6 +85,7 @@ class Mlp(nnx.Module):
         self.hidden = nnx.Linear(width, mlp, kernel_init=xavier, dtype=dtype, rngs=named(rngs, "hidden"))
         self.out = nnx.Linear(mlp, width, kernel_init=xavier, dtype=dtype, rngs=named(rngs, "out"))
 
+    @override
     def __call__(self, x: Float[Array, "row dim"]) -> Float[Array, "row dim"]:
         return self.out(jax.nn.gelu(self.hidden(x), approximate=True))
 
@@ -131,6 +134,7 @@ class Block(nnx.Module):
         self.mlp = mlp_or_experts(config, number in config.moe_blocks, rngs=rngs)
         self.dtype = dtype
 
+    @override
     def __call__(
         self, x: Float[Array, "row dim"], tokens: int, noise_key: PRNGKeyArray | None
     ) -> tuple[Float[Array, "row dim"], routers.Routing | None]:
@@ -182,6 +186,7 @@ class RoutedBlock(nnx.Module):
         self.router = routers.create(config.router, dim=width, rngs=named(rngs, "router"), **config.router_options)
         self.block = Block(replace(config, moe_blocks=()), 0, dtype=dtype, rngs=rngs)
 
+    @override
     def __call__(
         self, x: Float[Array, "row dim"], tokens: int, noise_key: PRNGKeyArray | None
     ) -> tuple[Float[Array, "row dim"], routers.Routing | None]:

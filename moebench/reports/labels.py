@@ -70,7 +70,9 @@ def shortened(text: str, longest: int = LONGEST) -> str:
 
 def _columns(cells: pd.DataFrame) -> dict[str, list[str | None]]:
     """Return what may set cells apart, by its key and in the order in which it is tried."""
-    names = [name for name in (*_SETTING, "experts", *_INPUTS) if name in cells]
+    tuned = "tuned" in cells and cells["tuned"].notna().any()
+    results = {"learning_rate"} if tuned else set()  # a tuned rate is chosen by the cell, not given to it
+    names = [name for name in (*_SETTING, "experts", *_INPUTS) if name in cells and name not in results]
     columns = {name: [_plain(value) for value in cells[name]] for name in names}
     options = [_options(text) for text in cells.get("config", pd.Series([None] * len(cells), index=cells.index))]
     for key in sorted({key for option in options for key in option} - set(columns)):

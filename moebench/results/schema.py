@@ -11,6 +11,7 @@ from moebench.results.columns.quality import QUALITY
 from moebench.results.columns.routing import ROUTING
 from moebench.results.columns.test_time import FIELDS, TEST_TIME
 from moebench.results.columns.times import TIME
+from moebench.results.columns.tuning import TUNING
 
 __all__ = [
     "COLUMNS",
@@ -36,6 +37,7 @@ COLUMNS: tuple[Column, ...] = (
     *EFFICIENCY,
     *ROUTING,
     *QUALITY,
+    *TUNING,
     *TEST_TIME,
     *ENVIRONMENT,
 )

@@ -1,4 +1,4 @@
-"""Slots of an expert under the capacity rules of public systems."""
+"""Compute the slots of an expert under the capacity rules of public systems."""
 
 import math
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 ROUNDINGS: dict[str, Callable[[float], int]] = {"round": round, "ceil": math.ceil, "floor": math.floor}
 
 OWN_RULE = "rounding"
-"""Name of the rule that rounds as `capacity_rounding` and `capacity_multiple_of` say."""
+"""Name of the rule that rounds by `capacity_rounding` and `capacity_multiple_of`."""
 
 LEAST_SLOTS = 4
 """Slots that flaxformer and mesh-tf give every expert at least (their min_expert_capacity)."""

@@ -56,7 +56,7 @@ def slots_of(router: Router, name: str, given: Mapping[str, Any], group_tokens: 
 
 @dataclass(frozen=True)
 class _Given:
-    """Options as the key of a cache, which may have any values."""
+    """Return options as the key of a cache, whatever their values are."""
 
     text: str
     values: Mapping[str, Any] = field(compare=False)
@@ -64,7 +64,7 @@ class _Given:
 
 @lru_cache(maxsize=1024)
 def _slots(name: str, _: type[nnx.Module], group_tokens: int, training: bool, given: _Given) -> int:
-    """Answer `slots_per_expert`, once for the class that has the name now."""
+    """Return the slots of `slots_per_expert`, computed once for the class that has the name now."""
     tokens = jax.ShapeDtypeStruct((GROUPS, group_tokens, DIM), jnp.float32)
     try:
         slots: int = jax.eval_shape(lambda array: _trial(name, array, given.values, training), tokens).shape[2]
@@ -98,7 +98,7 @@ def _trial(name: str, tokens: jax.Array, given: Mapping[str, Any], training: boo
 
 
 def _expect(router: Router, tokens: jax.Array, what: str, got: jax.Array, shape: tuple[int | str, ...]) -> None:
-    """Refuse another shape than expected; a word in place of a number matches any size."""
+    """Raise unless a shape is as expected; a word in place of a number matches any size."""
     if got.ndim != len(shape) or any(
         want != size for want, size in zip(shape, got.shape, strict=True) if isinstance(want, int)
     ):

@@ -1,10 +1,11 @@
-"""Define hard routing: each slot holds one token or none, whichever way the tokens move."""
+"""Define hard routing: each slot holds one token or none, for each way of moving tokens."""
 
 from dataclasses import dataclass, field, replace
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
+from typing_extensions import override
 
 from moebench.routers.cpu_kernels import weighted
 from moebench.routers.metrics import RoutingCounts, gate_entropy
@@ -40,10 +41,12 @@ class SlotRouting(Routing):
     def _filled(self) -> Array:
         return self.token < self.gates.shape[1]
 
+    @override
     def dispatch(self, tokens: Float[Array, "group token dim"]) -> Float[Array, "expert group slot dim"]:
         rows = tokens.reshape(-1, tokens.shape[-1])
         return jnp.take(rows, self._rows().swapaxes(0, 1), axis=0, mode="fill", fill_value=0)
 
+    @override
     def combine(self, outputs: Float[Array, "expert group slot dim"]) -> Float[Array, "group token dim"]:
         groups, tokens, _ = self.gates.shape
         dim = outputs.shape[-1]
@@ -53,11 +56,13 @@ class SlotRouting(Routing):
         return summed.reshape(groups, tokens, dim)
 
     @property
+    @override
     def dispatch_weights(self) -> Float[Array, "group token expert slot"]:
         tokens = self.gates.shape[1]
         return jnp.moveaxis(jax.nn.one_hot(self.token, tokens, dtype=self.gates.dtype), -1, 1)
 
     @property
+    @override
     def combine_weights(self) -> Float[Array, "group token expert slot"]:
         return self.dispatch_weights * self.weight[:, None]
 
@@ -73,9 +78,11 @@ class SlotRouting(Routing):
         """Return whether any slot holds the token."""
         return self.calls > 0
 
+    @override
     def bare(self) -> "SlotRouting":
         return replace(self, losses={}, requested=None, order=None)
 
+    @override
     def pairs(self) -> TokenExperts:
         groups, tokens, _ = self.gates.shape
         at = (jnp.arange(groups)[:, None, None], self.token, jnp.arange(self.token.shape[1])[None, :, None])
@@ -93,6 +100,7 @@ class SlotRouting(Routing):
             order=self.order,
         )
 
+    @override
     def counts(self) -> RoutingCounts:
         groups, tokens, _ = self.gates.shape
         filled = self._filled()
@@ -119,9 +127,11 @@ class SlotRouting(Routing):
 class EinsumSlotRouting(SlotRouting):
     """Hard routing by matrix products with one-hot weights, as in early systems and on some accelerators."""
 
+    @override
     def dispatch(self, tokens: Float[Array, "group token dim"]) -> Float[Array, "expert group slot dim"]:
         return mix(self.dispatch_weights, tokens)
 
+    @override
     def combine(self, outputs: Float[Array, "expert group slot dim"]) -> Float[Array, "group token dim"]:
         return unmix(self.combine_weights, outputs)
 
@@ -135,6 +145,7 @@ class RaggedSlotRouting(SlotRouting):
     expert: right, but slow.
     """
 
+    @override
     def apply(self, tokens: Float[Array, "group token dim"], experts: ExpertMlps) -> Float[Array, "group token dim"]:
         groups, count, dim = tokens.shape
         nowhere, most = groups * count, groups * self._most_filled()

@@ -1,4 +1,4 @@
-"""Routers from a file that the user names. What the file holds is run, so only the user may name it.
+"""Register routers from a file that the user names. The file is run, so that only the user may name one.
 
 A plugin imports modules that lie beside it as a script does. Its modules are its own: they are known to no other
 plugin and to no other module of the process, so that two plugins can each have a `helper.py`.
@@ -23,7 +23,7 @@ from moebench.routers import registry
 
 _PREFIX = "moebench_plugin_"
 _NEVER_BESIDE = sys.stdlib_module_names | {__name__.partition(".")[0]}
-"""Names that mean the standard library or this package, whatever lies in the plugin's folder."""
+"""Names that mean the standard library or this package, whatever else is in the plugin's folder."""
 
 
 class Plugin:
@@ -35,7 +35,7 @@ class Plugin:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.module = f"{_PREFIX}{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
-        """Name of the plugin's module; modules beside it are known as its submodules. Two files are two modules."""
+        """Return the name of the plugin's module, whose submodules are the modules beside the file."""
         self._texts: dict[Path, bytes] = {}
         self.locate = cache(self._located)
 
@@ -46,7 +46,7 @@ class Plugin:
         return None if name.partition(".")[0] in _NEVER_BESIDE else module_file(self.path.parent, name)
 
     def read(self, file: Path) -> bytes:
-        """Return the text of one of its files as it was at first sight.
+        """Return the text of one of the plugin's files as first read.
 
         Raises:
             OSError: the file cannot be read.
@@ -57,11 +57,11 @@ class Plugin:
 
     @property
     def files(self) -> Sequence[Path]:
-        """Files that were read, in the order of reading."""
+        """Return the files that were read, in the order of reading."""
         return tuple(self._texts)
 
     def is_edited(self) -> bool:
-        """Return whether one of the files that were read is another one now."""
+        """Return whether one of the files that were read has changed."""
         try:
             return any(file.read_bytes() != text for file, text in self._texts.items())
         except OSError:
@@ -71,7 +71,7 @@ class Plugin:
 _PLUGINS: dict[str, Plugin] = {}
 """The plugins of this process by the name of their module."""
 _EDITIONS: Counter[str] = Counter()
-"""How often each of them was found edited."""
+"""Number of edits of each plugin that were found."""
 
 
 def plugin_of(module: str) -> Plugin | None:
@@ -128,7 +128,7 @@ def _load(path: Path, edition: int) -> tuple[str, ...]:
 
 
 def _forget(plugin: Plugin) -> None:
-    """Drop a plugin's modules and routers, so that none of them outlives an edit."""
+    """Drop the modules and routers of a plugin before its edited file runs."""
     _PLUGINS.pop(plugin.module, None)
     for name in [name for name in sys.modules if name.partition(".")[0] == plugin.module]:
         del sys.modules[name]
@@ -136,15 +136,15 @@ def _forget(plugin: Plugin) -> None:
 
 
 class _Finder:
-    """Finds the modules of plugins by their names in this process."""
+    """Find the modules of plugins by their names in this process."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """Return how to load a plugin's module; None for any other module."""
+        """Return the specification of a plugin's module; None for any other module."""
         plugin = plugin_of(name)
         file = plugin.locate(name.partition(".")[2]) if plugin else None
         if plugin is None or file is None:
             return None
-        # The plugin itself is a package as well: its submodules are what lies beside it.
+        # The plugin itself is a package as well: its submodules are the modules beside it.
         folder = [str(file.parent)] if file.name == "__init__.py" or name == plugin.module else None
         loader = _Loader(name, str(file), plugin)
         return spec_from_file_location(name, file, loader=loader, submodule_search_locations=folder)
@@ -154,7 +154,7 @@ _FINDER = _Finder()
 
 
 class _Loader(SourceFileLoader):
-    """Runs the text that the plugin has read, with an import that knows the modules beside the plugin.
+    """Run the text that the plugin has read, with an import that finds the modules beside the plugin.
 
     Compiled files are neither written nor trusted: they would lie beside the user's files, and go by times that two
     edits within a second share.
@@ -171,13 +171,13 @@ class _Loader(SourceFileLoader):
         raise OSError("no compiled file is kept")
 
     def exec_module(self, module: ModuleType) -> None:
-        """Run a module; `import` statements in it, also those in functions, look beside the plugin first."""
+        """Run a module, whose `import` statements, also in functions, search beside the plugin first."""
         module.__dict__["__builtins__"] = {**vars(builtins), "__import__": _importing(self.plugin)}
         super().exec_module(module)
 
 
 def _importing(plugin: Plugin) -> Callable[..., Any]:
-    """Return what `import` calls in the modules of a plugin."""
+    """Return the function that `import` calls in the modules of a plugin."""
 
     def importing(
         name: str, globals: Any = None, locals: Any = None, fromlist: Sequence[str] | None = None, level: int = 0
@@ -207,7 +207,7 @@ def in_words(error: BaseException) -> str:
 
 
 def _line(error: BaseException, plugin: Plugin) -> str:
-    """Return where in the plugin's files an error was raised, as far as that can be told."""
+    """Return the place in the plugin's files at which an error was raised, if the traceback has one."""
     if isinstance(error, SyntaxError) and error.filename:
         return _place(Path(error.filename), error.lineno, plugin)
     frames = traceback.extract_tb(error.__traceback__)

@@ -166,7 +166,7 @@ def options(name: str) -> dict[str, Any]:
 
 
 def check_options(name: str, given: dict[str, Any], others: Collection[str] = ()) -> None:
-    """Refuse options that the router does not have, and the lack of one that it needs.
+    """Raise for options that the router does not have, and for a required option that is missing.
 
     Args:
         name: registered name of the router.

@@ -78,7 +78,7 @@ class Router(nnx.Module):
         self.setup(dim, rngs)
 
     def check(self) -> None:
-        """Refuse options that mean nothing.
+        """Raise for options without a meaning.
 
         Raises:
             BadInput: names the router, the option and what would be right.
@@ -112,7 +112,7 @@ class Router(nnx.Module):
         return None
 
     def experts_per_token(self, group_tokens: int, total_slots: int) -> float:
-        """Return how many experts' parameters one token meets: its share of the slots, at most all experts.
+        """Return the number of experts whose parameters one token uses: its share of the slots, at most all experts.
 
         Args:
             group_tokens: tokens of a group.
@@ -126,7 +126,7 @@ class Router(nnx.Module):
         return {}
 
     def require(self, holds: bool, option: str, rule: str) -> None:
-        """Refuse an option's value unless its rule holds.
+        """Raise unless the rule of an option holds.
 
         Args:
             holds: whether the value is right.
@@ -141,7 +141,7 @@ class Router(nnx.Module):
             raise BadInput(f"router '{self.name}': {option} {rule}, got {value!r}.", key=option)
 
     def leave_out(self, why: str, *options: str) -> None:
-        """Refuse options that are set to another value than their default although they have no effect.
+        """Raise for options without effect that differ from their default.
 
         Args:
             why: the reason, such as "has no effect without capacity_factor".

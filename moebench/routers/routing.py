@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
+from typing_extensions import override
 
 from moebench.routers.metrics import RoutingCounts, gate_entropy
 from moebench.routers.pairs import TokenExperts
@@ -88,7 +89,7 @@ class Routing(abc.ABC):
         return None
 
     def bare(self) -> "Routing":
-        """Return the routing without what neither `apply` nor `counts` reads: losses, and fields for inspection."""
+        """Return the routing without losses and fields for inspection, which neither `apply` nor `counts` reads."""
         return replace(self, losses={})
 
     @abc.abstractmethod
@@ -130,12 +131,15 @@ class SoftRouting(Routing):
     dispatch_weights: Float[Array, "group token expert slot"]
     combine_weights: Float[Array, "group token expert slot"]
 
+    @override
     def dispatch(self, tokens: Float[Array, "group token dim"]) -> Float[Array, "expert group slot dim"]:
         return mix(self.dispatch_weights, tokens)
 
+    @override
     def combine(self, outputs: Float[Array, "expert group slot dim"]) -> Float[Array, "group token dim"]:
         return unmix(self.combine_weights, outputs)
 
+    @override
     def counts(self) -> RoutingCounts:
         groups, tokens, experts, slots = self.dispatch_weights.shape
         mass = self.combine_weights.sum((0, 1, 3))

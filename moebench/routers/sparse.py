@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
+from typing_extensions import override
 
 from moebench.errors import unknown
 from moebench.routers.capacity import OWN_RULE, ROUNDINGS, RULES, capacity
@@ -49,6 +50,7 @@ class SparseRouter(Router):
     """Way of the tokens to their slots: gather; einsum, with one-hot matrices; or ragged, which leaves empty slots
     uncomputed and is slow on CPUs."""
 
+    @override
     def check(self) -> None:
         self.require(self.experts >= 1, "experts", "must be at least 1")
         for option in ("top_k", "eval_top_k"):
@@ -74,6 +76,7 @@ class SparseRouter(Router):
                 f"is not used by capacity_rule={self.capacity_rule}, which rounds in its own way", *roundings
             )
 
+    @override
     def setup(self, dim: int, rngs: nnx.Rngs) -> None:
         drawn = nnx.initializers.lecun_normal()(rngs.params(), (dim, self.experts), jnp.float32)
         self.kernel: nnx.Variable[Array] = nnx.Param(drawn)
@@ -206,6 +209,8 @@ class SparseRouter(Router):
             requested_load: tokens that chose each expert, summed over groups, before capacity.
             choices: most experts that a token can choose; 0 if experts choose their tokens.
             losses: auxiliary losses by name, averaged over groups.
+            requested: experts that each token chose, or whether it chose each expert; None if experts choose tokens.
+            order: order in which the tokens took slots; None if no queue gave the slots.
         """
         tokens = gates.shape[1]
         by_expert = weights.swapaxes(1, 2)

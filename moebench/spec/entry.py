@@ -12,6 +12,7 @@ from moebench.errors import BadInput, shortened
 from moebench.spec import yaml_source
 from moebench.spec.cell_spec import CellSpec, Scalar
 from moebench.spec.messages import describe, first_mistake
+from moebench.spec.tuning import TUNE, check_tune
 
 CELL_KEYS = CellSpec.keys()
 MAX_CELLS = 10_000
@@ -51,6 +52,9 @@ def build_spec(values: Mapping[str, Any]) -> CellSpec:
         raise BadInput("the key 'router' is missing.")
     if SETTINGS in fields:
         fields[SETTINGS] = check_settings(fields[SETTINGS])
+    if TUNE in fields:
+        others = {key: value for key, value in values.items() if key != TUNE}
+        fields[TUNE] = check_tune(fields[TUNE], others, CellSpec)
     if "seeds" in fields:
         fields["seeds"] = check_seeds(fields["seeds"])
     try:

@@ -9,6 +9,7 @@ from moebench.results.selection import parse_conditions
 from moebench.spec import yaml_source
 from moebench.spec.cell_spec import CellSpec, Scalar
 from moebench.spec.entry import CELL_KEYS, SETTINGS
+from moebench.spec.tuning import TUNE
 from moebench.spec.yaml_source import Location, Source
 
 
@@ -33,7 +34,7 @@ class Cell:
         """Return a mistake in this cell, with file and line if the cell comes from a file."""
         if self.source is None or key == "plugins":
             return BadInput(message, key=key)
-        return self.source.error(place(self.source, key, self.entry, self.profile), message)
+        return self.source.error(place(self.source, key, self.entry, self.profile, ()), message)
 
 
 def place(source: Source, key: str | None, *around: Location) -> Location:
@@ -84,4 +85,4 @@ def choose(specs: Sequence[CellSpec], filters: Iterable[Filter]) -> list[int]:
 
 def _values(spec: CellSpec) -> dict[str, Any]:
     """Return every value that a cell was given, options and other keys alike."""
-    return {**{key: getattr(spec, key) for key in CELL_KEYS if key != SETTINGS}, **spec.options}
+    return {**{key: getattr(spec, key) for key in CELL_KEYS if key not in (SETTINGS, TUNE)}, **spec.options}

@@ -4,10 +4,11 @@ import json
 from collections.abc import Callable, Sequence
 
 from moebench.executors import Executor
+from moebench.spec.tuning import TUNE
 from moebench.suites.plan import PlannedCell
 
-_IMAGES = ("data", "image_size", "pretrain_data", "pretrain_image_size")
-"""Keys that decide which images a cell needs."""
+_IMAGES = ("data", "image_size", "pretrain_data", "pretrain_image_size", TUNE)
+"""Keys that decide which images a cell needs, and whether a validation split has to be held out."""
 
 
 def prepare(cells: Sequence[PlannedCell], executor: Executor, say: Callable[[str], None]) -> list[str]:

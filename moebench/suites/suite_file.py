@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from moebench.claims.claim import Claim, parse_claims
 from moebench.errors import BadInput, unknown
@@ -17,6 +17,7 @@ from moebench.spec.entry import CELL_KEYS, MAX_CELLS, build_spec, expand
 from moebench.spec.figure_names import DEFAULT_FIGURES, Figure
 from moebench.spec.limits import LIMITS, Limits
 from moebench.spec.messages import describe, first_mistake
+from moebench.spec.tuning import TUNE
 from moebench.spec.yaml_source import Location, Source
 from moebench.suites.grid import Cell, place
 
@@ -57,6 +58,8 @@ class SuiteFile(BaseModel):
     cells: list[dict[str, Any]] = Field(min_length=1)
     """Entries, each a router with its options and other keys. The lists of an entry are multiplied out, the entries
     add up. A profile may have cells of its own."""
+    tune: Annotated[Any, WithJsonSchema({"type": "object"})] = None
+    """Values to choose hyperparameters from, for all cells that have no `tune` of their own."""
     figures: list[Figure] = list(DEFAULT_FIGURES)
     """Figures to draw after a run."""
     claims: list[Any] = []
@@ -132,7 +135,7 @@ def _profile(source: Source, name: str, values: Mapping[str, Any]) -> Profile:
             hint = str(unknown("key", key, _PROFILE_KEYS))
             raise source.error((*at, key), f"{hint} (an option of a router belongs under 'cells')")
         names_splits = isinstance(value, dict) and key in ("data", "pretrain_data")
-        if isinstance(value, list | dict) and key not in ("seeds", "cells") and not names_splits:
+        if isinstance(value, list | dict) and key not in ("seeds", "cells", TUNE) and not names_splits:
             raise source.error(
                 (*at, key),
                 f"'{key}' of a profile should be one value, not {describe(value)}; lists go under 'cells'.",
@@ -145,7 +148,8 @@ def _profile(source: Source, name: str, values: Mapping[str, Any]) -> Profile:
     entries = values.get("cells", source.data["cells"])
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise source.error(cells_at, "'cells' should be a list of mappings, each with a router.")
-    defaults = {key: value for key, value in values.items() if key not in (*LIMITS, "cells")}
+    common = {TUNE: source.data[TUNE]} if TUNE in source.data else {}
+    defaults = {**common, **{key: value for key, value in values.items() if key not in (*LIMITS, "cells")}}
     return Profile(name, limits, _cells(source, entries, cells_at, defaults, at))
 
 
@@ -180,4 +184,4 @@ def _specs(
     try:
         return [build_spec({**defaults, **values}) for values in expand(entry)]
     except BadInput as error:
-        raise source.error(place(source, error.key, at, profile_at), str(error)) from error
+        raise source.error(place(source, error.key, at, profile_at, ()), str(error)) from error

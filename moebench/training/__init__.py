@@ -1,4 +1,4 @@
-"""Training steps, optimiser, loop and checkpoints."""
+"""Public names of training: programs, optimiser, loop and checkpoints."""
 
 from moebench.training.loop import EvalPoint, Progress, Training, train
 from moebench.training.loss_spikes import loss_spikes

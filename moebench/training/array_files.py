@@ -1,4 +1,4 @@
-"""Arrays in a folder as orbax writes them, and digests by which damaged files are found."""
+"""Write arrays into a folder as orbax does, with digests by which damaged files are found."""
 
 import hashlib
 from collections.abc import Sequence

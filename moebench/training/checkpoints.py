@@ -1,4 +1,4 @@
-"""Checkpoints of a cell, so that a killed cell resumes where it was.
+"""Write checkpoints of a cell, from which a killed cell resumes.
 
     FOLDER/NAME.json   the owner of the checkpoint, the rows of the finished parts, the losses of the part under way
     FOLDER/NAME/       arrays of the part under way, as orbax writes them
@@ -115,7 +115,7 @@ class Checkpoints:
         self._last = time.monotonic()
 
     def progress(self, part: str, like: TrainState) -> Progress | None:
-        """Read the training of a part; None where the checkpoint has none.
+        """Read the training of a part; None if the checkpoint has no training of the part.
 
         Args:
             part: name of the part that is to be trained.

@@ -1,4 +1,4 @@
-"""Columns of the result table that the training of one seed gives."""
+"""Compute the columns of the result table that come from the training of one seed."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def training_columns(training: Training, clip_norm: float) -> Row:
 
 
 def input_columns(prefetcher: Prefetcher, wall_s: float) -> Row:
-    """Return what making the batches of this process cost.
+    """Return the columns of the time that this process spent on making batches.
 
     Args:
         prefetcher: gave the batches.

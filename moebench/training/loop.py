@@ -1,4 +1,4 @@
-"""Training one seed: steps until the batches end or the loss diverges."""
+"""Train one seed: take steps until the batches end or the loss diverges."""
 
 import time
 from collections.abc import Callable, Container, Iterable
@@ -18,7 +18,7 @@ CURVE_POINTS = 25
 
 @dataclass(frozen=True)
 class EvalPoint:
-    """Loss and accuracy on held-out images in the midst of a training."""
+    """Loss and accuracy on held-out images after some of the steps of a training."""
 
     step: int
     """Steps taken."""
@@ -45,7 +45,7 @@ class Training:
 
     @property
     def final_loss(self) -> float:
-        """Mean loss over the last tenth of the steps, in nats."""
+        """Return the mean loss over the last tenth of the steps, in nats."""
         return float(self.losses[-max(1, len(self.losses) // 10) :].mean())
 
     def curve(self) -> tuple[list[int], list[float], list[float]]:

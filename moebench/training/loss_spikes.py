@@ -1,4 +1,4 @@
-"""Definition of a loss spike."""
+"""Find loss spikes, by one definition."""
 
 import numpy as np
 from jaxtyping import Float64

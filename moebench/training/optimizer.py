@@ -1,4 +1,4 @@
-"""The optimiser that all cells share: AdamW with warm-up, cosine decay and clipping by the global norm."""
+"""Define the optimiser of all cells: AdamW with warm-up, cosine decay and clipping by the global norm."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -59,7 +59,7 @@ class Schedule:
         return rate
 
     def as_arrays(self) -> "Schedule":
-        """Return the same numbers as float32 scalars, and `steps` as int32."""
+        """Return the hyperparameters as float32 scalars, and `steps` as int32."""
         found: Schedule = replace(jax.tree.map(np.float32, self), steps=np.int32(self.steps))
         return found
 

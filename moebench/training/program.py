@@ -1,4 +1,4 @@
-"""Programs of a model: initialise, train a step, infer, evaluate; each compiled once for all seeds of a cell."""
+"""Define the programs of a model: initialise, train a step, infer, evaluate; each serves all seeds of a cell."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ from moebench.training.optimizer import Schedule
 class TrainState:
     """Everything that a training step reads and changes.
 
-    Leaves are arrays, or shapes where a program is made from shapes.
+    Leaves are arrays, or shapes if a program is made from shapes.
     """
 
     parameters: Any
@@ -63,7 +63,7 @@ class EvalReport:
     image_correct: Bool[Array, "image"] | None
     """Whether the label of each image got the highest logit; None once taken out."""
     calls: Float[Array, "image"] | None
-    """Expert calls for a token of each image; None where all images have equally many."""
+    """Expert calls for a token of each image; None if all images have equally many."""
 
 
 class Program:
@@ -86,7 +86,7 @@ class Program:
         self.schedule = replace(schedule, loss_weights={**weights, **schedule.loss_weights})
 
     def build(self, drawn_from: nnx.Rngs) -> nnx.Module:
-        """Return the module that the programs are of, with fresh parameters."""
+        """Return the module of the programs, with fresh parameters."""
         return Vit(self.config, rngs=drawn_from)
 
     def optimizer(self, schedule: Schedule) -> optax.GradientTransformation:
@@ -162,7 +162,7 @@ class Program:
     def features(
         self, state: TrainState, images: Float[Array, "image height width channel"]
     ) -> Float[Array, "image dim"]:
-        """Return what the head takes: the tokens' mean, or the class token."""
+        """Return the inputs of the head: the tokens' mean, or the class token."""
         model = self.model(state)
         pooled: Array = model.pooled(model.encoded(images, None)[0])
         return pooled
@@ -188,7 +188,7 @@ class Program:
 
     @cached_property
     def abstract_state(self) -> TrainState:
-        """Shapes and types of the state."""
+        """Return shapes and types of the state."""
         return TrainState(
             parameters=self._parameters,
             variables=self._variables,
@@ -200,7 +200,7 @@ class Program:
 
     @property
     def abstract_schedule(self) -> Schedule:
-        """Shapes and types of the hyperparameters."""
+        """Return shapes and types of the hyperparameters."""
         shapes: Schedule = jax.tree.map(
             lambda number: jax.ShapeDtypeStruct((), number.dtype), self.schedule.as_arrays()
         )
@@ -216,7 +216,7 @@ class Program:
 
     @property
     def shards(self) -> int:
-        """Number of parts that a batch is split into."""
+        """Return the number of parts that a batch is split into."""
         return 1
 
     def device_put(self, *arrays: Any) -> tuple[Any, ...]:
@@ -269,7 +269,7 @@ def cross_entropy(logits: Float[Array, "image label"], labels: Int[Array, "image
 
 
 def calls_by_image(routings: list[Routing], images: int) -> Float[Array, "image"] | None:
-    """Return expert calls for a token of each image, mean over tokens and MoE layers; None where all are equal."""
+    """Return expert calls for a token of each image, mean over tokens and MoE layers; None if all are equal."""
     calls = [routing.calls for routing in routings]
     layers = [each.reshape(images, -1).mean(1) for each in calls if each is not None]
     return jnp.stack(layers).mean(0) if layers else None

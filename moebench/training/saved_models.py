@@ -1,4 +1,4 @@
-"""Trained models on disk, from which other cells and other people can start.
+"""Save trained models, from which other cells and other people can start.
 
     FOLDER/model.json   model, router with options, images, schedule, shapes of the arrays, digests of the files
     FOLDER/arrays/      parameters and the routers' variables, as orbax writes them

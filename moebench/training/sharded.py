@@ -1,4 +1,4 @@
-"""Programs over a mesh of devices, of one process or of several."""
+"""Define programs over a mesh of devices, of one process or of several."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec, use_abstract_mesh
+from typing_extensions import override
 
 from moebench.errors import BadInput
 from moebench.models import VitConfig
@@ -83,38 +84,46 @@ class WideProgram(Program):
 
     @property
     def shards(self) -> int:
-        """Number of parts that a batch is split into."""
+        """Return the number of parts that a batch is split into."""
         return int(np.prod([self.mesh.shape[axis] for axis in image_axes(self.experts)]))
 
+    @override
     def init(self, seed: Any, schedule: Schedule | None = None) -> TrainState:
         return self._spread(super().init(seed, schedule))
 
+    @override
     def train_step(self, state: TrainState, images: Any, labels: Any) -> tuple[TrainState, StepReport]:
         state, report = super().train_step(state, images, labels)
         return self._spread(state), self._everywhere(report)
 
+    @override
     def gradient(self, state: TrainState, images: Any, labels: Any) -> tuple[Any, tuple[Any, Any, Any]]:
         with use_abstract_mesh(self.mesh.abstract_mesh):
             return super().gradient(state, images, labels)
 
+    @override
     def infer(self, state: TrainState, images: Any) -> Any:
         with use_abstract_mesh(self.mesh.abstract_mesh):
             return super().infer(state, images)
 
+    @override
     def evaluate(self, state: TrainState, images: Any, labels: Any, weights: Any) -> EvalReport:
         with use_abstract_mesh(self.mesh.abstract_mesh):
             report: EvalReport = self._everywhere(super().evaluate(state, images, labels, weights))
         return report
 
     @cached_property
+    @override
     def abstract_state(self) -> TrainState:
         state = super().abstract_state
         sharded: TrainState = jax.tree.map(_with_sharding, state, self._shardings(state))
         return sharded
 
+    @override
     def abstract_batch(self, count: int) -> tuple[Any, ...]:
         return tuple(_with_sharding(shape, self._images) for shape in super().abstract_batch(count))
 
+    @override
     def device_put(self, *arrays: Any) -> tuple[Any, ...]:
         return tuple(jax.make_array_from_callback(array.shape, self._images, array.__getitem__) for array in arrays)
 

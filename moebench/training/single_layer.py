@@ -1,4 +1,4 @@
-"""One MoE layer alone, forward and backward, in place of a model and its training."""
+"""Define programs of one MoE layer alone, forward and backward, in place of a model and its training."""
 
 from dataclasses import replace
 from typing import Any
@@ -18,7 +18,7 @@ from moebench.training.program import Program, TrainState, auxiliary_loss, split
 
 
 class LayerProgram(Program):
-    """Programs of one MoE layer of a model, or of one MLP where the router is `dense`.
+    """Programs of one MoE layer of a model, or of one MLP if the router is `dense`.
 
     A row of tokens stands in for each image, with the model's width for channels. A step is the forward and the
     backward pass, by the parameters and by the tokens, as in the midst of a model, without an optimiser. The
@@ -34,7 +34,7 @@ class LayerProgram(Program):
         return mlp_or_experts(self.config, self.config.router != "dense", rngs=drawn_from)
 
     def train_step(self, state: TrainState, images: Any, labels: Any) -> tuple[TrainState, Any]:
-        """Return outputs and both gradients; the parameters stay as they are."""
+        """Return outputs and both gradients; the parameters are not changed."""
         gradient, (outputs, variables) = self.gradient(state, images, labels)
         return replace(state, variables=variables, step=state.step + 1), (outputs, gradient)
 

@@ -26,12 +26,14 @@ def gains_over_dense(cells: pd.DataFrame, accuracy: CellValues) -> tuple[np.ndar
         accuracy: their accuracies.
     """
     found = np.full((3, len(cells)), np.nan)
-    routers = cells["router"].tolist()
+    routers, widths = cells["router"].tolist(), cells["mlp_ratio"].fillna(0).tolist()
     errors, freedom = np.full(len(cells), np.nan), np.full(len(cells), np.nan)
     for members in suite_pools(cells):
-        dense = next((at for at, place in enumerate(members) if routers[place] == "dense"), None)
-        if dense is None or len(members) < 2:
+        # A widened dense model is a control, and no baseline.
+        candidates = [(widths[place], at) for at, place in enumerate(members) if routers[place] == "dense"]
+        if not candidates or len(members) < 2:
             continue
+        dense = min(candidates)[1]
         gaps = accuracy.table(members).against(dense)
         others = [at for at in range(len(members)) if at != dense]
         places = [members[at] for at in others]

@@ -23,10 +23,10 @@ Section = Literal[
 ]
 """Where readers find a column."""
 
-TEXT, WHOLE, SMALL, NUMBER = pa.string(), pa.int64(), pa.int32(), pa.float64()
+TEXT, WHOLE, SMALL, NUMBER, BOOL = pa.string(), pa.int64(), pa.int32(), pa.float64(), pa.bool_()
 TIME = pa.timestamp("us", tz="UTC")
 TEXTS, WHOLES, NUMBERS = pa.list_(TEXT), pa.list_(WHOLE), pa.list_(NUMBER)
-BOOLS, HALVES = pa.list_(pa.bool_()), pa.list_(pa.float16())
+BOOLS, HALVES = pa.list_(BOOL), pa.list_(pa.float16())
 BY_LAYER_AND_EXPERT = pa.list_(NUMBERS)
 
 _KINDS: dict[str, Kind] = {

@@ -171,6 +171,13 @@ TIME = in_group(
         "Recording routing",
     ),
     Column(
+        "tuning_s",
+        NUMBER,
+        "s",
+        "part of cell_wall_s: choosing hyperparameters, training and evaluation of all tries",
+        "Tuning",
+    ),
+    Column(
         "pretrain_s",
         NUMBER,
         "s",

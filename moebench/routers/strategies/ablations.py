@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
+from typing_extensions import override
 
 from moebench.errors import BadInput
 from moebench.routers.registry import register
@@ -40,10 +41,12 @@ class Uniform(Router):
     slots_per_expert: int = 1
     """Slots of each expert for one group, which is one image unless group_images is set."""
 
+    @override
     def check(self) -> None:
         self.require(self.experts >= 1, "experts", "must be at least 1")
         self.require(self.slots_per_expert >= 1, "slots_per_expert", "must be at least 1")
 
+    @override
     def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
         shape = (*tokens.shape[:2], self.experts, self.slots_per_expert)
         dtype = at_least_float32(tokens).dtype
@@ -52,6 +55,7 @@ class Uniform(Router):
             gates=combine.sum(-1), dispatch_weights=jnp.full(shape, 1 / shape[1], dtype), combine_weights=combine
         )
 
+    @override
     def flops(self, group_tokens: int, dim: int, *, training: bool = True) -> RoutingFlops:
         pairs = group_tokens * self.experts * self.slots_per_expert
         return RoutingFlops(router=0, dispatch_combine=2 * 2 * pairs * dim, backward=1.0)
@@ -69,9 +73,11 @@ class Identity(Router):
     experts: int
     """MLPs that share the tokens of a group."""
 
+    @override
     def check(self) -> None:
         self.require(self.experts >= 1, "experts", "must be at least 1")
 
+    @override
     def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
         if tokens.shape[1] % self.experts:
             raise BadInput(
@@ -81,5 +87,6 @@ class Identity(Router):
             )
         return identity_routing(tokens, self.experts)
 
+    @override
     def flops(self, group_tokens: int, dim: int, *, training: bool = True) -> RoutingFlops:
         return RoutingFlops(router=0, dispatch_combine=0)

@@ -2,6 +2,7 @@
 
 import jax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
+from typing_extensions import override
 
 from moebench.errors import BadInput
 from moebench.routers.assignment import auction, sinkhorn
@@ -23,6 +24,7 @@ class AssignedRouter(SparseRouter):
     eval_capacity_factor: float | None = None
     """capacity_factor in evaluation; null sets no limit."""
 
+    @override
     def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
         training = noise_key is not None
         logits, choices = self.logits(tokens), self.choices(training)
@@ -50,6 +52,7 @@ class Sinkhorn(AssignedRouter):
     so: choices over the capacity are dropped in training. No auxiliary loss.
     """
 
+    @override
     def assigned(self, scores: Float[Array, "group token expert"], slots: int) -> Int[Array, "group token choice"]:
         return jax.lax.top_k(sinkhorn(scores), self.top_k)[1]
 
@@ -66,12 +69,14 @@ class BaseLayer(AssignedRouter):
     tolerance: float = 0.02
     """Largest shortfall of the auction's total from the optimum, for each token, as a share of the scores' range."""
 
+    @override
     def check(self) -> None:
         super().check()
         self.require(self.top_k == 1, "top_k", "must be 1: tokens get one expert each")
         self.leave_out("has no effect: tokens get one expert in evaluation as well", "eval_top_k")
         self.require(self.tolerance > 0, "tolerance", "must be above 0")
 
+    @override
     def slots(self, group_tokens: int, training: bool) -> int:
         slots = min(group_tokens, super().slots(group_tokens, training))
         if training and slots * self.experts < group_tokens:
@@ -82,5 +87,6 @@ class BaseLayer(AssignedRouter):
             )
         return slots
 
+    @override
     def assigned(self, scores: Float[Array, "group token expert"], slots: int) -> Int[Array, "group token choice"]:
         return auction(scores, slots, self.tolerance)[..., None]

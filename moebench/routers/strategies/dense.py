@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
+from typing_extensions import override
 
 from moebench.routers.hard_routing import SlotRouting
 from moebench.routers.registry import register
@@ -17,10 +18,12 @@ from moebench.routers.routing import Routing
 class IdentityRouting(SlotRouting):
     """Routing in which slot i holds token i, so that no token moves."""
 
+    @override
     def dispatch(self, tokens: Float[Array, "group token dim"]) -> Float[Array, "expert group slot dim"]:
         groups, _, dim = tokens.shape
         return tokens.reshape(groups, *self.token.shape[1:], dim).swapaxes(0, 1)
 
+    @override
     def combine(self, outputs: Float[Array, "expert group slot dim"]) -> Float[Array, "group token dim"]:
         return outputs.swapaxes(0, 1).reshape(*self.gates.shape[:2], outputs.shape[-1])
 
@@ -48,6 +51,7 @@ class Dense(Router):
     group_images = 1
     experts = 1
 
+    @override
     def __call__(
         self,
         tokens: Float[Array, "group token dim"],
@@ -56,5 +60,6 @@ class Dense(Router):
     ) -> Routing:
         return identity_routing(tokens, self.experts)
 
+    @override
     def flops(self, group_tokens: int, dim: int, *, training: bool = True) -> RoutingFlops:
         return RoutingFlops(router=0, dispatch_combine=0)

@@ -1,5 +1,7 @@
 """Route without a capacity (2211.15841), so that no token is dropped."""
 
+from typing_extensions import override
+
 from moebench.routers.registry import register
 from moebench.routers.strategies.switch import Switch
 
@@ -19,6 +21,7 @@ class Dropless(Switch):
     eval_capacity_factor = None
     dispatch = "ragged"
 
+    @override
     def check(self) -> None:
         super().check()
         for option in ("capacity_factor", "eval_capacity_factor"):

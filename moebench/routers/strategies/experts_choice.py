@@ -2,6 +2,7 @@
 
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
+from typing_extensions import override
 
 from moebench.errors import BadInput
 from moebench.routers.registry import register
@@ -26,13 +27,16 @@ class ExpertsChoice(SparseRouter):
     noise_std: float = 1.0
     """Standard deviation of the noise on the logits in training, times the number of experts; 0 for none."""
 
+    @override
     def check(self) -> None:
         super().check()
         self.require(self.noise_std >= 0, "noise_std", "must be 0 or above")
 
+    @override
     def most_choices(self, training: bool) -> int:
         return 0
 
+    @override
     def slots(self, group_tokens: int, training: bool) -> int:
         slots = super().slots(group_tokens, training)
         if slots > group_tokens:
@@ -44,6 +48,7 @@ class ExpertsChoice(SparseRouter):
             )
         return slots
 
+    @override
     def __call__(
         self,
         tokens: Float[Array, "group token dim"],

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
+from typing_extensions import override
 
 from moebench.errors import unknown
 from moebench.routers.registry import register
@@ -38,6 +39,7 @@ class Hash(SparseRouter):
     hash_seed: int = 0
     """Seed of table and directions."""
 
+    @override
     def check(self) -> None:
         super().check()
         self.require(self.top_k == 1, "top_k", "must be 1: a hash names one expert")
@@ -48,6 +50,7 @@ class Hash(SparseRouter):
     def setup(self, dim: int, rngs: nnx.Rngs) -> None:
         """Make no parameters: nothing is learned."""
 
+    @override
     def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
         groups, count, _ = tokens.shape
         if self.hash_of == "position":
@@ -68,6 +71,7 @@ class Hash(SparseRouter):
         directions = jax.random.normal(jax.random.key(self.hash_seed), (tokens.shape[-1], BITS))
         return ((tokens @ directions.astype(tokens.dtype)) > 0) @ (2 ** jnp.arange(BITS))
 
+    @override
     def flops(self, group_tokens: int, dim: int, *, training: bool = True) -> RoutingFlops:
         hashing = 2 * group_tokens * dim * BITS if self.hash_of == "content" else 0
         return replace(super().flops(group_tokens, dim, training=training), router=hashing).without_gradient()

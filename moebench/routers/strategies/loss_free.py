@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
+from typing_extensions import override
 
 from moebench.routers.cpu_kernels import top_k
 from moebench.routers.registry import register
@@ -23,10 +24,12 @@ class BiasedRouter(SparseRouter):
     capacity_factor = None
     dispatch = "ragged"
 
+    @override
     def setup(self, dim: int, rngs: nnx.Rngs) -> None:
         super().setup(dim, rngs)
         self.bias = RouterState(jnp.zeros(self.experts))
 
+    @override
     def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
         training = noise_key is not None
         scores = jax.nn.sigmoid(self.logits(tokens))
@@ -63,10 +66,12 @@ class LossFree(BiasedRouter):
     update_rate: float = 1e-3
     """Step of a bias after each training step."""
 
+    @override
     def check(self) -> None:
         super().check()
         self.require(self.update_rate > 0, "update_rate", "must be above 0")
 
+    @override
     def balanced(
         self, scores: Float[Array, "group token expert"], expert: Int[Array, "group token choice"]
     ) -> Float[Array, "expert"]:
@@ -83,6 +88,7 @@ class Quantile(BiasedRouter):
     cut-offs, which contain the bias, would let all biases drift together.
     """
 
+    @override
     def balanced(
         self, scores: Float[Array, "group token expert"], expert: Int[Array, "group token choice"]
     ) -> Float[Array, "expert"]:

@@ -2,6 +2,7 @@
 
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
+from typing_extensions import override
 
 from moebench.errors import BadInput
 from moebench.routers.registry import register
@@ -26,15 +27,18 @@ class MixtureOfDepths(SparseRouter):
     experts = 1
     capacity_factor = 0.125
 
+    @override
     def check(self) -> None:
         super().check()
         self.require(self.experts == 1, "experts", "must be 1: the block is the only expert")
         self.leave_out("has no effect: the block is the only expert", "eval_top_k")
         self.require(self.dispatch != "ragged", "dispatch", "must be gather or einsum: the block computes every slot")
 
+    @override
     def most_choices(self, training: bool) -> int:
         return 0
 
+    @override
     def slots(self, group_tokens: int, training: bool) -> int:
         slots = super().slots(group_tokens, training)
         if slots > group_tokens:
@@ -45,6 +49,7 @@ class MixtureOfDepths(SparseRouter):
             )
         return slots
 
+    @override
     def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
         training = noise_key is not None
         weights = self.logits(tokens)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
+from typing_extensions import override
 
 from moebench.routers.registry import register
 from moebench.routers.router import RouterState
@@ -29,25 +30,31 @@ class Relu(SparseRouter):
     growth: float = 1.2
     """Factor by which λ grows or shrinks after each training step."""
 
+    @override
     def check(self) -> None:
         super().check()
         self.leave_out("has no effect: the gates decide how many experts a token takes", "eval_top_k")
         self.require(self.growth > 1, "growth", "must be above 1")
 
     @property
+    @override
     def loss_weights(self) -> dict[str, float]:
         return {"l1": 1.0}
 
+    @override
     def setup(self, dim: int, rngs: nnx.Rngs) -> None:
         super().setup(dim, rngs)
         self.strength = RouterState(jnp.full((), 1e-8))
 
+    @override
     def most_choices(self, training: bool) -> int:
         return self.experts
 
+    @override
     def slots(self, group_tokens: int, training: bool) -> int:
         return min(group_tokens, super().slots(group_tokens, training))
 
+    @override
     def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
         training = noise_key is not None
         gates = jax.nn.relu(self.logits(tokens))

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
+from typing_extensions import override
 
 from moebench.routers.metrics import RoutingCounts, gate_entropy
 from moebench.routers.pairs import TokenExperts, at_experts, ranked
@@ -22,22 +23,27 @@ class MergedRouting(Routing):
     weights: Float[Array, "group expert"]
     """Weight of each expert in its group's MLP."""
 
+    @override
     def dispatch(self, tokens: Float[Array, "group token dim"]) -> Float[Array, "1 group token dim"]:
         return tokens[None]
 
+    @override
     def combine(self, outputs: Float[Array, "1 group token dim"]) -> Float[Array, "group token dim"]:
         return outputs[0]
 
+    @override
     def apply(self, tokens: Float[Array, "group token dim"], experts: ExpertMlps) -> Float[Array, "group token dim"]:
         with jax.named_scope("experts"):
             return experts.merged(tokens, self.weights)
 
     @property
+    @override
     def dispatch_weights(self) -> Float[Array, "group token 1 token"]:
         groups, tokens, _ = self.gates.shape
         return jnp.broadcast_to(jnp.eye(tokens, dtype=self.gates.dtype)[:, None], (groups, tokens, 1, tokens))
 
     @property
+    @override
     def combine_weights(self) -> Float[Array, "group token 1 token"]:
         return self.dispatch_weights
 
@@ -83,12 +89,15 @@ class Smear(Router):
     experts: int
     """MLPs whose parameters are merged."""
 
+    @override
     def check(self) -> None:
         self.require(self.experts >= 1, "experts", "must be at least 1")
 
+    @override
     def setup(self, dim: int, rngs: nnx.Rngs) -> None:
         self.kernel = nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), (dim, self.experts), jnp.float32))
 
+    @override
     def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
         pooled = at_least_float32(tokens).mean(1)
         weights = jax.nn.softmax(pooled @ self.kernel[...].astype(pooled.dtype), axis=-1)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
+from typing_extensions import override
 
 from moebench.routers.registry import register
 from moebench.routers.router import Router, RoutingFlops, at_least_float32
@@ -36,6 +37,7 @@ class Soft(Router):
     normalise: bool = True
     """Whether tokens and phi are scaled to length 1 in the logits; if not, logits = x·phi without a scale."""
 
+    @override
     def check(self) -> None:
         self.require(self.experts >= 1, "experts", "must be at least 1")
         self.require(self.slots_per_expert >= 1, "slots_per_expert", "must be at least 1")
@@ -44,12 +46,14 @@ class Soft(Router):
         rule = f"must be from 1 to slots_per_expert={self.slots_per_expert}, the slots that phi holds"
         self.require(held, "eval_slots_per_expert", rule)
 
+    @override
     def setup(self, dim: int, rngs: nnx.Rngs) -> None:
         shape = (dim, self.experts, self.slots_per_expert)
         self.phi = nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), shape, jnp.float32))
         if self.normalise:
             self.scale = nnx.Param(jnp.ones(()))
 
+    @override
     def __call__(
         self,
         tokens: Float[Array, "group token dim"],
@@ -81,6 +85,7 @@ class Soft(Router):
         scale = self.scale[...].astype(precise.dtype)
         return jnp.einsum("gsd,dep->gsep", l2_normalise(precise, -1), scale * l2_normalise(phi, 0))
 
+    @override
     def flops(self, group_tokens: int, dim: int, *, training: bool = True) -> RoutingFlops:
         slots = self.slots_per_expert if training else self.eval_slots_per_expert or self.slots_per_expert
         pairs = group_tokens * self.experts * slots

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
+from typing_extensions import override
 
 from moebench.routers import losses
 from moebench.routers.registry import register
@@ -28,11 +29,13 @@ class TrackingRouter(SparseRouter):
     decay: float = 0.99
     """Weight of earlier batches in the moving average; the current batch has the rest of 1."""
 
+    @override
     def check(self) -> None:
         super().check()
         self.leave_out("has no effect: the tracked threshold decides how many experts a token takes", "eval_top_k")
         self.require(0 <= self.decay < 1, "decay", "must be from 0 to below 1")
 
+    @override
     def setup(self, dim: int, rngs: nnx.Rngs) -> None:
         super().setup(dim, rngs)
         self.threshold = RouterState(jnp.zeros(self.thresholds()))
@@ -42,9 +45,11 @@ class TrackingRouter(SparseRouter):
         """Return the shape of the thresholds: one for each expert."""
         return (self.experts,)
 
+    @override
     def most_choices(self, training: bool) -> int:
         return self.experts
 
+    @override
     def slots(self, group_tokens: int, training: bool) -> int:
         return min(group_tokens, super().slots(group_tokens, training))
 
@@ -71,6 +76,7 @@ class Threshold(TrackingRouter):
 
     permutation_equivariant = True
 
+    @override
     def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
         training = noise_key is not None
         scores = jax.nn.sigmoid(self.logits(tokens))
@@ -97,12 +103,15 @@ class ExpertRace(TrackingRouter):
     """Weight of the similarity loss in training."""
 
     @property
+    @override
     def loss_weights(self) -> dict[str, float]:
         return {"similarity": self.similarity_weight}
 
+    @override
     def thresholds(self) -> tuple[int, ...]:
         return ()
 
+    @override
     def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
         training = noise_key is not None
         scores = self.logits(tokens)

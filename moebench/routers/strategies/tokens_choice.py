@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
+from typing_extensions import override
 
 from moebench.errors import unknown
 from moebench.routers import losses
@@ -52,6 +53,7 @@ class TokensChoice(SparseRouter):
     z_weight: float = 0.0
     """Weight of the z loss in training: mean squared log of the sum of the exponentials of the logits."""
 
+    @override
     def check(self) -> None:
         super().check()
         self.require(self.noise_std >= 0, "noise_std", "must be 0 or above")
@@ -61,6 +63,7 @@ class TokensChoice(SparseRouter):
         self.require(several or not self.renormalise, "renormalise", "needs top_k above 1: a gate alone would be 1")
 
     @property
+    @override
     def loss_weights(self) -> dict[str, float]:
         return {
             "importance": self.importance_weight,
@@ -69,6 +72,7 @@ class TokensChoice(SparseRouter):
             "z": self.z_weight,
         }
 
+    @override
     def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
         logits = self.logits(tokens)
         if noise_key is None:
@@ -147,6 +151,7 @@ class BatchPrioritized(TokensChoice):
     """Priority of a token for slots: max, its largest gate, or sum, the sum of its top k gates; ties keep their
     order."""
 
+    @override
     def check(self) -> None:
         super().check()
         if self.priority not in PRIORITIES:
@@ -170,6 +175,7 @@ class Random(TokensChoice):
     importance_weight = 0.0
     load_weight = 0.0
 
+    @override
     def check(self) -> None:
         super().check()
         self.leave_out(
@@ -177,6 +183,7 @@ class Random(TokensChoice):
             *("importance_weight", "load_weight", "gshard_weight", "z_weight"),
         )
 
+    @override
     def setup(self, dim: int, rngs: nnx.Rngs) -> None:
         super().setup(dim, rngs)
         self.kernel = RouterState(self.kernel[...])

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
+from typing_extensions import override
 
 from moebench.routers.hard_routing import SlotRouting
 from moebench.routers.metrics import RoutingCounts, gate_entropy
@@ -27,21 +28,26 @@ class BesideRouting(Routing):
     chosen_beside: Int[Array, "group token"]
     """Number of such experts that each token chose."""
 
+    @override
     def dispatch(self, tokens: Float[Array, "group token dim"]) -> Float[Array, "expert group slot dim"]:
         return self.mlps.dispatch(tokens)
 
+    @override
     def combine(self, outputs: Float[Array, "expert group slot dim"]) -> Float[Array, "group token dim"]:
         return self.mlps.combine(outputs) + self.beside.astype(outputs.dtype)
 
+    @override
     def apply(self, tokens: Float[Array, "group token dim"], experts: ExpertMlps) -> Float[Array, "group token dim"]:
         outputs = self.mlps.apply(tokens, experts)
         return outputs + self.beside.astype(outputs.dtype)
 
     @property
+    @override
     def dispatch_weights(self) -> Float[Array, "group token mlp slot"]:
         return self.mlps.dispatch_weights
 
     @property
+    @override
     def combine_weights(self) -> Float[Array, "group token mlp slot"]:
         return self.mlps.combine_weights
 
@@ -50,6 +56,7 @@ class BesideRouting(Routing):
         """Return each token's calls of MLPs: the other experts cost nothing."""
         return self.mlps.calls
 
+    @override
     def bare(self) -> "BesideRouting":
         return replace(self, losses={}, mlps=self.mlps.bare())
 
@@ -98,6 +105,7 @@ class ZeroExperts(SparseRouter):
     balance_weight: float = 0.01
     """Weight of the balance loss in training."""
 
+    @override
     def check(self) -> None:
         super().check()
         for option in ("zero_experts", "copy_experts", "constant_experts"):
@@ -105,6 +113,7 @@ class ZeroExperts(SparseRouter):
         self.require(self.tau > 0, "tau", "must be above 0")
 
     @property
+    @override
     def loss_weights(self) -> dict[str, float]:
         return {"balance": self.balance_weight}
 
@@ -113,6 +122,7 @@ class ZeroExperts(SparseRouter):
         """Return the number of experts that are no MLPs."""
         return self.zero_experts + self.copy_experts + self.constant_experts
 
+    @override
     def setup(self, dim: int, rngs: nnx.Rngs) -> None:
         draw = nnx.initializers.lecun_normal()
         self.kernel = nnx.Param(draw(rngs.params(), (dim, self.experts + self.others), jnp.float32))
@@ -121,9 +131,11 @@ class ZeroExperts(SparseRouter):
             self.constant_kernel = nnx.Param(draw(rngs.params(), (dim, self.constant_experts * 2), jnp.float32))
 
     @property
+    @override
     def capacity_experts(self) -> int | float:
         return self.experts + self.others / self.tau
 
+    @override
     def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
         training = noise_key is not None
         gates = softmax(self.logits(tokens))

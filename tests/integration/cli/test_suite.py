@@ -81,6 +81,13 @@ def test_a_suite_runs_reports_and_has_nothing_left_to_do(here: Here) -> None:
     assert {path: path.stat().st_mtime_ns for path in report.iterdir()} == before
 
 
+def test_tries_of_tuning_are_counted_before_they_run(here: Here) -> None:
+    here.write(SUITE + "tune: {learning_rate: [1e-3, 3e-3, 1e-2]}\n")
+    code, out, _ = here.call("suite", "small.yaml", "--dry-run")
+    assert code == 0
+    assert "5 cells of 2 seeds, 5 to run after 15 tries of tune; results" in out
+
+
 def test_a_failed_cell_is_named_and_ends_with_1(here: Here) -> None:
     here.write(SUITE + "  - {router: soft, experts: 8, behave: crash}\n")
     code, out, err = here.call("suite", "small.yaml")

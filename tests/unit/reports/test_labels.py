@@ -42,6 +42,14 @@ def test_what_all_cells_share_is_not_named() -> None:
     ]
 
 
+def test_tuned_learning_rates_name_no_cell() -> None:
+    options = [json.dumps({"options": {"z": place}}) for place in range(2)]
+    cells = _cells(router=["soft"] * 2, learning_rate=[0.1, 0.3], config=options)
+    assert cell_labels(cells).tolist() == ["soft[learning_rate=0.1]", "soft[learning_rate=0.3]"]
+    tuned = cells.assign(tuned=['{"learning_rate": 0.1}', '{"learning_rate": 0.3}'])
+    assert cell_labels(tuned).tolist() == ["soft[z=0]", "soft[z=1]"]
+
+
 def test_a_key_of_one_dense_cell_is_not_named() -> None:
     cells = _cells(router=["dense", "soft", "soft"], moe_layers=["2,3", "2,3", "0,1"])
     assert cell_labels(cells).tolist() == ["dense", "soft[moe_layers=2,3]", "soft[moe_layers=0,1]"]

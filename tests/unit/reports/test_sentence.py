@@ -95,6 +95,17 @@ def test_who_can_be_told_from_the_best() -> None:
     assert soft["accuracy_vs_dense_ci_low"] == pytest.approx(0.05 - 3.4954 * 0.0072008, abs=1e-5)
 
 
+def test_the_baseline_is_the_dense_model_that_is_not_widened() -> None:
+    plain = with_accuracies({"dense/1": [0.90, 0.91, 0.92], "soft/4": [0.95, 0.96, 0.97]}).assign(mlp_ratio=4.0)
+    wide = plain[plain["router"] == "dense"].assign(mlp_ratio=10.0, cell_id="wide")
+    wide["accuracy"] += 0.02
+    # The widened model stands first in the table.
+    cells = summarise(pd.concat([wide, plain])).set_index(["router", "mlp_ratio"])["accuracy_vs_dense"]
+    assert cells["soft", 4.0] == pytest.approx(0.05)
+    assert cells["dense", 10.0] == pytest.approx(0.02)
+    assert pd.isna(cells["dense", 4.0])
+
+
 def test_cells_are_compared_within_one_model_data_and_device_only() -> None:
     frame = pd.concat([suite_frame(device="cpu"), suite_frame(device="NVIDIA H200")])
     cells = summarise(frame)

@@ -12,7 +12,7 @@ IN_TRAINING_ONLY = (
     *("data", "augment", "steps", "learning_rate", "weight_decay", "warmup", "clip_norm"),
     *("moe_layers", "position_init", "devices"),
     *("test_time", "pretrain_data", "pretrain_steps", "pretrain_image_size", "init_from", "save_model"),
-    *("checkpoint_every_s", "eval_every", "record_routing", "record_during_training", "record_seeds"),
+    *("checkpoint_every_s", "eval_every", "record_routing", "record_during_training", "record_seeds", "tune"),
 )
 
 
@@ -37,6 +37,7 @@ def test_pretraining_neither_times_nor_checkpoints_nor_evaluates_for_itself() ->
         "test_time": (),
         "timing_budget_s": 0.0,
         "checkpoint_every_s": 0.0,
+        "tune": {},
         "eval_every": None,
         "record_routing": None,
         "record_during_training": None,
