@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from moebench.claims import timing
 from moebench.claims.cell_values import IMAGE_SHARES, CellValues
+from moebench.claims.claim import Claim
+from moebench.claims.verdict import Verdict, judge
 from moebench.errors import BadInput
 from moebench.reports import style
 from moebench.reports.analysis.ranking import gains_over_dense, rank_groups, suite_pools
@@ -97,16 +100,27 @@ class Results:
     """The result table, as `prepared` returns it."""
     cells: pd.DataFrame
     """One row for each cell, as `summarise` returns them."""
+    claims: Sequence[Claim] = ()
+    """The claims of the suite."""
 
     @classmethod
-    def from_frame(cls, frame: pd.DataFrame) -> "Results":
+    def from_frame(cls, frame: pd.DataFrame, claims: Sequence[Claim] = ()) -> "Results":
         """Return rows and cells of a result table.
+
+        Args:
+            frame: the result table, one row for each cell and seed.
+            claims: the claims of its suite; of several suites none.
 
         Raises:
             BadInput: the frame has no rows, or lacks a column that every report needs.
         """
         rows = prepared(frame)
-        return cls(rows, _summarised(rows))
+        return cls(rows, _summarised(rows), claims)
+
+    @cached_property
+    def verdicts(self) -> Sequence[Verdict]:
+        """What the rows say of each claim, for each kind of device."""
+        return judge(self.rows, self.claims)
 
     def __repr__(self) -> str:
         failed = int((self.cells["seeds"] == 0).sum())
