@@ -43,8 +43,7 @@ def pairs_of(claim: Claim, rows: SuiteRows) -> list[Numbers]:
     """Return the pairs of cells that a claim compares, whatever they cost.
 
     Raises:
-        Undecidable: no cells match.
-        BadInput: two cells that match were evaluated on different test images.
+        Undecidable: no cells match, or two that match were evaluated on different test images.
     """
     than = claim.than or {}
     ours, theirs = selected(rows, claim.kind, claim.subject), others(rows, claim)
@@ -53,8 +52,11 @@ def pairs_of(claim: Claim, rows: SuiteRows) -> list[Numbers]:
     if not matching.pairs:
         raise Undecidable(f"no two cells differ in {' and '.join(sorted(named)) or 'nothing'} alone")
     if claim.on not in RATIOS:
-        for pair in matching.pairs:
-            check_same_images(pair, claim.on)
+        try:
+            for pair in matching.pairs:
+                check_same_images(pair, claim.on)
+        except BadInput as error:
+            raise Undecidable("the cells were evaluated on different test images; run them on the same data") from error
     numbers = {id(cell): number for number, cell in enumerate(rows.cells)}
     return [(numbers[id(pair.a)], numbers[id(pair.b)]) for pair in matching.pairs]
 

@@ -53,7 +53,7 @@ def plan(claims: Sequence[Claim], frame: pd.DataFrame | None, cells: int, differ
         difference: the true difference, in points for shares and else in the unit of the metric.
 
     Raises:
-        BadInput: the difference is not above 0, or cells were evaluated on different test images.
+        BadInput: the difference is not above 0.
     """
     if not difference > 0:
         raise BadInput(f"the difference to find must be above 0, not {difference:g}.")

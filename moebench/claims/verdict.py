@@ -21,6 +21,8 @@ from moebench.statistics import Interval, holm
 LEVEL = 0.05
 """Probability of a false verdict among all claims of a suite."""
 Word = Literal["shown", "contradicted", "undecided"]
+NO_METHOD = "none"
+"""The method of a claim of which rows say nothing."""
 _NOTHING = Interval(float("nan"), float("nan"), float("nan"))
 
 
@@ -58,9 +60,6 @@ def judge(frame: pd.DataFrame, claims: Sequence[Claim]) -> list[Verdict]:
     Args:
         frame: result rows of one suite, one for each cell and seed.
         claims: all claims of the suite.
-
-    Raises:
-        BadInput: cells to compare were evaluated on different test images.
     """
     verdicts = []
     for device, rows in complete(frame).groupby("device_kind", sort=False, dropna=False):
@@ -89,8 +88,8 @@ def gather(claim: Claim, rows: SuiteRows) -> Evidence:
     """Return what the rows of a suite say of a claim.
 
     Raises:
-        Undecidable: cells are missing, cost different amounts, or have too few seeds.
-        BadInput: cells to compare were evaluated on different test images.
+        Undecidable: cells are missing, cost different amounts, were evaluated on different test images, or have too few
+            seeds.
     """
     if claim.kind == "diverges_first":
         return divergence(claim, rows)
@@ -106,7 +105,7 @@ def _corrected(found: Sequence[Evidence | str], claims: Sequence[Claim], suite: 
         if isinstance(each, str):
             text = f"Undecided: {each}."
             nan = float("nan")
-            verdicts.append(Verdict(claim, suite, device, "undecided", _NOTHING, nan, nan, nan, "none", text, count))
+            verdicts.append(Verdict(claim, suite, device, "undecided", _NOTHING, nan, nan, nan, NO_METHOD, text, count))
             continue
         word: Word = "undecided" if not p < LEVEL else "shown" if each.speaks_for else "contradicted"
         effect = _NOTHING if np.isnan(each.error) else Interval(*(_shown(claim, v) for v in each.interval(1 - level)))

@@ -47,8 +47,10 @@ def compare(
     """
     from moebench.compare import compare as comparison
     from moebench.compare import gates
+    from moebench.compare.claims import judge_both
     from moebench.errors import BadInput
     from moebench.results.selection import History
+    from moebench.suites import suite_record
 
     if as_json and as_markdown:
         raise BadInput("--json and --markdown are two ways to print one thing; give one of them.")
@@ -64,6 +66,8 @@ def compare(
     ours, theirs = history.select(a), history.select(b)
     for problem in dict.fromkeys(map(str, history.problems)):
         options.say(f"moebench: left out: {problem}", err=True)
+    whole = not ours.keys and not theirs.keys  # a claim is about cells of a whole suite
+    claims = {name: suite_record.asked(history.root / name).claims for name in {*ours.rows["suite"]} if whole}
     report = comparison.compare(
         ours.rows,
         theirs.rows,
@@ -71,6 +75,7 @@ def compare(
         metrics=metric or (),
         across_environments=across_environments,
         pool=history.others({*ours.rows["suite"], *theirs.rows["suite"]}),
+        claims=judge_both(claims, ours.rows, theirs.rows),
     )
     outcomes = [judge(report, share, gate) for gate, (judge, share) in asked.items()]
     _print(report, a, b, outcomes, as_json, as_markdown)

@@ -103,10 +103,11 @@ def dashboard(
 ) -> None:
     """Write the results as one HTML page that needs no network."""
     from moebench.reports import write
+    from moebench.suites.suite_record import asked
 
     results, name, found = _load(results, suite)
     page = out or _report_folder(results, name) / "dashboard.html"
-    options.say(write.write_dashboard(found, page, title=name, question=_question_of(name)))
+    options.say(write.write_dashboard(found, page, title=name, question=asked(results / name).question))
     if show:
         import webbrowser
 
@@ -122,27 +123,22 @@ def report(
 ) -> None:
     """Write the results as Markdown with figures."""
     from moebench.reports import write
+    from moebench.suites.suite_record import asked
 
     results, name, found = _load(results, suite)
     page = out or _report_folder(results, name) / "report.md"
-    paths, missing = write.write_markdown(found, page, title=name, question=_question_of(name))
+    paths, missing = write.write_markdown(found, page, title=name, question=asked(results / name).question)
     for path in paths:
         options.say(path)
     for sentence in missing:
         options.say(f"moebench: {sentence}", err=True)
 
 
-def _question_of(suite: str) -> str:
-    """Return the question of a shipped suite; the name of a suite that is not shipped."""
-    from moebench.suites import find
-
-    return find.find(suite).question if suite in find.shipped() else suite
-
-
 def _load(results: Path, suite: str | None) -> "tuple[Path, str, Results]":
     """Return the results folder, and the name and the results of the suite asked for or of the only one there."""
     from moebench.reports.analysis.cells import Results
     from moebench.results import gather, located, suite_names
+    from moebench.suites.suite_record import asked
 
     results, suite = located(results, suite)
     names = suite_names(results)
@@ -151,7 +147,8 @@ def _load(results: Path, suite: str | None) -> "tuple[Path, str, Results]":
     table, problems = gather(results, suite)
     for problem in problems:
         options.say(f"moebench: left out: {problem}", err=True)
-    return results, suite or names[0], Results.from_frame(table.to_pandas())
+    name = suite or names[0]
+    return results, name, Results.from_frame(table.to_pandas(), asked(results / name).claims)
 
 
 def _report_folder(results: Path, suite: str) -> Path:

@@ -70,15 +70,18 @@ def print_cell(console: Console, cell: PlannedCell) -> None:
     console.print(f"{cell.label} in {spec.model}: {what}, {seeds}", markup=False, soft_wrap=not console.is_terminal)
 
 
-def print_summary(console: Console, results: "Results", question: str) -> None:
-    """A table with a row for each cell, and one sentence that answers the suite's question."""
+def print_summary(console: Console, results: "Results") -> None:
+    """Print a table with a row for each cell, the verdict on each claim, and the answer in a sentence."""
     from moebench.cli.narrow_tables import print_table
-    from moebench.reports.answer.sentence import answer, render_table
+    from moebench.reports.answer.sentence import answer, render_claims, render_table
 
     console.print()
     print_table(console, render_table(results.cells))
     console.print()
-    console.print(answer(results, question), markup=False, style="bold", soft_wrap=not console.is_terminal)
+    if results.verdicts:
+        print_table(console, render_claims(results.verdicts))
+        console.print()
+    console.print(answer(results), markup=False, style="bold", soft_wrap=not console.is_terminal)
 
 
 def print_numbers(console: Console, results: "Results") -> None:

@@ -86,8 +86,8 @@ def suite(
             return
         remember(store, chosen)
         failed = _run_cells(console, asked, chosen.name, store, placer, size.limits, fresh)
-    found, problems = results_of(store, results, [cell.cell_id for cell in planned])
-    printing.print_summary(console, found, chosen.question)
+    found, problems = results_of(store, results, [cell.cell_id for cell in planned], chosen.claims)
+    printing.print_summary(console, found)
     with console.status("drawing the figures and the dashboard") if console.is_terminal else nullcontext():
         paths, missing = write_report(store, found, title=chosen.name, question=chosen.question, figures=chosen.figures)
     printing.print_paths(console, store, paths)

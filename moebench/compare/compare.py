@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from moebench.claims.matching import Cell, cells_of, match
+from moebench.compare.claims import ClaimBothWays
 from moebench.compare.effect import EQUAL_OR_NOT, Background, Evidence, Found, Missing, evidence, overall
 from moebench.compare.metrics import DEFAULT, SECONDS, TIMED, check_metric, smallest_effect
 from moebench.compare.notes import caveats, differing, in_words, why_no_metric, why_no_pair, why_too_little
@@ -56,6 +57,8 @@ class Report:
     """Columns of machine and versions that differ, with the values of A and of B."""
     notes: tuple[str, ...]
     """Warnings about the numbers, a sentence each."""
+    claims: tuple[ClaimBothWays, ...] = ()
+    """The claims of the suites that A and B share, judged on either side; empty if parts of suites are compared."""
 
     @property
     def comparisons(self) -> tuple[int, int]:
@@ -72,6 +75,7 @@ def compare(
     metrics: Sequence[str] = (),
     across_environments: bool = False,
     pool: pd.DataFrame | None = None,
+    claims: Sequence[ClaimBothWays] = (),
 ) -> Report:
     """Compare two result tables, one row for each cell and seed.
 
@@ -82,6 +86,7 @@ def compare(
         metrics: columns to compare; by default accuracy and times, and seconds as well if the code differs.
         across_environments: whether to compare times from different machines or versions.
         pool: rows of more cells, such as all of the suite, from which the scatter over seeds is estimated as well.
+        claims: verdicts on the claims of the suites, to stand beside the comparison.
 
     Raises:
         BadInput: a metric cannot be compared, no cells match, cells were evaluated on different test images, or a
@@ -124,6 +129,7 @@ def compare(
         pairs=len(matching.pairs),
         environment=environment,
         notes=tuple(caveats(found, missing, matching.pairs, environment, code, blocked)),
+        claims=tuple(claims),
     )
 
 

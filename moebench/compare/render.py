@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 Row = Mapping[Any, Any]
+_CLAIMS = "Claims of the suite, judged on either side"
+_CLAIM_HEADINGS = ("claim", "A", "B")
 _LISTED = 40
 _LEVEL = 0.05
 
@@ -59,6 +61,14 @@ def render_tables(report: Report) -> "list[Table]":
                 table.add_section()
             table.add_row(*(Text(text) for text in line))
         tables.append(table)
+    if report.claims:
+        table = Table(box=None, pad_edge=False, header_style="bold", title=Text(_CLAIMS))
+        table.title_justify = "left"
+        for heading in _CLAIM_HEADINGS:
+            table.add_column(heading)
+        for found in _claim_lines(report):
+            table.add_row(*map(Text, found))
+        tables.append(table)
     return tables
 
 
@@ -69,9 +79,16 @@ def markdown(report: Report, a: str, b: str, outcomes: Sequence[str] = ()) -> st
         headings = _headings(metric)
         numbers = [False, *[True] * (len(headings) - 2), False]
         parts += [f"### {escaped(_title(report, metric))}", markdown_table(headings, lines, numbers)]
+    if report.claims:
+        parts += [f"### {_CLAIMS}", markdown_table(_CLAIM_HEADINGS, _claim_lines(report), [False] * 3)]
     notes = [*legend(report), *unmatched(report), *report.notes]
     parts.append("\n".join(f"- {escaped(note)}" for note in notes))
     return "\n\n".join(parts) + "\n"
+
+
+def _claim_lines(report: Report) -> list[tuple[str, ...]]:
+    several = len({claim.suite for claim in report.claims}) > 1
+    return [(f"{each.suite}: " * several + each.says, each.a.text, each.b.text) for each in report.claims]
 
 
 def legend(report: Report) -> list[str]:
@@ -124,6 +141,14 @@ def record(report: Report, a: str, b: str) -> dict[str, Any]:
         "verdicts": {row["metric"]: row["verdict"] for row in metrics},
         "correction": {"method": "Holm", "level": 0.05, "comparisons_together": together, "comparisons_single": cells},
         "metrics": metrics,
+        "claims": [
+            {"suite": each.suite, "says": each.says}
+            | {
+                side: {"verdict": verdict.verdict, "text": verdict.text}
+                for side, verdict in (("a", each.a), ("b", each.b))
+            }
+            for each in report.claims
+        ],
         "only_a": list(report.only_a),
         "only_b": list(report.only_b),
         "environment": {key: list(values) for key, values in report.environment.items()},

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from moebench.claims.written import HEADINGS, lines
 from moebench.reports import flag_marks, run_facts
 from moebench.reports.analysis.cells import Results
 from moebench.reports.answer.sentence import answer
@@ -29,7 +30,8 @@ def build(results: Results, title: str, question: str | None = None, pictures: S
     shown = [f"![{caption}](<{path}>)\n\n*{caption}*" for path, caption in pictures]
     parts = [
         f"# {escaped(question or title)}",
-        escaped(answer(results, question)),
+        escaped(answer(results)),
+        *_claims(results),
         f"Suite {escaped(title)}. Brackets hold 95 % confidence intervals: over seeds for accuracy, over timed samples "
         f"for times. {escaped(flag_marks.MARK)} stands before times that were measured under a flag.",
         "\n".join(f"- {name}: {escaped(fact)}" for name, fact in run_facts.facts(results).items()),
@@ -41,6 +43,14 @@ def build(results: Results, title: str, question: str | None = None, pictures: S
         if table.name == "timing":
             parts += _on_times(results.cells)
     return "\n\n".join(parts) + "\n"
+
+
+def _claims(results: Results) -> list[str]:
+    """Return the verdict on each claim of the suite under a title; nothing for a suite without claims."""
+    if not results.verdicts:
+        return []
+    heads = [heading.capitalize() for heading in HEADINGS]
+    return ["## Claims", markdown_table(heads, lines(results.verdicts), [False] * len(heads))]
 
 
 def _section(table: Table) -> list[str]:

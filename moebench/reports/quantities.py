@@ -46,7 +46,7 @@ def written(value: float, kind: Kind) -> str:
 
 def written_interval(value: float, low: float, high: float, kind: Kind) -> str:
     """Return a number with its interval, `97.2 % [96.8, 97.6]`, bounds in the number's unit and digits."""
-    if not (isfinite(value) and isfinite(low) and isfinite(high)) or low == high:
+    if not (isfinite(value) and isfinite(low) and isfinite(high)):
         return written(value, kind)
     factor, digits, _ = _writing(value, kind)
     low, high = possible(low, kind), possible(high, kind)
@@ -64,7 +64,13 @@ def possible(bound: float, kind: Kind) -> float:
     No quantity of the result table is negative. Intervals over seeds assume Student's t distribution, which is
     unbounded, and pass 100 % near the top.
     """
-    return min(max(bound, 0.0), 1.0 if kind == "share" else inf)
+    lowest, highest = possible_range(kind)
+    return min(max(bound, lowest), highest)
+
+
+def possible_range(kind: Kind) -> tuple[float, float]:
+    """Return the smallest and the largest value that a quantity can have."""
+    return 0.0, 1.0 if kind == "share" else inf
 
 
 def _writing(value: float, kind: Kind) -> tuple[float, int, str]:

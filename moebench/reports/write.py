@@ -21,6 +21,7 @@ from moebench.version import __version__
 if TYPE_CHECKING:
     import pandas as pd
 
+    from moebench.claims.claim import Claim
     from moebench.inside.load import Recording
     from moebench.reports.figures.layout import Drawing
     from moebench.reports.figures.recorded import Choice
@@ -29,14 +30,16 @@ _FORMATS = ("png", "svg", "pdf")
 _STAMP = ".made-from.json"
 
 
-def results_of(store: Store, root: Path, cell_ids: Sequence[str]) -> tuple[Results, list[str]]:
+def results_of(
+    store: Store, root: Path, cell_ids: Sequence[str], claims: "Sequence[Claim]" = ()
+) -> tuple[Results, list[str]]:
     """Return the results of these cells, and a line for each file that could not be read.
 
     The folder may hold more: cells of other profiles, devices and earlier versions of the suite.
     """
     table, problems = gather(root, store.suite)
     frame = table.to_pandas()
-    chosen = Results.from_frame(frame[frame["cell_id"].isin(cell_ids)])
+    chosen = Results.from_frame(frame[frame["cell_id"].isin(cell_ids)], claims)
     return chosen, [f"left out: {problem}" for problem in problems]
 
 
@@ -56,7 +59,7 @@ def write_report(
         The paths of all files, and a sentence for each figure that these results cannot give.
     """
     folder = store.report_folder
-    made_from = _made_from(results.rows, title, question, figures)
+    made_from = _made_from(results, title, question, figures)
     earlier = _earlier(folder, made_from)
     if earlier is not None:
         return earlier
@@ -225,11 +228,12 @@ class _Stamp(BaseModel):
     missing: tuple[str, ...]
 
 
-def _made_from(rows: "pd.DataFrame", title: str, question: str, figures: Sequence[str]) -> str:
+def _made_from(results: Results, title: str, question: str, figures: Sequence[str]) -> str:
     """Return a hash of what the report depends on: the rows that count, what is drawn, and the version that draws."""
     columns = ["cell_id", "seed", "run_id", "attempt", "status"]
-    keys = sorted(rows[columns].astype(str).itertuples(index=False, name=None))
-    content = [__version__, title, question, list(figures), keys]
+    keys = sorted(results.rows[columns].astype(str).itertuples(index=False, name=None))
+    claims = [claim.model_dump() for claim in results.claims]
+    content = [__version__, title, question, claims, list(figures), keys]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 

@@ -11,6 +11,10 @@ from moebench.errors import BadInput
 Floats = NDArray[np.float64]
 
 
+_ROUNDING = 1e-12
+"""Relative size of what rounding does to a mean."""
+
+
 class Interval(NamedTuple):
     """An estimate and the bounds of its interval, in the samples' unit; the bounds are NaN where there is none."""
 
@@ -65,7 +69,8 @@ def student_intervals(
 ) -> tuple[Floats, Floats, Floats]:
     """Return the mean of each group and the bounds of its interval by Student's t, float[count] each.
 
-    Each group goes by its own scatter. A group without values has no mean, a group of one value has no bounds.
+    Each group goes by its own scatter. A group without values has no mean. A group of one value, or of equal values,
+    has no bounds: nothing is known of its scatter.
 
     Args:
         values: float[n], without NaN.
@@ -79,7 +84,7 @@ def student_intervals(
         means = np.bincount(groups, values, count) / sizes
         variances = np.bincount(groups, (values - means[groups]) ** 2, count) / (sizes - 1)
         half = special.stdtrit(sizes - 1, (1 + level) / 2) * np.sqrt(variances / sizes)
-    half[sizes < 2] = np.nan
+        half[(sizes < 2) | (half <= _ROUNDING * np.abs(means))] = np.nan
     return means, means - half, means + half
 
 

@@ -3,17 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from moebench.claims import timing
-from moebench.claims.cell_values import IMAGE_SHARES, CellValues
+from moebench.claims.cell_values import IMAGE_SHARES, CellValues, pools_of
+from moebench.claims.claim import Claim
+from moebench.claims.verdict import Verdict, judge
 from moebench.errors import BadInput
 from moebench.reports import style
 from moebench.reports.analysis.ranking import gains_over_dense, rank_groups, suite_pools
 from moebench.reports.labels import cell_labels
+from moebench.reports.quantities import possible_range
 from moebench.results import COLUMNS
+from moebench.results.schema import Kind
+from moebench.results.schema import column as schema_column
 from moebench.statistics import student_intervals
 
 IDENTITY = ("suite", "cell_id")
@@ -97,21 +103,37 @@ class Results:
     """The result table, as `prepared` returns it."""
     cells: pd.DataFrame
     """One row for each cell, as `summarise` returns them."""
+    claims: Sequence[Claim] = ()
+    """The claims of the suite."""
 
     @classmethod
-    def from_frame(cls, frame: pd.DataFrame) -> "Results":
+    def from_frame(cls, frame: pd.DataFrame, claims: Sequence[Claim] = ()) -> "Results":
         """Return rows and cells of a result table.
+
+        Args:
+            frame: the result table, one row for each cell and seed.
+            claims: the claims of its suite; of several suites none.
 
         Raises:
             BadInput: the frame has no rows, or lacks a column that every report needs.
         """
         rows = prepared(frame)
-        return cls(rows, _summarised(rows))
+        return cls(rows, _summarised(rows), claims)
+
+    @cached_property
+    def verdicts(self) -> Sequence[Verdict]:
+        """What the rows say of each claim, for each kind of device."""
+        return judge(self.rows, self.claims)
 
     def __repr__(self) -> str:
         failed = int((self.cells["seeds"] == 0).sum())
         suites = ", ".join(self.cells["suite"].astype(str).unique())
         return f"<Results of {suites}: {len(self.cells)} cells, {failed} of them failed, {len(self.rows)} rows>"
+
+    @cached_property
+    def pools(self) -> Sequence[tuple[str, ...]]:
+        """For each cell the name of the pool of cells that it scatters like over seeds."""
+        return pools_of(self.cells)
 
     def values(self, metric: str) -> CellValues:
         """Return a metric of all cells, a column of numbers, by seed and where known by test image."""
@@ -161,15 +183,28 @@ def listed(value: object) -> list[object]:
     return list(value) if isinstance(value, (list, tuple, np.ndarray)) else []
 
 
+def seed_intervals(values: np.ndarray, codes: np.ndarray, count: int, kind: Kind) -> tuple[np.ndarray, ...]:
+    """Return mean and 95 % interval of each group by its own scatter over seeds, within what a quantity can be.
+
+    Args:
+        values: float[n], without NaN.
+        codes: int[n], the group of each value.
+        count: number of groups.
+        kind: what the values are.
+    """
+    means, low, high = student_intervals(values, codes, count)
+    return means, *(np.clip(bound, *possible_range(kind)) for bound in (low, high))
+
+
 def _intervals(
     rows: pd.DataFrame, codes: np.ndarray, pools: Sequence[Sequence[int]], name: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, ...]:
     """Return mean and 95 % interval of each cell; no interval for one seed."""
     count = sum(map(len, pools))
     if name not in IMAGE_SHARES:
         values = rows[name].to_numpy(float)
         known = ~np.isnan(values)
-        return student_intervals(values[known], codes[known], count)
+        return seed_intervals(values[known], codes[known], count, schema_column(name).kind)
     found = np.full((3, count), np.nan)
     if rows[name].notna().any():
         share = CellValues.from_rows(rows, codes, count, name)

@@ -1,18 +1,20 @@
 """Trained models in other settings: one row for each cell and setting, with intervals over seeds."""
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
+from moebench.claims.cell_values import CellValues, joined
 from moebench.errors import BadInput, unknown
-from moebench.reports.analysis.cells import Results
+from moebench.reports.analysis.cells import Results, seed_intervals
 from moebench.reports.analysis.ranking import SETTING
 from moebench.results import at_test_time
 from moebench.results.schema import TEST_TIME_FIELDS
-from moebench.statistics import student_intervals
 
 NUMBERS = tuple(field.name for field in TEST_TIME_FIELDS if field.numeric)
+_KINDS = {field.name: field.kind for field in TEST_TIME_FIELDS}
 _NAMES = ("setting", "router", "top_k", "capacity_factor", "slots_per_expert")
 _CELL = ("cell", "label", "router", "experts", *SETTING)
 
@@ -40,7 +42,7 @@ def settings(results: Results, *columns: str) -> pd.DataFrame:
     cells = results.cells[[name for name in _CELL if name != "cell"]]
     flat = pd.concat(
         [
-            flat[[f"test_{name}" for name in dict.fromkeys((*_NAMES, *columns))]],
+            flat[["seed", *(f"test_{name}" for name in dict.fromkeys((*_NAMES, *columns)))]],
             cells.iloc[places].set_index(flat.index).assign(cell=places),
         ],
         axis=1,
@@ -49,29 +51,38 @@ def settings(results: Results, *columns: str) -> pd.DataFrame:
     firsts = groups.head(1).set_index(["cell", "test_setting"])
     found = firsts.reset_index().rename(columns={"test_setting": "setting"})
     found = found[[*_CELL, "setting", *(f"test_{name}" for name in _NAMES if name != "setting")]]
+    numbered = groups.ngroup().to_numpy()
     for column in columns:
-        values = flat[f"test_{column}"].to_numpy(float)
-        known = ~np.isnan(values)
-        bounds = student_intervals(values[known], groups.ngroup().to_numpy()[known], len(found))
+        if column == "accuracy":
+            bounds = _of_accuracy(flat, numbered, [results.pools[cell] for cell in found["cell"]])
+        else:
+            values = flat[f"test_{column}"].to_numpy(float)
+            known = ~np.isnan(values)
+            bounds = seed_intervals(values[known], numbered[known], len(found), _KINDS[column])
         for end, numbers in zip(("", "_low", "_high"), bounds, strict=True):
             found[f"{column}{end}"] = numbers
     return found.sort_values("cell", kind="stable").reset_index(drop=True)
 
 
 def cuts(results: Results, within: float = 0.01) -> pd.DataFrame:
-    """How far each trained cell can be cut: the cheapest setting that loses no more than `within` of accuracy.
+    """Return how far each trained cell can be cut: the cheapest setting that loses no more than `within` of accuracy.
 
     Returns:
         One row for each cell that was tried in cheaper settings: `cell label router experts suite model data
         device_kind`; `setting`, what it changes in words, and empty where no cheaper one will do; `share`, its FLOPs
         over those of the trained setting; `change` of accuracy, the mean over seeds, with the bounds `low high` of its
-        95 % interval, NaN where there is one seed.
+        95 % interval, paired by seed, by a scatter pooled over settings and cells; NaN if there is one seed.
 
     Raises:
         BadInput: no model was tried in other settings.
     """
     flat = at_test_time(results.rows[results.rows["status"] == "ok"])
     flat = flat.assign(cell=results.places(flat))
+    groups = flat.groupby(["cell", "test_setting"], sort=False)
+    firsts = groups.head(1)
+    numbers = {name: number for number, name in enumerate(zip(firsts["cell"], firsts["test_setting"], strict=True))}
+    pools = [results.pools[cell] for cell, _ in numbers]
+    values = _accuracies(flat, groups.ngroup().to_numpy(), len(numbers))
     found = []
     for cell, tried in flat.groupby("cell", sort=True):
         accuracy = tried.pivot_table(index="seed", columns="test_setting", values="test_accuracy")
@@ -86,10 +97,30 @@ def cuts(results: Results, within: float = 0.01) -> pd.DataFrame:
             found.append((cell, *identity, "", 1.0, *[np.nan] * 3))
             continue
         best = str(cheaper.index[0])
-        change = changes[best].dropna().to_numpy(float)
-        bounds = student_intervals(change, np.zeros(len(change), dtype=int), 1)
-        found.append((cell, *identity, _in_words(best), cheaper.iloc[0], *(float(bound[0]) for bound in bounds)))
+        pair = numbers[int(str(cell)), best], numbers[int(str(cell)), "{}"]
+        change = values.contrast({pair[0]: 1.0, pair[1]: -1.0}, pools, [set(pair)])
+        found.append((cell, *identity, _in_words(best), cheaper.iloc[0], *change.interval()))
     return pd.DataFrame(found, columns=[*_CELL, "setting", "share", "change", "low", "high"])
+
+
+def _accuracies(flat: pd.DataFrame, codes: np.ndarray, count: int) -> CellValues:
+    """Return the accuracies of settings, numbered by `codes` for each row of the flattened table."""
+    return CellValues.from_rows(flat.assign(accuracy=flat["test_accuracy"]), codes, count, "accuracy")
+
+
+def _of_accuracy(flat: pd.DataFrame, codes: np.ndarray, pools: Sequence[tuple[str, ...]]) -> tuple[np.ndarray, ...]:
+    """Return mean and 95 % interval of the accuracy in each setting, by a scatter pooled over settings that are alike.
+
+    Args:
+        flat: one row for each cell, seed and setting.
+        codes: for each row the number of its setting.
+        pools: for each setting the pool of its cell.
+    """
+    values = _accuracies(flat, codes, len(pools))
+    found = np.full((3, len(pools)), np.nan)
+    for members in joined(pools, []):
+        found[:, members] = values.table(members).intervals(lowest=0.0, highest=1.0)
+    return tuple(found)
 
 
 def _in_words(setting: str) -> str:

@@ -1,13 +1,15 @@
-"""The answer of a suite: one sentence with its doubt, and one table for the terminal."""
+"""Answer the question of a suite: one sentence, and tables for the terminal."""
 
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from itertools import groupby
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from moebench.claims.verdict import Verdict
+from moebench.claims.written import HEADINGS, STYLES, lines, summary
 from moebench.errors import BadInput
 from moebench.reports import flag_marks
 from moebench.reports.analysis.cells import Results
@@ -36,36 +38,40 @@ _HEADINGS = ("accuracy", "points over dense", "FLOPs/image", "train step", "× d
 _MARKS = {"best": "●", "tied": "○"}
 
 
-def answer(results: Results, question: str | None = None) -> str:
+def answer(results: Results) -> str:
     """Return one sentence that answers a suite's question, with confidence intervals.
 
-    Args:
-        results: the rows and cells of the suite.
-        question: the suite's question; if it asks about experts, the trend over experts comes first.
+    Of a suite with claims the sentence counts the verdicts, which `render_claims` lists, and names the best cell.
     """
     cells: list[Cell] = results.cells[list(_ANSWERING)].to_dict("records")
     good = [cell for cell in cells if not isnan(cell["accuracy"])]
     timed = [cell for cell in cells if cell["seeds"] and not isnan(cell["train_step_vs_dense"])]
+    claimed = [f"of {summary(results.verdicts)}"] if results.verdicts else []
     if not good and timed:
-        return f"{_ground(timed)}, {layer_times.sentence(timed)}{_failures(cells)}"
+        return f"{_ground(timed)}, {'; '.join([*claimed, layer_times.sentence(timed)])}{_failures(cells)}"
     if not good:
         return f"No answer: none of {_count(len(cells), 'cell')} ended well ({_states(cells)})."
     pairs = compared_pairs(results.cells)
     settings = [list(group) for _, group in groupby(good, key=lambda cell: [str(cell[key]) for key in SETTING])]
-    asked = (question or "").lower()
-    parts = [_of_many(settings, pairs)] if len(settings) > 1 else [_best(good, pairs), *_trend(results.rows)]
-    if "expert" in asked:
-        parts.reverse()
-    # What the question is about comes first.
-    found = {
-        "diverge": _divergence(results.rows),
-        "after training": _cuts(results),
-        "learn": few_shot.sentence(results),
-    }
-    for words, extra in found.items():
-        parts = [*extra, *parts] if words in asked else [*parts, *extra]
-    answer = "; ".join(parts)
-    return f"{_ground(good)}, {answer}{_failures(cells)}"
+    best = _of_many(settings, pairs) if len(settings) > 1 else _best(good, pairs)
+    if claimed:
+        return f"{_ground(good)}, {'; '.join([*claimed, best])}{_failures(cells)}"
+    trend = _trend(results.rows) if len(settings) == 1 else []
+    others = [*_divergence(results.rows), *_cuts(results), *few_shot.sentence(results)]
+    return f"{_ground(good)}, {'; '.join([best, *trend, *others])}{_failures(cells)}"
+
+
+def render_claims(verdicts: Sequence[Verdict]) -> "Table":
+    """Return the verdicts on a suite's claims as a table for the terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in HEADINGS:
+        table.add_column(heading)
+    for each, line in zip(verdicts, lines(verdicts), strict=True):
+        table.add_row(*map(Text, line[:-1]), Text(line[-1], style=STYLES[each.verdict]))
+    return table
 
 
 def render_table(cells: pd.DataFrame) -> "Table":

@@ -63,7 +63,7 @@ def build(results: Results, title: str, question: str | None = None) -> str:
         "policy": _policy(library, program),
         "title": html.escape(title),
         "question": html.escape(question or title),
-        "answer": html.escape(answer(results, question)),
+        "answer": html.escape(answer(results)),
         "facts": _facts(results),
         "rest": style.THE_REST,
         "style": _part("style.css"),

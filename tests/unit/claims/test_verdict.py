@@ -8,7 +8,6 @@ from scipy.stats import t as student
 
 from moebench.claims.claim import parse_claim
 from moebench.claims.verdict import Verdict, judge, step_levels
-from moebench.errors import BadInput
 
 DENSE = cell("dense", (0.90, 0.92, 0.91))
 SOFT = cell("soft", (0.94, 0.95, 0.96), experts=4)
@@ -142,8 +141,7 @@ def test_images_are_paired_where_they_are_known() -> None:
     found = verdict(table(*frames), **BETTER)
     assert (found.verdict, found.images) == ("shown", 400)
     frames[0]["test_set"] = "u"
-    with pytest.raises(BadInput, match="were evaluated on different test images"):
-        verdict(table(*frames), **BETTER)
+    assert verdict(table(*frames), **BETTER).text.startswith("Undecided: the cells were evaluated on different test")
 
 
 def _levels(router: str, key: str, values: dict[float, float], **settings: object) -> list[pd.DataFrame]:

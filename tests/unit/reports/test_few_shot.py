@@ -49,6 +49,5 @@ def test_where_there_are_fewer_shots_those_are_told_and_where_there_are_none_not
     assert few_shot.sentence(Results.from_frame(pd.concat([frame(), frame().assign(data="other", cell_id="x")]))) == []
 
 
-def test_a_question_about_learning_is_answered_by_the_probe_first() -> None:
-    asked = answer(Results.from_frame(frame()), "Which router learns on fractals what digits need?")
-    assert asked.index("in the 10-shot probe") < asked.index("the highest accuracy")
+def test_the_answer_names_the_best_of_the_probe() -> None:
+    assert "; in the 10-shot probe soft[experts=8] is best" in answer(Results.from_frame(frame()))

@@ -4,8 +4,10 @@ import re
 
 import pandas as pd
 import pytest
+from claim_frames import claim
 from report_frames import suite_frame
 
+from moebench.claims.claim import parse_claim
 from moebench.reports import markdown
 from moebench.reports.analysis.cells import Results
 from moebench.reports.answer.sentence import answer
@@ -34,10 +36,18 @@ def report() -> str:
     )
 
 
+def test_claims_stand_behind_the_answer_with_their_verdicts() -> None:
+    claims = [parse_claim(claim(better={"router": "soft"}, than={"router": "dense"}, at="any cost"))]
+    results = Results.from_frame(suite_frame(), claims)
+    report = markdown.build(results, "mine")
+    assert report.index("of 1 claim: ") < report.index("## Claims") < report.index("## Results")
+    assert results.verdicts[0].text in report.replace("\\", "")
+
+
 def test_it_begins_with_the_question_and_its_answer(report: str) -> None:
     lines = report.splitlines()
     assert lines[0] == f"# {QUESTION}"
-    assert lines[2].replace("\\", "") == answer(Results.from_frame(suite_frame()), QUESTION)
+    assert lines[2].replace("\\", "") == answer(Results.from_frame(suite_frame()))
     assert "- Cells: 16 of 17 completed" in lines
     assert "- Device: cpu (Xeon)" in lines
 

@@ -5,14 +5,16 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from claim_frames import claim
 from report_frames import suite_frame
 from rich.console import Console
 
+from moebench.claims.claim import parse_claim
 from moebench.errors import BadInput
 from moebench.reports import flag_marks
 from moebench.reports.analysis.cells import Results, summarise
 from moebench.reports.analysis.expert_trend import trends
-from moebench.reports.answer.sentence import answer, render_table
+from moebench.reports.answer.sentence import answer, render_claims, render_table
 
 
 def with_accuracies(accuracies: dict[str, list[float]]) -> pd.DataFrame:
@@ -147,7 +149,7 @@ def test_who_wins_is_corrected_for_the_number_of_cells(gain: float, shown: bool)
 
 def test_a_trend_is_corrected_for_the_number_of_routers() -> None:
     # Slopes of all routers of the frame; BPR has three numbers of experts, which are enough for one.
-    text = answer(Results.from_frame(suite_frame()), "Do more experts help?")
+    text = answer(Results.from_frame(suite_frame()))
     assert "(corrected for 4 routers)" in text
 
 
@@ -163,12 +165,31 @@ def test_one_seed_shows_no_difference() -> None:
     assert "(no interval)" in text
 
 
-def test_a_question_about_experts_is_answered_with_the_trend_first() -> None:
-    question = "Does quality keep rising as experts are added?"
-    text = answer(Results.from_frame(suite_frame()), question)
-    assert text.startswith("On digits (cpu, 3 seeds), accuracy rises with each doubling of the experts for ")
-    assert text.index("soft (+0.") < text.index("has the highest accuracy")
+def test_without_claims_the_best_cell_comes_first_and_then_the_trend() -> None:
+    text = answer(Results.from_frame(suite_frame()))
+    assert text.index("has the highest accuracy") < text.index("accuracy rises with each doubling of the experts for ")
     assert text.endswith("; 1 of 17 cells failed (1 oom).")
+
+
+def test_a_suite_with_claims_is_answered_by_their_verdicts() -> None:
+    frame = with_accuracies({"dense/1": [0.90, 0.91, 0.92], "soft/4": [0.95, 0.96, 0.97], "bpr/4": [0.90, 0.92, 0.91]})
+    said = [("soft", "dense"), ("dense", "soft"), ("bpr", "dense")]
+    claims = [
+        parse_claim(claim(says=f"{a} over {b}", better={"router": a}, than={"router": b}, at="any cost"))
+        for a, b in said
+    ]
+    results = Results.from_frame(frame, claims)
+    text = answer(results)
+    assert text.startswith(
+        "On digits (cpu, 3 seeds), of 3 claims: 1 shown, 1 contradicted, 1 undecided; soft[experts=4] has the highest"
+    )
+    console = Console(width=200, record=True)
+    console.print(render_claims(results.verdicts))
+    printed = console.export_text()
+    assert re.search(r"soft over dense +2308.00951, section 3.3 +– +Shown: \+5.0 \[\+", printed)
+    # Terminal, Markdown and page have one text of each verdict.
+    for verdict in results.verdicts:
+        assert verdict.text in printed
 
 
 def test_nothing_but_failures_is_no_answer() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from moebench.claims.verdict import judge
+from moebench.claims.verdict import NO_METHOD, judge
 from moebench.results import gather
 from moebench.suites import find
 from moebench.suites.published_costs_file import CountingSuite
@@ -30,7 +30,7 @@ def test_the_reference_rows_decide_every_claim_or_say_what_they_would_have_found
     assert not isinstance(suite, CountingSuite)
     table, _ = gather(REFERENCE, name)
     for verdict in judge(table.to_pandas(), suite.claims):
-        assert verdict.method != "none", verdict.text
+        assert verdict.method != NO_METHOD, verdict.text
         assert verdict.seeds
         if verdict.claim.kind != "diverges_first":
             assert verdict.effect.low < verdict.effect.value < verdict.effect.high

@@ -1,0 +1,40 @@
+"""Write verdicts on claims in the words that terminal, page, Markdown and comparison share."""
+
+from collections.abc import Mapping, Sequence
+from typing import get_args
+
+from moebench.claims.verdict import Verdict, Word
+
+HEADINGS = ("claim", "source", "printed", "verdict")
+STYLES = {"shown": "green", "contradicted": "red", "undecided": ""}
+"""Colours of verdicts on a terminal."""
+
+
+def lines(verdicts: Sequence[Verdict]) -> list[tuple[str, str, str, str]]:
+    """Return for each verdict the texts under `HEADINGS`; of several devices each claim names its device."""
+    several = len({verdict.device_kind for verdict in verdicts}) > 1
+    return [
+        (
+            verdict.claim.says + (f" ({verdict.device_kind})" if several else ""),
+            verdict.claim.source,
+            verdict.claim.printed or "–",
+            verdict.text,
+        )
+        for verdict in verdicts
+    ]
+
+
+def summary(verdicts: Sequence[Verdict]) -> str:
+    """Return how many claims are shown, contradicted and undecided, without a full stop."""
+    counts = {word: sum(verdict.verdict == word for verdict in verdicts) for word in get_args(Word)}
+    claims = "1 claim" if len(verdicts) == 1 else f"{len(verdicts)} claims"
+    return f"{claims}: " + ", ".join(f"{count} {word}" for word, count in counts.items())
+
+
+def by_paper(verdicts: Sequence[Verdict]) -> Mapping[str, list[Verdict]]:
+    """Return verdicts by the paper that claims, which is a source up to its first comma or section mark."""
+    papers: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        paper = verdict.claim.source.partition(",")[0].partition("§")[0].strip()
+        papers.setdefault(paper, []).append(verdict)
+    return dict(sorted(papers.items()))
