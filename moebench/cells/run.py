@@ -19,6 +19,7 @@ from moebench.cells.compile import Executables, schedule
 from moebench.cells.cost_columns import costs, efficiency
 from moebench.cells.images import dataset
 from moebench.cells.log import say
+from moebench.cells.program_cache import CacheUse
 from moebench.cells.queries import prepare, resolve
 from moebench.cells.recording import Place
 from moebench.cells.resolve import resolve_cell
@@ -65,20 +66,20 @@ def run(
     Raises:
         BadInput: the specification cannot be built.
     """
-    accounts, started_at = Accounts(), datetime.now(UTC)
+    accounts, cache, started_at = Accounts(), CacheUse(), datetime.now(UTC)
     cell = resolve_cell(spec)
     if spec.scope == "layer":
-        shared = _layer_columns(cell, accounts)
+        shared = _layer_columns(cell, accounts, cache)
         seeds: dict[int, Row] = {seed: {"status": "ok"} for seed in spec.seeds}
     else:
         models = models or checkpoints.folder.with_name("_models")
         runner = SeedRunner.compile(cell, read, models, checkpoints, accounts, recordings)
         shared = {**_static_columns(cell, runner.executables), "test_set": runner.test_set}
-        shared |= _time_columns(cell, runner.executables, runner.images.train, accounts, shared)
+        shared |= _time_columns(cell, runner.executables, runner.images.train, accounts, cache, shared)
         tuned = tune(runner)
         shared |= tuned.columns
         seeds = {seed: tuned.failure or runner.row(seed, tuned.schedule, shared) for seed in spec.seeds}
-    shared |= {"started_at": started_at, **accounts.columns()}
+    shared |= {"started_at": started_at, **accounts.columns(), **cache.columns()}
     for seed in spec.seeds:
         yield shared | seeds[seed] | {"seed": seed}
 
@@ -90,7 +91,7 @@ def _static_columns(cell: ResolvedCell, executables: Executables) -> Row:
 
 
 def _time_columns(
-    cell: ResolvedCell, executables: Executables, images: data.Split, accounts: Accounts, shared: Row
+    cell: ResolvedCell, executables: Executables, images: data.Split, accounts: Accounts, cache: CacheUse, shared: Row
 ) -> Row:
     """Return the time columns, none for a cell without a timing budget."""
     if not cell.spec.timing_budget_s:
@@ -99,18 +100,18 @@ def _time_columns(
         say("not timed: each of several processes would end its timing by its own clock, and wait for the others")
         return {}
     say("timing beside the dense twin")
-    timed = timings(cell, executables, images, accounts)
+    timed = timings(cell, executables, images, accounts, cache)
     return timed | efficiency(cell, shared | timed)
 
 
-def _layer_columns(cell: ResolvedCell, accounts: Accounts) -> Row:
+def _layer_columns(cell: ResolvedCell, accounts: Accounts, cache: CacheUse) -> Row:
     """Return the columns of a layer that is timed alone."""
     say(f"a layer of {cell.spec.model}, {cell.label}: compiling")
     program = LayerProgram(cell.model, schedule(cell.spec), cell.spec.batch)
     with accounts.spending("compile_s"):
         executables = Executables.compile(program)
     shared = _static_columns(cell, executables)
-    return shared | _time_columns(cell, executables, program.random_tokens(), accounts, shared)
+    return shared | _time_columns(cell, executables, program.random_tokens(), accounts, cache, shared)
 
 
 def main(arguments: list[str]) -> int:

@@ -6,6 +6,7 @@ gives the most images a second.
 """
 
 import math
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from moebench import data, models
 from moebench.cells.compile import Executables, program_for
+from moebench.cells.program_cache import CacheUse
 from moebench.cells.resolved_cell import TWIN, ResolvedCell
 from moebench.cells.self_test_record import known_scatter
 from moebench.measuring import Comparison, Interval, compare, peak_bytes
@@ -26,7 +28,9 @@ _FREE_SHARE = 0.9
 Row = dict[str, Any]
 
 
-def timings(cell: ResolvedCell, executables: Executables, images: data.Split, accounts: Accounts) -> Row:
+def timings(
+    cell: ResolvedCell, executables: Executables, images: data.Split, accounts: Accounts, cache: CacheUse
+) -> Row:
     """Time a cell beside its dense twin and return the time columns, without those of the accounts.
 
     Args:
@@ -34,6 +38,7 @@ def timings(cell: ResolvedCell, executables: Executables, images: data.Split, ac
         executables: its compiled programs.
         images: gives the batches.
         accounts: take the seconds of compiling, warm-up and timing.
+        cache: of programs, for the dense twin.
     """
     # The model's own MLPs, so that a widened cell shows what its width costs and all cells of a suite share one twin.
     preset = replace(cell.model.preset, size=models.preset(cell.spec.model).size)
@@ -41,10 +46,10 @@ def timings(cell: ResolvedCell, executables: Executables, images: data.Split, ac
     if twin_model == cell.model:
         twin = executables
     else:
-        with accounts.spending("dense_compile_s"):
+        with accounts.spending("dense_compile_s"), cache.sharing():
             twin = Executables.compile(program_for(twin_model, cell.spec))
     training = _timed_training(cell, executables, twin, images, accounts)
-    inference, batches = _timed_inference(cell, executables, twin, images, accounts)
+    inference, batches = _timed_inference(cell, executables, twin, images, accounts, cache)
     named = {"training": training, "inference": inference}
     row = {
         **columns("train_step_s", training.seconds["cell"]),
@@ -77,15 +82,21 @@ def _timed_training(
 
 
 def _timed_inference(
-    cell: ResolvedCell, executables: Executables, twin: Executables, images: data.Split, accounts: Accounts
+    cell: ResolvedCell,
+    executables: Executables,
+    twin: Executables,
+    images: data.Split,
+    accounts: Accounts,
+    cache: CacheUse,
 ) -> tuple[Comparison, dict[str, int]]:
     """Return the comparison, whose programs are named as the batches, and the size of each batch."""
     batches = inference_batches(cell, executables)
     calls, baselines = {}, {}
-    for model, side, account in ((executables, "", "compile_s"), (twin, "dense ", "dense_compile_s")):
+    sides = ((executables, "", "compile_s", nullcontext), (twin, "dense ", "dense_compile_s", cache.sharing))
+    for model, side, account, caching in sides:
         state = model.fresh(0)
         for name, size in batches.items():
-            with accounts.spending(account):
+            with accounts.spending(account), caching():
                 infer = model.infer_batch(size)
             chosen = images.images[np.arange(size) % len(images)]
             calls[side + name] = model.infer_call(infer, state, chosen, wait=name == "one")

@@ -1,6 +1,6 @@
 """Declare the columns that are timed, and those that say how far a time can be trusted."""
 
-from moebench.results.columns.column import NUMBER, TEXTS, WHOLE, Column, in_group, timed
+from moebench.results.columns.column import BOOL, NUMBER, TEXTS, WHOLE, Column, in_group, timed
 
 TIME = in_group(
     "time",
@@ -12,6 +12,14 @@ TIME = in_group(
         "Compile time",
         "lower",
         sections=("timing",),
+    ),
+    Column(
+        "compile_cached",
+        BOOL,
+        "",
+        "whether programs of the cell came from a cache that JAX_COMPILATION_CACHE_DIR names, so that compile_s is "
+        "less than compiling takes",
+        "Compiled before",
     ),
     *timed(
         "train_step_s",
@@ -151,6 +159,14 @@ TIME = in_group(
         "s",
         "part of cell_wall_s: compiling the dense twin's programs",
         "Compiling the dense twin",
+    ),
+    Column(
+        "dense_compile_cached",
+        BOOL,
+        "",
+        "whether programs of the dense twin came from a cache of compiled programs that cells share, so that "
+        "dense_compile_s is less than compiling takes",
+        "Dense twin compiled before",
     ),
     Column("warmup_s", NUMBER, "s", "part of cell_wall_s: running programs until their times are steady", "Warm-up"),
     Column("timed_s", NUMBER, "s", "part of cell_wall_s: the rounds whose samples are recorded", "Timed rounds"),
