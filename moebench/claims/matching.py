@@ -147,6 +147,8 @@ def _settings(row: "pd.Series[Any]") -> dict[str, Any]:
     settings = _DEFAULTS | config if config else {key: row[_COLUMNS.get(key, key)] for key in _IN_COLUMNS}
     # As the data set or the model has it, where none was asked for; and as the precision is called today.
     settings |= {key: row.get(key) for key in ("image_size", "precision", "mlp_ratio", "position_init")}
+    for key in settings.get(TUNE) or ():
+        settings.pop(key, None)  # chosen for the cell, or given to its pre-training
     settings[TUNE] = json.dumps(settings[TUNE], sort_keys=True) if settings.get(TUNE) else "nothing"
     if row["router"] == "dense":
         settings.pop("experts", None)  # the column's 1 is no choice of anyone's

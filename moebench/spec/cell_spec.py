@@ -150,7 +150,8 @@ class CellSpec(BaseModel):
     tune: Annotated[dict[str, tuple[float, ...]], Key(Scope.DOWNSTREAM, since=3)] = {}
     """Values to choose from for learning_rate, weight_decay, warmup, clip_norm or weights of the router's auxiliary
     losses, such as {learning_rate: [1e-3, 3e-3, 1e-2]}. Each combination is tried with one seed on a validation split
-    that is held out of the training images; all seeds run with the combination of the smallest validation loss."""
+    that is held out of the training images; all seeds run with the combination of the smallest validation loss.
+    Pre-training is not tuned: it takes the keys themselves."""
     eval_every: Annotated[Count | None, Key(Scope.DOWNSTREAM, since=3)] = None
     """Steps between two evaluations on the test split along the training, for curves of held-out loss and the compute
     multiplier; the last step is always evaluated. Default: none but the last."""
@@ -236,8 +237,8 @@ class CellSpec(BaseModel):
     def identity(self) -> dict[str, Any]:
         """Return the plain values that make this cell another cell than its neighbours.
 
-        Left out are keys outside of an identity, later keys at their default, tuned keys, whose values are in `tune`,
-        and keys that change nothing in a layer measured alone if that is the scope.
+        Left out are keys outside of an identity, later keys at their default, tuned keys unless a pre-training takes
+        them, and keys that change nothing in a layer measured alone if that is the scope.
         """
         plain, declared = self.as_json(), self.declared()
         defaults = type(self)(router=self.router).as_json()
@@ -247,6 +248,6 @@ class CellSpec(BaseModel):
             for name, value in plain.items()
             if declared[name].in_identity
             and name not in idle
-            and name not in self.tune
+            and (name not in self.tune or self.pretrain_data is not None)
             and not (declared[name].since > 1 and value == defaults[name])
         }

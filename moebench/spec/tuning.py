@@ -25,8 +25,8 @@ def check_tune(asked: Any, given: dict[str, Any], model: type[BaseModel]) -> dic
         model: `CellSpec`, whose fields say which values are allowed.
 
     Raises:
-        BadInput: no mapping of lists, a key that cannot be tuned or is given as well, a list with fewer than two
-            values, a value that its key cannot have, or too many combinations.
+        BadInput: no mapping of lists, a key that cannot be tuned or is given as well without a pre-training that takes
+            it, a list with fewer than two values, a value that its key cannot have, or too many combinations.
     """
     if not isinstance(asked, dict):
         raise BadInput(
@@ -41,7 +41,7 @@ def check_tune(asked: Any, given: dict[str, Any], model: type[BaseModel]) -> dic
                 "router's auxiliary losses.",
                 key=TUNE,
             )
-        if key in given:
+        if key in given and given.get("pretrain_data") is None:
             raise BadInput(f"'{key}' is both given and in '{TUNE}': leave one out.", key=key)
     tries = count_tries(grid)
     if tries > MAX_TRIES:

@@ -1,5 +1,7 @@
 """Verdicts on claims, against numbers worked by hand."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,6 +31,31 @@ def test_better_by_hand() -> None:
     assert (found.p_value, found.p_corrected) == pytest.approx((0.0202, 0.0202), abs=1e-4)
     assert found.text == "Shown: +4.0 [+1.5, +6.5] points."
     assert found.method == "difference of cells paired by seed and test image"
+
+
+def tuned(frame: pd.DataFrame, chosen: float, grid: list[float]) -> pd.DataFrame:
+    """The cell with a learning rate that was chosen from a grid, and another one given to its pre-training."""
+    config = json.loads(frame["config"].iloc[0]) | {"tune": {"learning_rate": grid}, "learning_rate": chosen / 2}
+    values = json.dumps({"learning_rate": chosen})
+    return frame.assign(config=json.dumps(config), learning_rate=chosen, tuned=values)
+
+
+def test_cells_tuned_on_one_grid_match_whatever_rates_were_chosen() -> None:
+    grid = [1e-3, 1e-2]
+    dense, soft = tuned(DENSE, 1e-3, grid), tuned(SOFT, 1e-2, grid)
+    assert verdict(table(dense, soft), **BETTER).verdict == "shown"
+    # Another budget of tuning, or none, is another experiment.
+    for other in (tuned(SOFT, 1e-2, [*grid, 1e-1]), SOFT):
+        found = verdict(table(dense, other), **BETTER)
+        assert (found.verdict, found.pairs) == ("undecided", 0)
+
+
+def test_a_widened_dense_model_matches_if_the_claim_names_its_width() -> None:
+    plain, wide, soft = (each.assign(mlp_ratio=ratio) for each, ratio in ((DENSE, 4.0), (DENSE, 10.0), (SOFT, 4.0)))
+    wide = wide.assign(cell_id="wide", accuracy=wide["accuracy"] + 0.1)
+    assert verdict(table(plain, wide, soft), **BETTER).effect.value == pytest.approx(0.04)
+    widths = {"better": {"router": "soft", "mlp_ratio": 4}, "than": {"router": "dense", "mlp_ratio": 10}}
+    assert verdict(table(plain, wide, soft), **widths).effect.value == pytest.approx(-0.06)
 
 
 def test_the_reverse_is_contradicted() -> None:

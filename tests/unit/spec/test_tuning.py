@@ -94,6 +94,14 @@ def test_tuned_keys_are_no_part_of_the_identity_by_themselves() -> None:
     assert identity(tune={"learning_rate": [1e-3, 1e-2]}) != tuned
 
 
+def test_pre_training_takes_the_keys_that_the_training_tunes() -> None:
+    given = {"router": "dense", "tune": RATES, "pretrain_data": "fractals-100"}
+    spec = build_spec({**given, "learning_rate": 1e-2})
+    assert spec.learning_rate == 1e-2
+    assert spec.identity()["learning_rate"] == 1e-2
+    assert build_spec(given).identity() != spec.identity()
+
+
 def test_a_cell_on_the_command_line_is_one_value_a_key() -> None:
     with pytest.raises(BadInput, match="'tune' should be a mapping"):
         build_spec(parse_cell("dense[tune=3]"))
