@@ -79,11 +79,17 @@ def test_the_mlps_can_be_wider_or_narrower() -> None:
 
 
 def test_a_dense_model_can_be_widened_to_the_parameters_of_a_routed_one() -> None:
-    routed = resolve_cell(spec(options={"experts": 8}))
-    total = count_parameters(routed.model, routed.router).total
+    routed = resolve_cell(spec(options={"experts": 8, "top_k": 2}))
+    counts = count_parameters(routed.model, routed.router)
+
+    def widened(ratio: float) -> int:
+        wide = resolve_cell(spec(router="dense", options={}, mlp_ratio=ratio))
+        return count_parameters(wide.model, wide.router).total
+
     # Eight experts in two of four blocks: 4.5 times as wide on average, up to the gates and biases.
-    wide = resolve_cell(spec(router="dense", options={}, mlp_ratio=4 * (2 + 2 * 8) / 4))
-    assert count_parameters(wide.model, wide.router).total == pytest.approx(total, rel=0.01)
+    assert widened(4 * (2 + 2 * 8) / 4) == pytest.approx(counts.total, rel=0.01)
+    # Two of them are active: 1.5 times as wide on average.
+    assert widened(4 * (2 + 2 * 2) / 4) == pytest.approx(counts.active, rel=0.01)
 
 
 def test_initial_positions_are_the_papers_unless_given() -> None:

@@ -293,7 +293,7 @@ def test_a_wrong_value_names_its_key() -> None:
 def test_the_shipped_suite_is_the_one_of_its_question() -> None:
     read = find.find("scaling-experts")
     assert {name: len(profile.cells) for name, profile in read.profiles.items()} == {
-        "cpu": 17,  # dense, and 4 routers × 4 numbers of experts
+        "cpu": 18,  # dense, dense widened, and 4 routers × 4 numbers of experts
         "gpu": 25,  # dense, and 4 × 6
         "gpu-large": 25,
     }
