@@ -172,7 +172,8 @@ def _text(claim: Claim, each: Evidence, word: Word, effect: Interval, detectable
         end = {
             "shown": f", so that a loss beyond {limit} is excluded",
             "contradicted": f", a loss beyond {limit}",
-            "undecided": f"; a loss beyond {limit} is neither shown nor excluded",
+            "undecided": f", allowed is a loss of {limit}; {_written(claim, detectable)}{_unit(claim)} from there would "
+            "have been found with 80 % power",
         }[word]
     elif word == "undecided":
         end = f"; {_written(claim, detectable)}{_unit(claim)} would have been found with 80 % power"
