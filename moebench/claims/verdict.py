@@ -167,15 +167,16 @@ def _text(claim: Claim, each: Evidence, word: Word, effect: Interval, detectable
         return f"{word.capitalize()}: {each.note}{few}."
     per = f" per {each.per}" if each.per else ""
     size = f"{word.capitalize()}: {_written(claim, effect.value, True)}{_bounds(claim, effect)}{_unit(claim)}{per}"
+    found = f"{_written(claim, detectable)}{_unit(claim)}"
     if claim.kind == "no_loss":
         limit = f"{_written(claim, claim.beyond or 0.0)}{_unit(claim)}"
         end = {
             "shown": f", so that a loss beyond {limit} is excluded",
             "contradicted": f", a loss beyond {limit}",
-            "undecided": f"; a loss beyond {limit} is neither shown nor excluded",
+            "undecided": f", allowed is a loss of {limit}; {found} from there would have been found with 80 % power",
         }[word]
     elif word == "undecided":
-        end = f"; {_written(claim, detectable)}{_unit(claim)} would have been found with 80 % power"
+        end = f"; {found} would have been found with 80 % power"
     else:
         end = f", {each.note}" if each.note else ""
     return f"{size}{end}."

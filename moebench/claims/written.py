@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from moebench.claims.verdict import Verdict, Word
+from moebench.results.markdown_table import markdown_table
 
 HEADINGS = ("claim", "source", "printed", "verdict")
+_OF_SUITES = ("suite", *HEADINGS)
 STYLES = {"shown": "green", "contradicted": "red", "undecided": ""}
 """Colours of verdicts on a terminal."""
 
@@ -38,3 +40,21 @@ def by_paper(verdicts: Sequence[Verdict]) -> Mapping[str, list[Verdict]]:
         paper = verdict.claim.source.partition(",")[0].partition("§")[0].strip()
         papers.setdefault(paper, []).append(verdict)
     return dict(sorted(papers.items()))
+
+
+def markdown(verdicts: Sequence[Verdict]) -> str:
+    """Return the verdicts of several suites as Markdown: how many there are, the decided claims, the undecided ones."""
+    parts = [f"Of {summary(verdicts)}."]
+    for decided in (True, False):
+        kept = [verdict for verdict in verdicts if (verdict.verdict != "undecided") == decided]
+        if kept:
+            parts.append(markdown_table([heading.capitalize() for heading in _OF_SUITES], rows(kept), [False] * 5))
+    return "\n\n".join(parts) + "\n"
+
+
+def rows(verdicts: Sequence[Verdict]) -> list[tuple[str, str, str, str, str]]:
+    """Return for each verdict the suite and the texts under `HEADINGS`; of several devices each suite names its own."""
+    several = len({verdict.device_kind for verdict in verdicts}) > 1
+    return [
+        (verdict.suite + (f" ({verdict.device_kind})" if several else ""), *lines([verdict])[0]) for verdict in verdicts
+    ]

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from moebench.cli import options
 
@@ -12,14 +14,17 @@ if TYPE_CHECKING:
     from moebench.claims.verdict import Verdict
 
 
-def claims(results: options.Results = Path("results")) -> None:
+def claims(
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the claims as Markdown.")] = False,
+    results: options.Results = Path("results"),
+) -> None:
     """List the claims of all results, paper by paper: shown, contradicted or undecided.
 
     Every verdict is corrected for the number of claims of its suite (Holm). An undecided claim comes with the
     difference that would have been found with 80 % power.
     """
     from moebench.claims.verdict import judge
-    from moebench.claims.written import by_paper, summary
+    from moebench.claims.written import by_paper, markdown, summary
     from moebench.cli.narrow_tables import print_table
     from moebench.results import gather
     from moebench.results.loading import chosen_stores
@@ -36,6 +41,9 @@ def claims(results: options.Results = Path("results")) -> None:
         for problem in problems:
             options.say(f"moebench: left out: {problem}", err=True)
         verdicts += judge(table.to_pandas(), of_suite)
+    if as_markdown:
+        options.say(markdown(verdicts).rstrip("\n"))
+        return
     console = options.console()
     for paper, own in by_paper(verdicts).items():
         print_table(console, _table(paper, own), keys=2)

@@ -1,8 +1,7 @@
-"""Is the difference real, and does it matter: verdicts on measured times, or other positive samples, of A and B."""
+"""Tests of measured times, or of other positive samples, of A against B, with verdicts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,18 +11,15 @@ from moebench.errors import BadInput
 from moebench.statistics.detectable import smallest_detectable
 from moebench.statistics.intervals import Floats, Interval, check_level, floats
 
-if TYPE_CHECKING:
-    pass
-
 FEW_SAMPLES = 9
-"""With fewer samples on a side a verdict rests on little, and says so."""
+"""Samples on a side below which a verdict rests on little, and says so."""
 _EXACT = 25
-"""Samples on the larger side up to which the null distribution of U is counted out."""
+"""Samples on the larger side up to which the null distribution of U is enumerated."""
 
 
 @dataclass(frozen=True)
 class RatioTest:
-    """How A stands to B, and whether that can be chance."""
+    """The ratio of A to B, and the probability of such a ratio by chance."""
 
     ratio: Interval
     """A over B: Hodges' and Lehmann's estimate, with the interval that belongs to the test."""
@@ -31,11 +27,15 @@ class RatioTest:
     """Two-sided; exact for small samples without ties."""
 
     def verdict(self, p_value: float, smallest_effect: float, level: float = 0.95) -> str:
-        """What may be said of A: `higher`, `lower`, `no difference shown`, or `no difference that matters`.
+        """Return the verdict on A: `higher`, `lower`, `no difference shown`, or `no difference that matters`.
 
-        A is higher or lower when `p_value`, corrected for the number of comparisons where there are several, is
-        below 1 - `level`, unless the whole interval of the ratio lies within `smallest_effect` of 1: then the
-        difference is real or not, but it does not matter.
+        A is higher or lower if the p-value is below 1 - `level`, unless the whole interval of the ratio lies within
+        `smallest_effect` of 1.
+
+        Args:
+            p_value: the p-value of the test, corrected if several comparisons are made.
+            smallest_effect: the smallest ratio, less 1, that matters.
+            level: 1 less the level of the test.
         """
         if self.ratio.low > 1 / (1 + smallest_effect) and self.ratio.high < 1 + smallest_effect:
             return "no difference that matters"
@@ -49,10 +49,13 @@ class RatioTest:
         return float(np.expm1(smallest_detectable(float(spread), np.inf, level)))
 
     def scattered(self, scatter: float, level: float = 0.95) -> "RatioTest":
-        """The same where A and B as wholes scatter as well, by this standard deviation of their log ratio.
+        """Return the test with the scatter between timings, which the samples of one timing cannot show.
 
-        Samples taken in one go know nothing of what differs between one go and the next. Their own scatter is read
-        off the interval, and the sum of both taken for normal.
+        The scatter within a timing is read off the interval, and the sum of both is taken for normal.
+
+        Args:
+            scatter: standard deviation of the log ratio of A to B between timings.
+            level: probability that the interval covers.
         """
         z = float(special.ndtri((1 + level) / 2))
         spread = np.hypot((np.log(self.ratio.high) - np.log(self.ratio.low)) / (2 * z), scatter)
@@ -60,17 +63,29 @@ class RatioTest:
 
 
 def log_normal_test(log_ratio: float, spread: float, level: float = 0.95) -> RatioTest:
-    """The test of a log ratio that is normal with this standard deviation; no spread at all makes it certain."""
+    """Return the test of a normal log ratio.
+
+    Args:
+        log_ratio: the estimate.
+        spread: its standard deviation; 0 makes the ratio certain.
+        level: probability that the interval covers.
+    """
     bounds = log_ratio + spread * special.ndtri([(1 - level) / 2, (1 + level) / 2])
     p_value = float(log_ratio == 0) if spread == 0 else 2 * float(special.ndtr(-abs(log_ratio) / spread))
     return RatioTest(Interval(*(float(np.exp(x)) for x in (log_ratio, *bounds))), p_value)
 
 
 def geometric_mean_test(tests: Sequence[RatioTest], *, independent: bool, level: float = 0.95) -> RatioTest:
-    """One ratio for several cells: the geometric mean of theirs.
+    """Return the geometric mean of several ratios as one test.
 
-    Not `independent` are tests that share a side, such as many routers against one dense cell: what is wrong with that
-    side is wrong with all of them, and does not average out. No test at all raises `BadInput`.
+    Args:
+        tests: the tests of single cells.
+        independent: whether the tests share no side. What is wrong with a shared side, such as one dense cell that many
+            routers are compared with, is wrong with all of them and does not average out.
+        level: probability that the interval covers.
+
+    Raises:
+        BadInput: there is no test.
     """
     if not tests:
         raise BadInput("there is no ratio to take the geometric mean of")
@@ -90,11 +105,18 @@ class MannWhitney(RatioTest):
 
 
 def mann_whitney(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> MannWhitney:
-    """Compare two independent samples, float[n] and float[m] above 0, infinity for a missed target included.
+    """Compare two independent samples.
 
-    The interval of the ratio holds those ratios by which B could be multiplied without the test at 1 - `level`
-    finding a difference; with too few samples for any finding (three against three at 95 %) its bounds are NaN.
-    No sample, a NaN, or a sample that is not above 0 raises `BadInput`.
+    The interval holds the ratios by which B could be multiplied without the test at 1 - `level` finding a difference.
+    With too few samples for any finding (three against three at 95 %) its bounds are NaN.
+
+    Args:
+        a: float[n] above 0, infinity for a missed target.
+        b: float[m] above 0, infinity for a missed target.
+        level: probability that the interval covers.
+
+    Raises:
+        BadInput: a side has no sample, a NaN, or a sample that is not above 0.
     """
     from scipy.stats import mannwhitneyu  # takes longer to import than all the rest
 
@@ -123,7 +145,7 @@ def _sorted_ratios(x: Floats, y: Floats) -> Floats:
 
 
 def _depth(n: int, m: int, level: float) -> int:
-    """The largest d for which the d-th smallest and d-th largest of all pairs bound an interval of that level, or 0."""
+    """Return the largest d for which the d-th smallest and d-th largest of all pairs bound such an interval, or 0."""
     tail = (1 - level) / 2 + 1e-12  # 0.1 / 2 is a little less than 1 / 20
     if max(n, m) <= _EXACT:
         below = np.cumsum(_null_counts(n, m)) / special.binom(n + m, n)
@@ -133,7 +155,7 @@ def _depth(n: int, m: int, level: float) -> int:
 
 
 def _null_counts(n: int, m: int) -> Floats:
-    """float[n·m + 1]: in how many orders of n and m samples U is 0, 1, 2, …; the Gaussian binomial coefficient."""
+    """Return in how many orders of n and m samples U is 0, 1, 2, …, float[n·m + 1]: Gaussian binomial coefficients."""
     counts = np.zeros(n * m + 1)
     counts[0] = 1
     for i in range(1, n + 1):

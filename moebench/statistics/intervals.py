@@ -24,14 +24,19 @@ class Interval(NamedTuple):
 
 
 def median_interval(samples: ArrayLike, level: float = 0.95) -> Interval:
-    """The median of `samples`, float[n], and its order-statistic interval.
+    """Return the median of samples and its order-statistic interval, which assumes no distribution.
 
-    The interval lies between the d-th smallest and the d-th largest sample, d being the largest for which it still
-    holds the median with probability `level`, moved inwards by interpolation between d and d + 1 as that probability
-    exceeds `level` (Hettmansperger and Sheather, 1986, Statistics & Probability Letters 4:75-79). It assumes no
-    distribution; infinite samples, for targets that were missed, are allowed. The interval of fewer than six samples
-    goes from the smallest to the largest and covers less than 95 %. One sample has no interval; a NaN among the samples
-    makes all three NaN.
+    The interval lies between the d-th smallest and the d-th largest sample, for the largest d at which the interval
+    covers the median with probability `level`, moved inwards by interpolation between d and d + 1 as that probability
+    exceeds `level` (Hettmansperger and Sheather, 1986, Statistics & Probability Letters 4:75-79). The interval of fewer
+    than six samples goes from the smallest to the largest and covers less than 95 %.
+
+    Args:
+        samples: float[n], infinity for missed targets.
+        level: probability that the interval covers.
+
+    Returns:
+        Median and bounds; one sample has no bounds, and a NaN among the samples makes all three NaN.
     """
     ordered = np.sort(floats(samples))
     check_level(level)
@@ -55,7 +60,7 @@ def median_interval(samples: ArrayLike, level: float = 0.95) -> Interval:
 
 
 def _order_coverage(n: int, depth: NDArray[np.int64]) -> Floats:
-    """The probability that the median lies between the `depth`-th smallest and the `depth`-th largest of n."""
+    """Return the probability that the median lies between the `depth`-th smallest and the `depth`-th largest of n."""
     return 1 - 2 * np.asarray(special.bdtr(depth - 1, n, 0.5), dtype=np.float64)
 
 
@@ -89,13 +94,19 @@ def student_intervals(
 
 
 def proportion_interval(successes: int, trials: int, level: float = 0.95) -> Interval:
-    """The share of `successes` among `trials`, and its interval by Clopper and Pearson (1934, Biometrika 26:404-413).
+    """Return a share of trials and its exact interval by Clopper and Pearson (1934, Biometrika 26:404-413).
 
-    Exact, so that it covers at least `level` for any share and number. No trial has neither share nor interval.
+    Args:
+        successes: trials that succeeded.
+        trials: all trials; without any, share and bounds are NaN.
+        level: probability that the interval covers, at least, for any share and number.
+
+    Raises:
+        BadInput: more trials succeeded than there are, or fewer than none.
     """
     check_level(level)
     if not 0 <= successes <= trials:
-        raise BadInput(f"{successes} of {trials} trials cannot have succeeded")
+        raise BadInput(f"{successes} of {trials} trials cannot have succeeded.")
     if trials == 0:
         return Interval(np.nan, np.nan, np.nan)
     failures, tail = trials - successes, (1 - level) / 2
@@ -105,7 +116,11 @@ def proportion_interval(successes: int, trials: int, level: float = 0.95) -> Int
 
 
 def floats(samples: ArrayLike) -> Floats:
-    """`samples` as float[n]; anything but a list of numbers raises `BadInput`."""
+    """Return samples as float[n].
+
+    Raises:
+        BadInput: the samples are no list of numbers.
+    """
     try:
         values = np.asarray(samples, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -116,7 +131,11 @@ def floats(samples: ArrayLike) -> Floats:
 
 
 def by_stratum(samples: Floats, strata: ArrayLike | None) -> dict[str, Floats]:
-    """The samples of each stratum, in order of appearance; without `strata` all are of one."""
+    """Return the samples of each stratum, in order of appearance; without strata all samples are of one.
+
+    Raises:
+        BadInput: there are more samples than strata, or fewer.
+    """
     names = np.full(len(samples), "all") if strata is None else np.asarray(strata).astype(str)
     if len(names) != len(samples):
         raise BadInput(f"{len(samples)} samples need a stratum each, and {len(names)} are given")
@@ -124,6 +143,10 @@ def by_stratum(samples: Floats, strata: ArrayLike | None) -> dict[str, Floats]:
 
 
 def check_level(level: float) -> None:
-    """Refuses what cannot be an interval's level, 95 given for 0.95 above all."""
+    """Check the level of an interval, above all for 95 in place of 0.95.
+
+    Raises:
+        BadInput: the level is below 0.5, or not below 1.
+    """
     if not 0.5 <= level < 1:
         raise BadInput(f"an interval's level must be at least 0.5 and below 1, as 0.95 is, not {level:g}")

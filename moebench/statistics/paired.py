@@ -1,4 +1,4 @@
-"""Is the difference real, of samples that were taken in pairs: what disturbed one of a pair disturbed the other."""
+"""Test samples that were taken in pairs, in which a disturbance of one of a pair disturbed the other too."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from moebench.statistics.comparison import RatioTest
 from moebench.statistics.intervals import Floats, Interval, check_level, floats
 
 _EXACT = 25
-"""Pairs up to which the null distribution of the signed-rank statistic is counted out."""
+"""Pairs up to which the null distribution of the signed-rank statistic is enumerated."""
 
 
 @dataclass(frozen=True)
@@ -24,19 +24,27 @@ class SignedRank(RatioTest):
 
 
 def pseudo_median(samples: ArrayLike) -> float:
-    """The middle of samples, float[n] above 0: Hodges' and Lehmann's, the median of all geometric means of two.
+    """Return Hodges' and Lehmann's middle of samples, float[n] above 0: the median of all geometric means of two.
 
-    It is what `signed_rank` estimates. Where samples fall in two heaps it lies between them, the median in the larger.
+    `signed_rank` estimates this middle. If samples lie in two clusters, it lies between them, and the median in the
+    larger cluster.
     """
     return float(np.exp(np.median(_walsh_averages(np.log(floats(samples))))))
 
 
 def signed_rank(ratios: ArrayLike, *, level: float = 0.95) -> SignedRank:
-    """Whether A differs from B, given the ratios of samples taken in pairs, float[n] above 0.
+    """Test whether A differs from B, by the ratios of samples taken in pairs.
 
-    The interval holds those ratios by which B could be multiplied without the test at 1 - `level` finding a
-    difference; fewer than six pairs find none at 95 %, and its bounds are NaN. Against `mann_whitney`, what disturbs
-    both samples of a pair cancels. No pair, or a ratio that is no finite number above 0, raises `BadInput`.
+    The interval holds the ratios by which B could be multiplied without the test at 1 - `level` finding a difference;
+    fewer than six pairs find none at 95 %, and its bounds are NaN. Against `mann_whitney`, a disturbance of both
+    samples of a pair cancels.
+
+    Args:
+        ratios: float[n] above 0, A over B.
+        level: probability that the interval covers.
+
+    Raises:
+        BadInput: there is no pair, or a ratio is no finite number above 0.
     """
     from scipy.stats import wilcoxon  # takes longer to import than all the rest
 
@@ -62,7 +70,7 @@ def _walsh_averages(logs: Floats) -> Floats:
 
 
 def _depth(n: int, level: float) -> int:
-    """The largest d for which the d-th smallest and largest Walsh average bound an interval of that level, or 0."""
+    """Return the largest d for which the d-th smallest and largest Walsh average bound such an interval, or 0."""
     tail = (1 - level) / 2 + 1e-12
     if n <= _EXACT:
         below = np.cumsum(_null_counts(n)) / 2.0**n
@@ -72,7 +80,7 @@ def _depth(n: int, level: float) -> int:
 
 
 def _null_counts(n: int) -> Floats:
-    """float[n(n + 1)/2 + 1]: for how many of the 2ⁿ choices of signs the statistic is 0, 1, 2, …"""
+    """Return for how many of the 2ⁿ choices of signs the statistic is 0, 1, 2, …, float[n(n + 1)/2 + 1]."""
     counts = np.zeros(n * (n + 1) // 2 + 1)
     counts[0] = 1
     for rank in range(1, n + 1):

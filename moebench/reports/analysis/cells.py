@@ -11,10 +11,11 @@ import pandas as pd
 from moebench.claims import timing
 from moebench.claims.cell_values import IMAGE_SHARES, CellValues, pools_of
 from moebench.claims.claim import Claim
+from moebench.claims.multiplier import multipliers
 from moebench.claims.verdict import Verdict, judge
 from moebench.errors import BadInput
 from moebench.reports import style
-from moebench.reports.analysis.ranking import gains_over_dense, rank_groups, suite_pools
+from moebench.reports.analysis.ranking import dense_baselines, gains_over_dense, rank_groups, suite_pools
 from moebench.reports.labels import cell_labels
 from moebench.reports.quantities import possible_range
 from moebench.results import COLUMNS
@@ -63,6 +64,7 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
         by the timed samples, and of times beside dense with the scatter between timings;
         `train_step_vs_dense_clock` and `infer_vs_dense_clock`, `processor` for ratios of processor time that replace
         wall-clock ratios disturbed by other processes, else `wall`;
+        `compute_multiplier` and `time_multiplier` with bounds, for new seeds;
         `accuracy_vs_dense` with the bounds of its interval, the difference from the dense cell of the same setting,
         paired by seed and, where known, by test image, corrected for all cells of the suite; `rank_group` within its
         setting: best, tied (no significant difference from the best), worse, or null if nothing can be said; corrected
@@ -84,6 +86,9 @@ def _summarised(table: pd.DataFrame) -> pd.DataFrame:
         cells[f"accuracy_vs_dense{end}"] = gain
     cells["rank_group"] = rank_groups(cells, accuracy)
     scatter = timing.scatter_of(table).value
+    worth = multipliers(table[good], codes[good].tolist(), cells, dense_baselines(cells), scatter)
+    for name in worth:
+        cells[str(name)] = worth[name]
     for column in timing.CLOCKS:
         times = timing.quoted(cells, column, scatter)
         for name, end in (("value", ""), ("low", "_ci_low"), ("high", "_ci_high"), ("clock", "_clock")):

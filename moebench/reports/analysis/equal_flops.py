@@ -4,17 +4,15 @@ import numpy as np
 import pandas as pd
 
 from moebench.claims.claim import TOLERANCE
-from moebench.reports.analysis.ranking import suite_pools
+from moebench.reports.analysis.ranking import dense_baselines
 
 
 def flops_vs_dense(cells: pd.DataFrame) -> "pd.Series[float]":
     """Return for each cell its forward FLOPs over those of the dense cell that is trained alike; NaN without one."""
     flops = cells["flops_forward_per_image"].to_numpy(float)
     ratios = np.full(len(cells), np.nan)
-    for members in suite_pools(cells):
-        dense = [place for place in members if cells["router"].iloc[place] == "dense"]
-        if dense:
-            ratios[members] = flops[members] / flops[dense[-1]]
+    for place, dense in dense_baselines(cells).items():
+        ratios[place] = flops[place] / flops[dense]
     return pd.Series(ratios, index=cells.index)
 
 

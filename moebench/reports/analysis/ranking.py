@@ -26,14 +26,12 @@ def gains_over_dense(cells: pd.DataFrame, accuracy: CellValues) -> tuple[np.ndar
         accuracy: their accuracies.
     """
     found = np.full((3, len(cells)), np.nan)
-    routers, widths = cells["router"].tolist(), cells["mlp_ratio"].fillna(0).tolist()
+    baselines = dense_baselines(cells)
     errors, freedom = np.full(len(cells), np.nan), np.full(len(cells), np.nan)
     for members in suite_pools(cells):
-        # A widened dense model is a control, and no baseline.
-        candidates = [(widths[place], at) for at, place in enumerate(members) if routers[place] == "dense"]
-        if not candidates or len(members) < 2:
+        if members[0] not in baselines or len(members) < 2:
             continue
-        dense = min(candidates)[1]
+        dense = members.index(baselines[members[0]])
         gaps = accuracy.table(members).against(dense)
         others = [at for at in range(len(members)) if at != dense]
         places = [members[at] for at in others]
@@ -45,6 +43,20 @@ def gains_over_dense(cells: pd.DataFrame, accuracy: CellValues) -> tuple[np.ndar
     with np.errstate(invalid="ignore"):
         half = special.stdtrit(freedom, 1 - LEVEL / 2 / np.maximum(counts, 1)) * errors
     return found[0], np.maximum(found[0] - half, -1.0), np.minimum(found[0] + half, 1.0)
+
+
+def dense_baselines(cells: pd.DataFrame) -> dict[int, int]:
+    """Return for the place of each cell that of the dense cell trained alike, of several the one of narrowest MLPs.
+
+    Cells without such a dense cell are left out. A dense model with wider MLPs is a control, and no baseline.
+    """
+    routers, widths = cells["router"].tolist(), cells["mlp_ratio"].fillna(0).tolist()
+    found: dict[int, int] = {}
+    for members in suite_pools(cells):
+        candidates = [(widths[place], place) for place in members if routers[place] == "dense"]
+        if candidates:
+            found |= dict.fromkeys(members, min(candidates)[1])
+    return found
 
 
 def suite_pools(cells: pd.DataFrame) -> list[list[int]]:

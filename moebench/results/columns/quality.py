@@ -129,6 +129,28 @@ QUALITY = in_group(
         varies="seed",
     ),
     Column(
+        "compute_multiplier",
+        NUMBER,
+        "ratio",
+        "training FLOPs of the dense cell trained alike over those with which the cell reaches the final test loss of "
+        "dense; if it never does, the share of dense's FLOPs with which dense reaches the cell's; reports work it out "
+        "from curve_eval_loss, result files have null",
+        "Compute multiplier",
+        "higher",
+        "cell",
+        ("main", "scaled axis"),
+    ),
+    Column(
+        "time_multiplier",
+        NUMBER,
+        "ratio",
+        "compute_multiplier with measured training time in place of FLOPs",
+        "Time multiplier",
+        "higher",
+        "cell",
+        ("main", "scaled axis"),
+    ),
+    Column(
         "curve_gradient_norm",
         NUMBERS,
         "",

@@ -71,8 +71,8 @@ def test_a_router_is_shown_with_its_options_and_its_paper(capsys: pytest.Capture
     ("name", "message"),
     [
         (
-            "nothing",
-            "unknown name 'nothing': `moebench list routers|suites|models|datasets|columns|keys` says what there is.",
+            "xyzzy",
+            "unknown name 'xyzzy': `moebench list routers|suites|models|datasets|columns|keys` says what there is.",
         ),
         ("flops", "unknown name 'flops': did you mean one of flops_dispatch_combine, flops_experts, "),
         ("mu2", "unknown name 'mu2': did you mean 'mu/2'?"),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from moebench.claims.verdict import NO_METHOD, judge
+from moebench.claims.written import markdown, summary
 from moebench.results import gather
 from moebench.suites import find
 from moebench.suites.published_costs_file import CountingSuite
@@ -35,3 +36,19 @@ def test_the_reference_rows_decide_every_claim_or_say_what_they_would_have_found
         if verdict.claim.kind != "diverges_first":
             assert verdict.effect.low < verdict.effect.value < verdict.effect.high
             assert verdict.detectable > 0
+
+
+def test_readme_and_heads_say_what_the_reference_rows_say() -> None:
+    verdicts = []
+    for name in sorted(NAMES):
+        suite = find.find(name)
+        assert not isinstance(suite, CountingSuite)
+        found = judge(gather(REFERENCE, name)[0].to_pandas(), suite.claims)
+        text = suite.source.path.read_text(encoding="utf-8")
+        head = " ".join(line.removeprefix("#").strip() for line in text.splitlines() if line[:1] == "#")
+        assert f"of {summary(found)} (moebench claims)." in head
+        verdicts += found
+    counted, decided = markdown(verdicts).split("\n\n")[:2]
+    readme = (REFERENCE.parents[1] / "README.md").read_text(encoding="utf-8")
+    block = readme.split("<!-- claims -->\n")[1].split("<!-- end of claims -->")[0]
+    assert block == f"{counted}\n\n{decided}\n"

@@ -1,0 +1,118 @@
+"""Compute multipliers: how much less compute, or time, a cell needs to reach the test loss of the dense model.
+
+A multiplier of 1.9 says that the cell reaches the final test loss of the dense cell with 1 / 1.9 of the FLOPs of its
+training. A cell that ends above the loss of dense gets the reverse: the share of the FLOPs of dense with which dense
+reaches the final loss of the cell. Along a schedule of learning rates that decay to 0 losses before the end are higher
+than those of a shorter training, so that multipliers are nearer to 1 than those of models trained for just as long.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from moebench.claims import timing
+from moebench.statistics import Crossed
+
+Curve = tuple[np.ndarray, np.ndarray]
+"""Steps and the test losses after them, float[n] each."""
+MULTIPLIERS = ("compute_multiplier", "time_multiplier")
+
+
+def reached(curve: Curve, loss: float) -> float:
+    """Return the step at which a test loss falls to a level, between evaluations by a straight line.
+
+    Args:
+        curve: the evaluations along a training.
+        loss: the level.
+
+    Returns:
+        The step; that of the first evaluation if the loss lies below the level already there; NaN if it never does.
+    """
+    steps, losses = curve
+    below = np.flatnonzero(losses <= loss)
+    if not len(below):
+        return float("nan")
+    at = int(below[0])
+    if at == 0:
+        return float(steps[0])
+    share = (losses[at - 1] - loss) / (losses[at - 1] - losses[at])
+    return float(steps[at - 1] + share * (steps[at] - steps[at - 1]))
+
+
+def log_step_ratio(cell: Curve, dense: Curve) -> float:
+    """Return the logarithm of steps of dense over steps of a cell to one test loss, that of whichever ends higher."""
+    to_dense = reached(cell, dense[1][-1])
+    if np.isnan(to_dense):
+        return float(np.log(reached(dense, cell[1][-1]) / cell[0][-1]))
+    return float(np.log(dense[0][-1] / to_dense))
+
+
+def multipliers(
+    rows: pd.DataFrame, codes: Sequence[int], cells: pd.DataFrame, baselines: Mapping[int, int], scatter: float
+) -> pd.DataFrame:
+    """Return compute and time multipliers of cells, with 95 % intervals for new seeds.
+
+    Seeds are paired with those of the dense cell, and their scatter is pooled over the cells of one dense cell. The
+    interval of a time multiplier includes that of the times.
+
+    Args:
+        rows: result rows with the status ok.
+        codes: for each row the position of its cell.
+        cells: one row for each cell.
+        baselines: for positions of cells the position of the dense cell that they are compared with.
+        scatter: standard deviation of a log ratio of times between timings.
+
+    Returns:
+        `compute_multiplier` and `time_multiplier` with `_ci_low` and `_ci_high`, one row for each cell; NaN for cells
+        without test curves, bounds NaN for one seed.
+    """
+    curves = _curves(rows, codes)
+    names = [f"{name}{end}" for name in MULTIPLIERS for end in ("", "_ci_low", "_ci_high")]
+    found = pd.DataFrame(np.nan, index=cells.index, columns=names)
+    flops = cells["flops_train_step"].to_numpy(np.float64)
+    times = timing.quoted(cells, "train_step_vs_dense", scatter)
+    for dense in sorted(set(baselines.values())):
+        members = [cell for cell, base in baselines.items() if base == dense and cell != dense]
+        seeds = sorted({seed for place, seed in curves if place == dense})
+        ratios = np.full((len(members), len(seeds)), np.nan)
+        for at, cell in enumerate(members):
+            for column, seed in enumerate(seeds):
+                if (cell, seed) in curves:
+                    ratios[at, column] = log_step_ratio(curves[cell, seed], curves[dense, seed])
+        known = ~np.isnan(ratios).all(axis=1)
+        if not known.any():
+            continue
+        places = np.array(members)[known]
+        families = cells["router"].astype(str).to_numpy()[places].tolist()
+        table = Crossed(ratios[known], families=families, step=_resolution(curves, dense))
+        value, _, high = table.intervals()
+        per_step = np.log(flops[dense] / flops[places])
+        slower, upper = (np.log(times[name].to_numpy(np.float64)[places]) for name in ("value", "high"))
+        for name, shift, more in (
+            ("compute_multiplier", per_step, 0.0),
+            ("time_multiplier", -slower, upper - slower),
+        ):
+            half = np.hypot(high - value, more)
+            for end, logs in (("", value), ("_ci_low", value - half), ("_ci_high", value + half)):
+                found.iloc[places, names.index(f"{name}{end}")] = np.exp(logs + shift)
+    return found
+
+
+def _curves(rows: pd.DataFrame, codes: Sequence[int]) -> dict[tuple[int, Any], Curve]:
+    """Return the test curve of each cell and seed that has one of two evaluations or more."""
+    found = {}
+    columns = (rows["seed"], rows["curve_eval_step"], rows["curve_eval_loss"])
+    for code, seed, steps, losses in zip(codes, *columns, strict=True):
+        if isinstance(steps, (list, np.ndarray)) and isinstance(losses, (list, np.ndarray)) and len(steps) > 1:
+            curve = np.asarray(steps, dtype=np.float64), np.asarray(losses, dtype=np.float64)
+            if np.isfinite(curve[1]).all():
+                found[code, seed] = curve
+    return found
+
+
+def _resolution(curves: Mapping[tuple[int, Any], Curve], dense: int) -> float:
+    """Return how far apart the last two evaluations of dense lie, as a log ratio of steps."""
+    steps = next(steps for (place, _), (steps, _) in curves.items() if place == dense)
+    return float(np.log(steps[-1] / steps[-2]))
