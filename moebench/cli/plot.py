@@ -101,13 +101,16 @@ def dashboard(
     show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     results: options.Results = Path("results"),
 ) -> None:
-    """Write the results as one HTML page that needs no network."""
+    """Write the results of one suite, or of all in the folder, as one HTML page that needs no network."""
     from moebench.reports import write
+    from moebench.results import located, suite_names
     from moebench.suites.suite_record import asked
 
-    results, name, found = _load(results, suite)
-    page = out or _report_folder(results, name) / "dashboard.html"
-    options.say(write.write_dashboard(found, page, title=name, question=asked(results / name).question))
+    root, one = located(results, suite)
+    names = suite_names(root) if one is None else [one]
+    suites = [(name, asked(root / name).question or name, _load(root, name)[2]) for name in names]
+    page = out or (_report_folder(root, names[0]) if len(names) == 1 else root) / "dashboard.html"
+    options.say(write.write_dashboard(suites, page))
     if show:
         import webbrowser
 

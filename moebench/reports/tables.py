@@ -1,6 +1,6 @@
 """Make the tables of a report once, as texts and the values they are sorted by, for page, Markdown and terminal."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from math import isnan
 from typing import Any, Literal
@@ -62,25 +62,36 @@ def all_tables(results: Results) -> list[Table]:
         failed(results),
         environment(results.rows),
     )
-    return [table for table in made if table.texts and table.rows]
+    return [table for table in made if table.texts]
 
 
-def main(results: Results) -> Table:
-    """Return the table that every reader sees first: one row for each cell, with its rank and its main numbers."""
+def few_tables(results: Results, only: Collection[str]) -> list[Table]:
+    """Return the tables of very many cells: of quantities those named alone, and without intervals."""
+    made = (main(results, only), timing(results, only), failed(results), environment(results.rows))
+    return [table for table in made if table.texts]
+
+
+def main(results: Results, only: Collection[str] | None = None) -> Table:
+    """Return the table that every reader sees first: one row for each cell, with its rank and its main numbers.
+
+    Args:
+        results: the rows and cells.
+        only: columns to show, without intervals; None shows all of the section, with intervals.
+    """
     cells = results.cells
     ratios = flops_vs_dense(cells)
-    rank = [_rank(row) for row in cells.to_dict("records")]
+    rank = [_rank(*row) for row in zip(cells["seeds"], cells["status"], cells["rank_group"], strict=True)]
     fields: list[_Filled] = [
         _labels(cells),
         (Field("rank", "Accuracy is", number=False), rank, rank),
-        *_quantities(cells, "main"),
+        *_quantities(cells, "main", only),
     ]
     if cells["accuracy_vs_dense"].notna().any():
-        bounds = (cells[f"accuracy_vs_dense_ci_{end}"] for end in ("low", "high"))
+        bounds = [cells[f"accuracy_vs_dense_ci_{end}"] if only is None else nothing(cells) for end in ("low", "high")]
         points = [_points(*row) for row in zip(cells["accuracy_vs_dense"], *bounds, strict=True)]
         field = Field("accuracy_vs_dense", "Points from dense", better="higher", meaning=_GAIN)
         fields.insert(3, (field, points, cells["accuracy_vs_dense"].tolist()))
-    if (marks := [cost_mark(ratio) for ratio in ratios]) and any(marks):
+    if only is None and (marks := [cost_mark(ratio) for ratio in ratios]) and any(marks):
         field = Field("flops_vs_dense", "FLOPs, times dense", better="lower", meaning=_UNEQUAL)
         texts = [written(ratio, "ratio") + (" ≠" if mark else "") for ratio, mark in zip(ratios, marks, strict=True)]
         place = [field.key for field, *_ in fields].index("flops_forward_per_image") + 1
@@ -96,13 +107,19 @@ def health(results: Results) -> Table:
     return _table("health", "Routing health", [_labels(cells), *found] if found else [], places)
 
 
-def timing(results: Results) -> Table:
-    """Return times, the flags under which they were measured, and the precision of each timing."""
+def timing(results: Results, only: Collection[str] | None = None) -> Table:
+    """Return times, the flags under which they were measured, and the precision of each timing.
+
+    Args:
+        results: the rows and cells.
+        only: columns to show, without intervals and the precision; None shows all.
+    """
     cells = results.cells
-    quality = timing_quality(results)
     flags = [flag_marks.in_words(found) or "–" for found in cells["timing_flags"]]
-    fields = [_labels(cells), (Field("flags", "Flags", number=False), flags, flags), *_quantities(cells, "timing")]
-    for field, kind in _TIMING_QUALITY:
+    found = _quantities(cells, "timing", only)
+    fields = [_labels(cells), (Field("flags", "Flags", number=False), flags, flags), *found]
+    quality = timing_quality(results) if only is None else pd.DataFrame()
+    for field, kind in _TIMING_QUALITY if only is None else ():
         values = quality[field.key].tolist()
         if not all(map(isnan, values)):
             fields.append((field, [written(value, kind) for value in values], values))
@@ -215,7 +232,14 @@ def _table(name: str, title: str, fields: Iterable[_Filled], cells: Iterable[int
     filled = list(fields)
     texts = {field.key: texts for field, texts, _ in filled}
     values = {field.key: values for field, _, values in filled}
-    return Table(name, title, tuple(field for field, *_ in filled), texts, values, list(cells))
+    return Table(
+        name,
+        title,
+        tuple(field for field, *_ in filled) if any(texts.values()) else (),
+        texts if any(texts.values()) else {},
+        values,
+        list(cells),
+    )
 
 
 def _labels(cells: pd.DataFrame) -> _Filled:
@@ -223,22 +247,35 @@ def _labels(cells: pd.DataFrame) -> _Filled:
     return Field("label", "Cell", number=False), labels, labels
 
 
-def _quantities(cells: pd.DataFrame, section: Section) -> list[_Filled]:
-    """Return the columns of a section that some of these cells have, written with their intervals."""
-    return [
-        (Field(of.name, titled(of), True, of.better, of.meaning), cell_texts(cells, of), cells[of.name].tolist())
-        for of in run_facts.available(cells, section)
-    ]
+def _quantities(cells: pd.DataFrame, section: Section, only: Collection[str] | None = None) -> list[_Filled]:
+    """Return the columns of a section that some of these cells have, written with intervals unless named in `only`."""
+    filled: list[_Filled] = []
+    for of in run_facts.available(cells, section):
+        if only is None or of.name in only:
+            field = Field(of.name, titled(of), True, of.better, of.meaning)
+            filled.append((field, cell_texts(cells, of, intervals=only is None), cells[of.name].tolist()))
+    return filled
 
 
-def cell_texts(cells: pd.DataFrame, of: Column) -> list[str]:
-    """Return a quantity of each cell as readers see it: with a mark if flagged, and with its interval."""
-    missing = pd.Series(np.nan, index=cells.index)
-    lows, highs = (cells.get(f"{of.name}_ci_{end}", missing) for end in ("low", "high"))
-    marks = [flag_marks.mark(row, of.name) for row in cells[[of.name, "timing_flags"]].to_dict("records")]
+def nothing(cells: pd.DataFrame) -> "pd.Series[float]":
+    """Return a missing number for each cell."""
+    return pd.Series(np.nan, index=cells.index)
+
+
+def cell_texts(cells: pd.DataFrame, of: Column, *, intervals: bool = True) -> list[str]:
+    """Return a quantity of each cell as readers see it.
+
+    Args:
+        cells: one row a cell.
+        of: the quantity.
+        intervals: whether intervals stand behind the numbers.
+    """
+    missing = nothing(cells)
+    lows, highs = (cells.get(f"{of.name}_ci_{end}", missing) if intervals else missing for end in ("low", "high"))
+    flagged = [bool(flag_marks.concerning(of.name, flags)) for flags in cells["timing_flags"]]
     return [
-        mark + written_interval(value, low, high, of.kind)
-        for mark, value, low, high in zip(marks, cells[of.name], lows, highs, strict=True)
+        flag_marks.MARK * (mark and not isnan(value)) + written_interval(value, low, high, of.kind)
+        for mark, value, low, high in zip(flagged, cells[of.name].tolist(), lows.tolist(), highs.tolist(), strict=True)
     ]
 
 
@@ -250,10 +287,8 @@ def _points(difference: float, low: float, high: float) -> str:
     return written_points(difference) + bounds
 
 
-def _rank(cell: Row) -> str:
-    if not cell["seeds"]:
-        return f"none: {cell['status']}"
-    return _RANKS.get(str(cell["rank_group"]), "–")
+def _rank(seeds: int, status: str, group: object) -> str:
+    return _RANKS.get(str(group), "–") if seeds else f"none: {status}"
 
 
 def _settings(found: pd.DataFrame) -> list[_Filled]:

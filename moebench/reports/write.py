@@ -64,18 +64,18 @@ def write_report(
     if earlier is not None:
         return earlier
     paths, missing = _draw_all(results, figures, folder, _FORMATS)
-    paths.append(write_dashboard(results, folder / "dashboard.html", title=title, question=question))
+    paths.append(write_dashboard([(title, question, results)], folder / "dashboard.html"))
     stamp = {"made_from": made_from, "paths": [path.name for path in paths], "missing": missing}
     with publishing(folder / _STAMP) as temporary:
         temporary.write_text(json.dumps(stamp), encoding="utf-8")
     return paths, missing
 
 
-def write_dashboard(results: Results, page: Path, *, title: str, question: str) -> Path:
-    """Publish the page of these results as one HTML file."""
+def write_dashboard(suites: Sequence[tuple[str, str, Results]], page: Path) -> Path:
+    """Publish the page of suites, each a name, a question and its results, as one HTML file."""
     from moebench.reports.dashboard import build
 
-    content = build.build(results, title, question)
+    content = build.build([build.SuiteResults(*suite) for suite in suites])
     with publishing(page) as temporary:
         temporary.write_text(content, encoding="utf-8")
     return page
