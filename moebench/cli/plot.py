@@ -103,13 +103,15 @@ def dashboard(
 ) -> None:
     """Write the results of one suite, or of all in the folder, as one HTML page that needs no network."""
     from moebench.reports import write
-    from moebench.results import located, suite_names
+    from moebench.results import chosen_stores
     from moebench.suites.suite_record import asked
 
-    root, one = located(results, suite)
-    names = suite_names(root) if one is None else [one]
-    suites = [(name, asked(root / name).question or name, _load(root, name)[2]) for name in names]
-    page = out or (_report_folder(root, names[0]) if len(names) == 1 else root) / "dashboard.html"
+    stores = chosen_stores(results, suite)
+    root = stores[0].folder.parent
+    suites = [
+        (store.suite, asked(store.folder).question or store.suite, _load(root, store.suite)[2]) for store in stores
+    ]
+    page = out or (stores[0].report_folder if len(stores) == 1 else root) / "dashboard.html"
     options.say(write.write_dashboard(suites, page))
     if show:
         import webbrowser

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from moebench.results.schema import in_section
+from moebench.results.schema import COLUMNS, in_section
 
 LONGEST = 60
 _SETTING = ("model", "data", "device_kind")
@@ -38,6 +38,24 @@ def paths(cells: pd.DataFrame) -> "pd.Series[str]":
     line has a path of its own.
     """
     return _by_suite(cells, _paths)
+
+
+def varied_title(cells: pd.DataFrame) -> str:
+    """Return what `point_names` are values of, `experts` or `model, capacity factor`; nothing if they are empty."""
+    titles: dict[str, None] = {}
+    for _, group in cells.groupby(
+        cells["suite"] if "suite" in cells else cells["router"].map(lambda _: ""), sort=False
+    ):
+        keys = _Keys(group)
+        several = keys.several()
+        titles |= dict.fromkeys(_title(key) for key in keys.chosen if key in several or key in _SETTING)
+    return ", ".join(titles)
+
+
+def _title(key: str) -> str:
+    known = {each.name: each.title for each in COLUMNS}
+    title = known.get(key, key.replace("_", " "))
+    return title if title[:2].isupper() or title[:3] == "MoE" else title[0].lower() + title[1:]
 
 
 def _by_suite(cells: pd.DataFrame, make: Callable[[pd.DataFrame], list[str]]) -> "pd.Series[str]":
@@ -75,12 +93,7 @@ class _Keys:
 
     def varying(self) -> list[list[str]]:
         """Return for each cell the values that vary, without those of a key that was added to name something."""
-        sparse = [place for place, router in enumerate(self.routers) if router != "dense"]
-        several = {
-            key
-            for key in self.chosen
-            if len({self.columns[key][place] for place in sparse}) > 1 or key in self.inside.get("dense", ())
-        }
+        several = self.several()
         return [
             [
                 *(self.columns[key][place] or "none" for key in self.inside[router] if key in several),
@@ -88,6 +101,16 @@ class _Keys:
             ]
             for place, router in enumerate(self.routers)
         ]
+
+    def several(self) -> set[str]:
+        """Return the keys inside brackets of which some router, or all routers together, have several values."""
+        sparse = [place for place, router in enumerate(self.routers) if router != "dense"]
+        inside = {key for keys in self.inside.values() for key in keys}
+        return {
+            key
+            for key in inside
+            if len({self.columns[key][place] for place in sparse}) > 1 or key in self.inside.get("dense", ())
+        }
 
 
 def _labels(cells: pd.DataFrame) -> list[str]:

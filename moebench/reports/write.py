@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from moebench.errors import BadInput
 from moebench.files import publishing
+from moebench.reports.analysis import chart_data
 from moebench.reports.analysis.cells import Results
 from moebench.reports.quantities import quantity
 from moebench.results import Store, gather
@@ -90,7 +91,9 @@ def write_markdown(results: Results, page: Path, *, title: str, question: str) -
     from moebench.reports import figures, markdown
 
     folder = page.parent / f"{page.stem}_figures"
-    drawn, missing = _draw_all(results, list(figures.entries()), folder, ["png"])
+    # Both have the same numbers: over a number that varies, or by whatever else does.
+    other = "dots" if chart_data.varied_number(results) else "scaling"
+    drawn, missing = _draw_all(results, [name for name in figures.entries() if name != other], folder, ["png"])
     pictures = [(f"{folder.name}/{path.name}", figures.entries()[path.stem].caption) for path in drawn]
     content = markdown.build(results, title, question, pictures)
     with publishing(page) as temporary:

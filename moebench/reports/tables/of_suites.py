@@ -8,9 +8,9 @@ import pandas as pd
 
 from moebench.errors import BadInput
 from moebench.reports import run_facts
-from moebench.reports.analysis.ranking import SETTING
 from moebench.reports.analysis.divergence import stability
 from moebench.reports.analysis.expert_trend import trends
+from moebench.reports.analysis.ranking import SETTING
 from moebench.reports.tables.table import Field, Filled, Table, known, make, points
 from moebench.results.schema import column
 

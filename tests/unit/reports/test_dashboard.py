@@ -136,7 +136,9 @@ def test_numbers_are_texts_made_in_python(page: str) -> None:
 
 def test_bounds_of_shares_end_at_100_percent() -> None:
     frame = suite_frame(failed=())
-    frame["accuracy"] = frame["accuracy"].where(frame["router"] != "soft", 0.999 - 0.004 * frame["seed"])
+    frame["accuracy"] = frame["accuracy"].where(
+        frame["router"] != "soft", 0.999 - 0.004 * frame["seed"] * (1 - frame["experts"] % 3)
+    )
     assert max(Page(built(frame)).data()["cells"]["accuracy_ci_high"]) == 1
 
 
