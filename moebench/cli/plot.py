@@ -101,13 +101,18 @@ def dashboard(
     show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     results: options.Results = Path("results"),
 ) -> None:
-    """Write the results as one HTML page that needs no network."""
+    """Write the results of one suite, or of all in the folder, as one HTML page that needs no network."""
     from moebench.reports import write
+    from moebench.results import chosen_stores
     from moebench.suites.suite_record import asked
 
-    results, name, found = _load(results, suite)
-    page = out or _report_folder(results, name) / "dashboard.html"
-    options.say(write.write_dashboard(found, page, title=name, question=asked(results / name).question))
+    stores = chosen_stores(results, suite)
+    root = stores[0].folder.parent
+    suites = [
+        (store.suite, asked(store.folder).question or store.suite, _load(root, store.suite)[2]) for store in stores
+    ]
+    page = out or (stores[0].report_folder if len(stores) == 1 else root) / "dashboard.html"
+    options.say(write.write_dashboard(suites, page))
     if show:
         import webbrowser
 

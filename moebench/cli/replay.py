@@ -89,7 +89,7 @@ def replay(
     if out is not None:
         options.say(_write(frame, out))
     if figure is not None:
-        from moebench.reports.figures.axes import save
+        from moebench.reports.figures.save import save
         from moebench.reports.replayed import draw
 
         for path in save(draw(frame), figure.with_suffix(""), formats=[figure.suffix.removeprefix(".")]):

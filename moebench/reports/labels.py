@@ -2,12 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
 
-from moebench.results.schema import in_section
+from moebench.results.schema import COLUMNS, in_section
 
 LONGEST = 60
 _SETTING = ("model", "data", "device_kind")
@@ -23,41 +23,121 @@ def cell_labels(cells: pd.DataFrame) -> "pd.Series[str]":
     is left out for routers without a value, and for dense if all dense cells have the same. If no key is needed,
     experts are named; if no key suffices, the cell's hash follows.
     """
+    return _by_suite(cells, _labels)
+
+
+def point_names(cells: pd.DataFrame) -> "pd.Series[str]":
+    """Return the values by which cells of one router differ, to stand beside points: `16`, `mu/2`, `4, 0.5`."""
+    return _by_suite(cells, _names)
+
+
+def paths(cells: pd.DataFrame) -> "pd.Series[str]":
+    """Return for each cell the line of its router that joins it with cells that differ in one key.
+
+    Lines join cells over the last of the keys in which labels differ, a number or the size of the model. A cell on no
+    line has a path of its own.
+    """
+    return _by_suite(cells, _paths)
+
+
+def varied_title(cells: pd.DataFrame) -> str:
+    """Return what `point_names` are values of, `experts` or `model, capacity factor`; nothing if they are empty."""
+    titles: dict[str, None] = {}
+    for _, group in cells.groupby(
+        cells["suite"] if "suite" in cells else cells["router"].map(lambda _: ""), sort=False
+    ):
+        keys = _Keys(group)
+        several = keys.several()
+        titles |= dict.fromkeys(_title(key) for key in keys.chosen if key in several or key in _SETTING)
+    return ", ".join(titles)
+
+
+def _title(key: str) -> str:
+    known = {each.name: each.title for each in COLUMNS}
+    title = known.get(key, key.replace("_", " "))
+    return title if title[:2].isupper() or title[:3] == "MoE" else title[0].lower() + title[1:]
+
+
+def _by_suite(cells: pd.DataFrame, make: Callable[[pd.DataFrame], list[str]]) -> "pd.Series[str]":
     suites = cells["suite"] if "suite" in cells else pd.Series([""] * len(cells), index=cells.index)
     groups = cells.groupby(suites, dropna=False, sort=False)
-    labels = []
+    made = []
     for suite, group in groups:
-        behind = f" · {suite}" if groups.ngroups > 1 else ""
-        labels.append(
-            pd.Series([f"{label}{behind}" for label in _of_one_suite(group)], index=group.index, dtype=object)
-        )
-    return pd.concat(labels).reindex(cells.index).astype(str)
+        behind = f" · {suite}" if groups.ngroups > 1 and make is not _names else ""
+        made.append(pd.Series([f"{text}{behind}" for text in make(group)], index=group.index, dtype=object))
+    return pd.concat(made).reindex(cells.index).astype(str)
 
 
-def _of_one_suite(cells: pd.DataFrame) -> list[str]:
-    columns = _columns(cells)
-    routers = cells["router"].astype(str).tolist()
-    chosen = _apart(routers, columns)
-    if not set(chosen) - {*_SETTING} and "experts" in columns:
-        chosen.insert(0, "experts")
-    named = {router: _named(router, routers, chosen, columns) for router in set(routers)}
+class _Keys:
+    """The keys in which cells of one router differ, and the values of each cell as texts."""
+
+    def __init__(self, cells: pd.DataFrame) -> None:
+        self.columns = _columns(cells)
+        self.routers = cells["router"].astype(str).tolist()
+        self.chosen = _apart(self.routers, self.columns)
+        if not set(self.chosen) - {*_SETTING} and "experts" in self.columns:
+            self.chosen.insert(0, "experts")
+        self.inside = {router: self._inside(router) for router in set(self.routers)}
+
+    def _inside(self, router: str) -> list[str]:
+        """Return the keys inside the brackets of a router: those with a value, and for dense those that vary."""
+        places = [place for place, of in enumerate(self.routers) if of == router]
+        values = {key: {self.columns[key][place] for place in places} for key in self.chosen if key not in _SETTING}
+        named = [key for key, found in values.items() if (len(found) > 1 if router == "dense" else found != {None})]
+        follows = "capacity_factor" in named
+        return [key for key in named if key != "slots_per_expert" or not follows]
+
+    def behind(self, place: int) -> list[str]:
+        """Return the parts of a cell's setting that vary."""
+        return [self.columns[key][place] or "none" for key in self.chosen if key in _SETTING]
+
+    def varying(self) -> list[list[str]]:
+        """Return for each cell the values that vary, without those of a key that was added to name something."""
+        several = self.several()
+        return [
+            [
+                *(self.columns[key][place] or "none" for key in self.inside[router] if key in several),
+                *self.behind(place),
+            ]
+            for place, router in enumerate(self.routers)
+        ]
+
+    def several(self) -> set[str]:
+        """Return the keys inside brackets of which some router, or all routers together, have several values."""
+        sparse = [place for place, router in enumerate(self.routers) if router != "dense"]
+        inside = {key for keys in self.inside.values() for key in keys}
+        return {
+            key
+            for key in inside
+            if len({self.columns[key][place] for place in sparse}) > 1 or key in self.inside.get("dense", ())
+        }
+
+
+def _labels(cells: pd.DataFrame) -> list[str]:
+    keys = _Keys(cells)
     labels = []
-    for place, router in enumerate(routers):
-        inside = [f"{key}={columns[key][place] or 'none'}" for key in named[router]]
-        behind = [columns[key][place] or "none" for key in chosen if key in _SETTING]
-        labels.append(" · ".join([f"{router}[{','.join(inside)}]" if inside else router, *behind]))
+    for place, router in enumerate(keys.routers):
+        inside = [f"{key}={keys.columns[key][place] or 'none'}" for key in keys.inside[router]]
+        labels.append(" · ".join([f"{router}[{','.join(inside)}]" if inside else router, *keys.behind(place)]))
     count = Counter(labels)
     hashes = [f" #{str(cell)[:8]}" for cell in cells["cell_id"]]
     return [label + (hashed if count[label] > 1 else "") for label, hashed in zip(labels, hashes, strict=True)]
 
 
-def _named(
-    router: str, routers: Sequence[str], chosen: Sequence[str], columns: dict[str, list[str | None]]
-) -> list[str]:
-    """Return the keys inside the brackets of a router: those with a value, and for dense those that vary."""
-    places = [place for place, of in enumerate(routers) if of == router]
-    values = {key: {columns[key][place] for place in places} for key in chosen if key not in _SETTING}
-    return [key for key, found in values.items() if (len(found) > 1 if router == "dense" else found != {None})]
+def _names(cells: pd.DataFrame) -> list[str]:
+    return [", ".join(values) for values in _Keys(cells).varying()]
+
+
+def _paths(cells: pd.DataFrame) -> list[str]:
+    keys = _Keys(cells)
+    along = keys.chosen[-1] if keys.chosen else ""
+    if along != "model" and not pd.api.types.is_numeric_dtype(cells.get(along, pd.Series(dtype=object))):
+        return [str(cell) for cell in cells["cell_id"]]
+    fixed = [key for key in (*_SETTING, *keys.chosen) if key != along and key in keys.columns]
+    return [
+        "\n".join([router, *(str(keys.columns[key][place]) for key in fixed)])
+        for place, router in enumerate(keys.routers)
+    ]
 
 
 def shortened(text: str, longest: int = LONGEST) -> str:

@@ -25,9 +25,15 @@ def quantity(name: str) -> Column:
 
 
 def section(name: Section) -> list[Column]:
-    """Return the columns of a section of reports: quality first, then cost, time, memory, routing and the rest."""
+    """Return the columns of a section of reports: quality first, then cost, time, memory, routing and the rest.
+
+    Among costs FLOPs stand before parameters, which say less of mixtures of experts.
+    """
     place = {group: at for at, group in enumerate(_GROUPS)}
-    return sorted(in_section(name), key=lambda each: place.get(each.group, len(place)))
+    return sorted(
+        in_section(name),
+        key=lambda each: (place.get(each.group, len(place)), each.group == "cost" and each.kind == "count"),
+    )
 
 
 def titled(of: Column) -> str:

@@ -57,7 +57,12 @@ def style_of(router: str) -> RouterStyle:
     return RouterStyle(_OTHER_COLORS[number % len(_OTHER_COLORS)], marker, shape)
 
 
+def rank(router: str) -> tuple[int, str]:
+    """Return what routers are sorted by: those of the main suite by their history, then others by name."""
+    known = list(_KNOWN)
+    return (known.index(router), "") if router in known else (len(known), router)
+
+
 def in_order(routers: Iterable[str]) -> list[str]:
     """The routers without repeats: the main suite's in the order of their history, then others by name."""
-    names = set(routers)
-    return [name for name in _KNOWN if name in names] + sorted(names - set(_KNOWN))
+    return sorted(set(routers), key=rank)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from moebench.errors import BadInput
 from moebench.files import publishing
+from moebench.reports.analysis import chart_data
 from moebench.reports.analysis.cells import Results
 from moebench.reports.quantities import quantity
 from moebench.results import Store, gather
@@ -64,18 +65,18 @@ def write_report(
     if earlier is not None:
         return earlier
     paths, missing = _draw_all(results, figures, folder, _FORMATS)
-    paths.append(write_dashboard(results, folder / "dashboard.html", title=title, question=question))
+    paths.append(write_dashboard([(title, question, results)], folder / "dashboard.html"))
     stamp = {"made_from": made_from, "paths": [path.name for path in paths], "missing": missing}
     with publishing(folder / _STAMP) as temporary:
         temporary.write_text(json.dumps(stamp), encoding="utf-8")
     return paths, missing
 
 
-def write_dashboard(results: Results, page: Path, *, title: str, question: str) -> Path:
-    """Publish the page of these results as one HTML file."""
+def write_dashboard(suites: Sequence[tuple[str, str, Results]], page: Path) -> Path:
+    """Publish the page of suites, each a name, a question and its results, as one HTML file."""
     from moebench.reports.dashboard import build
 
-    content = build.build(results, title, question)
+    content = build.build([build.SuiteResults(*suite) for suite in suites])
     with publishing(page) as temporary:
         temporary.write_text(content, encoding="utf-8")
     return page
@@ -90,7 +91,9 @@ def write_markdown(results: Results, page: Path, *, title: str, question: str) -
     from moebench.reports import figures, markdown
 
     folder = page.parent / f"{page.stem}_figures"
-    drawn, missing = _draw_all(results, list(figures.entries()), folder, ["png"])
+    # Both have the same numbers: over a number that varies, or by whatever else does.
+    other = "dots" if chart_data.varied_number(results) else "scaling"
+    drawn, missing = _draw_all(results, [name for name in figures.entries() if name != other], folder, ["png"])
     pictures = [(f"{folder.name}/{path.name}", figures.entries()[path.stem].caption) for path in drawn]
     content = markdown.build(results, title, question, pictures)
     with publishing(page) as temporary:

@@ -26,7 +26,7 @@ def test_a_figure_is_matplotlibs_shows_itself_and_carries_its_numbers(name: str)
 
 def test_axes_and_width_can_be_chosen() -> None:
     figure = moebench.plot.pareto(suite_frame(), "params", "eval_loss", style="talk", columns=1)
-    assert [(axes.get_xlabel(), axes.get_ylabel()) for axes in figure.axes] == [("Parameters", "Test loss (nats)")]
+    assert [(axes.get_xlabel(), axes.get_ylabel()) for axes in figure.axes] == [("Parameters (M)", "Test loss (nats)")]
     assert figure.get_figwidth() == 3.0
     with pytest.raises(BadInput, match="this is no result table"):
         moebench.plot.pareto(pd.DataFrame({"x": [1]}))

@@ -1,5 +1,6 @@
 """The data behind every figure and chart: result table in, small tidy frames out."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,7 +9,9 @@ import pandas as pd
 from moebench.errors import BadInput
 from moebench.reports import flag_marks, style
 from moebench.reports.analysis.cells import Results, listed
+from moebench.reports.analysis.equal_flops import flops_vs_dense, unequal
 from moebench.reports.analysis.ranking import SETTING
+from moebench.reports.labels import paths, point_names
 from moebench.reports.quantities import possible, quantity
 from moebench.results.schema import in_section
 from moebench.statistics import pareto_probability
@@ -44,7 +47,8 @@ def pareto(results: Results, x: str = "flops_forward_per_image", y: str = "accur
     """Quality over cost, one row for each cell that has both.
 
     Columns: `cell` (its position among `results.cells`), `cell_id label router experts suite model data
-    device_kind`; `x y` with bounds `x_low x_high y_low y_high`, NaN where there is no interval; `on_front`; and
+    device_kind`; `x y` with bounds `x_low x_high y_low y_high`, NaN where there is no interval; `path`, the line that
+    joins the cell with others of its router; `name`, what the suite varies; `on_front`; and
     `front_probability`, as the seeds and timed samples let the points move, NaN for a cell with one seed. All cells
     of one data set on one device compete for a front.
 
@@ -70,28 +74,75 @@ def pareto(results: Results, x: str = "flops_forward_per_image", y: str = "accur
         ).set_index("cell")
         points.loc[group.index, "on_front"] = fronts["on_front"]
         points.loc[group.index, "front_probability"] = fronts["probability"]
-    return points[[*_IDENTITY, *_POINT, "on_front", "front_probability"]].reset_index(drop=True)
+    points["path"], points["name"] = paths(results.cells)[points.index], point_names(results.cells)[points.index]
+    return points[[*_IDENTITY, *_POINT, "path", "name", "on_front", "front_probability"]].reset_index(drop=True)
 
 
 def varied(results: Results) -> str:
-    """The input that tells most cells of a router apart; the first of several, and experts where none does."""
+    """Return the input that sets most cells of a router apart; the first of several, and experts if none does."""
     levels = results.cells.groupby([*SETTING, "router"], dropna=False)[list(INPUTS)].nunique()
     apart = (levels - 1).clip(lower=0).sum()
     return max(INPUTS, key=lambda name: int(apart[name]))
 
 
-def scaling(results: Results, y: Sequence[str], x: str = "experts") -> pd.DataFrame:
-    """Quantities over the number of experts (or another input), one row for each cell and quantity.
+def varied_number(results: Results) -> str | None:
+    """Return the input that sets most cells of a router apart; None if no router has several values of one."""
+    name = varied(results)
+    sparse = results.cells[results.cells["router"] != "dense"]
+    levels = sparse.groupby([*SETTING, "router"], dropna=False)[name].nunique()
+    return name if len(levels) and levels.max() > 1 else None
 
-    Columns: those of `pareto` up to `device_kind`, then `quantity x y y_low y_high`.
+
+def dots(results: Results, x: Sequence[str]) -> pd.DataFrame:
+    """Return quantities by what the suite varies, one row for each cell and quantity.
+
+    Columns: those of `pareto` up to `device_kind`, `unequal` (whether FLOPs differ from dense's by more than 3 %),
+    `category` (the values that vary, or the router if nothing else
+    does), `quantity`, `x` with bounds `x_low x_high`.
 
     Raises:
         BadInput: a column that is not numeric, or no cell with a value.
     """
+    names = point_names(results.cells)
+    categories = names if (names != "").any() else results.cells["router"].astype(str)
+    order = {name: place for place, name in enumerate(sorted(set(categories), key=_as_read))}
+    parts = []
+    for column in x:
+        known = _with(results, column)
+        part = known[[*_IDENTITY, "unequal"]].assign(category=categories[known.index], quantity=column, x=known[column])
+        for end in ("low", "high"):
+            part[f"x_{end}"] = _bound(known, column, end)
+        parts.append(part)
+    found = pd.concat(parts, ignore_index=True)
+    if (names != "").any():
+        found = found.sort_values("category", key=lambda column: column.map(order), kind="stable")
+    return found.reset_index(drop=True)
+
+
+def _as_read(text: str) -> list[tuple[int, float, str]]:
+    """Return what texts are sorted by: the numbers in them as numbers."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", text)
+    return [(0, float(part), "") if re.fullmatch(r"\d+(\.\d+)?", part) else (1, 0.0, part) for part in parts]
+
+
+def scaling(results: Results, y: Sequence[str], x: str = "experts") -> pd.DataFrame:
+    """Quantities over the number of experts (or another input), one row for each cell and quantity.
+
+    Columns: those of `pareto` up to `device_kind`, `unequal` (whether FLOPs differ from dense's by more than 3 %),
+    `quantity x y y_low y_high`.
+
+    Raises:
+        BadInput: a column that is not numeric, or no cell with a value.
+    """
+    quantity(x)
     parts = []
     for column in y:
-        known = _with(results, x, column)
-        part = known[list(_IDENTITY)].assign(quantity=column, x=known[x], y=known[column])
+        known = _with(results, column)
+        # Dense cells need no value of what is varied: they are what all others are compared with.
+        known = known[known[x].notna() | (known["router"] == "dense")]
+        if known[x].isna().all():
+            raise BadInput(f"nothing to draw: no cell has a value of {x} and {column}.")
+        part = known[[*_IDENTITY, "unequal"]].assign(quantity=column, x=known[x], y=known[column])
         for end in ("low", "high"):
             part[f"y_{end}"] = _bound(known, column, end)
         parts.append(part)
@@ -214,7 +265,7 @@ def _with(results: Results, *columns: str) -> pd.DataFrame:
     """The cells that have a value in all of these columns."""
     for column in columns:
         quantity(column)
-    cells = results.cells.assign(cell=range(len(results.cells)))
+    cells = results.cells.assign(cell=range(len(results.cells)), unequal=unequal(flops_vs_dense(results.cells)))
     known = cells[cells[list(columns)].notna().all(axis=1)]
     if known.empty:
         failed = int((cells["seeds"] == 0).sum())

@@ -1,4 +1,4 @@
-"""The dashboard: one HTML file with everything in it, for the browser of whoever gets it by mail.
+"""Build the page: one HTML file with everything in it, for the browser of whoever gets it by mail.
 
 No request leaves the page: a Content-Security-Policy forbids all of them and lets run only the scripts whose hashes
 it names, so that nothing out of the results can become one.
@@ -8,66 +8,60 @@ import base64
 import hashlib
 import html
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import resources
-from typing import Any
 
-import pandas as pd
-
-from moebench.papers import results as published
 from moebench.reports import flag_marks, run_facts, style
-from moebench.reports.analysis import chart_data
 from moebench.reports.analysis.cells import Results
-from moebench.reports.analysis.expert_trend import trends
 from moebench.reports.answer.sentence import answer
-from moebench.reports.dashboard import charts
-from moebench.reports.dashboard import data as payload
-from moebench.reports.quantities import quantity, section, titled
-from moebench.results import Column
+from moebench.reports.dashboard import data
+from moebench.reports.dashboard.packing import packed
 
 _SCRIPTS = (
-    "format.js",
     "store.js",
-    "flags.js",
     "table.js",
-    "budget.js",
     "charts.js",
+    "quality.js",
+    "inside.js",
     "test_time.js",
+    "published.js",
     "filters.js",
     "page.js",
 )
 
 
-_CURVES = [f"{name}{end}" for name in ("loss", "accuracy") for end in ("", "_low", "_high")]
-_OF_MANY = (
-    *("flops_forward_per_image", "train_step_s", "train_step_vs_dense", "infer_s_per_image", "params"),
-    *("train_peak_bytes", "dropped_tokens"),
-)
-"""What a page of very many cells says of each, beside its accuracy and loss."""
+@dataclass(frozen=True)
+class SuiteResults:
+    """Hold what the page shows of one suite."""
+
+    name: str
+    question: str
+    results: Results
 
 
-def build(results: Results, title: str, question: str | None = None) -> str:
+def build(suites: Sequence[SuiteResults]) -> str:
     """Return the whole page as HTML.
 
     Args:
-        results: the rows and cells to show.
-        title: the suite's name.
-        question: the suite's question; None puts the title in its place.
+        suites: the suites, of which readers choose one; the first is shown at the beginning.
     """
     import vl_convert
 
-    data = payload.packed(_data(results, title))
     # The bundle's names are global and clash with others, hence the function around it.
     library = f"(function(){{{vl_convert.javascript_bundle('window.vegaEmbed = vegaEmbed;')}}})();"
     program = "(async function(){'use strict';\n" + "\n".join(map(_part, _SCRIPTS)) + "})();"
     parts = {
         "policy": _policy(library, program),
-        "title": html.escape(title),
-        "question": html.escape(question or title),
-        "answer": html.escape(answer(results)),
-        "facts": _facts(results),
+        "title": html.escape(suites[0].name if len(suites) == 1 else f"{len(suites)} suites"),
+        "choice": _choice(suites),
+        "heads": "\n".join(_head(suite, place) for place, suite in enumerate(suites)),
         "rest": style.THE_REST,
+        "seconds": flag_marks.SECONDS,
+        "own_ratio": flag_marks.OWN_RATIO,
         "style": _part("style.css"),
-        "data": data,
+        "data": "\n".join(_data(f"data-{place}", suite) for place, suite in enumerate(suites)),
+        "common": packed(data.common_data()),
         "library": library,
         "program": program,
     }
@@ -75,116 +69,30 @@ def build(results: Results, title: str, question: str | None = None) -> str:
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _part("index.html"))
 
 
-def _data(results: Results, title: str) -> dict[str, Any]:
-    cells = results.cells
-    routers = style.in_order(cells["router"].astype(str))
-    tried = payload.tried(results)
-    quantities = {
-        # The page opens on the first; FLOPs are the cost that no machine disturbs.
-        "costs": sorted(
-            run_facts.available(cells, "cost axis"), key=lambda cost: cost.name != "flops_forward_per_image"
-        ),
-        "qualities": run_facts.available(cells, "quality axis"),
-        "scaled": run_facts.available(cells, "scaled axis"),
-        "inputs": [quantity(name) for name in _varying(results)],
-        "table": run_facts.available(cells, "main"),
-        "health": run_facts.available(cells, "health"),
-        "timing": run_facts.available(cells, "timing"),
-        "tried_costs": [each for each in section("test-time cost") if each.name in tried],
-        "tried_qualities": [each for each in section("test-time quality") if each.name in tried],
-    }
-    return {
-        "title": title,
-        "routers": {
-            name: {"color": style.style_of(name).color, "shape": style.style_of(name).shape} for name in routers
-        },
-        **(_many(cells, quantities) if len(cells) > payload.LARGE else _few(results)),
-        "tried": payload.columns(tried, payload.DIGITS_DRAWN),
-        "apart": payload.told_apart(results, quantities["qualities"]),
-        "flags": flag_marks.meanings(cells),
-        "fronts": payload.front_probabilities(results, quantities["costs"], quantities["qualities"]),
-        "quantities": {use: [_described(each) for each in found] for use, found in quantities.items()},
-        "published": payload.columns(published.results()),
-        "second": _second(results, quantities["scaled"]),
-        "parts": list(style.PARTS),
-        "environment": payload.columns(run_facts.environments(results.rows)),
-        "specifications": charts.specifications(routers, sorted(set(tried["test_router"].astype(str)))),
-        "config": charts.CONFIG,
-        "notes": _notes(len(cells)),
-    }
+def _choice(suites: Sequence[SuiteResults]) -> str:
+    """Return the choice of a suite; of one suite its name alone."""
+    if len(suites) == 1:
+        return f"<bdi>{html.escape(suites[0].name)}</bdi>"
+    options = "".join(
+        f'<option value="{html.escape(suite.name)}">{html.escape(suite.name)}</option>' for suite in suites
+    )
+    return f'<label>Suite <select id="suite">{options}</select></label>'
 
 
-def _few(results: Results) -> dict[str, Any]:
-    """Everything about the cells."""
-    return {
-        "cells": payload.columns(pd.concat([results.cells, payload.timing(results)], axis=1)),
-        "curves": payload.tidy(chart_data.curves, results, ["step", *_CURVES]),
-        "load": payload.tidy(chart_data.load, results, ["layer", "place", "load"]),
-        "slopes": payload.columns(trends(results.rows)),
-    }
+def _head(suite: SuiteResults, place: int) -> str:
+    """Return question, answer and facts of a suite, which are read without any script."""
+    facts = run_facts.facts(suite.results)
+    listed = "".join(f"<div><dt>{term}</dt><dd>{html.escape(text)}</dd></div>" for term, text in facts.items())
+    return (
+        f'<div class="head" data-head="{place}">\n<h1><bdi>{html.escape(suite.question)}</bdi></h1>\n'
+        f'<p class="answer"><bdi>{html.escape(answer(suite.results))}</bdi></p>\n'
+        f'<dl class="facts">{listed}</dl>\n</div>'
+    )
 
 
-def _many(cells: pd.DataFrame, quantities: dict[str, list[Column]]) -> dict[str, Any]:
-    """Of so many cells that everything about them would make no page for mail, what the charts and tables need."""
-    for name in ("health", "timing"):
-        quantities[name] = [each for each in quantities[name] if each.name in _OF_MANY]
-    for name in ("costs", "scaled"):
-        quantities[name] = [
-            each for each in quantities[name] if each.name in _OF_MANY or "quality axis" in each.sections
-        ]
-    shown = [each for found in quantities.values() for each in found]
-    return {
-        "cells": payload.columns(payload.shown_only(cells, shown), payload.DIGITS_DRAWN),
-        "curves": {},
-        "load": {},
-        "slopes": {},
-    }
-
-
-def _notes(cells: int) -> list[str]:
-    """What this page leaves out because it has to show so many cells."""
-    notes = []
-    if cells > payload.LARGE:
-        notes.append(
-            f"Of {cells:,} cells this page leaves out training curves, expert loads, slopes, drifts, settings at test"
-            f" time and all columns that it does not show, and keeps {payload.DIGITS_DRAWN} digits; the result files"
-            " have them all."
-        )
-    if cells > payload.MOST_COMPETING:
-        notes.append(
-            "The probability of being on a Pareto front is not worked out for so many cells (marks on it are full), nor"
-            " is from which others a cell is told apart, beside the best of its model, data and device."
-        )
-    return notes
-
-
-def _described(of: Column) -> dict[str, Any]:
-    return {
-        "column": of.name,
-        "title": titled(of),
-        "kind": of.kind,
-        "higher": of.higher_is_better,
-        "meaning": of.meaning,
-    }
-
-
-def _varying(results: Results) -> list[str]:
-    """Inputs that take several values, so that something can be drawn over them; first what the figures take."""
-    sparse, first = results.cells[results.cells["router"] != "dense"], chart_data.varied(results)
-    return sorted((name for name in chart_data.INPUTS if sparse[name].nunique() > 1), key=lambda name: name != first)
-
-
-def _second(results: Results, scaled: list[Column]) -> str:
-    """What is drawn beside the accuracy: step times, where cells were timed."""
-    there = [each.name for each in scaled]
-    wanted = (chart_data.time_column(results), "dropped_tokens", *there)
-    return next((name for name in wanted if name in there), "accuracy")
-
-
-def _facts(results: Results) -> str:
-    """Device, versions, seeds and date under the headline, as terms and descriptions."""
-    facts = run_facts.facts(results)
-    return "".join(f"<div><dt>{term}</dt><dd>{html.escape(text)}</dd></div>" for term, text in facts.items())
+def _data(name: str, suite: SuiteResults) -> str:
+    content = packed(data.suite_data(suite.results, suite.name))
+    return f'<script type="application/gzip" id="{name}">{content}</script>'
 
 
 def _policy(*scripts: str) -> str:

@@ -1,4 +1,4 @@
-"""The page's charts as Vega-Lite specifications, built and checked with Altair.
+"""Build the page's charts as Vega-Lite specifications, with Altair.
 
 A specification holds no data: the page feeds the named sets `points`, `front`, `dense` and so on, cut down by its
 filters. Strings that begin with @ stand for what the reader chooses, such as the title of an axis, and are put in by
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from moebench.reports import style
+from moebench.results.schema import Kind
 
 if TYPE_CHECKING:
     import altair as alt
@@ -50,17 +51,40 @@ CONFIG: Spec = {
 }
 
 
+def _prefixed(unit: str) -> str:
+    return f"replace(format(datum.value, '~s'), /([a-zA-Zµ]?)$/, ' $1{unit}')"
+
+
+LABELS: dict[Kind, str] = {
+    "share": "datum.value < 0 || datum.value > 1 ? '' : format(datum.value * 100, '~r') + ' %'",
+    "ratio": "format(datum.value, '~f') + ' ×'",
+    "s": _prefixed("s"),
+    "bytes": _prefixed("B"),
+    "FLOPs": _prefixed(""),
+    "count": _prefixed(""),
+    "FLOPs/s": _prefixed("FLOPs/s"),
+    "bytes/s": _prefixed("B/s"),
+    "number": "format(datum.value, '~r')",
+}
+"""Vega's expressions for the labels of an axis, by the kind of its quantity."""
+
+
 def specifications(routers: Sequence[str], tried: Sequence[str] = ()) -> dict[str, Spec]:
-    """Every chart of the page by name, for the cells' routers and those that trained models were tried with."""
+    """Return every chart of a suite by name.
+
+    Args:
+        routers: the routers of the cells.
+        tried: the routers in which trained models were evaluated.
+    """
     looks = _Looks(style.in_order(routers))
     return {
         "pareto": _pareto(looks),
         "scaling": _scaling(looks),
         "curves": _curves(looks),
-        "load": _load(),
+        "loads": _load(),
         "parts": _parts(),
         "speed": _speed(looks),
-        "tried": _tried(_Looks(style.in_order(tried))),
+        "test_time": _test_time(_Looks(style.in_order(tried))),
     }
 
 
@@ -119,8 +143,7 @@ def _pareto(looks: _Looks) -> Spec:
         alt.Chart(alt.NamedData("front"))
         .mark_line(interpolate="step-after", strokeDash=[5, 4], strokeWidth=1.3, color="currentColor", opacity=0.75)
         .encode(x=x, y=y, detail="group:N"),
-        alt.Chart(alt.NamedData("budget")).mark_rule(strokeWidth=1.5, opacity=0.7).encode(x=x),
-        base.mark_line(strokeWidth=1.2, opacity=0.35).encode(detail="path:N", order="experts:Q"),
+        base.mark_line(strokeWidth=1.2, opacity=0.35).encode(detail="path:N", order="x:Q"),
         base.mark_rule(strokeWidth=1.2, opacity=0.6).encode(x="x_low:Q", x2="x_high:Q"),
         base.mark_rule(strokeWidth=1.2, opacity=0.6).encode(y="y_low:Q", y2="y_high:Q"),
         bare.mark_point(size=95, strokeWidth=1.6, filled=False, opacity=1)
@@ -135,7 +158,6 @@ def _pareto(looks: _Looks) -> Spec:
         )
         .add_params(brush),
         bare.mark_text(dx=9, dy=-9, fontSize=10, opacity=0.8).encode(text="name:N"),
-        *_published(looks, x, y),
     )
     return _specification(chart, looks.legend, height=330)
 
@@ -161,29 +183,31 @@ def _scaling(looks: _Looks) -> Spec:
             shape=looks.shape,
             tooltip=_tooltip(("label", "cell"), ("x_text", "@x.title"), ("y_text", "@y.title")),
         ),
-        *_published(looks, x, y),
     )
     return _specification(chart, looks.legend)
 
 
-def _published(looks: _Looks, x: Any, y: Any) -> list[Any]:
-    """What papers printed, if the reader asks for it: hollow, dotted, and called so in every tooltip."""
+def published(routers: Sequence[str]) -> Spec:
+    """Return the chart of results that papers printed, for these routers."""
     import altair as alt
 
-    base = alt.Chart(alt.NamedData("published")).encode(x=x, y=y, color=looks.color)
-    lines = base.mark_line(strokeWidth=1.2, strokeDash=[2, 3], opacity=0.8).encode(detail="path:N")
-    marks = base.mark_point(size=45, strokeWidth=1.2, strokeDash=[2, 1.5], opacity=0.9).encode(
-        shape=looks.shape,
-        tooltip=_tooltip(
-            ("label", "published, not measured here"),
-            ("source", "source"),
-            ("x_text", "@x.title"),
-            ("y_text", "@y.title"),
+    looks = _Looks(routers)
+    x = alt.X("x:Q", axis=_axis("x"), scale=alt.Scale(type="log", nice=False, padding=24))
+    y = alt.Y("y:Q", axis=_axis("y"), scale=alt.Scale(zero=False, padding=16))
+    base = alt.Chart(alt.NamedData("points")).encode(x=x, y=y, color=looks.color)
+    chart = alt.layer(
+        base.mark_line(strokeWidth=1.2, strokeDash=[2, 3], opacity=0.8).encode(detail="path:N", order="x:Q"),
+        base.mark_point(size=55, strokeWidth=1.4, opacity=0.9).encode(
+            shape=looks.shape,
+            tooltip=_tooltip(
+                ("label", "published, not measured here"),
+                ("source", "source"),
+                ("x_text", "@x.title"),
+                ("y_text", "@y.title"),
+            ),
         ),
     )
-    # In words inside the picture, because the picture may be saved and shown without the page.
-    words = base.mark_text(align="right", dx=-8, fontSize=10).encode(text="name:N")
-    return [lines, marks, words]
+    return _specification(chart, looks.legend)
 
 
 def _curves(looks: _Looks) -> Spec:
@@ -271,8 +295,8 @@ def _speed(looks: _Looks) -> Spec:
     return _specification(chart, looks.legend)
 
 
-def _tried(looks: _Looks) -> Spec:
-    """A trained model in other settings: a line for each router and k, a ring around the setting of the training."""
+def _test_time(looks: _Looks) -> Spec:
+    """Draw a trained model in other settings: a line for each router and k, a ring around the trained setting."""
     import altair as alt
 
     x = alt.X("x:Q", axis=_axis("x"), scale=alt.Scale(zero=False, padding=20))

@@ -1,152 +1,284 @@
-"""The results as the page carries them: once, by columns, with no more digits than anybody reads."""
+"""Collect what the page shows of a suite: numbers by columns, and the texts in which readers see them."""
 
-import base64
-import gzip
-import json
-from collections.abc import Callable, Mapping, Sequence
-from math import isfinite
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from moebench.errors import BadInput
+from moebench.papers import results as published
+from moebench.reports import flag_marks, run_facts, style
 from moebench.reports.analysis import chart_data
-from moebench.reports.analysis.cells import Results, listed
-from moebench.reports.analysis.ranking import shown_better
+from moebench.reports.analysis.cells import Results
+from moebench.reports.analysis.ranking import shown_better, suite_pools
 from moebench.reports.analysis.test_time import settings
-from moebench.reports.quantities import section
-from moebench.results import Column
+from moebench.reports.dashboard import charts
+from moebench.reports.dashboard.packing import DIGITS, DIGITS_DRAWN, DIGITS_OF_MANY, Packed, columns, numbers, texts
+from moebench.reports.labels import paths, point_names
+from moebench.reports.quantities import possible, quantity, section, titled, written, written_interval
+from moebench.reports.tables import Field, Table, all_tables, cell_texts, few_tables
+from moebench.results.schema import Column, Kind
 
-DIGITS = 6
-DIGITS_DRAWN = 4
-"""Of numbers that are many and only drawn."""
 LARGE = 600
-"""Cells beyond which the page carries no curves, loads, drifts and settings, and only the columns that it shows."""
+"""Cells beyond which the page carries no curves, loads, parts, settings and intervals in words."""
 MOST_COMPETING = 120
 """Cells beyond which no probability of being on a front is worked out: each pair of axes would take seconds."""
-_TOLD_APART = (
-    *("label", "suite", "router", "model", "data", "device_kind", "status", "status_reason", "rank_group"),
-    *("seeds", "seeds_failed", "timing_flags", "accuracy_vs_dense", "accuracy_vs_dense_ci_low"),
-    *("accuracy_vs_dense_ci_high", "flops_experts", "flops_padding", "flops_router", "flops_dispatch_combine"),
-)
-Columns = dict[str, Any]
+_OF_MANY = {
+    *(of.name for of in section("quality axis")),
+    *("flops_forward_per_image", "train_step_s", "train_step_vs_dense", "infer_s_per_image", "params"),
+    *("train_peak_bytes", "dropped_tokens"),
+}
+"""What a page of very many cells says of each."""
+_NAMING = ("label", "router", "model", "data", "device_kind", "experts", "status", "seeds", "seeds_failed")
+_ON_CELLS = ("cost", "quality", "scaled", "input", "ratio")
+_CURVES: dict[str, Kind] = {"loss": "number", "accuracy": "share"}
 
 
-def columns(frame: pd.DataFrame, digits: int = DIGITS) -> Columns:
-    """A frame by columns for JSON; columns without any value are left out.
+def suite_data(results: Results, name: str) -> dict[str, Any]:
+    """Return everything the page shows of one suite.
 
-    Numbers are lists, whole or of so many digits, with null for what is missing or infinite; texts are
-    `{"of": distinct, "at": positions}`.
+    Args:
+        results: the rows and cells of the suite.
+        name: the suite's name.
     """
-    out: Columns = {}
-    for name in frame.columns:
-        values = frame[name]
-        if values.isna().all():
-            continue
-        if values.dtype == object and values.map(lambda value: isinstance(value, (list, tuple))).any():
-            out[str(name)] = [", ".join(map(str, listed(value))) for value in values]
-        elif pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
-            out[str(name)] = [_short(float(value), digits) for value in values]
-        elif pd.api.types.is_datetime64_any_dtype(values):
-            out[str(name)] = [None if pd.isna(value) else value.isoformat(timespec="seconds") for value in values]
-        else:
-            codes, distinct = pd.factorize(values)
-            out[str(name)] = {"of": [_value(value) for value in distinct], "at": codes.tolist()}
+    many = len(results.cells) > LARGE
+    axes = _axes(results, many)
+    tables = few_tables(results, _OF_MANY) if many else all_tables(results)
+    routers = style.in_order(results.cells["router"].astype(str))
+    tried = pd.DataFrame() if many else test_time(results)
+    axes["test_time_cost"] = [of for of in section("test-time cost") if of.name in tried]
+    axes["test_time_quality"] = [of for of in section("test-time quality") if of.name in tried]
+    few = len(results.cells) <= MOST_COMPETING
+    return {
+        "name": name,
+        "routers": {
+            name: {"color": style.style_of(name).color, "shape": style.style_of(name).shape} for name in routers
+        },
+        **_cells(results, tables, axes, many=many),
+        "tables": {table.name: _table(table) for table in tables},
+        "axes": {use: [_axis(each) for each in found] for use, found in axes.items()},
+        "second": _second(results, axes["scaled"]),
+        "fronts": front_probabilities(results, axes) if few else {},
+        "better": _better(results, axes["quality"]) if few else {},
+        "curves": {} if many else tidy(curves, results),
+        "loads": {} if many else tidy(loads, results),
+        "parts": {} if many else tidy(parts, results),
+        "test_time": columns(tried, DIGITS_DRAWN),
+        "flags": flag_marks.meanings(results.cells),
+        "specifications": charts.specifications(routers, sorted(set(tried.get("test_router", pd.Series(dtype=str))))),
+        "notes": notes(len(results.cells)),
+    }
+
+
+def common_data() -> dict[str, Any]:
+    """Return what all suites of a page share: the results that papers printed, and the look of charts."""
+    printed = published.results()
+    axes = [
+        quantity(name)
+        for name in ("flops_forward_per_image", "params", "flops_train_total", "infer_s_per_image", "experts")
+    ]
+    for of in (*axes, quantity("accuracy")):
+        printed[f"{of.name}_text"] = [written(value, of.kind) for value in printed[of.name]]
+    routers = style.in_order(printed["router"])
+    return {
+        "config": charts.CONFIG,
+        "labels": {name: charts.LABELS[kind] for name, kind in _CURVES.items()},
+        "published": columns(printed, DIGITS_DRAWN),
+        "published_axes": [_axis(of) for of in axes],
+        "specification": charts.published(routers),
+    }
+
+
+def curves(results: Results) -> pd.DataFrame:
+    """Return the training curves with a text for each mean."""
+    found = chart_data.curves(results)
+    for name, kind in _CURVES.items():
+        found[f"{name}_text"] = [written(value, kind) for value in found[name]]
+    names = [f"{name}{end}" for name in _CURVES for end in ("", "_low", "_high", "_text")]
+    return found[["cell", "step", *names]]
+
+
+def loads(results: Results) -> pd.DataFrame:
+    """Return the experts' loads with a text for each."""
+    found = chart_data.load(results)
+    return found[["cell", "layer", "place", "load"]].assign(text=[f"{value:.2f}" for value in found["load"]])
+
+
+def parts(results: Results) -> pd.DataFrame:
+    """Return the parts of the forward FLOPs with texts."""
+    found = chart_data.costs(results)
+    flops = [written(value, "FLOPs") for value in found["flops"]]
+    shares = [written(value, "share") for value in found["share"]]
+    return found[["cell", "part", "flops"]].assign(flops_text=flops, share_text=shares)
+
+
+def test_time(results: Results) -> pd.DataFrame:
+    """Return trained models in other settings, bounds named as those of cells; empty if no model was tried in any."""
+    fields = [*section("test-time cost"), *section("test-time quality")]
+    try:
+        found = settings(results, *(of.name for of in fields))
+    except BadInput:
+        return pd.DataFrame()
+    shown = [of for of in fields if found[of.name].notna().any()]
+    out = found[["cell", "setting", "test_router", "test_top_k"]].copy()
+    for of in shown:
+        value, low, high = (found[f"{of.name}{end}"] for end in ("", "_low", "_high"))
+        out[of.name] = value
+        out[f"{of.name}_ci_low"], out[f"{of.name}_ci_high"] = _clipped(low, of.kind), _clipped(high, of.kind)
+        out[f"{of.name}_text"] = [written_interval(*row, kind=of.kind) for row in zip(value, low, high, strict=True)]
     return out
 
 
-def timing(results: Results) -> pd.DataFrame:
-    """How far each cell's step times can be trusted, one row for each cell.
-
-    Columns: `samples` taken, `half_width` of the interval relative to the median, `drift` from the median of the
-    first third of the samples to that of the last, relative to the median of all.
-    """
-    samples = dict(zip(results.places(results.rows), results.rows["train_step_s_samples"], strict=True))
-    found = []
-    for place in range(len(results.cells)):
-        taken = np.asarray(listed(samples[place]), dtype=float)
-        third = len(taken) // 3
-        drift = (np.median(taken[-third:]) - np.median(taken[:third])) / np.median(taken) if third else np.nan
-        found.append((len(taken) or np.nan, drift))
-    cells = results.cells
-    width = (cells["train_step_s_ci_high"] - cells["train_step_s_ci_low"]) / 2 / cells["train_step_s"]
-    return pd.DataFrame(found, columns=["samples", "drift"], index=cells.index).assign(half_width=width)
-
-
-def front_probabilities(results: Results, costs: Sequence[Column], qualities: Sequence[Column]) -> Columns:
-    """For each pair of axes `COST QUALITY` the probability of each cell to lie on the Pareto front, if they are few."""
-    out: Columns = {}
-    if len(results.cells) > MOST_COMPETING:
-        return out
-    for cost in costs:
-        for quality in qualities:
+def front_probabilities(results: Results, axes: dict[str, list[Column]]) -> dict[str, list[str | None]]:
+    """Return for each pair `COST QUALITY` the probability of each cell to lie on the Pareto front, as text."""
+    out = {}
+    for cost in axes["cost"]:
+        for quality in axes["quality"]:
             try:
                 points = chart_data.pareto(results, cost.name, quality.name).set_index("cell")
             except BadInput:
                 continue
             chances = points["front_probability"].reindex(range(len(results.cells)))
-            out[f"{cost.name} {quality.name}"] = [_short(chance, 3) for chance in chances]
+            out[f"{cost.name} {quality.name}"] = [None if pd.isna(each) else f"{each:.3f}" for each in chances]
     return out
 
 
-def told_apart(results: Results, qualities: Sequence[Column]) -> Columns:
-    """For each quality and each cell the positions of the cells that it is shown to be better than, if they are few."""
-    if len(results.cells) > MOST_COMPETING:
+def tidy(make: Callable[[Results], pd.DataFrame], results: Results) -> Packed:
+    """Return a chart's frame by columns; empty if there is nothing to show."""
+    try:
+        return columns(make(results), DIGITS_DRAWN)
+    except BadInput:
         return {}
-    return {
-        quality.name: shown_better(
-            results.cells, results.values(quality.name), higher_is_better=quality.higher_is_better
+
+
+def notes(cells: int) -> list[str]:
+    """Return what a page leaves out because it has to show so many cells."""
+    found = []
+    if cells > LARGE:
+        found.append(
+            f"Of {cells:,} cells this page leaves out training curves, expert loads, parts of the FLOPs, settings at "
+            f"test time, intervals in tables and most columns, and keeps {DIGITS_DRAWN} digits; the result files have "
+            "all of them."
         )
-        for quality in qualities
+    if cells > MOST_COMPETING:
+        found.append(
+            "For so many cells neither probabilities of being on a Pareto front (marks on the front are full) nor "
+            "tests between all pairs of cells are worked out."
+        )
+    return found
+
+
+def _axes(results: Results, many: bool) -> dict[str, list[Column]]:
+    """Return the quantities that charts offer, by use."""
+    cells = results.cells
+    found = {
+        "cost": run_facts.available(cells, "cost axis"),
+        "quality": run_facts.available(cells, "quality axis"),
+        "scaled": run_facts.available(cells, "scaled axis"),
+    }
+    found["ratio"] = [quantity(name) for name in chart_data.RATIOS if cells[name].notna().any()]
+    if many:
+        found = {use: [of for of in axis if of.name in _OF_MANY] for use, axis in found.items()}
+    return {**found, "input": [quantity(name) for name in _varying(results)]}
+
+
+def _cells(results: Results, tables: Sequence[Table], axes: dict[str, list[Column]], *, many: bool) -> dict[str, Any]:
+    """Return the numbers of all cells, and the texts in which tables and charts show them."""
+    cells, digits = results.cells, DIGITS_DRAWN if many else DIGITS
+    named = cells[list(_NAMING)].assign(
+        comparable=_comparable(cells),
+        name="" if many else point_names(cells),
+        path=pd.factorize(paths(cells))[0],
+    )
+    values = columns(named, digits)
+    words: dict[str, Packed] = {}
+    for of in {of.name: of for use in _ON_CELLS for of in axes[use]}.values():
+        values[of.name] = numbers(cells[of.name].tolist(), digits)
+        for bound in (f"{of.name}_ci_low", f"{of.name}_ci_high"):
+            if bound in cells and cells[bound].notna().any():
+                values[bound] = numbers(_clipped(cells[bound], of.kind), DIGITS_OF_MANY if many else digits)
+        words[of.name] = texts(cell_texts(cells, of, intervals=not many))
+    for table in tables:
+        for field in table.fields[1:] if table.cells else ():
+            if field.key in words:  # of all cells, and not of the table's alone
+                continue
+            words[field.key] = texts(_spread(table.texts[field.key], table.cells, len(cells)))
+            if field.number:
+                values[field.key] = numbers(_spread(table.values[field.key], table.cells, len(cells), np.nan), digits)
+    return {"cells": values, "texts": words}
+
+
+def _comparable(cells: pd.DataFrame) -> list[int]:
+    """Return for each cell the number of the group whose cells scatter alike."""
+    group = {place: number for number, places in enumerate(suite_pools(cells)) for place in places}
+    return [group[place] for place in range(len(cells))]
+
+
+def _better(results: Results, qualities: Sequence[Column]) -> dict[str, list[list[int]]]:
+    """Return for each quality and cell the positions of the cells that are significantly worse."""
+    return {
+        of.name: shown_better(results.cells, results.values(of.name), higher_is_better=of.higher_is_better)
+        for of in qualities
     }
 
 
-def tidy(make: Callable[[Results], pd.DataFrame], results: Results, names: Sequence[str]) -> Columns:
-    """Columns of a frame of `frames`, with the position of the cell; empty where there is nothing to show."""
-    try:
-        return columns(make(results)[["cell", *names]], DIGITS_DRAWN)
-    except BadInput:
-        return {}
+def _clipped(bounds: "pd.Series[float]", kind: Kind) -> list[float]:
+    return [possible(bound, kind) for bound in bounds]
 
 
-def tried(results: Results) -> pd.DataFrame:
-    """Trained models in other settings as `settings` gives them, bounds named as those of cells, if the cells are few.
-
-    Empty where no model was tried in any.
-    """
-    nothing = pd.DataFrame(columns=["test_router"])
-    tried_names = [each.name for each in (*section("test-time cost"), *section("test-time quality"))]
-    if len(results.cells) > LARGE:
-        return nothing
-    try:
-        found = settings(results, *tried_names)
-    except BadInput:
-        return nothing
-    numbers = [name for name in tried_names if found[name].notna().any()]
-    bounds = {f"{name}_{end}": f"{name}_ci_{end}" for name in numbers for end in ("low", "high")}
-    named = ["cell", "setting", "test_router", "test_top_k", *numbers, *bounds]
-    return found[named].rename(columns=bounds)
+def _spread(found: Sequence[Any], places: Sequence[int], count: int, missing: Any = None) -> list[Any]:
+    """Return what rows of a table have at the places of their cells among all cells."""
+    at = dict(zip(places, found, strict=True))
+    return [at.get(place, missing) for place in range(count)]
 
 
-def shown_only(cells: pd.DataFrame, shown: Sequence[Column]) -> pd.DataFrame:
-    """Of the columns of the cells those of these quantities, with bounds, and those by which cells are told apart."""
-    names = [f"{of.name}{end}" for of in shown for end in ("", "_ci_low", "_ci_high")]
-    return cells[[name for name in cells.columns if name in {*_TOLD_APART, *chart_data.INPUTS, *names}]]
+def _table(table: Table) -> dict[str, Any]:
+    """Return a table for the page: its headings, and its rows unless they are those of cells."""
+    heads = [
+        {
+            "key": field.key,
+            "title": field.title,
+            "number": field.number,
+            "lower": field.better == "lower",
+            "meaning": field.meaning,
+        }
+        for field in table.fields
+    ]
+    shown: dict[str, Any] = {"title": table.title, "fields": heads}
+    if table.cells:
+        return shown | {"cells": table.cells if table.cells != list(range(len(table.cells))) else []}
+    return shown | {
+        "values": {
+            field.key: numbers(table.values[field.key]) if _numeric(table, field) else texts(table.texts[field.key])
+            for field in table.fields
+        },
+        "texts": {field.key: texts(table.texts[field.key]) for field in table.fields},
+    }
 
 
-def packed(data: Mapping[str, Any]) -> str:
-    """JSON, compressed and in base64, which can stand inside a script element whatever it holds."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    # Without a date the same results make the same page.
-    return base64.b64encode(gzip.compress(text.encode(), compresslevel=7, mtime=0)).decode()
+def _numeric(table: Table, field: Field) -> bool:
+    return all(isinstance(value, (int, float)) for value in table.values[field.key])
 
 
-def _short(value: float, digits: int) -> float | int | None:
-    if not isfinite(value):
-        return None
-    return int(value) if value.is_integer() and abs(value) < 2**53 else float(f"{value:.{digits}g}")
+def _axis(of: Column) -> dict[str, Any]:
+    return {
+        "key": of.name,
+        "title": titled(of),
+        "kind": of.kind,
+        "higher": of.higher_is_better,
+        "labels": charts.LABELS[of.kind],
+    }
 
 
-def _value(value: object) -> object:
-    return value if isinstance(value, (bool, str)) else str(value)
+def _varying(results: Results) -> list[str]:
+    """Return the inputs that take several values, first that over which figures are drawn."""
+    sparse, first = results.cells[results.cells["router"] != "dense"], chart_data.varied(results)
+    return sorted((name for name in chart_data.INPUTS if sparse[name].nunique() > 1), key=lambda name: name != first)
+
+
+def _second(results: Results, scaled: Sequence[Column]) -> str:
+    """Return what is drawn beside the accuracy: step times if cells were timed."""
+    there = [of.name for of in scaled]
+    wanted = (chart_data.time_column(results), "dropped_tokens", *there)
+    return next((name for name in wanted if name in there), "accuracy")

@@ -1,6 +1,5 @@
 """What a router costs: where its FLOPs go, and its time beside that of a dense model."""
 
-from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,9 +8,12 @@ import pandas as pd
 from moebench.reports import flag_marks, style
 from moebench.reports.analysis import chart_data
 from moebench.reports.analysis.cells import Results
-from moebench.reports.figures.axes import bars, dress, legend, narrow, panels, parts_legend, plain
+from moebench.reports.figures.axes import panels, plain
 from moebench.reports.figures.layout import INK, PAPER, Drawing, Layout, look
+from moebench.reports.figures.legends import legend, parts_legend
+from moebench.reports.figures.marks import bars
 from moebench.reports.figures.registry import figure
+from moebench.reports.figures.units import dress
 from moebench.reports.labels import shortened
 from moebench.reports.quantities import quantity
 
@@ -44,8 +46,7 @@ def costs(results: Results, layout: Layout = PAPER) -> Drawing:
             panel.barh(range(len(cells)), flops, left=reached, color=color, height=0.72, linewidth=0)
             reached += flops
         _name_lines(panel, points, layout)
-        dress(panel.xaxis, quantity("flops_forward_per_image"))
-        panel.set_xlabel(fill(panel.get_xlabel(), 26 if layout.columns > 1 else 18))
+        dress(panel.xaxis, quantity("flops_forward_per_image"), narrow=layout.columns == 1)
         present = [part for part in style.PARTS if part in set(points["part"])]
         note = f"one image; 1 multiply-add is 2 FLOPs · {style.THE_REST}{left_out}"
         parts_legend(drawing, {part: style.PARTS[part] for part in present}, note)
@@ -74,8 +75,7 @@ def speed(results: Results, layout: Layout = PAPER) -> Drawing:
         for place, (panel, ratio) in enumerate(zip(axes.flat, ratios, strict=True)):
             _draw_speed(panel, points[points["quantity"] == ratio])
             _name_lines(panel, points, layout, named=place == 0 or layout.columns == 1)
-            dress(panel.xaxis, quantity(ratio))
-            panel.set_xlabel(narrow(panel.get_xlabel()))
+            dress(panel.xaxis, quantity(ratio), narrow=True)
         flagged = flag_marks.note(results.cells, ratios)
         note = f"bars: 95 % intervals · dashed: the dense twin{f' · hollow: {flagged}' if flagged else ''}{left_out}"
         legend(drawing, points["router"], note)

@@ -12,8 +12,9 @@ from moebench.inside import analyses
 from moebench.inside.analyses.capacity import slots_at
 from moebench.inside.load import Recording
 from moebench.reports import style
-from moebench.reports.figures.axes import explain, plain
+from moebench.reports.figures.axes import plain
 from moebench.reports.figures.layout import PAPER, Drawing, Layout, look
+from moebench.reports.figures.legends import explain
 from moebench.reports.figures.patches import by_token, draw_picture, dropped_handle, hatch
 from moebench.reports.figures.recorded import Choice, routing_figure
 

@@ -10,8 +10,9 @@ from moebench.errors import BadInput
 from moebench.inside import analyses
 from moebench.inside.load import Recording
 from moebench.reports import style
-from moebench.reports.figures.axes import grid, legend
+from moebench.reports.figures.axes import grid
 from moebench.reports.figures.layout import PAPER, Drawing, Layout, look
+from moebench.reports.figures.legends import legend
 from moebench.reports.figures.recorded import Choice, routed, routing_figure
 
 if TYPE_CHECKING:

@@ -75,7 +75,7 @@ class Layout:
         return _DPI[self.style]
 
 
-_WIDTHS = {"paper": (3.35, 7.0), "talk": (3.0, 5.6), "notebook": (4.2, 7.0)}
+_WIDTHS = {"paper": (3.25, 7.0), "talk": (3.0, 5.6), "notebook": (4.2, 7.0)}
 _DPI = {"paper": 300, "talk": 400, "notebook": 120}
 PAPER = Layout()
 

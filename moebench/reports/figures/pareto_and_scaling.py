@@ -1,18 +1,23 @@
-"""Quality: over its cost, with the Pareto front, and over the number of experts."""
+"""Draw quality over its cost, with the Pareto front, and quantities over a number that the suite varies."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
+from moebench.claims.claim import TOLERANCE
+from moebench.errors import BadInput
 from moebench.reports import flag_marks, style
 from moebench.reports.analysis import chart_data
 from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.ranking import SETTING
-from moebench.reports.figures.axes import bars, dress, groups, in_ratios, legend, name_points, narrow, panels
+from moebench.reports.figures.axes import groups, panels
 from moebench.reports.figures.layout import INK, PAPER, Drawing, Layout, look
+from moebench.reports.figures.legends import legend, noted
+from moebench.reports.figures.marks import bars, draw_scaling, name_points, unequal_note
 from moebench.reports.figures.registry import figure
+from moebench.reports.figures.units import dress, in_ratios
+from moebench.reports.labels import varied_title
 from moebench.reports.quantities import quantity
 from moebench.results import Column
 
@@ -22,16 +27,21 @@ if TYPE_CHECKING:
 
 @figure(
     "pareto",
-    caption="Quality over cost. Bars: 95 % intervals; line: the Pareto front; the fuller a mark, the more probably "
-    "its cell is on it; number: experts.",
+    caption="Quality over cost. Bars: 95 % intervals; dashed: the Pareto front; the fuller a mark, the more probably "
+    "its cell is on the front; lines join cells of one router.",
     axes={"x": "several columns", "y": "one column"},
 )
 def pareto(results: Results, x: Sequence[str] | None = None, y: str = "accuracy", layout: Layout = PAPER) -> Drawing:
-    """Quality over cost: a panel for each cost `x`, a row of panels for each data set and device.
+    """Draw quality over cost: a panel for each cost, a row of panels for each data set and device.
 
-    Without `x` the costs are FLOPs and wall-clock, the latter as `frames.time_column` says, where it was measured.
     Bars are 95 % intervals, the line is the Pareto front, and a marker is the fuller the more probable it is that
-    its cell lies on the front. The number beside a marker is that of its experts.
+    its cell lies on the front. Beside a marker stands what the suite varies.
+
+    Args:
+        results: the rows and cells to draw.
+        x: the costs; None means FLOPs and, if cells were timed, step time as `chart_data.time_column` says.
+        y: the quality.
+        layout: where the figure will stand.
 
     Raises:
         BadInput: an axis that is no numeric column, or no cell with a value for it.
@@ -51,15 +61,22 @@ def pareto(results: Results, x: Sequence[str] | None = None, y: str = "accuracy"
                 )
                 axes[row, column].yaxis.label.set_visible(column == 0 or layout.columns == 1)
             axes[row, 0].set_title(name, loc="left")
-        note = "bars: 95 % intervals · line: Pareto front · fill: probability of being on it · number: experts"
-        legend(drawing, points["router"], " · ".join(filter(None, (note, flag_marks.note(results.cells, costs)))))
+        varied = varied_title(results.cells)
+        note = noted(
+            "bars: 95 % intervals · dashed: Pareto front · fill: probability of being on it",
+            f"names: {varied}" if varied else "",
+            "grey: within 3 % of dense's FLOPs" if "flops_forward_per_image" in costs else "",
+            flag_marks.note(results.cells, costs),
+        )
+        legend(drawing, points["router"], note)
     return drawing
 
 
 def _measured(results: Results, first: str, layout: Layout) -> list[str]:
     """Return a column, and the best of step time if cells were timed and there are axes for it."""
     time = chart_data.time_column(results)
-    both = [first, time] if results.cells[time].notna().any() else [first]
+    sparse = results.cells[results.cells["router"] != "dense"]
+    both = [first, time] if sparse[time].notna().any() else [first]
     return both[: len(layout.axes) or None]
 
 
@@ -67,12 +84,15 @@ def _draw_pareto(axes: "Axes", points: pd.DataFrame, x: Column, y: Column, width
     from matplotlib.colors import to_rgba
     from matplotlib.ticker import MaxNLocator
 
+    if x.name == "flops_forward_per_image":
+        for flops in points.loc[points["router"] == "dense", "x"]:
+            axes.axvspan(flops * (1 - TOLERANCE), flops * (1 + TOLERANCE), color="#f1f1f4", linewidth=0, zorder=0)
     front = points[points["on_front"]].sort_values("x")
     axes.step(front["x"], front["y"], where="post", color=INK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
     for router, group in points.groupby("router", sort=False):
         look_of = style.style_of(str(router))
         bars(axes, group, look_of.color)
-        for _, path in group.sort_values("experts").groupby(list(SETTING), dropna=False):
+        for _, path in group.sort_values("x").groupby("path"):
             axes.plot(path["x"], path["y"], color=look_of.color, linewidth=0.8, alpha=0.35, zorder=1)
         fill = group["front_probability"].fillna(group["on_front"].astype(float))
         axes.scatter(
@@ -88,31 +108,36 @@ def _draw_pareto(axes: "Axes", points: pd.DataFrame, x: Column, y: Column, width
     if points["x"].min() > 0 and points["x"].max() > 10 * points["x"].min():
         in_ratios(axes)
     else:
-        # Labels such as 6.55 M stand clear of each other where each has six tenths of an inch.
+        # Labels such as 6.55 stand clear of each other if each has half an inch.
         axes.xaxis.set_major_locator(MaxNLocator(max(3, min(6, round(1.6 * width))), steps=[1, 2, 5, 10]))
-    dress(axes.xaxis, x)
-    if width < 3.2:
-        axes.set_xlabel(narrow(x.title))
+    dress(axes.xaxis, x, narrow=width < 3.25)
     dress(axes.yaxis, y)
-    names = [f"{experts:.0f}" if experts > 1 else "" for experts in points["experts"]]
-    name_points(axes, points, names, (0.8 * width, 2.2))
+    name_points(axes, points, points["name"].tolist(), (0.8 * width, 2.2))
 
 
 @figure(
     "scaling",
-    caption="Quantities over the number of experts. Bars and band: 95 % intervals; band: dense.",
+    caption="Quantities over what the suite varies. Bars and band: 95 % intervals; band: dense.",
     axes={"x": "one column", "y": "several columns"},
 )
 def scaling(results: Results, y: Sequence[str] | None = None, x: str | None = None, layout: Layout = PAPER) -> Drawing:
-    """Quantities over the number of experts, a panel for each; the dense cell is the band across.
+    """Draw quantities over a number that the suite varies, a panel for each; one dense cell is the band across.
 
-    Without `y` they are accuracy and the time of a training step, the latter as in `pareto`. Without `x` it is the
-    number of experts, or what the suite varies in its place: the capacity factor, slots, the learning rate.
+    Args:
+        results: the rows and cells to draw.
+        y: the quantities; None means accuracy and, if cells were timed, step time as in `pareto`.
+        x: the number; None means experts, or what the suite varies in their place.
+        layout: where the figure will stand.
 
     Raises:
-        BadInput: a column that is not numeric, or no cell with a value for it.
+        BadInput: a column that is not numeric, no cell with a value for it, or, without `x`, no number that varies.
     """
-    y, x = y or _measured(results, "accuracy", layout), x or chart_data.varied(results)
+    y, x = y or _measured(results, "accuracy", layout), x or chart_data.varied_number(results)
+    if x is None:
+        raise BadInput(
+            "nothing to draw: no router of these results has several values of an input that is a number, such as "
+            "experts; the figure 'dots' draws what else varies."
+        )
     points = chart_data.scaling(results, y, x)
     numbered = _numbered(points, quantity(x))
     with look():
@@ -125,48 +150,21 @@ def scaling(results: Results, y: Sequence[str] | None = None, x: str | None = No
                 draw_scaling(axes[row, column], cells, quantity(drawn), quantity(x))
                 if numbered:
                     names = [f"{experts:.0f}" if experts > 1 else "" for experts in cells["experts"]]
-                    name_points(axes[row, column], cells, names, (0.8 * width, 2.2))
+                    name_points(axes[row, column], cells, names, (0.8 * width, 2.0))
             axes[row, 0].set_title(name, loc="left")
-        note = "bars and band: 95 % intervals · band: dense"
-        note += " · number: experts" if numbered else ""
-        legend(drawing, points["router"], " · ".join(filter(None, (note, flag_marks.note(results.cells, y)))))
+        dense = points[points["router"] == "dense"]
+        banded = len(dense) > 0 and dense["x"].nunique() <= 1
+        note = noted(
+            "bars and band: 95 % intervals · band: dense" if banded else "bars: 95 % intervals",
+            "number: experts" if numbered else "",
+            unequal_note(points),
+            flag_marks.note(results.cells, y),
+        )
+        legend(drawing, points["router"], note)
     return drawing
 
 
 def _numbered(points: pd.DataFrame, x: Column) -> bool:
-    """Whether cells of one router have the same x and other numbers of experts, which then stand beside them."""
+    """Return whether cells of one router have one x and several numbers of experts, which then stand beside them."""
     apart = points.drop_duplicates(["router", *SETTING, "x", "experts"])
     return x.name != "experts" and bool(apart.duplicated(["router", *SETTING, "x"]).any())
-
-
-def draw_scaling(axes: "Axes", points: pd.DataFrame, y: Column, x: Column) -> None:
-    """One quantity of these cells over another: a line for each router, a band for the dense cell if there is one."""
-    bands = points[points["router"] == "dense"]
-    bands = bands if bands["x"].nunique() == 1 else bands.iloc[:0]
-    sparse = points.drop(bands.index)
-    for _, dense in bands.iterrows():
-        color = style.style_of("dense").color
-        axes.axhline(dense["y"], color=color, linewidth=1.2, zorder=1)
-        if np.isfinite(dense["y_low"]):
-            axes.axhspan(dense["y_low"], dense["y_high"], color=color, alpha=0.18, linewidth=0, zorder=0)
-    routers = style.in_order(sparse["router"].astype(str))
-    for place, router in enumerate(routers):
-        group = sparse[sparse["router"] == router]
-        look_of = style.style_of(router)
-        # Side by side, so that one bar does not hide another.
-        beside = 2 ** (0.05 * (place - (len(routers) - 1) / 2))
-        line = group.groupby("x")["y"].mean()
-        axes.plot(line.index * beside, line, color=look_of.color, linewidth=1.2, zorder=2)
-        moved = group.assign(x=group["x"] * beside)
-        bars(axes, moved, look_of.color)
-        axes.scatter(moved["x"], moved["y"], marker=look_of.marker, s=24, color=look_of.color, linewidths=0, zorder=3)
-    if len(sparse) and sparse["x"].min() > 0:
-        axes.set_xscale("log", base=2)
-        if sparse["x"].nunique() == 1:  # as wide as if there were more on either side
-            axes.set_xlim(sparse["x"].iloc[0] / 2, sparse["x"].iloc[0] * 2)
-        axes.set_xticks(ticks := sorted(sparse["x"].unique()), minor=False)
-        axes.minorticks_off()
-        if x.kind == "number":
-            axes.set_xticklabels([f"{tick:g}" for tick in ticks])
-    dress(axes.xaxis, x)
-    dress(axes.yaxis, y)

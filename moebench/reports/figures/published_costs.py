@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from moebench.reports import style
-from moebench.reports.figures.axes import grid, legend
+from moebench.reports.figures.axes import grid
 from moebench.reports.figures.layout import INK, PAPER, Drawing, Layout, look
+from moebench.reports.figures.legends import legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,8 +8,9 @@ import pandas as pd
 
 from moebench.inside import analyses
 from moebench.inside.load import Recording
-from moebench.reports.figures.axes import explain, grid
+from moebench.reports.figures.axes import grid
 from moebench.reports.figures.layout import PAPER, Drawing, Layout, look
+from moebench.reports.figures.legends import explain
 from moebench.reports.figures.patches import (
     by_expert,
     by_token,

@@ -10,8 +10,8 @@ from moebench.errors import BadInput
 from moebench.inside import analyses
 from moebench.inside.load import Recording
 from moebench.reports import style
-from moebench.reports.figures.axes import explain
 from moebench.reports.figures.layout import PAPER, Drawing, Layout, look
+from moebench.reports.figures.legends import explain
 from moebench.reports.figures.patches import by_token, draw_picture, first_images
 from moebench.reports.figures.recorded import Choice, routing_figure
 

@@ -9,9 +9,10 @@ import pandas as pd
 from moebench.errors import BadInput
 from moebench.inside import analyses
 from moebench.inside.load import Recording
-from moebench.reports.figures.axes import explain, grid
+from moebench.reports.figures.axes import grid
 from moebench.reports.figures.clusters import clustered
 from moebench.reports.figures.layout import PAPER, Drawing, Layout, look
+from moebench.reports.figures.legends import explain
 from moebench.reports.figures.patches import title_of
 from moebench.reports.figures.recorded import Choice, routed, routing_figure
 

@@ -7,11 +7,14 @@ import pandas as pd
 from moebench.reports import style
 from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.test_time import known, settings
-from moebench.reports.figures.axes import bars, dress, grid, in_ratios, legend, plain
+from moebench.reports.figures.axes import grid, plain
 from moebench.reports.figures.layout import INK, PAPER, Drawing, Layout, look
+from moebench.reports.figures.legends import legend
+from moebench.reports.figures.marks import bars
 from moebench.reports.figures.registry import figure
+from moebench.reports.figures.units import dress, in_ratios
 from moebench.reports.labels import shortened
-from moebench.reports.quantities import possible, quantity, titled
+from moebench.reports.quantities import possible, quantity
 from moebench.results import Column
 
 if TYPE_CHECKING:
@@ -56,7 +59,7 @@ def at_test_time(
             panel.label_outer()
             if place >= len(cells) - across:  # nothing stands below it
                 panel.tick_params(labelbottom=True)
-                panel.set_xlabel(titled(quantity(x)))
+                dress(panel.xaxis, quantity(x), narrow=True)
         for panel in axes.flat[len(cells) :]:
             panel.remove()
         note = "bars: 95 % intervals over seeds · ring: the setting of the training · number: k"

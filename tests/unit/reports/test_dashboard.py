@@ -21,8 +21,9 @@ from moebench.papers import results as published
 from moebench.reports import style
 from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.test_time import settings
-from moebench.reports.dashboard import build, charts
-from moebench.reports.dashboard import data as payload
+from moebench.reports.dashboard import build, charts, packing
+from moebench.reports.dashboard import data as page_data
+from moebench.reports.quantities import written, written_interval
 
 QUESTION = "Does quality keep rising as experts are added?"
 HOSTILE = (
@@ -61,18 +62,28 @@ class Page(HTMLParser):
                 return text
         raise AssertionError(f"no {tag} with {attributes}")
 
-    def data(self) -> dict[str, Any]:
-        data: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(self.text_of("script", id="data"))))
+    def data(self, name: str = "data-0") -> dict[str, Any]:
+        data: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(self.text_of("script", id=name))))
         return data
+
+
+def built(frame: pd.DataFrame, name: str = "scaling-experts", question: str = QUESTION) -> str:
+    return build.build([build.SuiteResults(name, question, Results.from_frame(frame))])
+
+
+def texts_of(data: dict[str, Any], key: str) -> list[str | None]:
+    """The texts of a column, out of distinct texts and their positions."""
+    column = data["texts"][key]
+    return [column["of"][at] if at >= 0 else None for at in column["at"]]
 
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return build.build(Results.from_frame(suite_frame()), "scaling-experts", QUESTION)
+    return built(suite_frame(), "scaling-experts", QUESTION)
 
 
 def test_question_answer_and_circumstances_stand_at_the_top(page: str) -> None:
-    before = page[: page.index("<main>")]
+    before = page[: page.index("<main")]
     for text in (
         QUESTION,
         "accuracy rises with each doubling",
@@ -96,23 +107,69 @@ def test_the_data_are_there_once_and_by_columns(page: str) -> None:
     assert cells["accuracy"][failed] is None
     # 16 good cells with 10 steps each; the loads of 4 routers: 2 blocks of 2, 4, 8 and 16 experts, one cell failed.
     assert len(data["curves"]["step"]) == 160
-    assert len(data["load"]["load"]) == 4 * 2 * (2 + 4 + 8 + 16) - 2 * 16
+    assert len(data["loads"]["load"]) == 4 * 2 * (2 + 4 + 8 + 16) - 2 * 16
 
 
-def test_the_page_knows_for_each_cell_from_which_it_is_told_apart_as_the_table_does(page: str) -> None:
+def test_the_page_knows_for_each_cell_than_which_it_is_better_as_the_table_does(page: str) -> None:
     data = Page(page).data()
-    apart, column = data["apart"]["accuracy"], data["cells"]["rank_group"]
-    rank_group = [column["of"][at] if at >= 0 else None for at in column["at"]]
-    best = rank_group.index("best")
-    # The best is shown to be better than every cell that stands below it, and than no other.
-    assert apart[best] == [place for place, stands in enumerate(rank_group) if stands == "worse"]
-    assert all(best not in others for others in apart)
+    better, ranks = data["better"]["accuracy"], texts_of(data, "rank")
+    best = ranks.index("highest")
+    # The best is shown to be better than every cell that is lower, and than no other.
+    assert better[best] == [place for place, rank in enumerate(ranks) if rank == "lower"]
+    assert all(best not in others for others in better)
     # The quality of these cells is the loss turned round, so the same differences are shown.
-    assert data["apart"]["eval_loss"] == apart
+    assert data["better"]["eval_loss"] == better
+
+
+def test_numbers_are_texts_made_in_python(page: str) -> None:
+    data = Page(page).data()
+    cells = Results.from_frame(suite_frame()).cells
+    place = cells["label"].tolist().index("soft[experts=2]")
+    # 0.030 s · 1.3 · (1 + 0.02 · √2), timed under a flag; its bounds are 0.98 and 1.03 times that.
+    assert texts_of(data, "train_step_s")[place] == "~40.1 ms [39.3, 41.3]"
+    assert texts_of(data, "accuracy")[place] == written_interval(
+        *cells.loc[place, ["accuracy", "accuracy_ci_low", "accuracy_ci_high"]], kind="share"
+    )
+    for name, kind in (("flops_train_total", "FLOPs"), ("params", "count")):
+        assert texts_of(data, name)[place] == written(cells.loc[place, name], kind)
+
+
+def test_bounds_of_shares_end_at_100_percent() -> None:
+    frame = suite_frame(failed=())
+    frame["accuracy"] = frame["accuracy"].where(
+        frame["router"] != "soft", 0.999 - 0.004 * frame["seed"] * (1 - frame["experts"] % 3)
+    )
+    assert max(Page(built(frame)).data()["cells"]["accuracy_ci_high"]) == 1
+
+
+def test_tables_name_their_cells_and_fields(page: str) -> None:
+    tables = Page(page).data()["tables"]
+    assert list(tables) == ["main", "slopes", "health", "timing", "failed", "environment"]
+    assert tables["failed"]["cells"] == [8]
+    assert [field["key"] for field in tables["main"]["fields"]][:3] == ["label", "rank", "accuracy"]
+    assert tables["slopes"]["texts"]["router"]["of"] == ["tokens-choice", "bpr", "experts-choice", "soft"]
+
+
+def test_several_suites_share_a_page_and_its_library(page: str) -> None:
+    one, other = suite_frame(), suite_frame(seeds=2)
+    both = build.build(
+        [
+            build.SuiteResults("scaling-experts", QUESTION, Results.from_frame(one)),
+            build.SuiteResults("<other>", "Is it so?", Results.from_frame(other.assign(suite="other"))),
+        ]
+    )
+    parsed = Page(both)
+    assert parsed.data() == Page(page).data()
+    assert parsed.data("data-1")["name"] == "<other>"
+    assert [has["value"] for tag, has in parsed.elements if tag == "option" and has.get("value")] == [
+        *("scaling-experts", "<other>")
+    ]
+    assert both.count("Is it so?") == 1
+    assert len(both) < 1.2 * len(page)
 
 
 def test_times_under_a_flag_are_counted_at_the_top_and_the_flags_explained(page: str) -> None:
-    assert "1 of 16 cells flagged (noisy 1)" in page[: page.index("<main>")]
+    assert "1 of 16 cells flagged (noisy 1)" in page[: page.index("<main")]
     assert Page(page).data()["flags"] == {"noisy": "an interval is wider than ± 10% of its median"}
 
 
@@ -140,7 +197,7 @@ def test_nothing_in_the_results_becomes_markup(page: str) -> None:
     frame["router"] = frame["router"].replace(dict(zip(routers, HOSTILE, strict=True)))
     for column in ("model", "data", "device_kind", "hostname", "cpu", "suite", "status_reason", "cell_id"):
         frame[column] = frame[column].fillna("").astype(str) + HOSTILE[0] + HOSTILE[1] + HOSTILE[2]
-    hostile, plain = Page(build.build(Results.from_frame(frame), HOSTILE[0], HOSTILE[1])), Page(page)
+    hostile, plain = Page(built(frame, HOSTILE[0], HOSTILE[1])), Page(page)
     assert [tag for tag, _ in hostile.elements] == [tag for tag, _ in plain.elements]
     assert hostile.text_of("title") == f"{HOSTILE[0]} · moebench"
     assert set(HOSTILE) <= set(hostile.data()["routers"])
@@ -148,7 +205,7 @@ def test_nothing_in_the_results_becomes_markup(page: str) -> None:
 
 @given(st.text(max_size=40))
 def test_any_text_survives_its_way_through_a_script_element(text: str) -> None:
-    carried = payload.packed({"a": text})
+    carried = packing.packed({"a": text})
     assert re.fullmatch(r"[A-Za-z0-9+/=]+", carried)
     assert json.loads(gzip.decompress(base64.b64decode(carried))) == {"a": text}
 
@@ -162,21 +219,11 @@ def test_numbers_keep_six_digits_unless_they_are_whole_and_what_is_missing_is_nu
             "lists": [["x", "y"], [], [], ["z"], []],
         }
     )
-    assert payload.columns(frame) == {
+    assert packing.columns(frame) == {
         "number": [1.23457, None, None, 3, 12345678],
         "text": {"of": ["a", "b"], "at": [0, -1, 1, 0, 0]},
-        "lists": ["x, y", "", "", "z", ""],
+        "lists": {"of": ["x, y", "", "z"], "at": [0, 1, 1, 2, 1]},
     }
-
-
-def test_the_drift_of_the_samples_by_hand() -> None:
-    frame = suite_frame(seeds=1)
-    frame = frame[frame["router"] == "dense"].reset_index(drop=True)
-    frame["train_step_s_samples"] = [[1.0, 1.0, 1.0, 1.2, 1.2, 1.2, 1.5, 1.5, 1.5]]
-    frame["train_step_s"], frame["train_step_s_ci_low"], frame["train_step_s_ci_high"] = 1.2, 1.08, 1.32
-    timing = payload.timing(Results.from_frame(frame)).iloc[0]
-    # Thirds of three samples: (1.5 − 1.0) / 1.2; half of 1.32 − 1.08 over 1.2.
-    assert (timing["samples"], timing["drift"], timing["half_width"]) == pytest.approx((9, 0.5 / 1.2, 0.1))
 
 
 def test_a_page_of_sixty_cells_is_small_enough_for_mail() -> None:
@@ -185,11 +232,11 @@ def test_a_page_of_sixty_cells_is_small_enough_for_mail() -> None:
     frame["curve_step"] = [list(range(10, 501, 10))] * len(frame)
     frame["curve_loss"] = [np.geomspace(2.3, 0.01, 50).tolist()] * len(frame)
     frame["curve_accuracy"] = [np.linspace(0.1, 0.98765, 50).tolist()] * len(frame)
-    page = build.build(Results.from_frame(frame), "scaling-experts", QUESTION)
+    page = built(frame, "scaling-experts", QUESTION)
     assert len(page.encode()) <= 1_100_000
 
 
-@pytest.mark.parametrize("name", ["pareto", "scaling", "curves", "load", "parts", "speed"])
+@pytest.mark.parametrize("name", ["pareto", "scaling", "curves", "loads", "parts", "speed"])
 def test_every_chart_is_drawn_by_vega_in_the_routers_colours(name: str) -> None:
     routers = ["dense", "soft", HOSTILE[0]]
     specification = charts.specifications(routers)[name]
@@ -230,7 +277,7 @@ def test_every_chart_is_drawn_by_vega_in_the_routers_colours(name: str) -> None:
         "flops": 3,
     }
     rows = [row, {**row, "x": 4, "y": 2, "router": HOSTILE[0], "label": HOSTILE[0]}]
-    sets = ("points", "front", "dense", "budget", "one", "published")
+    sets = ("points", "front", "dense", "one")
     sized = {**json.loads(text), "width": 400, "datasets": dict.fromkeys(sets, rows), "config": charts.CONFIG}
     svg = vl_convert.vegalite_to_svg(sized)
     assert "<script" not in svg
@@ -244,18 +291,21 @@ def test_every_chart_is_drawn_by_vega_in_the_routers_colours(name: str) -> None:
 def test_a_page_of_very_many_cells_carries_what_it_shows_and_says_what_it_leaves_out() -> None:
     one = suite_frame(seeds=2)
     many = pd.concat(
-        [one.assign(model=f"m{n}", cell_id=one["cell_id"] + str(n)) for n in range(payload.LARGE // 17 + 1)],
+        [one.assign(model=f"m{n}", cell_id=one["cell_id"] + str(n)) for n in range(page_data.LARGE // 17 + 1)],
         ignore_index=True,
     )
-    data = Page(build.build(Results.from_frame(many), "many")).data()
+    data = Page(built(many, "many")).data()
     assert len(data["cells"]["accuracy"]) == 612
-    assert {"label", "train_step_s_ci_low", "flops_router", "rank_group"} <= set(data["cells"])
-    assert not {"cell_id", "config", "drift"} & set(data["cells"])
-    assert data["curves"] == data["load"] == data["slopes"] == data["fronts"] == {}
-    # What a chart or table offers is there.
-    offered = {each["column"] for use in ("costs", "qualities", "scaled", "table") for each in data["quantities"][use]}
+    assert {"label", "train_step_s_ci_low", "accuracy_vs_dense"} <= set(data["cells"])
+    assert not {"cell_id", "config", "drift", "flops_router"} & set(data["cells"])
+    assert data["curves"] == data["loads"] == data["parts"] == data["fronts"] == {}
+    # Each chart and table has the numbers and texts that it offers.
+    offered = {each["key"] for use in ("cost", "quality", "scaled") for each in data["axes"][use]}
+    shown = {field["key"] for table in data["tables"].values() if "cells" in table for field in table["fields"][1:]}
     assert offered <= set(data["cells"])
-    assert [note[:12] for note in data["notes"]] == ["Of 612 cells", "The probabil"]
+    assert offered | shown <= set(data["texts"])
+    assert not any("[" in text for text in data["texts"]["accuracy"]["of"])
+    assert [note[:12] for note in data["notes"]] == ["Of 612 cells", "For so many "]
 
 
 def test_what_papers_printed_is_there_with_its_source() -> None:
@@ -276,41 +326,37 @@ def test_a_page_without_one_good_cell_says_why() -> None:
     frame["status"], frame["status_reason"] = "crashed", "exit code 9"
     for column in ("accuracy", "flops_forward_per_image", "train_step_s", "curve_step", "expert_load"):
         frame[column] = None
-    page = Page(build.build(Results.from_frame(frame), "scaling-experts"))
+    page = Page(built(frame, "scaling-experts"))
     assert page.data()["curves"] == {}
-    assert page.data()["cells"]["status_reason"]["of"] == ["exit code 9"]
+    assert page.data()["texts"]["status_reason"]["of"] == ["exit code 9"]
     with pytest.raises(BadInput, match="no rows"):
-        build.build(Results.from_frame(frame.iloc[:0]), "scaling-experts")
+        built(frame.iloc[:0], "scaling-experts")
 
 
 def test_a_page_of_trained_models_in_other_settings_carries_them_with_their_intervals() -> None:
-    data = Page(build.build(Results.from_frame(tried_frame()), "tried", QUESTION)).data()
+    data = Page(built(tried_frame(), "tried", QUESTION)).data()
     # 7 sparse cells that ended well, each in 4 settings.
-    assert len(data["tried"]["accuracy"]) == 28
+    assert len(data["test_time"]["accuracy"]) == 28
     expected = settings(Results.from_frame(tried_frame()), "accuracy")
-    assert data["tried"]["accuracy_ci_low"] == pytest.approx(expected["accuracy_low"].tolist(), rel=1e-3)
-    # Offered is what some setting has, by its name and meaning.
-    costs = {of["column"]: of["meaning"] for of in data["quantities"]["tried_costs"]}
-    assert set(costs) == {"flops_forward_per_image", "infer_vs_trained", "capacity_factor"}
-    assert "over that of the trained setting on the same batch" in costs["infer_vs_trained"]
-    assert [of["column"] for of in data["quantities"]["tried_qualities"]] == ["accuracy"]
-    assert Page(build.build(Results.from_frame(suite_frame()), "none tried", QUESTION)).data()["tried"] == {}
+    assert data["test_time"]["accuracy_ci_low"] == pytest.approx(expected["accuracy_low"].tolist(), rel=1e-3)
+    # Offered is what some setting has.
+    costs = {of["key"] for of in data["axes"]["test_time_cost"]}
+    assert costs == {"flops_forward_per_image", "infer_vs_trained", "capacity_factor"}
+    assert [of["key"] for of in data["axes"]["test_time_quality"]] == ["accuracy"]
+    assert Page(built(suite_frame(), "none tried", QUESTION)).data()["test_time"] == {}
 
 
 def test_beside_the_accuracy_stands_what_was_measured() -> None:
-    assert (
-        Page(build.build(Results.from_frame(suite_frame()), "timed", QUESTION)).data()["second"]
-        == "train_step_vs_dense"
-    )
+    assert Page(built(suite_frame(), "timed", QUESTION)).data()["second"] == "train_step_vs_dense"
     untimed = suite_frame()
     for name in ("train_step_s", "train_step_vs_dense"):
         untimed[name] = np.nan
-    assert Page(build.build(Results.from_frame(untimed), "untimed", QUESTION)).data()["second"] == "dropped_tokens"
+    assert Page(built(untimed, "untimed", QUESTION)).data()["second"] == "dropped_tokens"
 
 
 def test_the_first_axis_is_what_the_suite_varies() -> None:
     frame = suite_frame(failed=())
     routed = frame["router"] != "dense"
     frame.loc[routed, "capacity_factor"], frame.loc[routed, "experts"] = frame["experts"] / 8, 4
-    inputs = Page(build.build(Results.from_frame(frame), "capacity", QUESTION)).data()["quantities"]["inputs"]
-    assert inputs[0]["column"] == "capacity_factor"
+    inputs = Page(built(frame, "capacity", QUESTION)).data()["axes"]["input"]
+    assert inputs[0]["key"] == "capacity_factor"

@@ -46,12 +46,12 @@ def test_a_figure_is_drawn_in_axes_that_are_given() -> None:
     own = Figure()
     left, right = own.subplots(1, 2)
     assert moebench.plot.scaling(suite_frame(), y="accuracy", ax=left) is left
-    assert (left.get_ylabel(), left.get_xlabel()) == ("Accuracy", "Experts")
+    assert (left.get_ylabel(), left.get_xlabel()) == ("Accuracy (%)", "Experts")
     assert {text.get_text() for text in left.get_legend().get_texts()} >= {"dense", "soft"}
     assert not right.has_data()
     # One panel of those that the figure has by default, if one is given.
     moebench.plot.pareto(suite_frame(), ax=right)
-    assert right.get_xlabel() == "Forward FLOPs per image"
+    assert right.get_xlabel() == "Forward FLOPs per image (M)"
     assert len(own.axes) == 2
 
 

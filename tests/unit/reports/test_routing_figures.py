@@ -12,11 +12,11 @@ from recordings import hard_frame, soft_frame, written
 
 from moebench.errors import BadInput
 from moebench.inside.load import Recording
-from moebench.reports.figures.axes import save
 from moebench.reports.figures.clusters import clustered
 from moebench.reports.figures.layout import Layout
 from moebench.reports.figures.patches import expert_colors
 from moebench.reports.figures.recorded import Choice, draw_recordings, routing_entries, side_by_side
+from moebench.reports.figures.save import save
 from moebench.reports.figures.slots import verdict
 from moebench.spec.figure_names import ROUTING_FIGURES
 

@@ -35,6 +35,7 @@ function drawFilters(host) {
         onclick: () => {
           chosen[key].delete(String(value)) || chosen[key].add(String(value));
           brushed = null;
+          choice.limit = undefined;
           changed("filter");
         } }, element("span", {}, element("bdi", {}, text)));
       if (key === "router") chip.prepend(symbol(value));
@@ -42,7 +43,7 @@ function drawFilters(host) {
     });
     groups.push(element("fieldset", {}, element("legend", {}, title), ...chips));
   }
-  host.prepend(...groups);
+  host.replaceChildren(...groups);
 }
 
 function showFilters() {
@@ -50,6 +51,7 @@ function showFilters() {
     chip.setAttribute("aria-pressed", String(chosen[chip.dataset.filter].has(chip.dataset.value)));
   }
   const shown = visible().length;
-  document.getElementById("shown").textContent = `${shown} of ${cells.length} cells` + (brushed ? ", picked in the chart" : "");
+  const how = !brushed ? "" : choice.limit ? ", within the limit of the cost" : ", picked in the chart";
+  document.getElementById("shown").textContent = `${shown} of ${cells.length} cells${how}`;
   document.getElementById("clear").disabled = shown === cells.length && !brushed && FILTERS.every(([key]) => !chosen[key].size);
 }

@@ -1,66 +1,66 @@
 // The page itself: what is drawn when, and what the controls do.
 
-const DRAWERS = { pareto: drawPareto, scaling: drawScaling, curves: drawCurves, tried: drawTried, load: drawLoad, parts: drawParts, speed: drawSpeed };
+const DRAWERS = { pareto: drawPareto, scaling: drawScaling, curves: drawCurves, test_time: drawTestTime, loads: drawLoads, parts: drawParts, speed: drawSpeed, published: drawPublished };
+const RANKS = { best: "highest", top: "highest", tied: "not significant" };
 
 const TABLES = {
-  results: (host) => {
+  main: (host) => {
+    const ranks = ranksOf(visible());
     const marks = (cell) => {
-      const words = ["best", "tied"].filter((word) => cell.rank_group === word).map((word) => [word, word]);
-      if (cell.seeds_failed) words.push(["bad", `${cell.seeds} of ${cell.seeds + cell.seeds_failed} seeds`]);
+      const words = ["best", "top", "tied"].filter((word) => ranks[cell.index] === word).map((word) => [word, RANKS[word]]);
+      if (cell.seeds_failed) words.push(["bad", cell.seeds ? `${cell.seeds} of ${cell.seeds + cell.seeds_failed} seeds` : cell.status]);
       return words.map(([kind, word]) => element("span", { class: "mark " + kind }, word));
     };
-    const numbers = data.quantities.table.map((quantity) => quantityColumn(quantity));
-    if (data.cells.accuracy_vs_dense) numbers.splice(1, 0, pointsColumn("accuracy_vs_dense", "Points from dense"));
-    table(host, "Results", [labelColumn(marks), ...numbers], visible(), "results", (cell) => (cell.rank_group === "best" ? "is-best" : ""), "1 down");
-  },
-  slopes: (host) => {
-    const settings = FILTERS.filter(([key]) => !["router", "experts"].includes(key) && valuesOf(key).length > 1);
-    const verdict = (row) => (missing(row.slope) ? "too few levels for a fit" : row.low > 0 ? "rises" : row.high < 0 ? "falls" : "no trend shown");
-    table(host, "Slopes", [
-      { title: "Router", head: true, value: (row) => row.router, show: (row) => row.router },
-      ...settings.map(([key, title]) => textColumn(key, title)),
-      pointsColumn("slope", "Points for each doubling", "low", "high"),
-      { title: "Numbers of experts", value: (row) => row.levels, show: (row) => String(row.levels) },
-      { title: "Verdict", text: true, value: verdict, show: verdict },
-    ], rowsOf(data.slopes).filter((row) => FILTERS.every(([key]) => key === "experts" || lets(key, row))), "slopes");
-  },
-  health: (host) => {
-    const rows = visible().filter((cell) => cell.router !== "dense");
-    table(host, "Routing health", [labelColumn(), ...data.quantities.health.map((quantity) => quantityColumn(quantity))], rows, "health");
-  },
-  timing: (host) => table(host, "Timing", [
-    labelColumn(), { title: "Flags", text: "text long", value: flagsInWords, show: flagsInWords },
-    ...data.quantities.timing.map((quantity) => quantityColumn(quantity)),
-    { title: "Samples of a step", value: (cell) => cell.samples, show: (cell) => written(cell.samples, "count") },
-    { title: "Half width of its interval", value: (cell) => cell.half_width, show: (cell) => written(cell.half_width, "share") },
-    { title: "Drift", value: (cell) => cell.drift, show: (cell) => written(cell.drift, "share") },
-  ], visible(), "timing"),
-  failed: (host) => {
-    const rows = visible().filter((cell) => cell.seeds_failed);
-    for (const part of document.querySelectorAll("#failed, a[href='#failed']")) part.hidden = !cells.some((cell) => cell.seeds_failed);
-    const seeds = (cell) => `${cell.seeds_failed} of ${cell.seeds + cell.seeds_failed}`;
-    table(host, "Failed cells", [labelColumn(), { title: "Failed seeds", value: (cell) => cell.seeds_failed, show: seeds },
-      textColumn("status", "State"), textColumn("status_reason", "Reason", "text long")], rows, "failed");
-  },
-  environment: (host) => {
-    const found = rowsOf(data.environment);
-    const names = Object.keys(data.environment);
-    const rows = names.map((name, index) => ({ index, label: name.replaceAll("_", " "), ...found.map((row) => row[name]) }));
-    const columns = found.map((_, i) => textColumn(i, found.length > 1 ? `Environment ${i + 1}` : "Value"));
-    table(host, "Environment", [{ ...labelColumn(), title: "What" }, ...columns], rows, "environment");
+    pythonTable(host, "main", { marks, usual: "1 down" });
   },
 };
 
+// Which sections and charts have something to show in this suite.
+function hasWhat() {
+  const timed = data.axes.ratio.length > 0;
+  return {
+    pareto: data.axes.cost.length > 0 && data.axes.quality.length > 0,
+    scaling: data.axes.input.length > 0 && data.axes.scaled.length > 0,
+    curves: "step" in data.curves, "test-time": "cell" in data.test_time,
+    loads: "cell" in data.loads, parts: "cell" in data.parts, speed: timed,
+    timed, flagged: Object.keys(data.flags).length > 0, experts: valuesOf("experts").length > 2,
+    unequal: data.texts.flops_vs_dense !== undefined, published: true,
+    ...Object.fromEntries(Object.keys(data.tables).map((name) => [`table-${name}`, true])),
+  };
+}
+
+// Empty sections, charts and tables are not shown, nor named in the navigation.
+function showSections() {
+  const has = hasWhat();
+  for (const part of document.querySelectorAll("[data-when]")) part.hidden = !has[part.dataset.when];
+  for (const host of document.querySelectorAll("main [data-table]")) host.hidden = !has[`table-${host.dataset.table}`];
+  for (const figure of document.querySelectorAll("[data-chart]")) figure.hidden = !has[figure.dataset.chart.replace("_", "-")];
+  const nav = document.querySelector("nav");
+  nav.replaceChildren();
+  for (const section of document.querySelectorAll("main > section")) {
+    const parts = [...section.querySelectorAll("[data-chart], [data-table]")].filter((part) => !part.closest("figure:not([data-chart])"));
+    section.hidden = parts.every((part) => part.hidden);
+    if (!section.hidden) nav.append(element("a", { href: "#" + section.id, onclick: (event) => goTo(event, section) }, section.dataset.nav), " ");
+  }
+}
+
+// The address holds the choices, so going to a section must not touch it.
+function goTo(event, section) {
+  event.preventDefault();
+  section.scrollIntoView();
+  section.focus({ preventScroll: true });
+}
+
 function show(source) {
   showFilters();
-  for (const host of document.querySelectorAll("[data-table]")) TABLES[host.dataset.table](host);
+  showLimit();
+  showWithin();
+  for (const host of document.querySelectorAll("main [data-table]:not([hidden])")) (TABLES[host.dataset.table] || ((where) => pythonTable(where, where.dataset.table)))(host);
   if (source === "sort") {
-    for (const figure of document.querySelectorAll("figure:has(details[open])")) {
-      showRows(figure, figure.dataset.chart + (figure.dataset.slot || ""));
-    }
+    for (const figure of document.querySelectorAll("figure:has(details[open])")) showRows(figure, figure.dataset.chart + (figure.dataset.slot || ""));
     return;
   }
-  for (const figure of document.querySelectorAll("[data-chart]")) {
+  for (const figure of document.querySelectorAll("[data-chart]:not([hidden])")) {
     // A chart that is being dragged over keeps its box.
     if (source !== "brush" || figure.dataset.chart !== "pareto") DRAWERS[figure.dataset.chart](figure);
   }
@@ -68,33 +68,29 @@ function show(source) {
 
 function options(id, quantities, key, usual) {
   const select = document.getElementById(id);
-  select.replaceChildren(...quantities.map((quantity) => element("option", { value: quantity.column }, quantity.title)));
+  select.replaceChildren(...quantities.map((quantity) => element("option", { value: quantity.key }, quantity.title)));
   select.onchange = () => {
     choice[key] = select.value;
-    if (key === "x" || key === "y") brushed = null;
-    if (key === "x") choice.limit = undefined;
+    if (key === "x" || key === "y") [brushed, choice.limit] = [null, undefined];
     changed("choice");
   };
-  const wanted = find(quantities, choice[key] || usual);
-  if (wanted) select.value = wanted.column;
+  const wanted = quantities.length && find(quantities, choice[key] || usual);
+  if (wanted) select.value = wanted.key;
   select.closest("label").hidden = quantities.length < 2;
 }
 
 function showChoices() {
-  const { costs, qualities, scaled, inputs, timing } = data.quantities;
-  options("pareto-x", costs, "x");
-  options("pareto-y", qualities, "y");
-  options("scaling-x", inputs, "scaling-x");
+  const { cost, quality, scaled, input, ratio, test_time_cost, test_time_quality } = data.axes;
+  options("pareto-x", cost, "x");
+  options("pareto-y", quality, "y");
+  options("scaling-x", input, "scaling-x");
   options("scaling-y1", scaled, "scaling-y1", "accuracy");
   options("scaling-y2", scaled, "scaling-y2", data.second);
-  if (data.tried.cell) {
-    options("tried-x", data.quantities.tried_costs, "tried-x");
-    options("tried-y", data.quantities.tried_qualities, "tried-y");
-  }
-  options("speed-x", timing.filter((quantity) => quantity.kind === "ratio"), "speed-x");
+  options("test-time-x", test_time_cost, "test-time-x");
+  options("test-time-y", test_time_quality, "test-time-y");
+  options("speed-x", ratio, "speed-x");
+  options("published-x", common.published_axes, "published-x");
 }
-
-const meaningsOf = (pairs) => element("dl", { class: "meanings" }, ...pairs.flatMap(([name, meaning]) => [element("dt", {}, name), element("dd", {}, meaning)]));
 
 function showTheme() {
   const dark = choice.theme ? choice.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
@@ -110,56 +106,55 @@ document.getElementById("theme").onclick = () => {
 document.getElementById("clear").onclick = () => {
   for (const values of Object.values(chosen)) values.clear();
   brushed = null;
+  choice.limit = undefined;
   // The box in the chart goes with the chart.
-  drawn.pareto && (drawn.pareto.key = undefined);
+  if (drawn.pareto) drawn.pareto.key = undefined;
   changed("filter");
 };
-document.getElementById("csv").onclick = () => download(`${data.title}.csv`.replace(/[^\w.-]+/g, "_"), "text/csv;charset=utf-8", csv(inOrder.results));
-function limited(limit) {
-  choice.limit = limit === undefined ? undefined : String(limit);
-  remember();
-  drawPareto(document.querySelector("[data-chart=pareto]"));
-}
-document.getElementById("budget").oninput = (event) => limited(event.target.value === "100" ? undefined : budget.at(event.target.value / 100));
-document.getElementById("limit").oninput = (event) => limited(Number(event.target.value) > 0 ? Number(event.target.value) / budget.factor : undefined);
-document.getElementById("published").onchange = (event) => {
-  choice.published = event.target.checked ? "1" : undefined;
+document.getElementById("csv").onclick = () => download(`${data.name}.csv`, "text/csv;charset=utf-8", csv(inOrder.main));
+document.getElementById("limit").onchange = (event) => {
+  limitCost(event.target.value);
   changed("choice");
 };
-for (const link of document.querySelectorAll("a[href^='#']")) {
-  link.onclick = (event) => {
-    // The address holds the choices, so going to a section must not touch it.
-    event.preventDefault();
-    const section = document.querySelector(link.getAttribute("href"));
-    section.scrollIntoView();
-    section.focus({ preventScroll: true });
+if (suitePicker) {
+  suitePicker.onchange = async () => {
+    for (const key of Object.keys(choice)) if (key !== "theme") delete choice[key];
+    for (const values of Object.values(chosen)) values.clear();
+    await start(false);
+    remember();
   };
 }
+document.querySelector(".skip").onclick = (event) => goTo(event, document.querySelector("main section:not([hidden])"));
+for (const link of document.querySelectorAll("section a[href^='#']")) link.onclick = (event) => goTo(event, document.querySelector(link.getAttribute("href")));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showTheme);
-addEventListener("hashchange", () => { recall(); start(); });
+addEventListener("hashchange", async () => {
+  recallSuite();
+  await start(true);
+});
+addEventListener("resize", () => document.querySelectorAll(".table").forEach(sayWidth));
 
-function start() {
+// Opens the chosen suite, with nothing left of the one before.
+async function start(fromAddress) {
+  for (const state of Object.values(drawn)) state.view?.finalize();
+  drawn = window.moebench.drawn = {};
+  for (const glossary of document.querySelectorAll(".glossary")) glossary.remove();
+  unfolded.clear();
+  await openSuite(suitePicker ? suitePicker.selectedIndex : 0);
+  tried = rowsOf(data.test_time);
+  if (fromAddress) recall();
+  if (choice.limit) limitCost(choice.limit);
+  document.getElementById("notes").replaceChildren(...data.notes.map((note) => element("p", { class: "note" }, note)));
+  document.getElementById("flags").replaceChildren(...meaningsOf(Object.entries(data.flags).map(([flag, meaning]) => [flag.replaceAll("_", " "), meaning])));
+  drawFilters(document.querySelector(".groups"));
+  showSections();
   showTheme();
   showChoices();
   show("start");
 }
 
-document.querySelector(".facts").after(...data.notes.map((note) => element("p", { class: "note" }, note)));
-for (const glossary of document.querySelectorAll("[data-glossary]")) {
-  glossary.append(meaningsOf(data.quantities[glossary.dataset.glossary].map(({ title, meaning }) => [title, meaning])));
-}
-document.getElementById("flags").replaceWith(meaningsOf(Object.entries(data.flags).map(([flag, meaning]) => [flag.replaceAll("_", " "), meaning])));
-const holds = { timed: cells.some((cell) => !missing(cell.train_step_vs_dense)), flagged: Object.keys(data.flags).length > 0 };
-for (const part of document.querySelectorAll("[data-when]")) part.hidden = !holds[part.dataset.when];
-for (const [section, there] of [["curves", data.curves.step], ["tried", data.tried.cell]]) {
-  if (!there) for (const part of document.querySelectorAll(`#${section}, a[href='#${section}']`)) part.remove();
-}
 listeners.push(show);
-recall();
-drawFilters(document.querySelector(".groups"));
+recallSuite();
 if (matchMedia("(max-width: 40rem)").matches) document.getElementById("filters").open = false;
-start();
-Object.assign(window.moebench, {
-  drawn, visible, writtenInterval, ready: () => Promise.all(Object.values(drawn).map((state) => state.work)),
-});
+await start(true);
+Object.assign(window.moebench, { visible, ready: () => Promise.all(Object.values(drawn).map((state) => state.work)) });
 begun();

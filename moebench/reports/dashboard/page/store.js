@@ -1,4 +1,4 @@
-// What the page shows: the data out of the page itself, the reader's choices, and the address that keeps them.
+// What the page shows: the data of the chosen suite, the reader's choices, and the address that keeps them.
 
 let begun;
 const beginning = new Promise((resolve) => { begun = resolve; });
@@ -12,14 +12,14 @@ async function unpacked(id) {
 }
 
 if (!window.DecompressionStream) {
-  document.querySelector(".answer").after("The charts and tables need a browser of 2023 or later.");
+  document.querySelector(".facts").after("The charts and tables need a browser of 2023 or later.");
   return;
 }
-const data = await unpacked("data");
-const cells = rowsOf(data.cells);
-const FILTERS = [
-  ["suite", "Suite"], ["router", "Router"], ["experts", "Experts"], ["model", "Model"], ["data", "Data"], ["device_kind", "Device"],
-];
+const common = await unpacked("common");
+let data;
+let cells = [];
+
+const FILTERS = [["router", "Router"], ["experts", "Experts"], ["model", "Model"], ["data", "Data"], ["device_kind", "Device"]];
 const FRONT = ["data", "device_kind"];
 
 // Each chosen value of a filter as text; a filter without any lets all cells through.
@@ -29,44 +29,55 @@ const choice = {};
 let brushed = null;
 const listeners = [];
 
+const missing = (value) => value === null || value === undefined;
+
+// The value of a packed column at a place: a list of numbers, or distinct texts and their positions.
+const at = (column, place) => (!column ? null : Array.isArray(column) ? column[place] : column.at[place] < 0 ? null : column.of[column.at[place]]);
+
 function rowsOf(columns) {
   const names = Object.keys(columns);
-  const read = names.map((name) => {
-    const column = columns[name];
-    if (Array.isArray(column)) return (i) => column[i];
-    return (i) => (column.at[i] < 0 ? null : column.of[column.at[i]]);
-  });
   const first = columns[names[0]] || [];
   const length = Array.isArray(first) ? first.length : first.at.length;
-  return Array.from({ length }, (_, i) => {
-    const row = { index: i };
-    names.forEach((name, k) => { row[name] = read[k](i); });
-    return row;
-  });
+  return Array.from({ length }, (_, index) => Object.fromEntries([["index", index], ...names.map((name) => [name, at(columns[name], index)])]));
+}
+
+// A number of a cell as Python writes it.
+const textOf = (cell, key) => at(data.texts[key], cell.index) ?? "–";
+
+async function openSuite(place) {
+  data = await unpacked(`data-${place}`);
+  cells = rowsOf(data.cells);
+  brushed = null;
+  for (const head of document.querySelectorAll("[data-head]")) head.hidden = head.dataset.head !== String(place);
 }
 
 // Does one filter let this row through?
-const lets = (key, row) => !chosen[key].size || chosen[key].has(String(row[key]));
+const lets = (key, row) => !chosen[key].size || !(key in row) || chosen[key].has(String(row[key]));
 
-function filtered() {
-  return cells.filter((cell) => FILTERS.every(([key]) => lets(key, cell)));
-}
-
-function visible() {
-  return brushed ? filtered().filter((cell) => brushed.has(cell.index)) : filtered();
-}
+const filtered = () => cells.filter((cell) => FILTERS.every(([key]) => lets(key, cell)));
+const visible = () => (brushed ? filtered().filter((cell) => brushed.has(cell.index)) : filtered());
 
 function changed(source) {
   remember();
   for (const listener of listeners) listener(source);
 }
 
+const suitePicker = document.getElementById("suite");
+
 function remember() {
   const parameters = new URLSearchParams();
+  if (suitePicker) parameters.set("suite", suitePicker.value);
   for (const [key] of FILTERS) for (const value of chosen[key]) parameters.append(key, value);
   for (const [key, value] of Object.entries(choice)) if (value !== undefined) parameters.set("_" + key, value);
   // A page shown inside another program may have an address that cannot be changed.
   try { history.replaceState(null, "", "#" + parameters); } catch { /* the choices hold, but not in the address */ }
+}
+
+// The suite that the address names, else the first.
+function recallSuite() {
+  const named = new URLSearchParams(location.hash.slice(1)).get("suite");
+  if (suitePicker && [...suitePicker.options].some((option) => option.value === named)) suitePicker.value = named;
+  return suitePicker ? suitePicker.selectedIndex : 0;
 }
 
 // Choices out of the address; what this page does not know is left alone.
@@ -78,6 +89,21 @@ function recall() {
   }
   for (const key of Object.keys(choice)) delete choice[key];
   for (const [key, value] of parameters) if (key.startsWith("_")) choice[key.slice(1)] = value;
+}
+
+// For each cell of a list its rank among the cells of the list that are trained alike: best if it is shown to be better
+// than all of them, top if it is the highest only, tied if no difference from the highest is shown, else worse.
+function ranksOf(list, key = "accuracy", higher = true) {
+  const ranks = {};
+  const groups = Map.groupBy(list.filter((cell) => !missing(cell[key])), (cell) => cell.comparable);
+  for (const group of groups.values()) {
+    if (group.length < 2) continue;
+    const best = group.reduce((a, b) => ((higher ? b[key] > a[key] : b[key] < a[key]) ? b : a));
+    const below = data.better[key]?.[best.index];
+    const alone = below && group.every((cell) => cell === best || below.includes(cell.index));
+    for (const cell of group) ranks[cell.index] = cell === best ? (alone ? "best" : "top") : !below ? null : below.includes(cell.index) ? "worse" : "tied";
+  }
+  return ranks;
 }
 
 function element(name, attributes = {}, ...children) {
@@ -92,7 +118,7 @@ function element(name, attributes = {}, ...children) {
 }
 
 function download(name, type, text) {
-  const link = element("a", { href: URL.createObjectURL(new Blob([text], { type })), download: name });
+  const link = element("a", { href: URL.createObjectURL(new Blob([text], { type })), download: name.replace(/[^\w.-]+/g, "_") });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }

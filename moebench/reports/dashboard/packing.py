@@ -1,0 +1,63 @@
+"""Pack frames for the page: by columns, with no more digits than anybody reads, compressed."""
+
+import base64
+import gzip
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
+from typing import Any
+
+import pandas as pd
+
+from moebench.reports.analysis.cells import listed
+
+DIGITS = 6
+DIGITS_DRAWN = 4
+"""Digits of numbers that are many and only drawn."""
+DIGITS_OF_MANY = 3
+"""Digits of the bounds of very many cells."""
+
+Packed = dict[str, Any]
+
+
+def columns(frame: pd.DataFrame, digits: int = DIGITS) -> Packed:
+    """Return a frame by columns for JSON, without columns that hold no value.
+
+    Numbers are lists, whole or of so many digits, with null for missing and infinite ones; texts are as `texts`.
+    """
+    out: Packed = {}
+    for name in frame.columns:
+        values = frame[name]
+        if values.isna().all():
+            continue
+        if values.dtype == object and values.map(lambda value: isinstance(value, (list, tuple))).any():
+            out[str(name)] = texts([", ".join(map(str, listed(value))) for value in values])
+        elif pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+            out[str(name)] = [_short(float(value), digits) for value in values]
+        else:
+            out[str(name)] = texts([None if pd.isna(value) else str(value) for value in values])
+    return out
+
+
+def texts(values: Iterable[str | None]) -> Packed:
+    """Return texts as `{"of": distinct texts, "at": position of each}`, with -1 for a missing one."""
+    codes, distinct = pd.factorize(pd.Series(list(values), dtype=object))
+    return {"of": list(distinct), "at": codes.tolist()}
+
+
+def numbers(values: Sequence[float], digits: int = DIGITS) -> list[float | int | None]:
+    """Return numbers of so many digits, null for missing and infinite ones."""
+    return [_short(float(value), digits) for value in values]
+
+
+def packed(data: Mapping[str, Any]) -> str:
+    """Return JSON, compressed and in base64, which can stand inside a script element whatever it holds."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    # Without a date, equal results make equal pages.
+    return base64.b64encode(gzip.compress(text.encode(), compresslevel=9, mtime=0)).decode()
+
+
+def _short(value: float, digits: int) -> float | int | None:
+    if not isfinite(value):
+        return None
+    return int(value) if value.is_integer() and abs(value) < 2**53 else float(f"{value:.{digits}g}")

@@ -1,0 +1,88 @@
+"""Draw how training goes: loss and accuracy over steps."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from moebench.reports import style
+from moebench.reports.analysis import chart_data
+from moebench.reports.analysis.cells import Results
+from moebench.reports.figures.axes import grid, plain
+from moebench.reports.figures.layout import PAPER, Drawing, Layout, look
+from moebench.reports.figures.legends import legend, noted
+from moebench.reports.figures.registry import figure
+from moebench.reports.labels import shortened, varied_title
+from moebench.reports.quantities import quantity, titled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@figure(
+    "curves",
+    caption="Training: means over seeds, and from the lowest to the highest seed.",
+    needs=("curve_step",),
+)
+def curves(results: Results, layout: Layout = PAPER) -> Drawing:
+    """Draw training curves: loss and accuracy over steps, a column for each router.
+
+    Lines are means over seeds, bands reach from the lowest to the highest seed; the further a cell stands in the order
+    of what the suite varies, the darker is its line. One dense cell is the grey line in all columns; several dense
+    cells have a column of their own.
+
+    Args:
+        results: the rows and cells to draw.
+        layout: where the figure will stand.
+
+    Raises:
+        BadInput: no row holds a curve.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
+
+    points = chart_data.curves(results)
+    dense = points[points["router"] == "dense"]
+    alone = dense["cell"].nunique() > 1
+    routers = [name for name in style.in_order(points["router"].astype(str)) if alone or name != "dense"] or ["dense"]
+    with look():
+        # In one column a router has a row, not a column of its own.
+        wide = layout.columns > 1
+        shape = (2, len(routers)) if wide else (len(routers), 2)
+        drawing, axes = grid(layout, points, *shape, height=1.9 if wide else 1.6, sharex=True)
+        axes = axes if wide else axes.T
+        for row, measure in enumerate(("loss", "accuracy")):
+            of = quantity("train_loss" if measure == "loss" else "accuracy")
+            for column, router in enumerate(routers):
+                panel = axes[row, column]
+                panel.sharey(axes[row, 0])
+                if not alone and router != "dense":
+                    _draw_curves(panel, dense, measure)
+                _draw_curves(panel, points[points["router"] == router], measure)
+                title = titled(of) if measure == "loss" else "Training accuracy (%)"
+                panel.set_ylabel(title if column == 0 or not wide else "")
+                factor = 100 if of.kind == "share" else 1
+                panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _, factor=factor: f"{factor * value:g}"))
+                panel.tick_params(labelleft=column == 0 or not wide)
+        for column, router in enumerate(routers):
+            axes[0, column].set_yscale("log")
+            axes[0, column].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes[0, column].yaxis.set_major_formatter(FuncFormatter(lambda loss, _: f"{loss:g}"))
+            axes[0, column].minorticks_off()
+            axes[0, column].set_title(plain(shortened(router, 16)), color=style.style_of(router).color)
+            axes[0, column].xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        for panel in axes[-1] if wide else axes[:, -1]:
+            panel.set_xlabel("Step")
+        order = varied_title(results.cells)
+        darker = f"darker: later in the order of {order}" if order else ""
+        note = noted("lines: means over seeds · bands: lowest to highest seed", darker)
+        legend(drawing, points["router"], note)
+    return drawing
+
+
+def _draw_curves(axes: "Axes", points: pd.DataFrame, measure: str) -> None:
+    cells = list(points.groupby("cell", sort=True))
+    for place, (_, curve) in enumerate(cells, start=1):
+        color = style.style_of(str(curve["router"].iloc[0])).color
+        axes.plot(curve["step"], curve[measure], color=color, alpha=0.3 + 0.7 * place / len(cells), linewidth=1.1)
+        axes.fill_between(
+            curve["step"], curve[f"{measure}_low"], curve[f"{measure}_high"], color=color, alpha=0.12, linewidth=0
+        )

@@ -1,0 +1,64 @@
+"""Draw quantities by category: what a suite varies that is no number, or the routers themselves."""
+
+from collections.abc import Sequence
+
+from moebench.reports import flag_marks
+from moebench.reports.analysis import chart_data
+from moebench.reports.analysis.cells import Results
+from moebench.reports.figures.axes import groups, panels
+from moebench.reports.figures.layout import PAPER, Drawing, Layout, look
+from moebench.reports.figures.legends import legend, noted
+from moebench.reports.figures.marks import draw_dots, unequal_note
+from moebench.reports.figures.registry import figure
+from moebench.reports.labels import varied_title
+from moebench.reports.quantities import quantity
+
+_FIRST = ("accuracy", "few_shot_10", "train_step_vs_dense", "dropped_tokens")
+"""Quantities that are drawn by default, the first two that cells have."""
+_APART = ("data", "device_kind")
+
+
+@figure(
+    "dots",
+    caption="Quantities by what the suite varies: a row for each of its values, a dot for each router. Bars and band: "
+    "95 % intervals; band: dense.",
+    axes={"x": "several columns"},
+)
+def dots(results: Results, x: Sequence[str] | None = None, layout: Layout = PAPER) -> Drawing:
+    """Draw quantities by what the suite varies, a row for each of its values, a panel for each quantity.
+
+    Args:
+        results: the rows and cells to draw.
+        x: the quantities; None means accuracy and a second that cells have.
+        layout: where the figure will stand.
+
+    Raises:
+        BadInput: a column that is not numeric, or no cell with a value for it.
+    """
+    known = [name for name in _FIRST if results.cells[name].nunique() > 1]
+    names = list(x or known[: len(layout.axes) or 2] or ["accuracy"])
+    points = chart_data.dots(results, names)
+    with look():
+        rows = groups(points, _APART)
+        lines = max(points.loc[here, "category"].nunique() for _, here in rows)
+        together = int(points.groupby([*_APART, "category"], dropna=False)["router"].nunique().max())
+        height = 0.7 + lines * max(0.22, 0.09 * min(together, 6))
+        drawing, axes = panels(layout, points, len(rows), len(names), height=height)
+        title = varied_title(results.cells)
+        for row, (name, here) in enumerate(rows):
+            for column, drawn in enumerate(names):
+                panel = axes[row, column]
+                draw_dots(panel, points[here & (points["quantity"] == drawn)], quantity(drawn), title)
+                if column and layout.columns > 1:
+                    panel.set_yticklabels([])
+                    panel.set_ylabel("")
+            axes[row, 0].set_title(name, loc="left")
+        dense = points[points["router"] == "dense"]
+        banded = len(dense) > 0 and dense["category"].nunique() == 1 < points["category"].nunique()
+        note = noted(
+            "bars and band: 95 % intervals · band: dense" if banded else "bars: 95 % intervals",
+            unequal_note(points),
+            flag_marks.note(results.cells, names),
+        )
+        legend(drawing, points["router"], note)
+    return drawing

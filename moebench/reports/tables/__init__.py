@@ -1,0 +1,30 @@
+"""Make the tables of a report once, for page, Markdown and terminal."""
+
+from collections.abc import Collection
+
+from moebench.reports.analysis.cells import Results
+from moebench.reports.tables.of_cells import cell_texts, failed, health, main, timing, timing_quality
+from moebench.reports.tables.of_suites import divergence, environment, slopes
+from moebench.reports.tables.table import Field, Table
+
+__all__ = ["Field", "Table", "all_tables", "cell_texts", "few_tables", "main", "timing_quality"]
+
+
+def all_tables(results: Results) -> list[Table]:
+    """Return the tables of a report that have rows, in their order."""
+    made = (
+        main(results),
+        slopes(results.rows),
+        divergence(results.rows),
+        health(results),
+        timing(results),
+        failed(results),
+        environment(results.rows),
+    )
+    return [table for table in made if table.texts]
+
+
+def few_tables(results: Results, only: Collection[str]) -> list[Table]:
+    """Return the tables of very many cells: of quantities those named alone, and without intervals."""
+    made = (main(results, only), timing(results, only), failed(results), environment(results.rows))
+    return [table for table in made if table.texts]

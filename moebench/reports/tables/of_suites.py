@@ -1,0 +1,80 @@
+"""Make the tables with a row for each router, configuration or property of the machine."""
+
+from collections.abc import Callable, Mapping
+from math import isnan
+from typing import Any
+
+import pandas as pd
+
+from moebench.errors import BadInput
+from moebench.reports import run_facts
+from moebench.reports.analysis.divergence import stability
+from moebench.reports.analysis.expert_trend import trends
+from moebench.reports.analysis.ranking import SETTING
+from moebench.reports.tables.table import Field, Filled, Table, known, make, points
+from moebench.results.schema import column
+
+Row = Mapping[Any, Any]
+
+
+def slopes(rows: pd.DataFrame) -> Table:
+    """Return the change of accuracy of each router with each doubling of its experts."""
+    found = trends(rows)
+    found = found if found["slope"].notna().any() else found.iloc[:0]
+    records = found.to_dict("records")
+    changes = [points(*row) for row in zip(found["slope"], found["low"], found["high"], strict=True)]
+    verdicts = [_verdict(row) for row in records]
+    fields: list[Filled] = [
+        (Field("router", "Router", number=False), *2 * (found["router"].astype(str).tolist(),)),
+        *_settings(found),
+        (Field("slope", "Points for each doubling", better="higher"), changes, found["slope"].tolist()),
+        (Field("levels", "Numbers of experts"), *2 * (found["levels"].astype(str).tolist(),)),
+        (Field("verdict", "Verdict", number=False), verdicts, verdicts),
+    ]
+    return make("slopes", "Accuracy for each doubling of the experts", fields)
+
+
+def divergence(rows: pd.DataFrame) -> Table:
+    """Return from which learning rate on each configuration diverges; empty if one rate alone was tried."""
+    try:
+        records = stability(rows).to_dict("records")
+    except BadInput:
+        return make("divergence", "Divergence over learning rates", [])
+    columns: dict[Field, Callable[[Row], str]] = {
+        Field("label", "Configuration", number=False): lambda row: str(row["label"]),
+        Field("rates", "Learning rates"): lambda row: f"{row['rates']} from {row['lowest']:g} to {row['highest']:g}",
+        Field("first", "First divergence"): lambda row: known(row["first"]),
+        Field("diverged", "Seeds there"): lambda row: (
+            "–" if isnan(row["first"]) else f"{row['diverged']} of {row['seeds']}"
+        ),
+        Field("all", "All seeds from"): lambda row: known(row["all"]),
+        Field("step", "Step"): lambda row: known(row["step"]),
+    }
+    fields = [
+        (field, [show(row) for row in records], [row[field.key] for row in records]) for field, show in columns.items()
+    ]
+    return make("divergence", "Divergence over learning rates", fields)
+
+
+def environment(rows: pd.DataFrame) -> Table:
+    """Return machines and versions: a column for each environment, a row for each of its properties."""
+    found = run_facts.environments(rows)
+    heads = ["Value"] if len(found) == 1 else [f"Environment {place + 1}" for place in range(len(found))]
+    names = [column(name).title if name != "rows" else "Rows" for name in found.columns]
+    fields: list[Filled] = [(Field("property", "Property", number=False), names, names)]
+    for place, head in enumerate(heads):
+        texts = [known(value) for value in found.iloc[place]]
+        fields.append((Field(f"environment_{place}", head, number=False), texts, texts))
+    return make("environment", "Environment", fields)
+
+
+def _settings(found: pd.DataFrame) -> list[Filled]:
+    """Return the parts of a setting in which these rows differ."""
+    varying = [key for key in SETTING if found[key].nunique() > 1]
+    return [(Field(key, column(key).title, number=False), *2 * (found[key].astype(str).tolist(),)) for key in varying]
+
+
+def _verdict(row: Row) -> str:
+    if isnan(row["slope"]):
+        return "too few numbers of experts"
+    return "rises" if row["low"] > 0 else "falls" if row["high"] < 0 else "not significant"
