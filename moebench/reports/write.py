@@ -82,6 +82,22 @@ def write_dashboard(suites: Sequence[tuple[str, str, Results]], page: Path) -> P
     return page
 
 
+def write_look(recordings: "Sequence[Recording]", images: int, page: Path) -> Path:
+    """Publish the page of recorded routing.
+
+    Args:
+        recordings: of the same images, as `side_by_side` chooses them.
+        images: number of images to show.
+        page: path of the HTML file.
+    """
+    from moebench.reports.look import build
+
+    content = build.build(recordings, images)
+    with publishing(page) as temporary:
+        temporary.write_text(content, encoding="utf-8")
+    return page
+
+
 def write_markdown(results: Results, page: Path, *, title: str, question: str) -> tuple[list[Path], list[str]]:
     """Publish the report of these results as Markdown, its figures in the folder STEM_figures beside the report.
 

@@ -1,22 +1,15 @@
-"""Build the page: one HTML file with everything in it, for the browser of whoever gets it by mail.
+"""Build the page: one HTML file with everything in it, for the browser of whoever gets it by mail."""
 
-No request leaves the page: a Content-Security-Policy forbids all of them and lets run only the scripts whose hashes
-it names, so that nothing out of the results can become one.
-"""
-
-import base64
-import hashlib
 import html
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 
 from moebench.reports import flag_marks, run_facts, style
 from moebench.reports.analysis.cells import Results
 from moebench.reports.answer.sentence import answer
 from moebench.reports.dashboard import data
 from moebench.reports.dashboard.packing import packed
+from moebench.reports.offline_page import filled, part, policy
 
 _SCRIPTS = (
     "store.js",
@@ -52,7 +45,7 @@ def build(suites: Sequence[SuiteResults]) -> str:
     library = f"(function(){{{vl_convert.javascript_bundle('window.vegaEmbed = vegaEmbed;')}}})();"
     program = "(async function(){'use strict';\n" + "\n".join(map(_part, _SCRIPTS)) + "})();"
     parts = {
-        "policy": _policy(library, program),
+        "policy": policy(library, program),
         "title": html.escape(suites[0].name if len(suites) == 1 else f"{len(suites)} suites"),
         "choice": _choice(suites),
         "heads": "\n".join(_head(suite, place) for place, suite in enumerate(suites)),
@@ -65,8 +58,7 @@ def build(suites: Sequence[SuiteResults]) -> str:
         "library": library,
         "program": program,
     }
-    # One pass, so that nothing that is put in is looked at again.
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _part("index.html"))
+    return filled(_part("index.html"), parts)
 
 
 def _choice(suites: Sequence[SuiteResults]) -> str:
@@ -95,14 +87,5 @@ def _data(name: str, suite: SuiteResults) -> str:
     return f'<script type="application/gzip" id="{name}">{content}</script>'
 
 
-def _policy(*scripts: str) -> str:
-    hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
-    return f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-
-
-def _sha256(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
 def _part(name: str) -> str:
-    return (resources.files("moebench.reports.dashboard") / "page" / name).read_text(encoding="utf-8")
+    return part("moebench.reports.dashboard", name)

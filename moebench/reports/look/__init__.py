@@ -1,0 +1,1 @@
+"""Show recorded routing on images, side by side, as one HTML page."""

@@ -1,0 +1,40 @@
+"""Build the page of recorded routing: the same images under two routers, with everything in one HTML file."""
+
+import html
+from collections.abc import Sequence
+
+from moebench.inside.load import Recording
+from moebench.reports.dashboard.packing import packed
+from moebench.reports.look.content import content
+from moebench.reports.offline_page import filled, part, policy
+
+
+def build(recordings: Sequence[Recording], images: int) -> str:
+    """Return the whole page as HTML.
+
+    Args:
+        recordings: of the same images, as `side_by_side` chooses them.
+        images: number of images to show.
+
+    Raises:
+        BadInput: the recorded pictures are missing.
+    """
+    program = f"(async function(){{'use strict';\n{_part('look.js')}}})();"
+    facts = recordings[0].facts
+    shown = content(recordings, images)
+    parts = {
+        "policy": policy(program),
+        "suite": html.escape(facts.suite),
+        "about": html.escape(
+            f"{len(shown['images'])} test images of {facts.data} at {facts.image_size} pixels, "
+            f"{len(recordings)} cells, model {facts.model}."
+        ),
+        "style": part("moebench.reports.dashboard", "style.css") + _part("look.css"),
+        "data": packed(shown),
+        "program": program,
+    }
+    return filled(_part("index.html"), parts)
+
+
+def _part(name: str) -> str:
+    return part("moebench.reports.look", name)
