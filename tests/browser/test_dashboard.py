@@ -5,9 +5,7 @@ Needs Debian's `chromium` and `chromium-driver` (or Chrome and its driver) and t
 
 import csv
 import io
-import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +18,6 @@ from moebench.reports.analysis import chart_data
 from moebench.reports.analysis.cells import Results
 from moebench.reports.dashboard import build
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="the browser tests need the package selenium")
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    BROWSER is None or DRIVER is None, reason="the browser tests need chromium and chromedriver on the PATH"
-)
-
-FLAGS = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1200,900", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
 CHOOSE = """
     const select = document.getElementById(arguments[0]);
     select.value = arguments[1];
@@ -38,20 +25,6 @@ CHOOSE = """
 """
 HOSTILE = '"><img src=x onerror="document.title=`broken`"></script><script>document.title="broken"</script>' + "x" * 300
 RIGHT_TO_LEFT = "נתב-רך"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    service = webdriver.ChromeService(executable_path=DRIVER)
-    driver = webdriver.Chrome(options=options, service=service)
-    driver.set_script_timeout(30)
-    yield driver
-    driver.quit()
 
 
 def built(frame: pd.DataFrame, name: str, question: str = "Is it so?") -> str:

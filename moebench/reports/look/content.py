@@ -91,8 +91,8 @@ def _layer(recording: Recording, rows: pd.DataFrame, shown: Sequence[int]) -> Co
         "classes": _classes(rows),
     }
     for order in _ORDERS:
-        if order in choices:
-            found[order] = choices[order].tolist()
+        if f"slots_{order}" in choices:
+            found[order] = choices[f"slots_{order}"].tolist()
     return found
 
 
@@ -105,7 +105,7 @@ def _hard_choices(recording: Recording, rows: pd.DataFrame) -> pd.DataFrame:
     keys = ["image", "token", "rank", "expert"]
     for name, order in _ORDERS.items():
         needed = analyses.choice_slots(rows, "tokens", order)[[*keys, "slots"]]
-        named = named.merge(needed.rename(columns={"slots": name}), how="left", on=keys)
+        named = named.merge(needed.rename(columns={"slots": f"slots_{name}"}), how="left", on=keys)
     return named
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.collections import PatchCollection
-from recordings import hard_frame, soft_frame, written
+from recordings import four_routers, hard_frame, written
 
 from moebench.errors import BadInput
 from moebench.inside.load import Recording
@@ -23,34 +23,7 @@ from moebench.spec.figure_names import ROUTING_FIGURES
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Recording]:
-    """bpr with two choices and two layers, Experts Choice that leaves a token alone, soft, and dense."""
-    folder = tmp_path_factory.mktemp("results") / "s" / "_routing"
-    generator = np.random.default_rng(0)
-    labels = np.arange(16) % 3
-    parts = []
-    for step in (1, 4):
-        for layer in (1, 3):
-            expert = np.argsort(generator.random((16, 4, 4)), axis=-1)[..., :2]
-            gate = -np.sort(-generator.random((16, 4, 2)), axis=-1)
-            names = {"group_images": 8, "step": step, "layer": layer}
-            parts.append(hard_frame(expert, gate, experts=4, labels=labels, **names))
-    bpr = {"router": "bpr", "cell": "bpr[experts=4,top_k=2]", "group_images": 8, "layers": (1, 3), "steps": (1, 4)}
-    bpr |= {"options": {"experts": 4, "top_k": 2, "capacity_factor": 1.0}, "experts": 4, "cell_id": "b"}
-    expert = np.array([[[0, 1], [1, 2], [0, 2], [2, 2]]] * 16)  # the last token of each image is nobody's
-    frame = hard_frame(expert, np.full(expert.shape, 0.5), experts=2, labels=labels, step=4)
-    chosen = {"router": "experts-choice", "cell": "experts-choice[experts=2]", "chosen_by": "experts", "steps": (4,)}
-    chosen |= {"options": {"experts": 2, "top_k": 1, "capacity_factor": 1.0}, "cell_id": "e"}
-    weights = generator.dirichlet(np.ones(4), (16, 4)).reshape(16, 4, 2, 2)
-    dispatch = np.full((16, 4, 2, 2), 0.25)
-    soft = {"router": "soft", "cell": "soft[experts=2]", "kind": "soft", "chosen_by": "nobody", "steps": (4,)}
-    one = hard_frame(np.zeros((16, 4, 1), int), experts=1, labels=labels, step=4)
-    dense = {"router": "dense", "cell": "dense", "chosen_by": "nobody", "experts": 1, "steps": (4,), "options": {}}
-    return [
-        written(folder, pd.concat(parts), **bpr),
-        written(folder, frame, **chosen),
-        written(folder, soft_frame(dispatch, weights, labels=labels, step=4), cell_id="s", **soft),
-        written(folder, one, cell_id="d", **dense),
-    ]
+    return four_routers(tmp_path_factory.mktemp("results") / "s" / "_routing")
 
 
 @pytest.mark.parametrize("columns", [1, 2])
