@@ -9,6 +9,7 @@ from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.test_set import test_images
 from moebench.reports.quantities import section
 from moebench.results.schema import Column, Section
+from moebench.results.selection import config_of
 
 
 def available(cells: pd.DataFrame, name: Section) -> list[Column]:
@@ -34,6 +35,7 @@ def facts(results: Results) -> dict[str, str]:
         **_test_set(rows),
         "Model": _all(rows["model"]),
         **_training(cells),
+        **_tuning(cells),
         "Cells": f"{int((cells['seeds'] > 0).sum())} of {len(cells)} completed",
         "Seeds": _all(cells["seeds"] + cells["seeds_failed"]),
         "Versions": f"moebench {_all(rows['moebench_version'])}, jax {_all(rows['jax_version'])}",
@@ -52,11 +54,29 @@ def _test_set(rows: pd.DataFrame) -> dict[str, str]:
 
 
 def _training(cells: pd.DataFrame) -> dict[str, str]:
-    """Return steps, batch and learning rate if all trained cells share them."""
+    """Return steps, batch and, unless it is tuned, learning rate if all trained cells share them."""
     parts = {"steps": "{:g} steps", "batch_size": "of {:g} images", "learning_rate": "learning rate {:g}"}
     trained = cells[cells["steps"].notna()]
+    if trained["tuned"].notna().any():
+        del parts["learning_rate"]
     shared = [text.format(trained[name].iloc[0]) for name, text in parts.items() if trained[name].nunique() == 1]
-    return {"Training": " ".join(shared[:2]) + "".join(f", {text}" for text in shared[2:])} if len(shared) == 3 else {}
+    if len(shared) < len(parts):
+        return {}
+    return {"Training": " ".join(shared[:2]) + "".join(f", {text}" for text in shared[2:])}
+
+
+def _tuning(cells: pd.DataFrame) -> dict[str, str]:
+    """Return the tuned keys, the tries of a cell, and in how many cells a better value may lie beyond the grid."""
+    tuned = cells[cells["tuned"].notna()]
+    if tuned.empty:
+        return {}
+    keys = dict.fromkeys(key for text in tuned["tuned"] for key in config_of(text))
+    tries = " to ".join(
+        dict.fromkeys(f"{count:g}" for count in (tuned["tuned_tries"].min(), tuned["tuned_tries"].max()))
+    )
+    edge = int(tuned["tuned_on_edge"].eq(True).sum())
+    flagged = f"; the best value is at the edge of its grid in {edge} of {len(tuned)} cells" if edge else ""
+    return {"Tuning": f"{', '.join(keys)}, {tries} tries for each cell{flagged}"}
 
 
 def _all(values: "pd.Series[Any]") -> str:

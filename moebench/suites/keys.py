@@ -51,7 +51,7 @@ def _key(name: str, where: str, schema: Mapping[str, Any]) -> SuiteKey:
     given = field.get("default")
     if name in schema.get("required", ()):
         default = ""
-    elif given is None:
+    elif given in (None, {}):
         default = "below" if "Default: " in field["description"] else "none"
     elif isinstance(given, list):
         default = f"[{', '.join(map(str, given))}]"

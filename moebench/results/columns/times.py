@@ -17,7 +17,7 @@ TIME = in_group(
         "compile_cached",
         BOOL,
         "",
-        "whether programs of the cell came from a cache that JAX_COMPILATION_CACHE_DIR names, so that compile_s is "
+        "whether some program of the cell came from a cache that JAX_COMPILATION_CACHE_DIR names, so that compile_s is "
         "less than compiling takes",
         "Compiled before",
     ),
@@ -164,7 +164,7 @@ TIME = in_group(
         "dense_compile_cached",
         BOOL,
         "",
-        "whether programs of the dense twin came from a cache of compiled programs that cells share, so that "
+        "whether some program of the dense twin came from a cache of compiled programs that cells share, so that "
         "dense_compile_s is less than compiling takes",
         "Dense twin compiled before",
     ),

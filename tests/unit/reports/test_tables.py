@@ -79,3 +79,17 @@ def test_facts_name_the_test_set_and_the_training() -> None:
     assert facts["Training"] == "250 steps of 64 images, learning rate 0.002"
     rates = frame.assign(learning_rate=np.where(frame["router"] == "soft", 0.1, 0.2))
     assert "Training" not in run_facts.facts(Results.from_frame(rates))
+
+
+def test_tuning_is_told_with_its_budget_and_its_edges() -> None:
+    plain = suite_frame()
+    assert "Tuning" not in run_facts.facts(Results.from_frame(plain))
+    tuned = plain.assign(tuned='{"learning_rate": 0.01}', tuned_tries=3, tuned_on_edge=plain["router"] == "soft")
+    cells, of_soft = (frame["cell_id"].nunique() for frame in (plain, plain[plain["router"] == "soft"]))
+    assert run_facts.facts(Results.from_frame(tuned))["Tuning"] == (
+        f"learning_rate, 3 tries for each cell; the best value is at the edge of its grid in {of_soft} of {cells} cells"
+    )
+    rates = np.where(plain["router"] == "soft", 0.1, 0.2)
+    facts = run_facts.facts(Results.from_frame(tuned.assign(tuned_on_edge=False, learning_rate=rates)))
+    assert facts["Tuning"] == "learning_rate, 3 tries for each cell"
+    assert facts["Training"] == "250 steps of 64 images"
