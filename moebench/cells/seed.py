@@ -1,4 +1,4 @@
-"""One training of one seed, resumed from its checkpoint where there is one."""
+"""Train one seed, from its checkpoint if there is one."""
 
 from collections.abc import Callable, Container
 from functools import partial
@@ -27,7 +27,7 @@ def train_or_resume(
     visit: Callable[[int, TrainState], None] = lambda step, state: None,
     visit_at: Container[int] = (),
 ) -> tuple[Training, Row]:
-    """Train one seed, from its checkpoint where there is one.
+    """Train one seed, from its checkpoint if there is one.
 
     Args:
         part: name of the training in checkpoints and log, such as "seed 0".

@@ -40,6 +40,9 @@ def tune(runner: SeedRunner) -> Tuned:
 
     Args:
         runner: the cell, its images and compiled programs.
+
+    Returns:
+        The schedule of the best try; that of the specification if nothing is tuned or all tries diverged.
     """
     schedule, tries = runner.executables.program.schedule, runner.cell.tries
     if not tries:
@@ -91,7 +94,7 @@ def _run(part: str, runner: SeedRunner, images: Dataset, each: Try, schedule: Sc
         part, TUNING_SEED, start, images.train, runner.cell.spec, runner.executables, runner.checkpoints
     )
     steps, losses, accuracies = training.curve()
-    row |= {"wall_s": training.wall_s, "diverged_step": training.diverged_step}
+    row |= {"steps": len(training.losses), "wall_s": training.wall_s, "diverged_step": training.diverged_step}
     row |= {"curve_step": steps, "curve_loss": [_finite(loss) for loss in losses], "curve_accuracy": accuracies}
     if training.diverged_step is None:
         evaluation = runner.evaluator(training.state, images.validation)

@@ -24,7 +24,7 @@ TUNING = in_group(
         "tuning",
         TEXT,
         "JSON",
-        "every try of tune: hyperparameters, loss and accuracy on the validation split, training curve, seconds",
+        "every try of tune: hyperparameters, loss and accuracy on the validation split, steps, seconds, training curve",
         "Tries of tuning",
     ),
 )

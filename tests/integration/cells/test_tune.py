@@ -45,6 +45,7 @@ def test_the_best_try_on_the_validation_split_trains_the_seeds(tmp_path: Path) -
     # A rate of almost nothing leaves the loss where all models start, at log(10).
     assert losses[0] == pytest.approx(np.log(10), abs=1e-3)
     assert tuned["tuned_on_edge"]
+    assert {each["steps"] for each in tries} == {6}
     assert len(tries[0]["curve_step"]) == len(tries[0]["curve_loss"]) == 6
     assert tuned["tuning_s"] > 0
     assert other["tuned"] == tuned["tuned"]
