@@ -50,6 +50,7 @@ def run(
     read: Read = dataset,
     models: Path | None = None,
     recordings: Place | None = None,
+    tuning: str | None = None,
 ) -> Iterator[Row]:
     """Run a cell, or the part of it that its checkpoints leave; yield one row for each seed.
 
@@ -59,6 +60,7 @@ def run(
         read: returns the images of a data set at a size.
         models: folder of saved models; None takes `_models` beside the checkpoints.
         recordings: where recordings of the routing go; None records nothing.
+        tuning: tries that earlier seeds of the cell recorded, as in the column of that name; None trains all tries.
 
     Yields:
         The columns of a seed, without the identity columns of the driver.
@@ -76,7 +78,7 @@ def run(
         runner = SeedRunner.compile(cell, read, models, checkpoints, accounts, recordings)
         shared = {**_static_columns(cell, runner.executables), "test_set": runner.test_set}
         shared |= _time_columns(cell, runner.executables, runner.images.train, accounts, cache, shared)
-        tuned = tune(runner)
+        tuned = tune(runner, tuning)
         shared |= tuned.columns
         seeds = {seed: tuned.failure or runner.row(seed, tuned.schedule, shared) for seed in spec.seeds}
     shared |= {"started_at": started_at, **accounts.columns(), **cache.columns()}
@@ -133,7 +135,7 @@ def main(arguments: list[str]) -> int:
         checkpoints = Checkpoints(folder, owner, job.spec.checkpoint_every_s, say)
         recordings = Place(Path(job.recordings or out.with_name(RECORDINGS)), identity)
         models = Path(job.models) if job.models else None
-        rows = list(run(job.spec, checkpoints, models=models, recordings=recordings))
+        rows = list(run(job.spec, checkpoints, models=models, recordings=recordings, tuning=job.tuning))
     except BadInput as mistake:
         print(mistake, file=sys.stderr)
         return 2

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,7 +31,7 @@ class Tuned:
     """Columns of every seed if no try ended well; None otherwise."""
 
 
-def tune(runner: SeedRunner) -> Tuned:
+def tune(runner: SeedRunner, recorded: str | None = None) -> Tuned:
     """Try each combination of hyperparameters with one seed and return the best.
 
     Each try trains on the training images that are not held out for validation. All tries of all cells share the number
@@ -40,6 +40,7 @@ def tune(runner: SeedRunner) -> Tuned:
 
     Args:
         runner: the cell, its images and compiled programs.
+        recorded: tries that earlier seeds of the cell recorded, so that all seeds share one choice; None: none.
 
     Returns:
         The schedule of the best try; that of the specification if nothing is tuned or all tries diverged.
@@ -47,6 +48,8 @@ def tune(runner: SeedRunner) -> Tuned:
     schedule, tries = runner.executables.program.schedule, runner.cell.tries
     if not tries:
         return Tuned(schedule, {})
+    for each, row in zip(tries, recorded_tries(recorded, tries), strict=False):
+        runner.checkpoints.rows.setdefault(_part(each), row)
     images = hold_out_validation(runner.images)
     schedules = [replace(schedule, **each.hyperparameters) for each in tries]
     found = [_row(runner, images, each, own) for each, own in zip(tries, schedules, strict=True)]
@@ -71,9 +74,25 @@ def ranking(losses: Iterable[float | None]) -> list[int]:
     return [place for _, place in sorted(known)]
 
 
+def recorded_tries(text: str | None, tries: Sequence[Try]) -> list[Row]:
+    """Return the rows of all tries from the column `tuning`; no rows if the text is not of these tries."""
+    try:
+        found = json.loads(text or "[]")
+        same = [{key: row[key] for key in each.values} for each, row in zip(tries, found, strict=True)]
+        known = all(isinstance(row["loss"], float | None) for row in found)
+    except (TypeError, ValueError, KeyError):
+        return []
+    return found if known and same == [dict(each.values) for each in tries] else []
+
+
+def _part(each: Try) -> str:
+    """Return the name of a try in checkpoints and log."""
+    return f"try {each.label}"
+
+
 def _row(runner: SeedRunner, images: Dataset, each: Try, schedule: Schedule) -> Row:
     """Return the result of one try as plain values, from the checkpoint if the try is finished."""
-    part = f"try {each.label}"
+    part = _part(each)
     if part in runner.checkpoints.rows:
         say(f"{part}: finished before")
     else:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from moebench.results import Store
-from moebench.spec.tuning import TUNE, count_tries
+from moebench.spec.tuning import TUNE
 from moebench.suites.plan import PlannedCell
 from moebench.suites.published_costs_file import CountingSuite
 from moebench.suites.suite_file import Suite
@@ -46,7 +46,7 @@ def print_plan(console: Console, cells: Sequence[PlannedCell], on: str, store: S
     of_seeds = f" of {seeds} seeds" if seeds != 1 else ""
     done = len(cells) - len(waiting)
     state = f", {done} done before" if done else ""
-    tries = sum(count_tries(cell.cell.spec.tune) for cell in waiting)
+    tries = sum(cell.tries for cell in waiting)
     tuned = f" after {tries} tries of {TUNE}" if tries else ""
     line = f"{on}: {count}{of_seeds}{state}, {len(waiting)} to run{tuned}; results in {store.folder}"
     console.print(line, markup=False, soft_wrap=not console.is_terminal)

@@ -46,6 +46,8 @@ class Finished(NamedTuple):
     status: str
     fingerprint: str | None
     attempt: int
+    tuning: str | None = None
+    """Every try of the tuning, as the column of that name has them; None if there were none."""
 
 
 class Store:
@@ -107,11 +109,11 @@ class Store:
 
     def finished(self) -> dict[tuple[str, int], Finished]:
         """For each (cell_id, seed) with a row, whatever its status, what its newest attempt came to."""
-        names = ("cell_id", "seed", "status", "fingerprint", "attempt")
+        names = ("cell_id", "seed", "status", "fingerprint", "attempt", "tuning")
         values = [column.to_pylist() for column in self.rows(names).columns]
         return {
-            (cell, seed): Finished(status, fingerprint, attempt or 1)
-            for cell, seed, status, fingerprint, attempt in zip(*values, strict=True)
+            (cell, seed): Finished(status, fingerprint, attempt or 1, tuning)
+            for cell, seed, status, fingerprint, attempt, tuning in zip(*values, strict=True)
         }
 
     def attempts(self, columns: Sequence[str] | None = None) -> pa.Table:

@@ -35,3 +35,5 @@ class JobRecord(BaseModel):
     """Folder of trained models that cells share; None: one beside the checkpoints."""
     recordings: str | None = None
     """Folder of recordings of routing; None: one beside the rows."""
+    tuning: str | None = None
+    """Tries of the cell's tuning that earlier seeds recorded, as their rows have them; None: none."""

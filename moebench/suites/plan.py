@@ -7,6 +7,7 @@ from typing import Any
 
 from moebench.executors import Executor
 from moebench.results import Finished, Store
+from moebench.spec.tuning import count_tries
 from moebench.suites.grid import Cell
 
 FAILED = ("oom", "timeout", "crashed")
@@ -34,6 +35,13 @@ class PlannedCell:
     """Whether its images are made."""
     fresh: bool = False
     """Whether it starts over, even from what a killed run has kept of it."""
+    tuning: str | None = None
+    """The tries of the cell's tuning, if seeds of this very cell ran before, so that all seeds share one choice."""
+
+    @property
+    def tries(self) -> int:
+        """Return the number of tries that have to be trained."""
+        return count_tries(self.cell.spec.tune) if self.seeds and self.tuning is None else 0
 
 
 def identify(cells: Sequence[Cell], answers: Sequence[Mapping[str, Any]]) -> None:
@@ -90,7 +98,14 @@ def plan(
         failed=failed,
         ready=answer.get("ready", True),
         fresh=fresh,
+        tuning=None if fresh or not cell.spec.tune else _tuning(known, cell_id, fingerprint),
     )
+
+
+def _tuning(known: Mapping[tuple[str, int], Finished], cell_id: str, fingerprint: str) -> str | None:
+    """Return the tries of a cell that some seed has recorded with the same code and images."""
+    found = (each for (cell, _), each in known.items() if cell == cell_id and each.fingerprint == fingerprint)
+    return next((each.tuning for each in found if each.tuning is not None), None)
 
 
 def _reason(found: Finished | None, fingerprint: str, *, fresh: bool, retry_failed: bool) -> str | None:

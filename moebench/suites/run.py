@@ -93,6 +93,7 @@ def _job(planned: PlannedCell, suite: str, store: Store, run_id: str, limits: Li
         "checkpoints": str(store.checkpoint_folder(planned.cell_id).absolute()),
         "models": str(store.folder.with_name("_models").absolute()),
         "recordings": str(store.recordings_folder.absolute()),
+        "tuning": planned.tuning,
     }
     with publishing(spec) as temporary:
         temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")

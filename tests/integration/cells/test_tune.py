@@ -11,6 +11,8 @@ import pytest
 from moebench.cells import run
 from moebench.cells.images import dataset
 from moebench.cells.queries import prepare
+from moebench.cells.tries import Try
+from moebench.cells.tune import recorded_tries
 from moebench.data import Dataset
 from moebench.spec.cell_spec import CellSpec
 from moebench.training.checkpoints import Checkpoints
@@ -18,11 +20,17 @@ from moebench.training.checkpoints import Checkpoints
 RATES = (1e-6, 1e-2, 3e-2)
 
 
-def rows(folder: Path, finished: dict[str, Any] | None = None, read: Any = dataset, **keys: Any) -> list[Any]:
+def rows(
+    folder: Path,
+    finished: dict[str, Any] | None = None,
+    read: Any = dataset,
+    tuning: str | None = None,
+    **keys: Any,
+) -> list[Any]:
     spec = CellSpec(router="dense", model="mu/4", steps=6, timing_budget_s=0.0, **keys)
     checkpoints = Checkpoints(folder, {}, 0.0, lambda line: None)
     checkpoints.rows = dict(finished or {})
-    return list(run.run(spec, checkpoints, read))
+    return list(run.run(spec, checkpoints, read, tuning=tuning))
 
 
 def test_the_best_try_on_the_validation_split_trains_the_seeds(tmp_path: Path) -> None:
@@ -71,11 +79,29 @@ def test_finished_tries_are_not_trained_again(tmp_path: Path) -> None:
     assert row["tuned_margin"] == 0.25
     assert not row["tuned_on_edge"]
     assert row["tuning_s"] == 0
-    lost = {part: {**each, "loss": None} for part, each in kept.items()}
-    (row,) = rows(tmp_path / "lost", lost, tune={"learning_rate": RATES})
+    # Tries that earlier seeds recorded: all of them diverged.
+    lost = json.dumps([{**each, "loss": None} for each in kept.values()])
+    (row,) = rows(tmp_path / "lost", tuning=lost, tune={"learning_rate": RATES})
     assert (row["status"], row["status_reason"]) == ("diverged", "all 3 tries of tune diverged")
     assert "tuned" not in row
-    assert row["tuned_tries"] == 3
+    assert (row["tuned_tries"], row["tuning"]) == (3, lost)
+
+
+def test_recorded_tries_are_taken_if_they_are_those_of_the_cell() -> None:
+    tries = [Try({"learning_rate": rate}, {}) for rate in RATES[:2]]
+    rows = [{"learning_rate": 1e-6, "loss": 0.5}, {"learning_rate": 1e-2, "loss": None}]
+    assert recorded_tries(json.dumps(rows), tries) == rows
+    wrong = (
+        [{**rows[0], "loss": "low"}, rows[1]],
+        [rows[0], {"loss": 0.5}],
+        rows[::-1],
+        {"loss": 1},
+        ["a", "b"],
+        3,
+        None,
+    )
+    for text in (None, "", "[", json.dumps(rows[:1]), *map(json.dumps, wrong)):
+        assert recorded_tries(text, tries) == []
 
 
 def test_a_class_of_one_training_image_leaves_none_for_validation(tmp_path: Path) -> None:

@@ -34,10 +34,10 @@ def test_a_run_from_first_cell_to_sealed_file(store: Store) -> None:
     finish(store, "b", status="diverged", accuracy=None)
 
     assert store.finished() == {
-        ("a", 0): ("ok", "f1", 1),
-        ("a", 1): ("ok", "f1", 1),
-        ("b", 0): ("diverged", "f1", 1),
-        ("b", 1): ("diverged", "f1", 1),
+        ("a", 0): ("ok", "f1", 1, None),
+        ("a", 1): ("ok", "f1", 1, None),
+        ("b", 0): ("diverged", "f1", 1, None),
+        ("b", 1): ("diverged", "f1", 1, None),
     }
     assert store.finished()["b", 0].status == "diverged"
     unsealed = store.finished()
