@@ -79,7 +79,7 @@ def recorded_tries(text: str | None, tries: Sequence[Try]) -> list[Row]:
     try:
         found = json.loads(text or "[]")
         same = [{key: row[key] for key in each.values} for each, row in zip(tries, found, strict=True)]
-        known = all(isinstance(row["loss"], float | None) for row in found)
+        known = all(row["loss"] is None or math.isfinite(row["loss"]) for row in found)
     except (TypeError, ValueError, KeyError):
         return []
     return found if known and same == [dict(each.values) for each in tries] else []

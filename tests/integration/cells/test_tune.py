@@ -1,6 +1,7 @@
 """Tuned cells, really run: the try of the smallest validation loss is the training of all seeds."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,7 @@ def test_recorded_tries_are_taken_if_they_are_those_of_the_cell() -> None:
     assert recorded_tries(json.dumps(rows), tries) == rows
     wrong = (
         [{**rows[0], "loss": "low"}, rows[1]],
+        [{**rows[0], "loss": math.nan}, rows[1]],
         [rows[0], {"loss": 0.5}],
         rows[::-1],
         {"loss": 1},
