@@ -210,6 +210,27 @@ def check_cells(claim: Claim, specs: Sequence[CellSpec]) -> None:
         raise BadInput(f"'than' names no cell besides those of '{claim.kind}'.", key="than")
     if claim.over is not None and claim.over not in (*keys, *_OVER_COLUMNS):
         raise _at("over", unknown("key to go over", claim.over, (*keys, *_OVER_COLUMNS)))
+    _check_levels(claim, [values for values in grid if selects(claim.subject, values)])
+
+
+def _check_levels(claim: Claim, cells: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a claim over an input of which its cells have too few values, as far as the suite file gives them."""
+    from moebench.statistics import FEWEST_LEVELS  # takes long to import, and most files need none
+
+    over = "learning_rate" if claim.kind == "diverges_first" else claim.over
+    given = [values.get(over) for values in cells] if over is not None else []
+    if not given or None in given:
+        return
+    levels = {value for value in given if isinstance(value, (int, float)) and not isinstance(value, bool)}
+    if not levels and over not in _OVER_COLUMNS:
+        raise BadInput(f"'over' should be a key or column of numbers, and '{over}' is none.", key="over")
+    least = 2 if claim.kind == "diverges_first" else FEWEST_LEVELS
+    if levels and len(levels) < least:
+        shown = ", ".join(f"{level:g}" for level in sorted(levels))
+        raise BadInput(
+            f"the cells of '{claim.kind}' have too few values of {over}: {shown}; at least {least} are needed.",
+            key=claim.kind,
+        )
 
 
 def values_of(spec: CellSpec) -> Iterator[dict[str, Any]]:

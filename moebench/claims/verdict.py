@@ -166,7 +166,9 @@ def _text(claim: Claim, each: Evidence, word: Word, effect: Interval, detectable
         few = f", and {each.seeds} seeds a side are too few" if word == "undecided" and _too_few(each, level) else ""
         return f"{word.capitalize()}: {each.note}{few}."
     per = f" per {each.per}" if each.per else ""
-    size = f"{word.capitalize()}: {_written(claim, effect.value, True)}{_bounds(claim, effect)}{_unit(claim)}{per}"
+    digits = _digits(effect, _shown(claim, each.null))
+    value, low, high = (_written(claim, number, digits, signed=True) for number in effect)
+    size = f"{word.capitalize()}: {value} [{low}, {high}]{_unit(claim)}{per}"
     found = f"{_written(claim, detectable)}{_unit(claim)}"
     if claim.kind == "no_loss":
         limit = f"{_written(claim, claim.beyond or 0.0)}{_unit(claim)}"
@@ -196,13 +198,16 @@ def _unit(claim: Claim) -> str:
     return " points" if unit == "share" else f" {unit}" if unit else ""
 
 
-def _written(claim: Claim, value: float, signed: bool = False) -> str:
-    """Write an effect: points and percent with one decimal, anything else with three digits."""
+def _written(claim: Claim, value: float, digits: int = 1, *, signed: bool = False) -> str:
+    """Write an effect: points and percent with so many decimals, anything else with three digits."""
     percent = claim.on in RATIOS or column(claim.on).unit == "share"
-    text = f"{round(100 * value, 1) + 0.0:+.1f}" if percent else f"{value:+.3g}"
+    text = f"{round(100 * value, digits) + 0.0:+.{digits}f}" if percent else f"{value:+.3g}"
     return text if signed else text.lstrip("+")
 
 
-def _bounds(claim: Claim, effect: Interval) -> str:
-    low, high = (_written(claim, bound, True) for bound in (effect.low, effect.high))
-    return f" [{low}, {high}]"
+def _digits(effect: Interval, boundary: float) -> int:
+    """Return the decimals of points that show on which side of the claim's boundary each bound lies; one to three."""
+    for digits in (1, 2):
+        if all(round(100 * bound, digits) != round(100 * boundary, digits) for bound in (effect.low, effect.high)):
+            return digits
+    return 3

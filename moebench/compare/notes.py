@@ -142,8 +142,8 @@ def _on_times(found: Mapping[str, Found]) -> list[str]:
         )
     if any(each.on_processor_time for those in found.values() for _, each in those):
         notes.append(
-            "Other processes had a part of the processors, so that times beside dense are compared by processor time; "
-            "tables and pages of a suite show wall-clock."
+            "Other processes had a part of the processors, so that times beside dense are compared by processor time, "
+            "as tables and pages of a suite show them."
         )
     if any(found.get(metric) for metric in SECONDS):
         notes.append(

@@ -78,3 +78,18 @@ def note(cells: pd.DataFrame, columns: Sequence[str]) -> str:
     timed = [name for name in columns if concerning(name, ["any"])]
     text = flagged(cells, timed) if timed else ""
     return "" if text.startswith("0 ") else f"timing of {text}" if text else ""
+
+
+def clocks(cells: pd.DataFrame) -> str:
+    """Return how many ratios to dense are of processor time; empty if all are of wall-clock.
+
+    Args:
+        cells: what `summarise` returns.
+    """
+    timed = cells[cells["train_step_vs_dense"].notna()]
+    count = int((timed["train_step_vs_dense_clock"] == "processor").sum())
+    if not count:
+        return ""
+    return (
+        f"{count} of {len(timed)} ratios to dense are of processor time, for other processes disturbed the wall-clock"
+    )

@@ -64,6 +64,6 @@ def _section(table: Table) -> list[str]:
 
 def _on_times(cells: pd.DataFrame) -> list[str]:
     """Return how times are to be read, and the meanings of the flags that some cell has."""
-    note = f"{flag_marks.SECONDS}; {flag_marks.OWN_RATIO}."
+    note = "; ".join(filter(None, (flag_marks.SECONDS, flag_marks.OWN_RATIO, flag_marks.clocks(cells)))) + "."
     flags = [f"- {name.replace('_', ' ')}: {meaning}" for name, meaning in flag_marks.meanings(cells).items()]
     return [note[0].upper() + note[1:], *(["\n".join(flags)] if flags else [])]

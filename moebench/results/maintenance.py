@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from moebench.errors import BadInput, shortened
-from moebench.files import is_file_name
+from moebench.files import is_file_name, publishing, read_small
 from moebench.results.loading import chosen_stores
 from moebench.results.newest import IDENTITY, newest
 from moebench.results.parquet_files import Problem, read_file, read_files
 from moebench.results.schema import STATUSES
-from moebench.results.store import Store, concatenated
+from moebench.results.store import SUITE_RECORD, Store, concatenated
 
 _NAMES = ("suite", "run_id", "cell_id")
 """Columns whose values become parts of paths."""
@@ -112,6 +112,10 @@ def _faults(table: pa.Table, suite: str) -> Iterator[str]:
         yield f"has rows of the suite '{others[0]}' in the folder of '{suite}'"
 
 
+_MOST_BYTES = 1 << 20
+"""Bytes of a suite's question and claims; more is no record of moebench."""
+
+
 def merge(sources: Sequence[Path | str], into: Path | str) -> tuple[list[Path], list[Problem]]:
     """Take the results of other folders, replaced attempts too, into the folder `into`; the sources stay as they are.
 
@@ -129,6 +133,22 @@ def merge(sources: Sequence[Path | str], into: Path | str) -> tuple[list[Path], 
         rows = concatenated([*replaced.values(), store.attempts()])
         foreign = [fault for column in _NAMES for fault in _unnameable(rows, column)]
         unreadable += [*store.unreadable, *lost, *(Problem(store.folder, f"{what}; left out") for what in foreign)]
-        path = Store(into, store.suite).add(rows.filter(_nameable(rows)) if foreign else rows)
+        target = Store(into, store.suite)
+        path = target.add(rows.filter(_nameable(rows)) if foreign else rows)
         written += [path] if path else []
+        unreadable += _merge_record(store, target)
     return written, unreadable
+
+
+def _merge_record(source: Store, into: Store) -> list[Problem]:
+    """Take over question and claims of a suite, unless the target has some of its own."""
+    record = source.folder / SUITE_RECORD
+    if not record.exists() or into.suite_record.exists():
+        return []
+    try:
+        content = read_small(record, _MOST_BYTES, "record of a suite")
+    except BadInput as error:
+        return [Problem(record, f"cannot be read: {error}")]
+    with publishing(into.suite_record) as temporary:
+        temporary.write_bytes(content)
+    return []

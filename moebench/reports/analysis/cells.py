@@ -97,7 +97,8 @@ def _summarised(table: pd.DataFrame) -> pd.DataFrame:
     order = cells.assign(_rank=cells["router"].map(rank)).sort_values(
         ["suite", "data", "device_kind", "model", "_rank", "experts", "label"], kind="stable"
     )
-    return order.drop(columns="_rank").reset_index(drop=True)
+    # The copy puts columns of a type together, of which many have been added one by one.
+    return order.drop(columns="_rank").reset_index(drop=True).copy()
 
 
 @dataclass(frozen=True)

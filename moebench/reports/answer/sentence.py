@@ -117,13 +117,14 @@ def _numbers(cell: Cell) -> tuple[str, ...]:
 
 
 def _on_times(cells: pd.DataFrame) -> list[str]:
-    """What stands under the table about its times."""
+    """Return what stands under the table about its times."""
     lines = []
     if flag_marks.note(cells, ["train_step_s"]):
         flagged = flag_marks.flagged(cells, ["train_step_s"])
         lines.append(f"{flag_marks.MARK} timing of {flagged}: moebench show timing_flags")
     if cells["train_step_vs_dense"].notna().any():
         lines.append("compare times by the ratio to dense, timed in turns; dense's own is off 1 by the timing's error")
+        lines.append(flag_marks.clocks(cells))
     return lines
 
 

@@ -8,6 +8,7 @@ from moebench.reports import flag_marks, run_facts, style
 from moebench.reports.analysis.cells import Results
 from moebench.reports.answer.sentence import answer
 from moebench.reports.dashboard import data
+from moebench.reports.dashboard.claims_table import claims_html
 from moebench.reports.dashboard.packing import packed
 from moebench.reports.offline_page import filled, part, policy
 
@@ -72,13 +73,13 @@ def _choice(suites: Sequence[SuiteResults]) -> str:
 
 
 def _head(suite: SuiteResults, place: int) -> str:
-    """Return question, answer and facts of a suite, which are read without any script."""
+    """Return question, answer, claims and facts of a suite, which are read without any script."""
     facts = run_facts.facts(suite.results)
     listed = "".join(f"<div><dt>{term}</dt><dd>{html.escape(text)}</dd></div>" for term, text in facts.items())
     return (
         f'<div class="head" data-head="{place}">\n<h1><bdi>{html.escape(suite.question)}</bdi></h1>\n'
         f'<p class="answer"><bdi>{html.escape(answer(suite.results))}</bdi></p>\n'
-        f'<dl class="facts">{listed}</dl>\n</div>'
+        f'{claims_html(suite.results.verdicts)}<dl class="facts">{listed}</dl>\n</div>'
     )
 
 

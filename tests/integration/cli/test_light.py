@@ -10,7 +10,7 @@ from moebench.cli import main
 from moebench.executors.exit_reason import last_line
 
 HEAVY = ("jax", "flax", "optax", "pandas", "seaborn", "matplotlib", "altair", "pyarrow", "scipy", "sklearn")
-COMMANDS = ("suite", "run", "list", "show", "check", "plot", "dashboard", "report", "compare", "env")
+COMMANDS = ("suite", "run", "list", "show", "check", "plot", "dashboard", "report", "claims", "power", "compare", "env")
 
 
 def fresh(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -143,6 +143,13 @@ def test_cells_of_unequal_cost_are_not_compared() -> None:
     assert "the flops_forward_per_image of the cells is unknown" in verdict(unknown, **BETTER).text
 
 
+def test_a_bound_is_written_with_as_many_digits_as_show_its_side_of_the_boundary() -> None:
+    # The difference has an error of 0.01 / √3 and 2 degrees of freedom: t = 4.3027 reaches 0.024842.
+    for gain, low in ((0.025, "+0.02"), (0.0248, "-0.004")):
+        soft = cell("soft", [value + gain - 0.04 for value in (0.94, 0.95, 0.96)], experts=4)
+        assert f" [{low}, " in verdict(table(DENSE, soft), **BETTER).text
+
+
 def test_a_loss_beyond_a_limit() -> None:
     ask = {"no_loss": {"router": "soft"}, "than": {"router": "dense"}}
     # 0.04 better: a loss of 0.01 is 0.05 away, t = 8.66.

@@ -192,6 +192,19 @@ def test_a_suite_with_claims_is_answered_by_their_verdicts() -> None:
         assert verdict.text in printed
 
 
+def test_ratios_of_processor_time_are_counted_below_the_table() -> None:
+    frame = with_accuracies({"dense/1": [0.9, 0.91, 0.92], "soft/4": [0.9, 0.92, 0.91]})
+    soft = frame["router"] == "soft"
+    frame["train_step_cpu_vs_dense"] = 1.25
+    frame.loc[soft, "other_process_cpu_share"] = 0.5
+    cells = summarise(frame)
+    said = "1 of 2 ratios to dense are of processor time, for other processes disturbed the wall-clock"
+    assert cells.set_index("router").loc["soft", "train_step_vs_dense"] == 1.25
+    assert flag_marks.clocks(cells) == said
+    assert said in str(render_table(cells).caption)
+    assert flag_marks.clocks(summarise(with_accuracies({"dense/1": [0.9, 0.91, 0.92]}))) == ""
+
+
 def test_nothing_but_failures_is_no_answer() -> None:
     frame = suite_frame()
     frame["status"], frame["accuracy"] = "crashed", np.nan

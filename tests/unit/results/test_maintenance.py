@@ -121,6 +121,18 @@ def test_merging_brings_everything_once(tmp_path: Path) -> None:
     assert verify(into) == []
 
 
+def test_merging_takes_over_what_a_suite_claims_unless_the_target_has_claims(tmp_path: Path) -> None:
+    ours, theirs, into = (Store(tmp_path / name, "small") for name in ("ours", "theirs", "into"))
+    for store, said in ((ours, "ours"), (theirs, "theirs")):
+        finish(store, "a", run_id=said)
+        store.suite_record.write_text(said)
+    merge([ours.folder.parent, theirs.folder.parent], into.folder.parent)
+    assert into.suite_record.read_text() == "ours"
+    theirs.suite_record.write_text("x" * (1 << 20) + "x")
+    _, (problem,) = merge([theirs.folder.parent], tmp_path / "another")
+    assert str(problem).startswith(f"{theirs.suite_record} cannot be read")
+
+
 def test_merging_names_what_it_cannot_read(tmp_path: Path) -> None:
     store = Store(tmp_path / "ours", "small")
     finish(store, "a")

@@ -1,0 +1,68 @@
+"""Draw test loss over training compute and time, with the compute and time that a router is worth."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from moebench.reports import style
+from moebench.reports.analysis.cells import Results
+from moebench.reports.analysis.held_out_loss import COSTS, crossings, held_out_loss
+from moebench.reports.figures.axes import panels
+from moebench.reports.figures.layout import PAPER, Drawing, Layout, look
+from moebench.reports.figures.legends import legend
+from moebench.reports.figures.registry import figure
+from moebench.reports.quantities import quantity, titled, written
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_TITLES = {"flops": "Training FLOPs", "time": "Training time, in steps of dense"}
+_WORTH = {"flops": "compute_multiplier", "time": "time_multiplier"}
+
+
+@figure(
+    "multiplier",
+    caption="Test loss over training compute and time; a mark stands where a cell and dense reach one loss.",
+    needs=("curve_eval_loss",),
+)
+def multiplier(results: Results, layout: Layout = PAPER) -> Drawing:
+    """Draw test loss over FLOPs and over time, and mark where each cell reaches the final loss of dense.
+
+    Of a cell that ends above dense the mark stands where dense reaches the final loss of the cell.
+
+    Args:
+        results: the rows and cells to draw.
+        layout: where the figure will stand.
+
+    Raises:
+        BadInput: no row holds test losses along training.
+    """
+    points, crossed = held_out_loss(results), crossings(results)
+    costs = [cost for cost in COSTS if points[cost].notna().any()]
+    with look():
+        drawing, axes = panels(layout, points, 1, len(costs), height=2.6)
+        for panel, cost in zip(axes.flat, costs, strict=True):
+            _draw_losses(panel, points, crossed, cost)
+        legend(drawing, points["router"], "lines: means over seeds · bands: lowest to highest seed · rings: one loss")
+    return drawing
+
+
+def _draw_losses(panel: "Axes", points: pd.DataFrame, crossed: pd.DataFrame, cost: str) -> None:
+    from matplotlib.ticker import FuncFormatter
+
+    for _, curve in points.dropna(subset=[cost]).groupby("cell", sort=True):
+        color = style.style_of(str(curve["router"].iloc[0])).color
+        panel.plot(curve[cost], curve["loss"], color=color, linewidth=1.1)
+        panel.fill_between(curve[cost], curve["loss_low"], curve["loss_high"], color=color, alpha=0.12, linewidth=0)
+    for row in crossed.dropna(subset=[cost]).to_dict("records"):
+        look_of = style.style_of(str(row["router"]))
+        panel.plot(row[cost], row["loss"], marker="o", markersize=6, markerfacecolor="none", color=look_of.color)
+        worth = written(row[_WORTH[cost]], "ratio")
+        panel.annotate(
+            worth, (row[cost], row["loss"]), (4, 4), textcoords="offset points", fontsize=6.5, color=look_of.color
+        )
+    panel.set_xlabel(_TITLES[cost])
+    panel.set_ylabel(titled(quantity("eval_loss")))
+    if cost == "flops":
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: written(value, "FLOPs")))
+        panel.locator_params(axis="x", nbins=4)
