@@ -165,8 +165,8 @@ def test_a_killed_cell_gives_what_an_unbroken_one_gives(tmp_path: Path, capsys: 
         options={"experts": 2},
         model="mu/4",
         moe_layers="3",
-        steps=200,
-        eval_every=30,
+        steps=60,
+        eval_every=25,
         batch=8,
         seeds=(0, 1),
         timing_budget_s=0.0,
@@ -194,5 +194,5 @@ def test_a_killed_cell_gives_what_an_unbroken_one_gives(tmp_path: Path, capsys: 
     assert not kept.exists()
     assert main([str(source), str(whole)]) == 0
     frames = [pd.read_parquet(path, columns=list(RESULTS)) for path in (broken, whole)]
-    assert [list(steps) for steps in frames[0]["curve_eval_step"]] == [[30, 60, 90, 120, 150, 180, 200]] * 2
+    assert [list(steps) for steps in frames[0]["curve_eval_step"]] == [[25, 50, 60]] * 2
     pd.testing.assert_frame_equal(*frames, check_exact=True)

@@ -20,7 +20,7 @@ from moebench.spec.cell_spec import CellSpec
 from moebench.training import join_processes, mesh
 
 PROGRAM = SUPPORT / "wide_training.py"
-ROUTERS = ("dense", "bpr", "experts-choice", "soft")
+ROUTERS = ("dense", "bpr", "soft")
 
 
 def begun(arguments: list[str], devices: int, **environment: str) -> subprocess.Popen[str]:
