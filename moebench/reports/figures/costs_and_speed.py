@@ -30,7 +30,7 @@ MOST_LINES = 80
     needs=("flops_forward_per_image",),
 )
 def costs(results: Results, layout: Layout = PAPER) -> Drawing:
-    """Where the FLOPs of a forward pass go: a bar for each cell, stacked by part.
+    """Draw where the FLOPs of a forward pass go: a bar for each cell, stacked by part.
 
     Raises:
         BadInput: no cell has its FLOPs counted.
