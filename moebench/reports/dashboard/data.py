@@ -11,7 +11,7 @@ from moebench.papers import results as published
 from moebench.reports import flag_marks, run_facts, style
 from moebench.reports.analysis import chart_data
 from moebench.reports.analysis.cells import Results
-from moebench.reports.analysis.ranking import shown_better, suite_pools
+from moebench.reports.analysis.ranking import SETTING, shown_better, suite_pools
 from moebench.reports.analysis.test_time import settings
 from moebench.reports.dashboard import charts
 from moebench.reports.dashboard.packing import DIGITS, DIGITS_DRAWN, DIGITS_OF_MANY, Packed, columns, numbers, texts
@@ -276,9 +276,10 @@ def _axis(of: Column) -> dict[str, Any]:
 
 
 def _varying(results: Results) -> list[str]:
-    """Return the inputs that take several values, first that over which figures are drawn."""
+    """Return the inputs of which some router takes several values, first that over which figures are drawn."""
     sparse, first = results.cells[results.cells["router"] != "dense"], chart_data.varied(results)
-    return sorted((name for name in chart_data.INPUTS if sparse[name].nunique() > 1), key=lambda name: name != first)
+    levels = sparse.groupby([*SETTING, "router"], dropna=False)[list(chart_data.INPUTS)].nunique().max()
+    return sorted((name for name in chart_data.INPUTS if levels[name] > 1), key=lambda name: name != first)
 
 
 def _second(results: Results, scaled: Sequence[Column]) -> str:
