@@ -19,7 +19,7 @@ OWN_RATIO = "that of dense is its program against itself, so its distance from 1
 
 
 def concerning(column: str, flags: Iterable[object]) -> list[str]:
-    """Those of a cell's flags that bear on a column; empty for columns that are not timed.
+    """Return the flags of a cell that bear on a column; none for columns that are not timed.
 
     A flag without `training:` or `inference:` before it bears on both.
     """

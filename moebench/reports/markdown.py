@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from moebench.claims.written import HEADINGS, lines
 from moebench.reports import flag_marks, run_facts
 from moebench.reports.analysis.cells import Results
 from moebench.reports.answer.sentence import answer
 from moebench.reports.labels import shortened
-from moebench.reports.tables import Table, all_tables
+from moebench.reports.tables import Table, all_tables, claims
 from moebench.results.markdown_table import escaped, markdown_table
 
 MOST_ROWS = 200
@@ -31,7 +30,7 @@ def build(results: Results, title: str, question: str | None = None, pictures: S
     parts = [
         f"# {escaped(question or title)}",
         escaped(answer(results)),
-        *_claims(results),
+        *_section(claims(results.verdicts)),
         f"Suite {escaped(title)}. Brackets hold 95 % confidence intervals: over seeds for accuracy, over timed samples "
         f"for times. {escaped(flag_marks.MARK)} stands before times that were measured under a flag.",
         "\n".join(f"- {name}: {escaped(fact)}" for name, fact in run_facts.facts(results).items()),
@@ -45,16 +44,10 @@ def build(results: Results, title: str, question: str | None = None, pictures: S
     return "\n\n".join(parts) + "\n"
 
 
-def _claims(results: Results) -> list[str]:
-    """Return the verdict on each claim of the suite under a title; nothing for a suite without claims."""
-    if not results.verdicts:
-        return []
-    heads = [heading.capitalize() for heading in HEADINGS]
-    return ["## Claims", markdown_table(heads, lines(results.verdicts), [False] * len(heads))]
-
-
 def _section(table: Table) -> list[str]:
-    """Return a table under its title, and the meanings of its headings."""
+    """Return a table under its title, and the meanings of its headings; nothing for an empty table."""
+    if not table.texts:
+        return []
     rows = [[shortened(row[0], _LONGEST_NAME), *row[1:]] for row in table.rows[:MOST_ROWS]]
     text = markdown_table([field.title for field in table.fields], rows, [field.number for field in table.fields])
     meanings = [f"- {field.title}: {escaped(field.meaning)}" for field in table.fields if field.meaning]

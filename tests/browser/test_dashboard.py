@@ -6,6 +6,7 @@ Needs Debian's `chromium` and `chromium-driver` (or Chrome and its driver) and t
 import csv
 import io
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pandas as pd
 import pytest
 from report_frames import large_frame, suite_frame, tried_frame
 
+from moebench.claims import written
+from moebench.claims.claim import Claim, parse_claim
 from moebench.reports import flag_marks, tables
 from moebench.reports.analysis import chart_data
 from moebench.reports.analysis.cells import Results
@@ -27,8 +30,8 @@ HOSTILE = '"><img src=x onerror="document.title=`broken`"></script><script>docum
 RIGHT_TO_LEFT = "נתב-רך"
 
 
-def built(frame: pd.DataFrame, name: str, question: str = "Is it so?") -> str:
-    return build.build([build.SuiteResults(name, question, Results.from_frame(frame))])
+def built(frame: pd.DataFrame, name: str, question: str = "Is it so?", claims: Sequence[Claim] = ()) -> str:
+    return build.build([build.SuiteResults(name, question, Results.from_frame(frame, claims))])
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +249,7 @@ def test_marks_are_worked_out_again_for_the_cells_shown(browser: Any, page: Path
     click(browser, "[data-filter=router][data-value=tokens-choice]")
     shown = browser.execute_script(marks)
     assert [text for _, text in shown].count("highest") == 1
-    # A mark is green only if the cell is shown to be better than all that are shown.
+    # A mark is green only if the cell is significantly better than all that are shown.
     apart = browser.execute_script("return [...document.querySelectorAll('[data-table=main] .mark.tied')].length")
     assert ("mark best" in [kind for kind, _ in shown]) == (apart == 0)
     click(browser, "#clear")
@@ -315,6 +318,29 @@ def test_a_suite_is_chosen_among_several_and_kept_in_the_address(browser: Any, t
     opened(browser, path, state)
     assert browser.execute_script(shown) == ["Does soft help?"]
     assert browser.get_log("browser") == []
+
+
+def test_claims_stand_first_with_their_verdicts(browser: Any, tmp_path: Path) -> None:
+    at_any_cost = {"source": "2308.00951", "on": "accuracy", "at": "any cost"}
+    soft, dense = {"router": "soft"}, {"router": "dense"}
+    claims = [
+        parse_claim({"says": HOSTILE, "better": soft, "than": dense, **at_any_cost}),
+        parse_claim({"says": "Dense beats Soft MoE", "better": dense, "than": soft, **at_any_cost}),
+    ]
+    path = tmp_path / "claims.html"
+    path.write_text(built(suite_frame(), "claims", claims=claims), encoding="utf-8")
+    browser.get_log("browser")
+    opened(browser, path)
+    assert browser.get_log("browser") == []
+    assert browser.execute_script("return document.querySelector('main > section:not([hidden])').id") == "claims"
+    # Soft MoE is 0.9 to 2.7 points above dense, with a noise of 0.2 points.
+    rows = rows_of(browser, "claims")
+    assert [row[0].removeprefix(says) for row, says in zip(rows, (HOSTILE, "Dense beats Soft MoE"), strict=True)] == [
+        *("shown", "contradicted")
+    ]
+    assert [row[1:] for row in rows] == [
+        list(line[1:]) for line in written.lines(Results.from_frame(suite_frame(), claims).verdicts)
+    ]
 
 
 def test_the_rows_shown_can_be_had_as_csv(browser: Any, page: Path) -> None:

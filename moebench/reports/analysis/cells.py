@@ -128,10 +128,11 @@ class Results:
 
     @cached_property
     def verdicts(self) -> Sequence[Verdict]:
-        """What the rows say of each claim, for each kind of device."""
+        """Verdicts on each claim, for each kind of device."""
         return judge(self.rows, self.claims)
 
     def __repr__(self) -> str:
+        """Return suites and numbers of cells and rows."""
         failed = int((self.cells["seeds"] == 0).sum())
         suites = ", ".join(self.cells["suite"].astype(str).unique())
         return f"<Results of {suites}: {len(self.cells)} cells, {failed} of them failed, {len(self.rows)} rows>"

@@ -33,7 +33,7 @@ _POINT = ("x", "x_low", "x_high", "y", "y_low", "y_high")
 
 
 def time_column(results: Results) -> str:
-    """The column in which step times of these cells compare best.
+    """Return the column in which step times of these cells compare best.
 
     Cells are timed minutes or days apart, and a machine is not the same all along; the ratio to the dense twin, timed
     in turns with the cell, is free of that. Dense twins of different models differ, so there it has to be seconds.
@@ -44,7 +44,7 @@ def time_column(results: Results) -> str:
 
 
 def pareto(results: Results, x: str = "flops_forward_per_image", y: str = "accuracy") -> pd.DataFrame:
-    """Quality over cost, one row for each cell that has both.
+    """Return quality over cost, one row for each cell that has both.
 
     Columns: `cell` (its position among `results.cells`), `cell_id label router experts suite model data
     device_kind`; `x y` with bounds `x_low x_high y_low y_high`, NaN where there is no interval; `path`, the line that
@@ -150,7 +150,7 @@ def scaling(results: Results, y: Sequence[str], x: str = "experts") -> pd.DataFr
 
 
 def costs(results: Results) -> pd.DataFrame:
-    """Where the FLOPs of a forward pass go, one row for each cell and part of `style.PARTS` that takes any.
+    """Return the parts of the forward FLOPs, one row for each cell and part of `style.PARTS` that takes any.
 
     Columns: those of `pareto` up to `device_kind`, `part`, `flops` for one image, and `share` of the cell's total.
 
@@ -191,7 +191,7 @@ def speed(results: Results) -> pd.DataFrame:
 
 
 def curves(results: Results) -> pd.DataFrame:
-    """Training curves, one row for each cell and recorded step: mean, lowest and highest of the seeds.
+    """Return training curves, one row for each cell and recorded step: mean, lowest and highest of the seeds.
 
     Columns: those of `pareto` up to `device_kind`, `step`, `loss loss_low loss_high`, `accuracy accuracy_low
     accuracy_high`.
@@ -223,7 +223,7 @@ def curves(results: Results) -> pd.DataFrame:
 
 
 def load(results: Results, column: str = "expert_load") -> pd.DataFrame:
-    """How evenly experts are used, one row for each cell, layer and place in the order of load.
+    """Return the loads of experts, one row for each cell, layer and place in the order of load.
 
     An expert's number means nothing across seeds, so the experts of a layer are put in the order of their load
     first, and the seeds averaged then. More than 32 experts become 32 places, each the mean of its neighbours.

@@ -16,7 +16,7 @@ Row = dict[Hashable, Any]
 
 
 def stability(frame: pd.DataFrame) -> pd.DataFrame:
-    """From which learning rate on the seeds of each configuration diverge.
+    """Return from which learning rate on the seeds of each configuration diverge.
 
     A seed has diverged if its loss was no longer finite, or if it ended its training no better than guessing:
     `train_loss` at 0.99 log(classes) or above, unless all seeds did at that rate and some learned at a higher one: then

@@ -20,7 +20,7 @@ _CELL = ("cell", "label", "router", "experts", *SETTING)
 
 
 def settings(results: Results, *columns: str) -> pd.DataFrame:
-    """What trained models give in other settings, one row for each cell and setting, in the order of both.
+    """Return trained models in other settings, one row for each cell and setting, in the order of both.
 
     Columns: `cell` (its position among `results.cells`), `label router experts suite model data device_kind` of the
     trained cell; `setting test_router test_top_k test_capacity_factor test_slots_per_expert`; and for each of the
@@ -128,7 +128,7 @@ def _in_words(setting: str) -> str:
 
 
 def known(points: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """Those that have a number in all of these columns.
+    """Return the rows that have a number in all of these columns.
 
     Raises:
         BadInput: there is none.

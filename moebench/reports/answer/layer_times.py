@@ -18,7 +18,7 @@ def numbers(cell: Cell) -> tuple[str, ...]:
 
 
 def sentence(cells: Sequence[Cell]) -> str:
-    """What the quickest and the slowest take beside dense, and how many of the timings are flagged.
+    """Return the times of the quickest and the slowest beside dense, and how many timings are flagged.
 
     Args:
         cells: some, all of them timed.

@@ -75,7 +75,7 @@ def render_claims(verdicts: Sequence[Verdict]) -> "Table":
 
 
 def render_table(cells: pd.DataFrame) -> "Table":
-    """The summary as a table for the terminal: ● marks the best cell, ○ those not shown to differ from it.
+    """Return the summary as a table for the terminal: ● marks the best cell, ○ those not shown to differ from it.
 
     Args:
         cells: what `summarise` returns.

@@ -89,7 +89,7 @@ def specifications(routers: Sequence[str], tried: Sequence[str] = ()) -> dict[st
 
 
 def _specification(chart: Any, legend: int, height: int = 300) -> Spec:
-    """A chart as Vega-Lite, as wide as its place; Altair's own configuration gives way to the page's.
+    """Return a chart as Vega-Lite, as wide as its place; Altair's own configuration gives way to the page's.
 
     `legend` is the width of one of the legend's columns in pixels, from which the page takes their number.
     """

@@ -11,13 +11,13 @@ from moebench.papers import results as published
 from moebench.reports import flag_marks, run_facts, style
 from moebench.reports.analysis import chart_data
 from moebench.reports.analysis.cells import Results
-from moebench.reports.analysis.ranking import shown_better, suite_pools
+from moebench.reports.analysis.ranking import SETTING, shown_better, suite_pools
 from moebench.reports.analysis.test_time import settings
 from moebench.reports.dashboard import charts
 from moebench.reports.dashboard.packing import DIGITS, DIGITS_DRAWN, DIGITS_OF_MANY, Packed, columns, numbers, texts
-from moebench.reports.labels import paths, point_names
+from moebench.reports.labels import paths, point_names, varied_title
 from moebench.reports.quantities import possible, quantity, section, titled, written, written_interval
-from moebench.reports.tables import Field, Table, all_tables, cell_texts, few_tables
+from moebench.reports.tables import Field, Table, all_tables, cell_texts, claims, few_tables
 from moebench.results.schema import Column, Kind
 
 LARGE = 600
@@ -29,7 +29,7 @@ _OF_MANY = {
     *("flops_forward_per_image", "train_step_s", "train_step_vs_dense", "infer_s_per_image", "params"),
     *("train_peak_bytes", "dropped_tokens"),
 }
-"""What a page of very many cells says of each."""
+"""Columns that a page of very many cells shows of each cell."""
 _NAMING = ("label", "router", "model", "data", "device_kind", "experts", "status", "seeds", "seeds_failed")
 _ON_CELLS = ("cost", "quality", "scaled", "input", "ratio")
 _CURVES: dict[str, Kind] = {"loss": "number", "accuracy": "share"}
@@ -45,6 +45,7 @@ def suite_data(results: Results, name: str) -> dict[str, Any]:
     many = len(results.cells) > LARGE
     axes = _axes(results, many)
     tables = few_tables(results, _OF_MANY) if many else all_tables(results)
+    tables = [table for table in (claims(results.verdicts), *tables) if table.texts]
     routers = style.in_order(results.cells["router"].astype(str))
     tried = pd.DataFrame() if many else test_time(results)
     axes["test_time_cost"] = [of for of in section("test-time cost") if of.name in tried]
@@ -58,6 +59,7 @@ def suite_data(results: Results, name: str) -> dict[str, Any]:
         **_cells(results, tables, axes, many=many),
         "tables": {table.name: _table(table) for table in tables},
         "axes": {use: [_axis(each) for each in found] for use, found in axes.items()},
+        "named": "" if many else varied_title(results.cells),
         "second": _second(results, axes["scaled"]),
         "fronts": front_probabilities(results, axes) if few else {},
         "better": _better(results, axes["quality"]) if few else {},
@@ -250,7 +252,9 @@ def _table(table: Table) -> dict[str, Any]:
         return shown | {"cells": table.cells if table.cells != list(range(len(table.cells))) else []}
     return shown | {
         "values": {
-            field.key: numbers(table.values[field.key]) if _numeric(table, field) else texts(table.texts[field.key])
+            field.key: numbers(table.values[field.key])
+            if _numeric(table, field)
+            else texts(map(str, table.values[field.key]))
             for field in table.fields
         },
         "texts": {field.key: texts(table.texts[field.key]) for field in table.fields},
@@ -272,9 +276,10 @@ def _axis(of: Column) -> dict[str, Any]:
 
 
 def _varying(results: Results) -> list[str]:
-    """Return the inputs that take several values, first that over which figures are drawn."""
+    """Return the inputs of which some router takes several values, first that over which figures are drawn."""
     sparse, first = results.cells[results.cells["router"] != "dense"], chart_data.varied(results)
-    return sorted((name for name in chart_data.INPUTS if sparse[name].nunique() > 1), key=lambda name: name != first)
+    levels = sparse.groupby([*SETTING, "router"], dropna=False)[list(chart_data.INPUTS)].nunique().max()
+    return sorted((name for name in chart_data.INPUTS if levels[name] > 1), key=lambda name: name != first)
 
 
 def _second(results: Results, scaled: Sequence[Column]) -> str:

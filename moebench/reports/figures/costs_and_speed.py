@@ -30,7 +30,7 @@ MOST_LINES = 80
     needs=("flops_forward_per_image",),
 )
 def costs(results: Results, layout: Layout = PAPER) -> Drawing:
-    """Where the FLOPs of a forward pass go: a bar for each cell, stacked by part.
+    """Draw where the FLOPs of a forward pass go: a bar for each cell, stacked by part.
 
     Raises:
         BadInput: no cell has its FLOPs counted.
@@ -58,7 +58,7 @@ def costs(results: Results, layout: Layout = PAPER) -> Drawing:
     caption="Times over those of the dense twin, timed in turns. Hollow marks: timing with a flag.",
 )
 def speed(results: Results, layout: Layout = PAPER) -> Drawing:
-    """Times of a training step and of inference over those of the dense twin, a line for each cell.
+    """Draw times of a training step and of inference over those of the dense twin, a line for each cell.
 
     Every cell is timed in turns with its dense twin, so the ratio holds where seconds would not. Bars are 95 %
     intervals; a hollow mark is a time measured under a flag.
@@ -93,7 +93,7 @@ def _draw_speed(axes: "Axes", points: pd.DataFrame) -> None:
 
 
 def _first_cells(points: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """The rows of as many cells as a figure has lines for, and what to say about the others."""
+    """Return the rows of as many cells as a figure has lines for, and what a note says of further cells."""
     cells = points["cell"].unique()
     if len(cells) <= MOST_LINES:
         return points, ""
@@ -105,11 +105,13 @@ def _height(lines: int) -> float:
 
 
 def _name_lines(axes: "Axes", points: pd.DataFrame, layout: Layout, *, named: bool = True) -> None:
-    """A name for each line, the first cell on top."""
+    """Write the name of each cell beside its line, the first cell on top."""
     labels = [
         plain(shortened(label, 44 if layout.columns > 1 else 26)) for label in points.groupby("cell")["label"].first()
     ]
     axes.set_yticks(range(len(labels)), labels if named else [])
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
+    if layout.columns == 1:  # long names leave less room than the title of the axis needs
+        axes.xaxis.label.set(x=1, horizontalalignment="right")
     axes.grid(visible=False, axis="y")

@@ -10,7 +10,7 @@ from moebench.reports.analysis import chart_data
 from moebench.reports.analysis.cells import Results
 from moebench.reports.figures.axes import plain, two_rows
 from moebench.reports.figures.layout import PAPER, Drawing, Layout, look
-from moebench.reports.figures.legends import legend
+from moebench.reports.figures.legends import legend, noted
 from moebench.reports.figures.marks import draw_dots, draw_scaling
 from moebench.reports.figures.registry import figure
 from moebench.reports.labels import point_names, shortened, varied_title
@@ -49,7 +49,10 @@ def health(results: Results, layout: Layout = PAPER) -> Drawing:
     ]
     lines = list(dict.fromkeys(load.sort_values(["experts", "cell", "layer"], kind="stable")["line"]))
     routers = style.in_order(load["router"].astype(str))
-    measures = [name for name in _SHARES if results.cells[name].notna().any()]
+    known = [name for name in _SHARES if results.cells[name].notna().any()]
+    # A panel of zeros shows nothing that a word does not say.
+    measures = [name for name in known if (results.cells[name] > 0).any()] or known[:1]
+    zero = [quantity(name).title.lower() for name in known if name not in measures]
     varied = chart_data.varied_number(results)
     below_points = [
         chart_data.scaling(results, [measure], varied) if varied else chart_data.dots(results, [measure])
@@ -84,7 +87,10 @@ def health(results: Results, layout: Layout = PAPER) -> Drawing:
                 if place % (len(measures) if layout.columns > 1 else 2):
                     panel.set_yticklabels([])
                     panel.set_ylabel("")
-        note = "heat maps: the experts of a layer from the fullest to the emptiest, mean over seeds; 1 is an even share"
+        note = noted(
+            "heat maps: the experts of a layer from the fullest to the emptiest, mean over seeds; 1 is an even share",
+            f"{' and '.join(zero)}: none" if zero else "",
+        )
         legend(drawing, load["router"], note)
     return drawing
 

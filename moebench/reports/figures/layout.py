@@ -44,7 +44,7 @@ _RC = {
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a figure will stand: in a paper, on a slide or in a notebook, one column of it wide or two.
+    """Declare where a figure will stand: in a paper, on a slide or in a notebook, one or two columns wide.
 
     Letters have the same size in points everywhere. A figure for a talk is drawn small, so that on a slide, where it
     is shown at more than twice its size, they can be read from the last row.
@@ -59,6 +59,7 @@ class Layout:
     """Axes of a figure of the caller's to draw in; a figure of its own without any."""
 
     def __post_init__(self) -> None:
+        """Check style and columns."""
         if self.style not in get_args(Style):
             raise unknown("figure style", self.style, get_args(Style))
         if self.columns not in get_args(Columns):
@@ -84,15 +85,23 @@ class Drawing(Figure):
     """A matplotlib figure that carries the frame it was drawn from and shows itself in a notebook."""
 
     def __init__(self, layout: Layout, frame: pd.DataFrame, height: float) -> None:
+        """Make an empty figure.
+
+        Args:
+            layout: where the figure will stand.
+            frame: the numbers that will be drawn.
+            height: inches.
+        """
         super().__init__(figsize=(layout.width, height), dpi=layout.dpi, layout="constrained")
         self.frame, self.given = frame, layout.axes
 
     def __repr__(self) -> str:
+        """Return rows and size."""
         width, height = self.get_size_inches()
         return f"<Drawing of {len(self.frame)} rows, {width:.1f} by {height:.1f} inches; .frame has the numbers>"
 
     def _repr_png_(self) -> bytes:
-        """What a notebook shows of a figure that is the last line of a cell."""
+        """Return the figure as PNG, which a notebook shows if the figure is the last line of a cell."""
         content = BytesIO()
         with look():
             self.savefig(content, format="png", facecolor="white")

@@ -45,11 +45,16 @@ def explain(figure: Drawing, handles: Mapping[str, "Artist"], note: str) -> None
         figure.given[0].legend(list(handles.values()), list(handles), frameon=False)
         return
     width = figure.get_figwidth()
+    lines = 1
     if handles:
         # A letter of 8 points takes about a sixteenth of an inch, a sign and its space half an inch.
         columns = max(1, int(width / (0.5 + max(map(len, handles)) / 16)))
         # Lines of equal length, so that no name stands alone.
-        columns = -(-len(handles) // -(-len(handles) // columns))
+        lines = -(-len(handles) // columns)
+        columns = -(-len(handles) // lines)
         options: dict[str, Any] = {"loc": "outside upper center", "ncols": columns, "frameon": False}
         figure.legend(list(handles.values()), list(handles), **options)
-    figure.supxlabel(fill(note, int(20 * width)), fontsize=6.5, color="#666666")
+    note = fill(note, int(20 * width))
+    figure.supxlabel(note, fontsize=6.5, color="#666666")
+    # Panels keep their height: further lines of legend and note make the figure higher, by the inches of a line.
+    figure.set_figheight(figure.get_figheight() + 0.17 * (lines - 1) + 0.11 * note.count("\n"))

@@ -84,9 +84,6 @@ def _draw_pareto(axes: "Axes", points: pd.DataFrame, x: Column, y: Column, width
     from matplotlib.colors import to_rgba
     from matplotlib.ticker import MaxNLocator
 
-    if x.name == "flops_forward_per_image":
-        for flops in points.loc[points["router"] == "dense", "x"]:
-            axes.axvspan(flops * (1 - TOLERANCE), flops * (1 + TOLERANCE), color="#f1f1f4", linewidth=0, zorder=0)
     front = points[points["on_front"]].sort_values("x")
     axes.step(front["x"], front["y"], where="post", color=INK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
     for router, group in points.groupby("router", sort=False):
@@ -110,6 +107,11 @@ def _draw_pareto(axes: "Axes", points: pd.DataFrame, x: Column, y: Column, width
     else:
         # Labels such as 6.55 stand clear of each other if each has half an inch.
         axes.xaxis.set_major_locator(MaxNLocator(max(3, min(6, round(1.6 * width))), steps=[1, 2, 5, 10]))
+    if x.name == "flops_forward_per_image":
+        limits = axes.get_xlim()
+        for flops in points.loc[points["router"] == "dense", "x"]:
+            axes.axvspan(flops * (1 - TOLERANCE), flops * (1 + TOLERANCE), color="#f1f1f4", linewidth=0, zorder=0)
+        axes.set_xlim(limits)  # as wide as the cells need
     dress(axes.xaxis, x, narrow=width < 3.25)
     dress(axes.yaxis, y)
     name_points(axes, points, points["name"].tolist(), (0.8 * width, 2.2))

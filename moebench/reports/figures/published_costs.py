@@ -20,7 +20,7 @@ _TITLES = {
 
 
 def agreement(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
-    """A panel for each quantity: the deviation of the count from the print, over the printed value.
+    """Draw the deviation of counts from the print over the printed value, a panel for each quantity.
 
     Args:
         frame: what `moebench.papers.agreement.compare` returns.

@@ -21,7 +21,7 @@ DrawRecordings = Callable[..., Drawing]
 
 @dataclass(frozen=True)
 class Choice:
-    """What a figure shows of its recordings.
+    """Choose what a figure shows of its recordings.
 
     Raises:
         BadInput: no images, or more than a figure has room for.
@@ -33,6 +33,7 @@ class Choice:
     """How many images; None: as many as the figure has room for."""
 
     def __post_init__(self) -> None:
+        """Check the number of images."""
         if self.images is not None and not 1 <= self.images <= MOST_IMAGES:
             raise BadInput(f"a figure shows 1 to {MOST_IMAGES} images, not {self.images}.")
 

@@ -34,7 +34,7 @@ _DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)), (0, (4, 1.5, 1, 1.5)))
 def at_test_time(
     results: Results, x: str = "flops_forward_per_image", y: str = "accuracy", layout: Layout = PAPER
 ) -> Drawing:
-    """Quality over the cost chosen after training: a panel for each trained cell, a line for each router and k.
+    """Draw quality over the cost chosen after training: a panel for each trained cell, a line for each router and k.
 
     `x` and `y` are fields of the result table's `test_time`, capacity_factor among them. Bars are 95 % intervals over
     seeds; a ring is the setting of the training.

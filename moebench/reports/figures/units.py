@@ -24,6 +24,13 @@ class UnitFormatter(Formatter):
     """Format the ticks of a quantity in the unit that suits the range of the axis, and keep the title to that unit."""
 
     def __init__(self, of: Column, *, narrow: bool, logarithmic: bool) -> None:
+        """Format ticks of a quantity.
+
+        Args:
+            of: the quantity.
+            narrow: whether a long title is broken into lines.
+            logarithmic: whether the axis is logarithmic.
+        """
         self.of, self.narrow, self.logarithmic = of, narrow, logarithmic
 
     def set_locs(self, locs: list[float]) -> None:

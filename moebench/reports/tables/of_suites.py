@@ -1,11 +1,13 @@
 """Make the tables with a row for each router, configuration or property of the machine."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import isnan
 from typing import Any
 
 import pandas as pd
 
+from moebench.claims import written
+from moebench.claims.verdict import Verdict
 from moebench.errors import BadInput
 from moebench.reports import run_facts
 from moebench.reports.analysis.divergence import stability
@@ -15,6 +17,17 @@ from moebench.reports.tables.table import Field, Filled, Table, known, make, poi
 from moebench.results.schema import column
 
 Row = Mapping[Any, Any]
+
+
+def claims(verdicts: Sequence[Verdict]) -> Table:
+    """Return the verdict on each claim of a suite, beside what its source printed."""
+    lines = written.lines(verdicts)
+    fields: list[Filled] = []
+    for place, heading in enumerate(written.HEADINGS):
+        texts = [line[place] for line in lines]
+        values = [verdict.verdict for verdict in verdicts] if heading == "verdict" else texts
+        fields.append((Field(heading, heading.capitalize(), number=False), texts, values))
+    return make("claims", "Claims", fields)
 
 
 def slopes(rows: pd.DataFrame) -> Table:

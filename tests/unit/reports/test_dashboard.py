@@ -360,3 +360,11 @@ def test_the_first_axis_is_what_the_suite_varies() -> None:
     frame.loc[routed, "capacity_factor"], frame.loc[routed, "experts"] = frame["experts"] / 8, 4
     inputs = Page(built(frame, "capacity", QUESTION)).data()["axes"]["input"]
     assert inputs[0]["key"] == "capacity_factor"
+
+
+def test_inputs_that_no_router_varies_are_no_axis() -> None:
+    frame = suite_frame()
+    # Routers differ in their slots, but none of them has cells of several slots.
+    one = frame[(frame["router"] == "dense") | (frame["experts"] == 2)].copy()
+    one.loc[one["router"] == "soft", "slots_per_expert"] = 4
+    assert Page(built(one)).data()["axes"]["input"] == []

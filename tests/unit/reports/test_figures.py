@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from overlaps import overlaps
 from report_frames import suite_frame, tried_frame
 
 from moebench.errors import BadInput
@@ -280,6 +281,29 @@ def test_in_one_column_a_figure_has_the_same_frame_and_shows_it(name: str) -> No
     assert f"Drawing of {len(narrow.frame)} rows, 3.2 by" in repr(narrow)
     assert len(panels_of(narrow)) == len(panels_of(drawn(name, suite_frame())))
     assert narrow.get_figheight() >= narrow.get_figwidth()
+
+
+@pytest.mark.parametrize("name", [*DRAWN, "dots", "test-time"])
+def test_in_one_column_no_text_covers_another_or_leaves_the_figure(name: str) -> None:
+    assert overlaps(drawn(name, tried_frame(), layout=figures.Layout("paper", 1))) == []
+
+
+def test_overlaps_of_texts_are_found() -> None:
+    figure = Figure(figsize=(3, 3), layout="constrained")
+    figure.text(0.5, 0.5, "one")
+    figure.text(0.52, 0.5, "other")
+    figure.text(0.95, 0.1, "outside")
+    figure.subplots().set(xticks=[0.0, 0.5], xlim=(0.4, 1.0), yticks=[])  # the label of 0 is not drawn
+    assert overlaps(figure) == ["'outside' leaves the figure", "'one' covers 'other'"]
+
+
+def test_a_figure_of_few_cells_is_high_enough_for_its_legend() -> None:
+    frame = suite_frame(failed=())
+    few = frame[(frame["router"] == "dense") | (frame["experts"] == 2)]
+    narrow = drawn("costs", few, layout=figures.Layout("paper", 1))
+    assert overlaps(narrow) == []
+    # Four parts in one column of the legend.
+    assert narrow.axes[0].get_window_extent().height / narrow.dpi > 0.8
 
 
 def test_a_layout_that_does_not_exist_is_said() -> None:

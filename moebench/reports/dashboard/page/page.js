@@ -3,7 +3,13 @@
 const DRAWERS = { pareto: drawPareto, scaling: drawScaling, curves: drawCurves, test_time: drawTestTime, loads: drawLoads, parts: drawParts, speed: drawSpeed, published: drawPublished };
 const RANKS = { best: "highest", top: "highest", tied: "not significant" };
 
+const VERDICTS = { shown: "best", contradicted: "bad", undecided: "tied" };
+
 const TABLES = {
+  claims: (host) => {
+    const marks = ({ verdict }) => [element("span", { class: "mark " + VERDICTS[verdict] }, verdict)];
+    pythonTable(host, "claims", { marks });
+  },
   main: (host) => {
     const ranks = ranksOf(visible());
     const marks = (cell) => {
@@ -24,7 +30,7 @@ function hasWhat() {
     curves: "step" in data.curves, "test-time": "cell" in data.test_time,
     loads: "cell" in data.loads, parts: "cell" in data.parts, speed: timed,
     timed, flagged: Object.keys(data.flags).length > 0, experts: valuesOf("experts").length > 2,
-    unequal: data.texts.flops_vs_dense !== undefined, published: true,
+    named: data.named !== "", unequal: data.texts.flops_vs_dense !== undefined, published: true,
     ...Object.fromEntries(Object.keys(data.tables).map((name) => [`table-${name}`, true])),
   };
 }
@@ -143,6 +149,7 @@ async function start(fromAddress) {
   tried = rowsOf(data.test_time);
   if (fromAddress) recall();
   if (choice.limit) limitCost(choice.limit);
+  document.getElementById("named").textContent = data.named;
   document.getElementById("notes").replaceChildren(...data.notes.map((note) => element("p", { class: "note" }, note)));
   document.getElementById("flags").replaceChildren(...meaningsOf(Object.entries(data.flags).map(([flag, meaning]) => [flag.replaceAll("_", " "), meaning])));
   drawFilters(document.querySelector(".groups"));

@@ -86,7 +86,7 @@ function limitCost(limit) {
   brushed = limit ? new Set(filtered().filter((cell) => !missing(cell[x.key]) && cell[x.key] <= Number(limit)).map((cell) => cell.index)) : null;
 }
 
-// The best of the cells shown in a sentence, and from how many of those trained alike no difference is shown.
+// The best of the cells shown in a sentence, and from how many of those trained alike its difference is not significant.
 function showWithin() {
   const [x, y] = [costAxis(), qualityAxis()];
   const rows = pointsOf(visible(), x, y);
@@ -97,7 +97,7 @@ function showWithin() {
   const ranks = ranksOf(visible(), y.key, y.higher);
   const tied = alike.filter((row) => ranks[row.cell] === "tied").length;
   const tested = alike.some((row) => ranks[row.cell]);
-  const test = !alike.length ? "" : !tested ? "; one seed or too many cells, so no test" : tied ? `; no difference is shown from ${tied} of ${alike.length} others trained alike` : `; a difference is shown from all ${alike.length} others trained alike`;
+  const test = !alike.length ? "" : !tested ? "; one seed or too many cells, so no test" : tied ? `; the difference is not significant from ${tied} of ${alike.length} others trained alike` : `; significantly better than all ${alike.length} others trained alike`;
   output.value = `Best of ${rows.length} cells${visible().length < cells.length ? " shown" : ""}: ${best.label}, ${lowered(y.title)} ${best.y_text} at ${best.x_text}${test}.`;
 }
 

@@ -91,8 +91,8 @@ function recall() {
   for (const [key, value] of parameters) if (key.startsWith("_")) choice[key.slice(1)] = value;
 }
 
-// For each cell of a list its rank among the cells of the list that are trained alike: best if it is shown to be better
-// than all of them, top if it is the highest only, tied if no difference from the highest is shown, else worse.
+// For each cell of a list its rank among the cells of the list that are trained alike: best if it is significantly
+// better than all of them, top if it is the highest only, tied if not significantly lower than the highest, else worse.
 function ranksOf(list, key = "accuracy", higher = true) {
   const ranks = {};
   const groups = Map.groupBy(list.filter((cell) => !missing(cell[key])), (cell) => cell.comparable);
