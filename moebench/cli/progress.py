@@ -35,7 +35,6 @@ def watching(console: "Console", labels: Sequence[str]) -> Iterator[Watch]:
 @contextmanager
 def showing(console: "Console") -> Iterator[Callable[[str], None]]:
     """Show what is being done before cells run: in one changing line on a terminal, line by line in a pipe."""
-
     from rich.text import Text
 
     def show(line: str) -> None:
