@@ -21,6 +21,7 @@ from moebench.reports.quantities import possible_range
 from moebench.results import COLUMNS
 from moebench.results.schema import Kind
 from moebench.results.schema import column as schema_column
+from moebench.results.text_lists import with_lists
 from moebench.statistics import student_intervals
 
 IDENTITY = ("suite", "cell_id")
@@ -34,7 +35,8 @@ def prepared(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the result table with every column of the schema, numbers as floats; the frame itself is not changed.
 
     Raises:
-        BadInput: there are no rows, or a column is missing without which no report can be made.
+        BadInput: there are no rows, a column is missing without which no report can be made, or a list in a CSV file
+            was cut.
     """
     for column in NEEDED:
         if column not in frame:
@@ -43,7 +45,7 @@ def prepared(frame: pd.DataFrame) -> pd.DataFrame:
             raise BadInput(f"this is no result table: it lacks the column '{column}'{hint}.")
     if frame.empty:
         raise BadInput("there are no results to report: the table has no rows.")
-    table = frame.reindex(columns=[column.name for column in COLUMNS]).reset_index(drop=True)
+    table = with_lists(frame).reindex(columns=[column.name for column in COLUMNS]).reset_index(drop=True)
     # Rows from before the column was there have its number in two others.
     table["slots_per_image"] = table["slots_per_image"].fillna(table["total_slots"] / table["group_images"])
     # The copy puts columns of a type together, which pandas would otherwise ask for at every column that follows.
