@@ -1,5 +1,6 @@
 """The claims of the shipped suites, and what the reference results say of them."""
 
+import html
 import re
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def test_the_reference_rows_decide_every_claim_or_say_what_they_would_have_found
             assert verdict.detectable > 0
 
 
-def test_readme_and_heads_say_what_the_reference_rows_say() -> None:
+def test_readme_heads_and_page_say_what_the_reference_rows_say() -> None:
     verdicts = []
     for name in sorted(NAMES):
         suite = find.find(name)
@@ -52,3 +53,6 @@ def test_readme_and_heads_say_what_the_reference_rows_say() -> None:
     readme = (REFERENCE.parents[1] / "README.md").read_text(encoding="utf-8")
     block = readme.split("<!-- claims -->\n")[1].split("<!-- end of claims -->")[0]
     assert block == f"{counted}\n\n{decided}\n"
+    page = (REFERENCE.parents[1] / "dashboards" / "reference" / "dashboard.html").read_text(encoding="utf-8")
+    for verdict in verdicts:
+        assert html.escape(verdict.text) in page
