@@ -1,4 +1,4 @@
-"""Result table in; figure, page or verdict out.
+"""Make figures, pages and answers from result tables.
 
     summary.summarise(frame)             one row for each cell, with intervals
     summary.headline(frame, question)    the answer in a sentence, with its doubt

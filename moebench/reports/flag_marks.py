@@ -1,4 +1,4 @@
-"""The doubt about times, in the few words that have room where the times stand."""
+"""Write timing flags in the few words that have room beside times."""
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -33,12 +33,12 @@ def concerning(column: str, flags: Iterable[object]) -> list[str]:
 
 
 def mark(cell: Mapping[Hashable, Any], column: str) -> str:
-    """What stands before a number of this cell: the mark if it is a time measured under a flag, else nothing."""
+    """Return the mark before a number of this cell if the number is a time measured under a flag, else nothing."""
     return MARK if concerning(column, cell["timing_flags"]) and not isnan(cell[column]) else ""
 
 
 def in_words(flags: Iterable[object]) -> str:
-    """`both: drift; training: noisy; inference: budget`, both being training and inference."""
+    """Return flags as `both: drift; training: noisy; inference: budget`, both being training and inference."""
     named: dict[str, list[str]] = {}
     for flag in map(str, flags):
         timed, _, name = flag.rpartition(":")
@@ -51,13 +51,13 @@ def in_words(flags: Iterable[object]) -> str:
 
 
 def meanings(cells: pd.DataFrame) -> dict[str, str]:
-    """What the flags mean that some cell has, by their bare names."""
+    """Return the meanings of the flags that some cell has, by their bare names."""
     names = {str(flag).rpartition(":")[2] for flags in cells["timing_flags"] for flag in flags}
     return {name: meaning for name, meaning in MEANINGS.items() if name in names}
 
 
 def flagged(cells: pd.DataFrame, columns: Sequence[str] = _ANY) -> str:
-    """`17 of 17 cells flagged (contention 17, drift 3)`, of cells that have one of these times; empty if none has.
+    """Return `17 of 17 cells flagged (contention 17, drift 3)`, of cells that have these times; empty if none has.
 
     Args:
         cells: what `summarise` returns.
@@ -74,7 +74,7 @@ def flagged(cells: pd.DataFrame, columns: Sequence[str] = _ANY) -> str:
 
 
 def note(cells: pd.DataFrame, columns: Sequence[str]) -> str:
-    """What a figure of these columns says of its times; empty where none is timed or none is flagged."""
+    """Return the note of a figure of these columns on its times; empty if none is timed or none is flagged."""
     timed = [name for name in columns if concerning(name, ["any"])]
     text = flagged(cells, timed) if timed else ""
     return "" if text.startswith("0 ") else f"timing of {text}" if text else ""

@@ -69,7 +69,7 @@ def _by_suite(cells: pd.DataFrame, make: Callable[[pd.DataFrame], list[str]]) ->
 
 
 class _Keys:
-    """The keys in which cells of one router differ, and the values of each cell as texts."""
+    """Hold the keys in which cells of one router differ, and the values of each cell as texts."""
 
     def __init__(self, cells: pd.DataFrame) -> None:
         self.columns = _columns(cells)

@@ -1,4 +1,4 @@
-"""One colour and one marker for each router, the same in every figure and on every page.
+"""Give each router one colour and one marker, equal in every figure and on every page.
 
 The five routers of the main suite have colours that stay apart under protanopia, deuteranopia and
 tritanopia and that stand out (contrast of 3 and more) on white paper and on the page's dark ground; the
@@ -13,7 +13,7 @@ from zlib import crc32
 
 @dataclass(frozen=True)
 class RouterStyle:
-    """How a router is drawn: a colour as #rrggbb, matplotlib's marker, Vega's symbol of the same form."""
+    """Hold how a router is drawn: a colour as #rrggbb, matplotlib's marker, Vega's symbol of that form."""
 
     color: str
     marker: str
@@ -48,7 +48,7 @@ _OTHER_FORMS = (("v", "triangle-down"), ("<", "triangle-left"), (">", "triangle-
 
 
 def style_of(router: str) -> RouterStyle:
-    """The style of a router, known or not."""
+    """Return the style of a router, known or not."""
     known = {**_KNOWN, **_ABLATIONS}
     if router in known:
         return known[router]
@@ -64,5 +64,5 @@ def rank(router: str) -> tuple[int, str]:
 
 
 def in_order(routers: Iterable[str]) -> list[str]:
-    """The routers without repeats: the main suite's in the order of their history, then others by name."""
+    """Return routers without repeats: the main suite's in the order of their history, then others by name."""
     return sorted(set(routers), key=rank)

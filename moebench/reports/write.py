@@ -238,7 +238,7 @@ def _draw_all(
 
 
 class _Stamp(BaseModel):
-    """What a report was made from, and what it has."""
+    """Record what a report was made from, and its files."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 

@@ -1,1 +1,1 @@
-"""Analyses of result rows: a frame in, a frame out."""
+"""Analyse result rows: a frame in, a frame out."""

@@ -1,4 +1,4 @@
-"""One row for each cell: means over seeds, intervals, differences from dense, and the group of its rank."""
+"""Summarise cells: means over seeds, intervals, differences from dense, and rank groups."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -105,7 +105,7 @@ def _summarised(table: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Results:
-    """The rows and the cells of a result table, from which every report is made."""
+    """Hold the rows and the cells of a result table, from which every report is made."""
 
     rows: pd.DataFrame
     """The result table, as `prepared` returns it."""
@@ -141,7 +141,7 @@ class Results:
 
     @cached_property
     def pools(self) -> Sequence[tuple[str, ...]]:
-        """For each cell the name of the pool of cells that it scatters like over seeds."""
+        """Return for each cell the name of the pool of cells that scatter alike over seeds."""
         return pools_of(self.cells)
 
     def values(self, metric: str) -> CellValues:

@@ -1,4 +1,4 @@
-"""The data behind every figure and chart: result table in, small tidy frames out."""
+"""Make the data behind figures and charts: result table in, small tidy frames out."""
 
 import re
 from collections.abc import Sequence
@@ -126,7 +126,7 @@ def _as_read(text: str) -> list[tuple[int, float, str]]:
 
 
 def scaling(results: Results, y: Sequence[str], x: str = "experts") -> pd.DataFrame:
-    """Quantities over the number of experts (or another input), one row for each cell and quantity.
+    """Return quantities over the number of experts (or another input), one row for each cell and quantity.
 
     Columns: those of `pareto` up to `device_kind`, `unequal` (whether FLOPs differ from dense's by more than 3 %),
     `quantity x y y_low y_high`.
@@ -170,7 +170,7 @@ def costs(results: Results) -> pd.DataFrame:
 
 
 def speed(results: Results) -> pd.DataFrame:
-    """Times over those of the dense twin timed in turns, one row for each cell and ratio.
+    """Return times over those of the dense twin timed in turns, one row for each cell and ratio.
 
     Columns: those of `pareto` up to `device_kind`, `quantity` (train_step_vs_dense or infer_vs_dense), `x` with
     bounds `x_low x_high`, and `flags`, what to know before trusting that time, empty if nothing.
@@ -254,7 +254,7 @@ def load(results: Results, column: str = "expert_load") -> pd.DataFrame:
 
 
 def _labelled(results: Results) -> pd.DataFrame:
-    """The rows that have something to show, in the order and with the labels of the cells."""
+    """Return the rows of completed seeds, in the order and with the labels of the cells."""
     rows = results.rows[results.rows["status"].isin(["ok", "diverged"])]
     places = np.array(results.places(rows), dtype=int)
     labelled = rows.assign(label=results.cells["label"].to_numpy()[places], cell=places)
@@ -262,7 +262,7 @@ def _labelled(results: Results) -> pd.DataFrame:
 
 
 def _with(results: Results, *columns: str) -> pd.DataFrame:
-    """The cells that have a value in all of these columns."""
+    """Return the cells that have a value in all of these columns."""
     for column in columns:
         quantity(column)
     cells = results.cells.assign(cell=range(len(results.cells)), unequal=unequal(flops_vs_dense(results.cells)))
@@ -275,20 +275,20 @@ def _with(results: Results, *columns: str) -> pd.DataFrame:
 
 
 def _bound(cells: pd.DataFrame, column: str, end: str) -> "pd.Series[float]":
-    """One end of a column's interval, as far as such a number can go; NaN where it has none."""
+    """Return one end of a column's interval, clipped to possible values; NaN for a column without intervals."""
     bounds = cells.get(f"{column}_ci_{end}", pd.Series(np.nan, index=cells.index)).astype(float)
     return bounds.map(lambda bound: possible(bound, quantity(column).kind), na_action="ignore")
 
 
 def _blocks(moe_layers: object, count: int) -> list[int]:
-    """The blocks that hold experts, out of `2,3`; counted from 0 where that does not name `count` of them."""
+    """Return the blocks that hold experts, out of `2,3`; counted from 0 if the text does not name `count` of them."""
     names = str(moe_layers).split(",")
     blocks = [int(name) for name in names if name.strip().isdecimal()]
     return blocks if len(blocks) == count else list(range(count))
 
 
 def _layers_by_experts(nested: object) -> np.ndarray | None:
-    """A nested list as float[layers, experts]; none where it is missing, ragged or empty."""
+    """Return a nested list as float[layers, experts]; None if the list is missing, ragged or empty."""
     layers = [np.asarray(listed(layer), dtype=float) for layer in listed(nested)]
     if not layers or len({len(layer) for layer in layers}) > 1 or not len(layers[0]):
         return None

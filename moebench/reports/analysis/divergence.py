@@ -1,4 +1,4 @@
-"""Which router diverges first: at the lowest learning rate, with the doubt when seeds disagree."""
+"""Find which router diverges first: at the lowest learning rate, and whether seeds agree."""
 
 from collections.abc import Hashable
 from typing import Any
@@ -54,7 +54,7 @@ def stability(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def verdict(table: pd.DataFrame) -> str:
-    """One sentence from `stability`: who diverges first, whether that can be told, and who does not at all."""
+    """Return one sentence from `stability`: which router diverges first, how surely, and which never diverge."""
     parts = []
     for _, group in table.groupby(list(SETTING), dropna=False, sort=False):
         rows: list[Row] = group.to_dict("records")

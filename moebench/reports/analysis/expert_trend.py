@@ -1,4 +1,4 @@
-"""Does quality rise with the number of experts: a slope for each router, with its interval."""
+"""Estimate how quality changes with the number of experts: a slope for each router, with its interval."""
 
 import numpy as np
 import pandas as pd

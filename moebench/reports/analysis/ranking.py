@@ -1,4 +1,4 @@
-"""Which cells of a setting are significantly different: from dense, from the best, from each other."""
+"""Find which cells of a setting are significantly different: from dense, from the best, from each other."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Trained models in other settings: one row for each cell and setting, with intervals over seeds."""
+"""Summarise trained models in other settings: one row for each cell and setting, with intervals over seeds."""
 
 import json
 from collections.abc import Sequence

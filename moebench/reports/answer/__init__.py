@@ -1,1 +1,1 @@
-"""Answers in words: a frame in, a sentence or a terminal table out."""
+"""Answer in words: a frame in, a sentence or a terminal table out."""

@@ -1,4 +1,4 @@
-"""Who is best in the linear probe of what was learned before, in words."""
+"""Name the best cell in linear probes of pre-trained features, in words."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ PROBES = {"few_shot_10": "10-shot", "few_shot_5": "5-shot", "few_shot_1": "1-sho
 
 
 def sentence(results: Results) -> list[str]:
-    """Of the probe with the most shots: the best cell, dense beside it, and from how many others it is told apart.
+    """Return the best cell of the probe with the most shots, beside dense, and the count of significant differences.
 
     Nothing where no cell was probed, or cells of several models, data sets or devices were.
     """

@@ -1,4 +1,4 @@
-"""What the summary says of cells that were timed and not trained, as layers alone are."""
+"""Answer for cells that were timed and not trained, such as single layers."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ HEADINGS = ("FLOPs/image", "forward and backward", "× dense")
 
 
 def numbers(cell: Cell) -> tuple[str, ...]:
-    """A line of the table, under the headings."""
+    """Return a line of the table, under the headings."""
     flops = written(cell["flops_forward_per_image"], "FLOPs").removesuffix("FLOPs")
     marks = [flag_marks.mark(cell, name) for name in ("train_step_s", "train_step_vs_dense")]
     return flops, marks[0] + written(cell["train_step_s"], "s"), marks[1] + _ratio(cell)

@@ -117,7 +117,7 @@ def _numbers(cell: Cell) -> tuple[str, ...]:
 
 
 def _on_times(cells: pd.DataFrame) -> list[str]:
-    """Return what stands under the table about its times."""
+    """Return the note under the table about its times."""
     lines = []
     if flag_marks.note(cells, ["train_step_s"]):
         flagged = flag_marks.flagged(cells, ["train_step_s"])
@@ -129,7 +129,7 @@ def _on_times(cells: pd.DataFrame) -> list[str]:
 
 
 def _ground(good: list[Cell]) -> str:
-    """What the sentence stands on: data, device and seeds."""
+    """Return the ground of the sentence: data, device and seeds."""
     least, most = (bound(cell["seeds"] for cell in good) for bound in (min, max))
     seeds = _count(most, "seed") if least == most else f"{least} to {most} seeds"
     data = _listed(list(dict.fromkeys(str(cell["data"]) for cell in good)))
@@ -138,7 +138,7 @@ def _ground(good: list[Cell]) -> str:
 
 
 def _best(good: list[Cell], pairs: int) -> str:
-    """Who is best, by how much over dense, and who cannot be told from it, corrected for so many pairs."""
+    """Return the best cell, its difference from dense, and how many cells are not significantly below it."""
     best = max(good, key=_by_accuracy)
     text = f"{best['label']} has the highest accuracy, {_accuracy(best)}"
     if best["seeds_failed"]:
@@ -160,12 +160,12 @@ def _best(good: list[Cell], pairs: int) -> str:
 
 
 def _corrected(before: str, pairs: int) -> str:
-    """Which cell is the best was found by looking at all of them, so all pairs count."""
+    """Return the correction: the best is found by comparing all cells, so all pairs count."""
     return f"{before}corrected for all {pairs} pairs of cells" if pairs > 1 else ""
 
 
 def _failures(cells: list[Cell]) -> str:
-    """The end of a sentence: how many cells failed, if any."""
+    """Return the end of a sentence: how many cells failed, if any."""
     failed = [cell for cell in cells if cell["seeds"] == 0]
     return f"; {len(failed)} of {_count(len(cells), 'cell')} failed ({_states(failed)})." if failed else "."
 
@@ -191,7 +191,7 @@ def _over_dense(best: Cell, dense: list[Cell]) -> str:
 
 
 def _trend(rows: pd.DataFrame) -> list[str]:
-    """Of one setting: whose accuracy rises or falls with the experts, for whom neither is shown; empty if nobody's.
+    """Return for which routers of one setting accuracy rises or falls with the experts; nothing if none varies.
 
     The intervals are so wide that all of them hold at once in 95 %.
     """
@@ -214,7 +214,7 @@ def _trend(rows: pd.DataFrame) -> list[str]:
 
 
 def _divergence(rows: pd.DataFrame) -> list[str]:
-    """Who diverges first, where learning rates were tried."""
+    """Return which router diverges first, if learning rates were tried."""
     try:
         return [verdict(stability(rows))]
     except BadInput:
@@ -222,7 +222,7 @@ def _divergence(rows: pd.DataFrame) -> list[str]:
 
 
 def _cuts(results: Results) -> list[str]:
-    """How far trained models can be cut without losing more than a point, where that was tried."""
+    """Return how far trained models can be cut without losing more than a point, if settings were tried."""
     try:
         rows: list[Cell] = cuts(results).to_dict("records")
     except BadInput:
@@ -251,7 +251,7 @@ def _slope(row: Cell) -> str:
 
 
 def _of_many(settings: list[list[Cell]], pairs: int) -> str:
-    """Who leads how often, where models, data or devices differ."""
+    """Return how often each router leads, if models, data or devices differ."""
     leaders = Counter(str(max(group, key=_by_accuracy)["router"]) for group in settings)
     each = [f"{router} in {count}" for router, count in leaders.most_common()]
     alone = sum({cell["rank_group"] for cell in group} == {"best", "worse"} for group in settings)
@@ -275,5 +275,5 @@ def _listed(items: list[str]) -> str:
 
 
 def _states(cells: list[Cell]) -> str:
-    """How often each state occurs: `3 oom, 1 timeout`."""
+    """Return how often each state occurs: `3 oom, 1 timeout`."""
     return ", ".join(f"{count} {status}" for status, count in Counter(c["status"] for c in cells).most_common())

@@ -1,1 +1,1 @@
-"""The HTML dashboard: a frame in, one offline page out."""
+"""Build the HTML dashboard: frames in, one offline page out."""

@@ -101,7 +101,7 @@ def _specification(chart: Any, legend: int, height: int = 300) -> Spec:
 
 
 class _Looks:
-    """Colour and shape of the routers as Altair's encodings."""
+    """Hold colour and shape of the routers as Altair's encodings."""
 
     def __init__(self, routers: Sequence[str]) -> None:
         import altair as alt
@@ -131,7 +131,7 @@ def _tooltip(*fields: tuple[str, str]) -> "list[alt.Tooltip]":
 
 
 def _pareto(looks: _Looks) -> Spec:
-    """Quality over cost: intervals, front, points that can be brushed, their number of experts."""
+    """Return quality over cost: intervals, front, points that can be brushed, their names."""
     import altair as alt
 
     x = alt.X("x:Q", axis=_axis("x"), scale=alt.Scale(zero=False, padding=24))
@@ -163,7 +163,7 @@ def _pareto(looks: _Looks) -> Spec:
 
 
 def _scaling(looks: _Looks) -> Spec:
-    """A quantity over the number of experts, or another input, with the dense cell as a band."""
+    """Return a quantity over the number of experts, or another input, with the dense cell as a band."""
     import altair as alt
 
     x = alt.X(
@@ -211,7 +211,7 @@ def published(routers: Sequence[str]) -> Spec:
 
 
 def _curves(looks: _Looks) -> Spec:
-    """Training curves: a line for each cell, the more experts the stronger, over the band of its seeds."""
+    """Return training curves: a line for each cell, the more experts the stronger, over the band of its seeds."""
     import altair as alt
 
     scale = alt.Scale(zero=False)
@@ -229,7 +229,7 @@ def _curves(looks: _Looks) -> Spec:
 
 
 def _load() -> Spec:
-    """Heat map: a line for each cell and block, its experts from the fullest to the emptiest."""
+    """Return a heat map: a line for each cell and block, its experts from the fullest to the emptiest."""
     import altair as alt
 
     chart = (
@@ -257,7 +257,7 @@ def _load() -> Spec:
 
 
 def _parts() -> Spec:
-    """Where the FLOPs of a forward pass go."""
+    """Return the parts of the FLOPs of a forward pass as bars."""
     import altair as alt
 
     chart = (
@@ -279,7 +279,7 @@ def _parts() -> Spec:
 
 
 def _speed(looks: _Looks) -> Spec:
-    """Time over that of the dense twin, timed alternately, with its interval."""
+    """Return time over that of the dense twin, timed alternately, with its interval."""
     import altair as alt
 
     x = alt.X("x:Q", axis=_axis("x"), scale=alt.Scale(zero=False, padding=16))

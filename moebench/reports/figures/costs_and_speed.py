@@ -1,4 +1,4 @@
-"""What a router costs: where its FLOPs go, and its time beside that of a dense model."""
+"""Draw what a router costs: where its FLOPs go, and its time beside that of a dense model."""
 
 from typing import TYPE_CHECKING, Any
 

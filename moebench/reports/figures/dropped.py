@@ -31,7 +31,7 @@ _DASHES: dict[str | None, Any] = {"array": "-", "priority": (0, (4, 2)), None: "
 
 @dataclass(frozen=True)
 class Line:
-    """One recording with its tokens taking slots in one order."""
+    """Hold one recording with its tokens taking slots in one order."""
 
     recording: Recording
     order: str | None
@@ -129,7 +129,7 @@ def _curve(line: Line, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _group(frame: pd.DataFrame, count: int) -> list[int]:
-    """Images of the first group, or of as many groups as it takes; evenly chosen, first and last among them."""
+    """Return images of the first group, or of as many groups as needed, evenly chosen from first to last."""
     images = frame.drop_duplicates("image")[["image", "group"]]
     groups = images["group"].unique()
     first = images[images["group"] == groups[0]]

@@ -1,4 +1,4 @@
-"""What a figure is: its place and size, its letters, and the frame it was drawn from."""
+"""Define figures: place and size, letters, and the frame behind the drawing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,7 +82,7 @@ PAPER = Layout()
 
 
 class Drawing(Figure):
-    """A matplotlib figure that carries the frame it was drawn from and shows itself in a notebook."""
+    """Carry the frame behind a matplotlib figure, and show the figure in a notebook."""
 
     def __init__(self, layout: Layout, frame: pd.DataFrame, height: float) -> None:
         """Make an empty figure.

@@ -1,4 +1,4 @@
-"""How far counts are from the print, for every printed model."""
+"""Draw how far counts are from the print, for every printed model."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -112,5 +112,5 @@ def _columns(name: str, axis: Axis, choice: Choice, given: str | Sequence[str]) 
 
 
 def _holds(value: object) -> bool:
-    """Whether a row holds something: a list with elements, or a number that is not NaN."""
+    """Return whether a row holds something: a list with elements, or a number that is not NaN."""
     return bool(listed(value)) or (not hasattr(value, "__len__") and value is not None and value == value)

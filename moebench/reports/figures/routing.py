@@ -81,7 +81,7 @@ def _name(panels: np.ndarray, names: Sequence[str], *, beside: bool) -> None:
 
 
 def _points(recording: Recording, layer: int, images: Sequence[int]) -> pd.DataFrame:
-    """One row for each patch of the images."""
+    """Return one row for each patch of the images."""
     rows = recording.frame(layers=[layer], images=images)
     found = analyses.expert_map(rows)
     confidence = rows.dropna(subset="confidence").groupby(["image", "token"])["confidence"].first().astype(float)

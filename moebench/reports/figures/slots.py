@@ -85,7 +85,7 @@ def verdict(needed: "pd.Series[float]", tokens: int) -> str:
 
 
 def _shown_slots(frame: pd.DataFrame, count: int) -> list[tuple[int, int]]:
-    """Expert and slot of so many slots, of different experts first."""
+    """Return expert and slot of so many slots, of different experts first."""
     known = frame.loc[frame["slot"] >= 0, ["slot", "expert"]].drop_duplicates().sort_values(["slot", "expert"])
     first = known.head(count)
     return list(zip(first["expert"].tolist(), first["slot"].tolist(), strict=True))

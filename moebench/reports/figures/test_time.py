@@ -1,4 +1,4 @@
-"""Compute chosen at test time: what a trained model gives with other k, C, order of the tokens or slots."""
+"""Draw compute chosen at test time: trained models with other k, C, order of the tokens or slots."""
 
 from typing import TYPE_CHECKING
 
