@@ -1,5 +1,6 @@
 """Plotting out of a notebook."""
 
+import math
 import subprocess
 import sys
 
@@ -15,7 +16,10 @@ from moebench.reports.analysis.cells import Results
 
 @pytest.mark.parametrize("name", moebench.plot.__all__)
 def test_a_figure_is_matplotlibs_shows_itself_and_carries_its_numbers(name: str) -> None:
-    figure = getattr(moebench.plot, name)(tried_frame())
+    frame = tried_frame()
+    losses = [None if math.isnan(loss) else [2 * loss, 1.5 * loss, loss] for loss in frame["eval_loss"]]
+    frame = frame.assign(curve_eval_step=[[50, 100, 250]] * len(frame), curve_eval_loss=losses)
+    figure = getattr(moebench.plot, name)(frame)
     assert isinstance(figure, Figure)
     assert isinstance(figure.frame, pd.DataFrame)
     assert figure.get_figwidth() == 7.0
