@@ -63,7 +63,7 @@ def routing(recordings: Sequence[Recording], choice: Choice, layout: Layout = PA
                 _draw(panels[row, column], recording, frame[frame["image"] == image], pictures[image])
         labels = points[0].drop_duplicates("image").set_index("image")["label"]
         _name(panels[:, 0], [f"class {labels[image]}" for image in images], beside=wide)
-        titles = [title_of(each, int((18 if wide else 13) * size)) for each in recordings]
+        titles = [title_of(each, int((14 if wide else 11) * size)) for each in recordings]
         _name(panels[0], ["image", *titles], beside=not wide)
         handles = expert_handles(max(each.facts.experts for each in recordings))
         note = _NOTE.format(layers=", ".join(map(str, dict.fromkeys(layers))))
