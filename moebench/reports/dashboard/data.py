@@ -17,7 +17,7 @@ from moebench.reports.dashboard import charts
 from moebench.reports.dashboard.packing import DIGITS, DIGITS_DRAWN, DIGITS_OF_MANY, Packed, columns, numbers, texts
 from moebench.reports.labels import paths, point_names, varied_title
 from moebench.reports.quantities import possible, quantity, section, titled, written, written_interval
-from moebench.reports.tables import Field, Table, all_tables, cell_texts, claims, few_tables
+from moebench.reports.tables import Field, Table, all_tables, cell_texts, few_tables
 from moebench.results.schema import Column, Kind
 
 LARGE = 600
@@ -45,7 +45,6 @@ def suite_data(results: Results, name: str) -> dict[str, Any]:
     many = len(results.cells) > LARGE
     axes = _axes(results, many)
     tables = few_tables(results, _OF_MANY) if many else all_tables(results)
-    tables = [table for table in (claims(results.verdicts), *tables) if table.texts]
     routers = style.in_order(results.cells["router"].astype(str))
     tried = pd.DataFrame() if many else test_time(results)
     axes["test_time_cost"] = [of for of in section("test-time cost") if of.name in tried]

@@ -3,13 +3,7 @@
 const DRAWERS = { pareto: drawPareto, scaling: drawScaling, curves: drawCurves, test_time: drawTestTime, loads: drawLoads, parts: drawParts, speed: drawSpeed, published: drawPublished };
 const RANKS = { best: "highest", top: "highest", tied: "not significant" };
 
-const VERDICTS = { shown: "best", contradicted: "bad", undecided: "tied" };
-
 const TABLES = {
-  claims: (host) => {
-    const marks = ({ verdict }) => [element("span", { class: "mark " + VERDICTS[verdict] }, verdict)];
-    pythonTable(host, "claims", { marks });
-  },
   main: (host) => {
     const ranks = ranksOf(visible());
     const marks = (cell) => {
