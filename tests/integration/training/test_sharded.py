@@ -20,7 +20,7 @@ from moebench.spec.cell_spec import CellSpec
 from moebench.training import join_processes, mesh
 
 PROGRAM = SUPPORT / "wide_training.py"
-ROUTERS = ("dense", "bpr", "soft")
+ROUTERS = ("bpr", "soft")
 
 
 def begun(arguments: list[str], devices: int, **environment: str) -> subprocess.Popen[str]:
@@ -72,13 +72,10 @@ def test_eight_devices_give_the_curve_of_one(
     narrow, wide = on_one_and_eight[router, "1x1"], on_one_and_eight[router, "2x4"]
     same(wide, narrow)
     assert narrow["batch"] == "16x1"
-    if router == "dense":  # nothing to split but the images, which go over all eight
-        assert wide["held"] == narrow["held"]
-        assert wide["batch"] == "2x1"
-    else:  # four experts over four devices, sixteen images over two
-        assert narrow["held"] == ["4x8x12"]
-        assert wide["held"] == ["1x8x12"]
-        assert wide["batch"] == "8x1"
+    # Four experts over four devices, sixteen images over two.
+    assert narrow["held"] == ["4x8x12"]
+    assert wide["held"] == ["1x8x12"]
+    assert wide["batch"] == "8x1"
 
 
 def test_checkpoints_give_the_arrays_of_eight_devices_back(

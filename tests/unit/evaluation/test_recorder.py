@@ -17,8 +17,12 @@ from moebench.inside.files import read_facts
 from moebench.inside.load import Recording
 from moebench.training import compile_unoptimized
 
+OF_EACH_KIND = ("dense", "soft", "bpr", "experts-choice", "relu", "smear", "zero-experts", "mixture-of-depths", "hash")
+"""A router of each way of choosing and of each kind of routing; the others take minutes more."""
+ROUTERS = [name if name in OF_EACH_KIND else pytest.param(name, marks=pytest.mark.slow) for name in routers.names()]
 
-@pytest.mark.parametrize("router", routers.names())
+
+@pytest.mark.parametrize("router", ROUTERS)
 def test_rows_agree_with_the_counts_of_the_evaluation(router: str) -> None:
     # Whole groups of eight, so that the evaluation repeats no image.
     made, state = recorder(router, 48, count=48)

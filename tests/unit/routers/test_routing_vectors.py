@@ -71,7 +71,7 @@ def test_layer_with_einsum_dispatch_agrees_with_the_reference(name: str) -> None
 
 
 def check_layer(name: str, dispatch: str, precision: str) -> None:
-    """Weights, output, losses and every gradient of one layer."""
+    """Weights, output, losses and, in float64, every gradient of one layer."""
     case = json.loads((FOLDER / f"{name}.json").read_text())
     arrays = np.load(FOLDER / f"{name}.npz")
     dtype = jnp.float64 if precision else jnp.float32
@@ -87,8 +87,12 @@ def check_layer(name: str, dispatch: str, precision: str) -> None:
         auxiliary = sum(weight * routing.losses[key] for key, weight in module.loss_weights.items())
         return (y * probe).sum() + auxiliary, (y, routing)
 
-    gradient = jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2), has_aux=True), compiler_options=UNOPTIMISED)
-    (value, (y, routing)), (of_router, of_weights, of_tokens) = gradient(parameters, weights, tokens)
+    if precision:
+        gradient = jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2), has_aux=True), compiler_options=UNOPTIMISED)
+        (value, (y, routing)), gradients = gradient(parameters, weights, tokens)
+    else:  # the gradients are those of the same program, and take most of the time to compile
+        value, (y, routing) = jax.jit(loss, compiler_options=UNOPTIMISED)(parameters, weights, tokens)
+        gradients = None
 
     def same(ours: Any, key: str) -> None:
         reference = arrays[key + precision]
@@ -105,14 +109,17 @@ def check_layer(name: str, dispatch: str, precision: str) -> None:
         np.testing.assert_allclose(value, arrays["loss" + precision], rtol=0, atol=2e-5 if not precision else 1e-8)
     else:
         same(value, "loss")
-    same(of_tokens, "grad_x")
-    for key, array in of_weights.items():
-        same(array, f"grad_{key}")
-    if case["kind"] == "soft":
-        same(of_router["phi"][...], "grad_mu")
-        same(of_router["scale"][...], "grad_scale")
-    else:
-        same(of_router["kernel"][...], "grad_gate")
+    if gradients:
+        of_router, of_weights, of_tokens = gradients
+        same(of_tokens, "grad_x")
+        for key, array in of_weights.items():
+            same(array, f"grad_{key}")
+        if case["kind"] == "soft":
+            same(of_router["phi"][...], "grad_mu")
+            same(of_router["scale"][...], "grad_scale")
+        else:
+            same(of_router["kernel"][...], "grad_gate")
+    if case["kind"] != "soft":
         same(routing.gates, "gates")
         processed = arrays["derived_items_per_expert"].sum(0) / (case["G"] * case["S"])
         np.testing.assert_allclose(routing.metrics()["expert_load"], processed, rtol=1e-6)
