@@ -106,7 +106,37 @@ def _in_memory(name: str, rows: np.ndarray) -> Layer:
 
 
 def _npy(path: Path) -> tuple[list[Layer], None]:
-    return _stacked("logits", np.load(path, mmap_mode="r", allow_pickle=False)), None
+    mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not (isinstance(mapped, np.memmap) and mapped.flags.c_contiguous and mapped.ndim in (2, 3)):
+        return _stacked("logits", mapped), None
+    shape, dtype = mapped.shape, mapped.dtype
+    if mapped.ndim == 2:
+        return [_on_disk(path, "logits", shape, dtype, mapped.offset)], None
+    size = shape[1] * shape[2] * dtype.itemsize
+    names = [f"logits[{number}]" for number in range(shape[0])]
+    return [
+        _on_disk(path, name, shape[1:], dtype, mapped.offset + number * size) for number, name in enumerate(names)
+    ], None
+
+
+def _on_disk(path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype, first: int) -> Layer:
+    """Return a layer that is read part by part: pages of a mapping would stay in the memory of the process.
+
+    Args:
+        path: an uncompressed file.
+        name: of the layer.
+        shape: tokens and experts or choices.
+        dtype: of the numbers.
+        first: bytes before the layer's rows.
+    """
+    tokens, width = shape
+
+    def parts(most: int) -> Iterator[np.ndarray]:
+        for start in range(0, tokens, most):
+            rows, skipped = min(most, tokens - start), start * width * dtype.itemsize
+            yield np.fromfile(path, dtype, rows * width, offset=first + skipped).reshape(rows, width)
+
+    return Layer(name, tokens, width, parts)
 
 
 def _npz(path: Path) -> tuple[list[Layer], np.ndarray | None]:

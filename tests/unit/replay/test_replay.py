@@ -110,6 +110,19 @@ def test_a_group_that_fills_the_memory_is_refused(tmp_path: Path, monkeypatch: p
     assert len(rows(path, "switch", 12)) == 2
 
 
+def test_rows_of_an_array_on_disk_are_read_part_by_part_and_not_mapped(tmp_path: Path) -> None:
+    array = logits(layers=3, tokens=10)
+    for shaped, layers in ((array, list(array)), (array[0], [array[0]]), (np.asfortranarray(array), list(array))):
+        path = tmp_path / "logits.npy"
+        np.save(path, shaped)
+        for layer, rows_of_layer in zip(open_recording(path).layers, layers, strict=True):
+            parts = list(layer.parts(4))
+            assert [len(part) for part in parts] == [4, 4, 2]
+            np.testing.assert_array_equal(np.concatenate(parts), rows_of_layer)
+            if shaped.flags.c_contiguous:  # pages of a mapping would count as memory of the process
+                assert not any(isinstance(part.base if part.base is not None else part, np.memmap) for part in parts)
+
+
 def test_groups_of_the_file_are_routed_apart(tmp_path: Path) -> None:
     array = logits(layers=1, tokens=10)[0]
     path = tmp_path / "grouped.npz"
