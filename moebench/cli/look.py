@@ -19,10 +19,8 @@ def look(
     images: Annotated[
         int, typer.Option(parser=options.whole_number, metavar="N", help="How many recorded images to show.")
     ] = 24,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE.html", help="Where to write it; by default beside the results.")
-    ] = None,
-    show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    out: options.PageOut = None,
+    show: options.Show = False,
     results: options.Results = Path("results"),
 ) -> None:
     """Show recorded routing on the same images under two routers, as one HTML page that needs no network.
@@ -48,8 +46,4 @@ def look(
         raise BadInput(f"{results} holds recordings of several suites; name one: moebench look {suites[0]}.")
     page = out or Store(results, suites[0]).report_folder / "look.html"
     shown = routed(side_by_side(found, all_cells=bool(cells)), "routing")
-    options.say(write.write_look(shown, images, page))
-    if show:
-        import webbrowser
-
-        webbrowser.open(page.resolve().as_uri())
+    options.say_page(write.write_look(shown, images, page), show)

@@ -25,6 +25,12 @@ SuiteAmongResults = Annotated[
     str | None, typer.Option("--suite", metavar="NAME", help="Whose results; may be left out if there is one.")
 ]
 
+PageOut = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE.html", help="Where to write it; by default beside the results."),
+]
+Show = Annotated[bool, typer.Option("--open", help="Open it in the browser.")]
+
 _PIPE_WIDTH = 10_000
 
 
@@ -66,6 +72,15 @@ def say(text: object = "", err: bool = False) -> None:
         err: whether it goes to the error output.
     """
     typer.echo(printable(str(text)), err=err)
+
+
+def say_page(page: Path, show: bool) -> None:
+    """Print the path of a page that was written, and open the page in the browser if `show`."""
+    say(page)
+    if show:
+        import webbrowser
+
+        webbrowser.open(page.resolve().as_uri())
 
 
 def console() -> "Console":

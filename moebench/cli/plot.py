@@ -95,10 +95,8 @@ def _plot_recordings(
 
 def dashboard(
     suite: options.SuiteAmongResults = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE.html", help="Where to write it; by default beside the results.")
-    ] = None,
-    show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    out: options.PageOut = None,
+    show: options.Show = False,
     results: options.Results = Path("results"),
 ) -> None:
     """Write the results of one suite, or of all in the folder, as one HTML page that needs no network."""
@@ -112,11 +110,7 @@ def dashboard(
         (store.suite, asked(store.folder).question or store.suite, _load(root, store.suite)[2]) for store in stores
     ]
     page = out or (stores[0].report_folder if len(stores) == 1 else root) / "dashboard.html"
-    options.say(write.write_dashboard(suites, page))
-    if show:
-        import webbrowser
-
-        webbrowser.open(page.resolve().as_uri())
+    options.say_page(write.write_dashboard(suites, page), show)
 
 
 def report(

@@ -5,13 +5,41 @@ of the results can become a script.
 """
 
 import base64
+import gzip
 import hashlib
+import html
+import json
 import re
 from collections.abc import Mapping
 from importlib import resources
+from typing import Any
 
 
-def policy(*scripts: str) -> str:
+def head(title: str, styles: str, *scripts: str) -> str:
+    """Return the beginning of a page, up to its body.
+
+    Args:
+        title: text of the title, not yet escaped.
+        styles: style sheet.
+        scripts: the page's inline scripts; no others run.
+    """
+    parts = {"policy": _policy(*scripts), "title": html.escape(title), "style": styles}
+    return filled(part("moebench.reports", "head.html"), parts).rstrip("\n")
+
+
+def program(*scripts: str) -> str:
+    """Return one script of several, which begin with `unpacked` at hand."""
+    return "\n".join(("(async function(){'use strict';", part("moebench.reports", "unpack.js"), *scripts, "})();"))
+
+
+def packed(data: Mapping[str, Any]) -> str:
+    """Return JSON, compressed and in base64, which can stand inside a script element whatever it holds."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    # Without a date, equal results make equal pages.
+    return base64.b64encode(gzip.compress(text.encode(), compresslevel=9, mtime=0)).decode()
+
+
+def _policy(*scripts: str) -> str:
     """Return the Content-Security-Policy of a page with these inline scripts and no others."""
     hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
     return f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"

@@ -67,9 +67,13 @@ def write_report(
     paths, missing = _draw_all(results, figures, folder, _FORMATS)
     paths.append(write_dashboard([(title, question, results)], folder / "dashboard.html"))
     stamp = {"made_from": made_from, "paths": [path.name for path in paths], "missing": missing}
-    with publishing(folder / _STAMP) as temporary:
-        temporary.write_text(json.dumps(stamp), encoding="utf-8")
+    _publish(folder / _STAMP, json.dumps(stamp))
     return paths, missing
+
+
+def _publish(path: Path, text: str) -> None:
+    with publishing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_dashboard(suites: Sequence[tuple[str, str, Results]], page: Path) -> Path:
@@ -77,8 +81,7 @@ def write_dashboard(suites: Sequence[tuple[str, str, Results]], page: Path) -> P
     from moebench.reports.dashboard import build
 
     content = build.build([build.SuiteResults(*suite) for suite in suites])
-    with publishing(page) as temporary:
-        temporary.write_text(content, encoding="utf-8")
+    _publish(page, content)
     return page
 
 
@@ -93,8 +96,7 @@ def write_look(recordings: "Sequence[Recording]", images: int, page: Path) -> Pa
     from moebench.reports.look import build
 
     content = build.build(recordings, images)
-    with publishing(page) as temporary:
-        temporary.write_text(content, encoding="utf-8")
+    _publish(page, content)
     return page
 
 
@@ -112,8 +114,7 @@ def write_markdown(results: Results, page: Path, *, title: str, question: str) -
     drawn, missing = _draw_all(results, [name for name in figures.entries() if name != other], folder, ["png"])
     pictures = [(f"{folder.name}/{path.name}", figures.entries()[path.stem].caption) for path in drawn]
     content = markdown.build(results, title, question, pictures)
-    with publishing(page) as temporary:
-        temporary.write_text(content, encoding="utf-8")
+    _publish(page, content)
     return [page, *drawn], missing
 
 

@@ -19,6 +19,11 @@ _RECORDED = ("suite", "cell_id", "seed", "step", "layer")
 CHOSEN_BY = ("tokens", "experts", "mask")
 
 
+def order_of(rows: pd.DataFrame) -> str:
+    """Return the order, one of ORDERS, in which the tokens of recorded rows took slots."""
+    return "priority" if (rows["priority"] >= 0).any() else "array"
+
+
 def choice_slots(frame: pd.DataFrame, chosen_by: str = "tokens", order: str | None = None) -> pd.DataFrame:
     """Return for each choice the fewest slots of its expert at which the expert processes the token.
 
@@ -73,7 +78,7 @@ def _of_layer(rows: pd.DataFrame, chosen_by: str, order: str | None) -> pd.DataF
     named = listed(rows)
     place = _array_places(rows)[(rows["expert"] >= 0).to_numpy()]
     if chosen_by == "tokens":
-        if order == "priority" or (order is None and (named["priority"] >= 0).any()):
+        if (order or order_of(named)) == "priority":
             place = _priorities(named, place)
         queue = [place, named["rank"].to_numpy()]
     else:

@@ -9,8 +9,7 @@ from moebench.reports.analysis.cells import Results
 from moebench.reports.answer.sentence import answer
 from moebench.reports.dashboard import data
 from moebench.reports.dashboard.claims_table import claims_html
-from moebench.reports.dashboard.packing import packed
-from moebench.reports.offline_page import filled, part, policy
+from moebench.reports.offline_page import filled, head, packed, part, program
 
 _SCRIPTS = (
     "store.js",
@@ -44,20 +43,19 @@ def build(suites: Sequence[SuiteResults]) -> str:
 
     # The bundle's names are global and clash with others, hence the function around it.
     library = f"(function(){{{vl_convert.javascript_bundle('window.vegaEmbed = vegaEmbed;')}}})();"
-    program = "(async function(){'use strict';\n" + "\n".join(map(_part, _SCRIPTS)) + "})();"
+    script = program(*map(_part, _SCRIPTS))
+    title = suites[0].name if len(suites) == 1 else f"{len(suites)} suites"
     parts = {
-        "policy": policy(library, program),
-        "title": html.escape(suites[0].name if len(suites) == 1 else f"{len(suites)} suites"),
+        "head": head(title, _part("style.css"), library, script),
         "choice": _choice(suites),
         "heads": "\n".join(_head(suite, place) for place, suite in enumerate(suites)),
         "rest": style.THE_REST,
         "seconds": flag_marks.SECONDS,
         "own_ratio": flag_marks.OWN_RATIO,
-        "style": _part("style.css"),
         "data": "\n".join(_data(f"data-{place}", suite) for place, suite in enumerate(suites)),
         "common": packed(data.common_data()),
         "library": library,
-        "program": program,
+        "program": script,
     }
     return filled(_part("index.html"), parts)
 

@@ -1,9 +1,6 @@
-"""Pack frames for the page: by columns, with no more digits than anybody reads, compressed."""
+"""Pack frames for the page: by columns, with no more digits than anybody reads."""
 
-import base64
-import gzip
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from math import isfinite
 from typing import Any
 
@@ -48,13 +45,6 @@ def texts(values: Iterable[str | None]) -> Packed:
 def numbers(values: Sequence[float], digits: int = DIGITS) -> list[float | int | None]:
     """Return numbers of so many digits, null for missing and infinite ones."""
     return [_short(float(value), digits) for value in values]
-
-
-def packed(data: Mapping[str, Any]) -> str:
-    """Return JSON, compressed and in base64, which can stand inside a script element whatever it holds."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    # Without a date, equal results make equal pages.
-    return base64.b64encode(gzip.compress(text.encode(), compresslevel=9, mtime=0)).decode()
 
 
 def _short(value: float, digits: int) -> float | int | None:

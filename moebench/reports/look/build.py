@@ -4,9 +4,8 @@ import html
 from collections.abc import Sequence
 
 from moebench.inside.load import Recording
-from moebench.reports.dashboard.packing import packed
 from moebench.reports.look.content import content
-from moebench.reports.offline_page import filled, part, policy
+from moebench.reports.offline_page import filled, head, packed, part, program
 
 
 def build(recordings: Sequence[Recording], images: int) -> str:
@@ -19,19 +18,19 @@ def build(recordings: Sequence[Recording], images: int) -> str:
     Raises:
         BadInput: the recorded pictures are missing.
     """
-    program = f"(async function(){{'use strict';\n{_part('look.js')}}})();"
+    script = program(_part("look.js"))
     facts = recordings[0].facts
     shown = content(recordings, images)
+    styles = part("moebench.reports.dashboard", "style.css") + _part("look.css")
     parts = {
-        "policy": policy(program),
+        "head": head(f"Routing of {facts.suite}", styles, script),
         "suite": html.escape(facts.suite),
         "about": html.escape(
             f"{len(shown['images'])} test images of {facts.data} at {facts.image_size} pixels, "
             f"{len(recordings)} cells, model {facts.model}."
         ),
-        "style": part("moebench.reports.dashboard", "style.css") + _part("look.css"),
         "data": packed(shown),
-        "program": program,
+        "program": script,
     }
     return filled(_part("index.html"), parts)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from moebench.inside import analyses
-from moebench.inside.analyses.capacity import slots_at
+from moebench.inside.analyses.capacity import ORDERS, order_of, slots_at
 from moebench.inside.load import Recording
 from moebench.reports.figures.clusters import clustered
 from moebench.reports.figures.patches import expert_colors, first_images
@@ -17,7 +17,6 @@ from moebench.reports.labels import shortened
 FACTORS = (0.125, 0.25, 0.5, 1.0, 1.25, 2.0)
 """Capacity factors that readers can choose."""
 _FACTOR_NAMES = ("1/8", "1/4", "1/2", "1", "1.25", "2")
-_ORDERS = {"trained": None, "array": "array", "priority": "priority"}
 MOST_SOFT = 4
 """Experts of a token that are listed if every expert has a part in it."""
 MOST_CLASSES = 60
@@ -90,9 +89,10 @@ def _layer(recording: Recording, rows: pd.DataFrame, shown: Sequence[int]) -> Co
         "said": _information(rows),
         "classes": _classes(rows),
     }
-    for order in _ORDERS:
+    for order in ORDERS:
         if f"slots_{order}" in choices:
             found[order] = choices[f"slots_{order}"].tolist()
+            found["order"] = order_of(rows)
     return found
 
 
@@ -103,9 +103,9 @@ def _hard_choices(recording: Recording, rows: pd.DataFrame) -> pd.DataFrame:
     if recording.facts.chosen_by != "tokens":
         return named
     keys = ["image", "token", "rank", "expert"]
-    for name, order in _ORDERS.items():
+    for order in ORDERS:
         needed = analyses.choice_slots(rows, "tokens", order)[[*keys, "slots"]]
-        named = named.merge(needed.rename(columns={"slots": f"slots_{name}"}), how="left", on=keys)
+        named = named.merge(needed.rename(columns={"slots": f"slots_{order}"}), how="left", on=keys)
     return named
 
 
@@ -139,6 +139,6 @@ def _classes(rows: pd.DataFrame) -> Content:
     return {
         "experts": table.index.to_numpy()[down].tolist(),
         "labels": table.columns.to_numpy()[across].tolist(),
-        # From 0 for a class that never comes to 100 for one that comes twice as often as others, or more.
+        # A lift of 0 is 0, of 1 is 50, and of 2 or more is 100.
         "lift": [[round(50 * min(lift, 2.0)) for lift in row] for row in ordered.tolist()],
     }

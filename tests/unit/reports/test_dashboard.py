@@ -18,7 +18,7 @@ from report_frames import suite_frame, tried_frame
 
 from moebench.errors import BadInput
 from moebench.papers import results as published
-from moebench.reports import style
+from moebench.reports import offline_page, style
 from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.test_time import settings
 from moebench.reports.dashboard import build, charts, packing
@@ -205,7 +205,7 @@ def test_nothing_in_the_results_becomes_markup(page: str) -> None:
 
 @given(st.text(max_size=40))
 def test_any_text_survives_its_way_through_a_script_element(text: str) -> None:
-    carried = packing.packed({"a": text})
+    carried = offline_page.packed({"a": text})
     assert re.fullmatch(r"[A-Za-z0-9+/=]+", carried)
     assert json.loads(gzip.decompress(base64.b64decode(carried))) == {"a": text}
 

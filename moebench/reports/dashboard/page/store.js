@@ -5,12 +5,6 @@ const beginning = new Promise((resolve) => { begun = resolve; });
 // For tests and for the curious: what is drawn, and when all of it is.
 window.moebench = { ready: () => beginning.then(() => window.moebench.ready()) };
 
-// The data are compressed, because ten thousand cells have to fit into a mail.
-async function unpacked(id) {
-  const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (letter) => letter.charCodeAt(0));
-  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
-}
-
 if (!window.DecompressionStream) {
   document.querySelector(".facts").after("The charts and tables need a browser of 2023 or later.");
   return;

@@ -4,12 +4,6 @@ const data = await unpacked("data");
 const images = data.images.map(pixels);
 const choice = { image: 0, layer: 0, factor: "", order: "", sides: [0, data.recordings.length > 1 ? 1 : 0], experts: [0, 0] };
 
-async function unpacked(id) {
-  const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (char) => char.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return JSON.parse(await new Response(stream).text());
-}
-
 function pixels({ height, width, rgb }) {
   const bytes = atob(rgb);
   const found = new ImageData(width, height);
@@ -45,7 +39,7 @@ function patches(recording, image) {
   const layer = recording.layers[Math.min(choice.layer, recording.layers.length - 1)];
   const asked = choice.factor !== "" || choice.order !== "";
   const slots = choice.factor === "" ? recording.trainedSlots : recording.slots[Number(choice.factor)];
-  const needed = recording.byTokens && asked && slots !== null ? layer[choice.order || "trained"] : null;
+  const needed = recording.byTokens && asked && slots !== null ? layer[choice.order || layer.order] : null;
   const found = Array.from({ length: recording.grid ** 2 + recording.first }, () => []);
   layer.image.forEach((of, at) => {
     if (of !== image) return;
