@@ -60,8 +60,10 @@ def _covariances(values: Floats) -> tuple[Floats, Floats]:
     here = present.astype(np.float64)
     shared = here @ here.T
     counts = present.sum(axis=1)
+    pairs = np.multiply.outer(counts, counts) - shared
     scale = images * (images - 1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        same = within / shared / scale
-        other = (total @ total.T - within) / (np.multiply.outer(counts, counts) - shared) / scale
+    unknown = np.full_like(within, np.nan)
+    # Without two seeds the sums are rounding, which is not to be divided by 0.
+    same = np.divide(within, shared * scale, out=unknown.copy(), where=shared > 0)
+    other = np.divide(total @ total.T - within, pairs * scale, out=unknown, where=pairs > 0)
     return same, other
