@@ -106,9 +106,13 @@ def dashboard(
 
     stores = chosen_stores(results, suite)
     root = stores[0].folder.parent
-    suites = [
-        (store.suite, asked(store.folder).question or store.suite, _load(root, store.suite)[2]) for store in stores
-    ]
+    suites = []
+    for store in stores:
+        question = asked(store.folder).question or store.suite
+        found, unread = write.suite_results(store, store.suite, question, _load(root, store.suite)[2])
+        suites.append(found)
+        for sentence in unread:
+            options.say(f"moebench: {sentence}", err=True)
     page = out or (stores[0].report_folder if len(stores) == 1 else root) / "dashboard.html"
     options.say_page(write.write_dashboard(suites, page), show)
 

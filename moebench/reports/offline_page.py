@@ -1,7 +1,7 @@
 """Assemble a page that is one HTML file and sends no request.
 
 A Content-Security-Policy forbids all requests and lets run only the scripts whose hashes it names, so that nothing out
-of the results can become a script.
+of the results can become a script. Pictures stand in the page itself.
 """
 
 import base64
@@ -42,7 +42,8 @@ def packed(data: Mapping[str, Any]) -> str:
 def _policy(*scripts: str) -> str:
     """Return the Content-Security-Policy of a page with these inline scripts and no others."""
     hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
-    return f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    sources = f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:"
+    return f"{sources}; base-uri 'none'; form-action 'none'"
 
 
 def filled(template: str, parts: Mapping[str, str]) -> str:

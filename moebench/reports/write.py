@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from moebench.claims.claim import Claim
     from moebench.inside.load import Recording
+    from moebench.reports.dashboard.build import SuiteResults
     from moebench.reports.figures.layout import Drawing
     from moebench.reports.figures.recorded import Choice
 
@@ -60,12 +61,14 @@ def write_report(
         The paths of all files, and a sentence for each figure that these results cannot give.
     """
     folder = store.report_folder
-    made_from = _made_from(results, title, question, figures)
+    suite, unread = suite_results(store, title, question, results)
+    made_from = _made_from(results, title, question, figures, [each.path.name for each in suite.recordings])
     earlier = _earlier(folder, made_from)
     if earlier is not None:
         return earlier
     paths, missing = _draw_all(results, figures, folder, _FORMATS)
-    paths.append(write_dashboard([(title, question, results)], folder / "dashboard.html"))
+    missing += unread
+    paths.append(write_dashboard([suite], folder / "dashboard.html"))
     stamp = {"made_from": made_from, "paths": [path.name for path in paths], "missing": missing}
     _publish(folder / _STAMP, json.dumps(stamp))
     return paths, missing
@@ -76,11 +79,37 @@ def _publish(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_dashboard(suites: Sequence[tuple[str, str, Results]], page: Path) -> Path:
-    """Publish the page of suites, each a name, a question and its results, as one HTML file."""
+def suite_results(store: Store, title: str, question: str, results: Results) -> "tuple[SuiteResults, list[str]]":
+    """Return what the page shows of a suite, and a sentence for each recording of routing that cannot be read.
+
+    Args:
+        store: the suite's folder.
+        title: the suite's name.
+        question: the suite's question.
+        results: the rows and cells; of recordings those of its cells are shown.
+    """
+    from moebench.inside.files import read_facts, recording_paths
+    from moebench.inside.load import Recording
+    from moebench.reports.dashboard.build import SuiteResults
+
+    recordings, unread = [], []
+    cells = set(results.cells["cell_id"])
+    for path in recording_paths(store.recordings_folder) if store.recordings_folder.is_dir() else ():
+        try:
+            recording = Recording(path, read_facts(path))
+        except BadInput as error:
+            unread.append(f"left out: {error}")
+            continue
+        if recording.facts.cell_id in cells:
+            recordings.append(recording)
+    return SuiteResults(title, question, results, recordings), unread
+
+
+def write_dashboard(suites: "Sequence[SuiteResults]", page: Path) -> Path:
+    """Publish the page of suites as one HTML file."""
     from moebench.reports.dashboard import build
 
-    content = build.build([build.SuiteResults(*suite) for suite in suites])
+    content = build.build(suites)
     _publish(page, content)
     return page
 
@@ -248,12 +277,12 @@ class _Stamp(BaseModel):
     missing: tuple[str, ...]
 
 
-def _made_from(results: Results, title: str, question: str, figures: Sequence[str]) -> str:
+def _made_from(results: Results, title: str, question: str, figures: Sequence[str], recordings: Sequence[str]) -> str:
     """Return a hash of what the report depends on: the rows that count, what is drawn, and the version that draws."""
     columns = ["cell_id", "seed", "run_id", "attempt", "status"]
     keys = sorted(results.rows[columns].astype(str).itertuples(index=False, name=None))
     claims = [claim.model_dump() for claim in results.claims]
-    content = [__version__, title, question, claims, list(figures), keys]
+    content = [__version__, title, question, claims, list(figures), sorted(recordings), keys]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 

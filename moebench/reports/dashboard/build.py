@@ -4,11 +4,13 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from moebench.inside.load import Recording
 from moebench.reports import flag_marks, run_facts, style
 from moebench.reports.analysis.cells import Results
 from moebench.reports.answer.sentence import answer
 from moebench.reports.dashboard import data
 from moebench.reports.dashboard.claims_table import claims_html
+from moebench.reports.dashboard.inside import MOST_BYTES, inside_html
 from moebench.reports.offline_page import filled, head, packed, part, program
 
 _SCRIPTS = (
@@ -31,6 +33,8 @@ class SuiteResults:
     name: str
     question: str
     results: Results
+    recordings: Sequence[Recording] = ()
+    """Recordings of routing, if cells were recorded."""
 
 
 def build(suites: Sequence[SuiteResults]) -> str:
@@ -49,6 +53,7 @@ def build(suites: Sequence[SuiteResults]) -> str:
         "head": head(title, _part("style.css"), library, script),
         "choice": _choice(suites),
         "heads": "\n".join(_head(suite, place) for place, suite in enumerate(suites)),
+        "inside": _inside(suites),
         "rest": style.THE_REST,
         "seconds": flag_marks.SECONDS,
         "own_ratio": flag_marks.OWN_RATIO,
@@ -79,6 +84,18 @@ def _head(suite: SuiteResults, place: int) -> str:
         f'<p class="answer"><bdi>{html.escape(answer(suite.results))}</bdi></p>\n'
         f'{claims_html(suite.results.verdicts)}<dl class="facts">{listed}</dl>\n</div>'
     )
+
+
+def _inside(suites: Sequence[SuiteResults]) -> str:
+    """Return the section of recorded routing; nothing if no suite has recordings."""
+    recorded = sum(bool(suite.recordings) for suite in suites)
+    shown = [
+        inside_html(place, suite.name, suite.recordings, MOST_BYTES // max(recorded, 1))
+        for place, suite in enumerate(suites)
+    ]
+    if not any(shown):
+        return ""
+    return f'<section id="inside" tabindex="-1" data-nav="Inside">\n<h2>Inside</h2>\n{"".join(shown)}\n</section>\n\n'
 
 
 def _data(name: str, suite: SuiteResults) -> str:

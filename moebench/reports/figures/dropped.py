@@ -12,6 +12,7 @@ from moebench.inside import analyses
 from moebench.inside.analyses.capacity import slots_at
 from moebench.inside.load import Recording
 from moebench.reports import style
+from moebench.reports.answer.inside import SHOWN_FACTOR
 from moebench.reports.figures.axes import plain
 from moebench.reports.figures.layout import PAPER, Drawing, Layout, look
 from moebench.reports.figures.legends import explain
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FACTORS = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0, 1.25, 1.5, 2.0)
-SHOWN_FACTOR = 0.25
-"""Capacity factor of the pictures: small enough for the order of the tokens to matter."""
 _ORDER_NAMES = {"array": "array order", "priority": "by priority (BPR)"}
 _DASHES: dict[str | None, Any] = {"array": "-", "priority": (0, (4, 2)), None: "-"}
 

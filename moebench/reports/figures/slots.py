@@ -10,6 +10,7 @@ from moebench.errors import BadInput
 from moebench.inside import analyses
 from moebench.inside.load import Recording
 from moebench.reports import style
+from moebench.reports.answer.inside import slots_verdict
 from moebench.reports.figures.layout import PAPER, Drawing, Layout, look
 from moebench.reports.figures.legends import explain
 from moebench.reports.figures.patches import by_token, draw_picture, first_images
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SHARE = 0.9
-_BLOB, _MEAN = 1 / 3, 2 / 3
-"""Shares of an image's tokens: slots that need fewer are blobs, slots that need more are near the image's mean."""
 
 
 @routing_figure("slots", caption="What slots of a soft router hold of an image, and how many tokens carry a slot.")
@@ -60,28 +59,10 @@ def slots(recordings: Sequence[Recording], choice: Choice, layout: Layout = PAPE
         color = style.style_of(recording.facts.router).color
         for panel, of in zip(panels, sums, strict=True):
             _draw_sums(panel, sums[of], of, color)
-        explain(figure, {}, f"{recording.facts.cell}, MoE layer {layer} · {verdict(needed, recording.facts.tokens)}")
+        explain(
+            figure, {}, f"{recording.facts.cell}, MoE layer {layer} · {slots_verdict(needed, recording.facts.tokens)}"
+        )
     return figure
-
-
-def verdict(needed: "pd.Series[float]", tokens: int) -> str:
-    """Return a sentence on whether slots are blobs or near the mean of their image.
-
-    Args:
-        needed: tokens that carry 90 % of each slot.
-        tokens: of an image.
-    """
-    if needed.isna().mean() > 0.5:
-        return "most slots spread over more tokens than the recording keeps"
-    median = float(needed.median())
-    share = median / tokens
-    if share < _BLOB:
-        what = "slots are blobs of few tokens"
-    elif share > _MEAN:
-        what = "slots are near-uniform means of their image"
-    else:
-        what = "slots are between blobs and means of their image"
-    return f"{what}: {median:g} of {tokens} tokens carry 90 % of a slot in the median"
 
 
 def _shown_slots(frame: pd.DataFrame, count: int) -> list[tuple[int, int]]:

@@ -5,7 +5,6 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import pytest
 from matplotlib.collections import PatchCollection
 from recordings import four_routers, hard_frame, written
@@ -17,7 +16,6 @@ from moebench.reports.figures.layout import Layout
 from moebench.reports.figures.patches import expert_colors
 from moebench.reports.figures.recorded import Choice, draw_recordings, routing_entries, side_by_side
 from moebench.reports.figures.save import save
-from moebench.reports.figures.slots import verdict
 from moebench.spec.figure_names import ROUTING_FIGURES
 
 
@@ -144,10 +142,3 @@ def test_alike_rows_become_neighbours() -> None:
     order = clustered(rows).tolist()
     assert {frozenset(order[:2]), frozenset(order[2:])} == {frozenset((0, 2)), frozenset((1, 3))}
     assert clustered(rows[:2]).tolist() == [0, 1]
-
-
-def test_slots_are_called_what_they_are() -> None:
-    assert verdict(pd.Series([3.0, 4, 5]), 16).startswith("slots are blobs of few tokens: 4 of 16")
-    assert verdict(pd.Series([13.0, 14, 15]), 16).startswith("slots are near-uniform means of their image")
-    assert verdict(pd.Series([8.0, 8, 8]), 16).startswith("slots are between")
-    assert verdict(pd.Series([np.nan, np.nan, 8]), 196) == "most slots spread over more tokens than the recording keeps"

@@ -38,7 +38,7 @@ function showSections() {
   const nav = document.querySelector("nav");
   nav.replaceChildren();
   for (const section of document.querySelectorAll("main > section")) {
-    const parts = [...section.querySelectorAll("[data-chart], [data-table]")].filter((part) => !part.closest("figure:not([data-chart])"));
+    const parts = [...section.querySelectorAll("[data-chart], [data-table], [data-inside]")].filter((part) => !part.closest("figure:not([data-chart])"));
     section.hidden = parts.every((part) => part.hidden);
     if (!section.hidden) nav.append(element("a", { href: "#" + section.id, onclick: (event) => goTo(event, section) }, section.dataset.nav), " ");
   }

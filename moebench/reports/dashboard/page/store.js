@@ -43,6 +43,7 @@ async function openSuite(place) {
   cells = rowsOf(data.cells);
   brushed = null;
   for (const head of document.querySelectorAll("[data-head]")) head.hidden = head.dataset.head !== String(place);
+  for (const part of document.querySelectorAll("[data-inside]")) part.hidden = part.dataset.inside !== String(place);
 }
 
 // Does one filter let this row through?
