@@ -119,11 +119,19 @@ def _run(spec: CellSpec) -> Failure | None:
 
 
 def _noise(name: str, image_size: int | None, *, batch: int) -> Dataset:
-    """A batch of noise in place of the images of a data set, which may take hours to make."""
+    """Return noise in place of the images of a data set, which may take hours to make.
+
+    Args:
+        name: of the data set.
+        image_size: side in pixels; None takes the data set's own size.
+        batch: images of the test split; the training split has two images of each class more, so that one of each can
+            be held out for validation.
+    """
     kind = source(name).format(image_size)
-    drawn = np.random.default_rng(0).standard_normal((batch, kind.image_size, kind.image_size, kind.channels))
-    split = Split(drawn.astype(np.float32), np.arange(batch, dtype=np.int32) % kind.classes)
-    return Dataset(name, kind.classes, train=split, test=split)
+    images = batch + 2 * kind.classes
+    drawn = np.random.default_rng(0).standard_normal((images, kind.image_size, kind.image_size, kind.channels))
+    train = Split(drawn.astype(np.float32), np.arange(images, dtype=np.int32) % kind.classes)
+    return Dataset(name, kind.classes, train=train, test=train.subset(np.arange(batch)))
 
 
 def _no_one(_: str) -> None:

@@ -19,6 +19,7 @@ class Size:
 
 
 SIZES: dict[str, Size] = {
+    "nano": Size(width=32, layers=2, mlp=128, heads=2),
     "mu": Size(width=64, layers=4, mlp=256, heads=2),
     # 2010.11929, table 1, and 2106.04560, table 2.
     "ti": Size(width=192, layers=12, mlp=768, heads=3),
@@ -71,7 +72,7 @@ class _Family:
 
 _COMMON = ("s/32", "b/32", "b/16", "l/32", "l/16", "h/14")
 _FAMILIES: dict[str, _Family] = {
-    "": _Family(SIZES, ("mu/2", "ti/16", "s/32", "s/16", "s/14", "s/8", *_COMMON[1:]), "ViT"),
+    "": _Family(SIZES, ("nano/4", "mu/2", "ti/16", "s/32", "s/16", "s/14", "s/8", *_COMMON[1:]), "ViT"),
     "soft": _Family(
         {name: SIZES[name] for name in ("s", "b", "l", "h")},
         ("s/32", "s/16", "s/14", "s/8", *_COMMON[1:]),
@@ -115,7 +116,7 @@ def preset(name: str) -> Preset:
     values = dict(_FAMILIES[prefix].fixed)
     if prefix == "soft":
         values["options"] = MappingProxyType({"experts": _SOFT_EXPERTS.get(int(patch), 128)})
-    if stem == "mu":  # as large as the digits that come with moebench
+    if stem in ("nano", "mu"):  # as large as the digits that come with moebench
         values |= {"image_size": 8, "classes": 10}
     return Preset(_FAMILIES[prefix].sizes[size], int(patch), **values)
 
