@@ -62,7 +62,7 @@ def written(tmp_path: Path, asked: CellSpec) -> pd.DataFrame:
 
 
 def test_a_cell_fills_every_column(tmp_path: Path) -> None:
-    frame = written(tmp_path, spec(timing_budget_s=0.05))
+    frame = written(tmp_path, spec(timing_budget_s=0.05, moe_layers="0,1"))
     assert list(frame.columns) == [column.name for column in COLUMNS]
     assert list(frame.seed) == [0, 1]
     assert set(frame.status) == {"ok"}

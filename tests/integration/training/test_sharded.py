@@ -25,10 +25,10 @@ ROUTERS = ("bpr", "soft")
 
 def begun(arguments: list[str], devices: int, **environment: str) -> subprocess.Popen[str]:
     """A process whose processor is split into so many devices."""
-    flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "JAX_PLATFORMS": "cpu"}
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
     return subprocess.Popen(
         [sys.executable, *arguments],
-        env=os.environ | flags | environment,
+        env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
