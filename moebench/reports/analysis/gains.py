@@ -71,7 +71,7 @@ def _compared(cells: pd.DataFrame) -> Iterator[tuple[str, Side, Side]]:
     dense = _dense(cells)
     mixing = _single_expert(cells)
     learned = [each for each in routers if each not in ("dense", *FIXED, *_PARTLY_FIXED)]
-    sides = [_several_experts(cells, router) if mixing and router == "soft" else _all_of(router) for router in learned]
+    sides = [Side(router, side_of(cells, router)) for router in learned]
     for wide in dense[1:]:
         yield "capacity", wide, dense[0]
     if dense and "random" in routers:
@@ -79,11 +79,18 @@ def _compared(cells: pd.DataFrame) -> Iterator[tuple[str, Side, Side]]:
     if dense and mixing:
         yield "mixing", mixing, dense[0]
     for side in sides:
-        if mixing and side.name == "soft":
+        if mixing and side.cells != _all_of("soft").cells and side.name == "soft":
             yield "learned routing", side, mixing
         for fixed in FIXED:
             if fixed in routers:
                 yield "learned routing", side, _all_of(fixed)
+
+
+def side_of(cells: pd.DataFrame, router: str) -> Selection:
+    """Return the cells of a router without the controls among them: Soft MoE with one expert beside several."""
+    if router == "soft" and _single_expert(cells) and (cells.loc[cells["router"] == "soft", "experts"] > 1).any():
+        return _several_experts(cells, router).cells
+    return _all_of(router).cells
 
 
 def _all_of(router: str) -> Side:
