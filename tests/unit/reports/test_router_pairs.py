@@ -45,9 +45,7 @@ def test_cells_are_pooled_and_controls_left_out() -> None:
 
 def test_numbers_are_those_of_compare() -> None:
     frame = suite_frame()
-    frame["image_correct"] = [
-        right(row.accuracy, seeds=1, rng=place)[0] for place, row in enumerate(frame.itertuples())
-    ]
+    frame["image_correct"] = [right(share, seeds=1, rng=place)[0] for place, share in enumerate(frame["accuracy"])]
     found = router_pairs(Results.from_frame(frame)).set_index(["a", "b"])
     for a, b in (("soft", "dense"), ("soft", "bpr")):
         sides = (frame[frame["router"] == router] for router in (a, b))
