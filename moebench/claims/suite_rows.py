@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ class SuiteRows:
     """Result rows of one suite and kind of device, as cells."""
 
     cells: list[Cell]
+    _values: dict[str, CellValues] = field(default_factory=dict, compare=False)
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> "SuiteRows":
@@ -55,10 +56,13 @@ class SuiteRows:
         return [number for number, cell in enumerate(self.cells) if selects(selection, _ways(cell))]
 
     def values(self, metric: str) -> CellValues:
-        """Return a metric of all cells."""
-        counts = [len(cell.good) for cell in self.cells]
-        rows = pd.concat([cell.good for cell in self.cells], ignore_index=True)
-        return CellValues.from_rows(rows, np.repeat(np.arange(len(counts)), counts), len(counts), metric)
+        """Return a metric of all cells, read once."""
+        if metric not in self._values:
+            counts = [len(cell.good) for cell in self.cells]
+            rows = pd.concat([cell.good for cell in self.cells], ignore_index=True)
+            cells = np.repeat(np.arange(len(counts)), counts)
+            self._values[metric] = CellValues.from_rows(rows, cells, len(counts), metric)
+        return self._values[metric]
 
     def pools(self) -> list[tuple[str, ...]]:
         """Return for each cell the pool of cells that it scatters like."""

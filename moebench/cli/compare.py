@@ -32,7 +32,7 @@ def compare(
         typer.Option(
             metavar="5%",
             help="Exit with 1 if A is shown to be slower, and by so much as estimated, over all cells or in any one; "
-            "with 2 if A lacks a time that B has. Where no difference is shown it passes.",
+            "with 2 if A lacks a time that B has. A difference that is not significant passes.",
         ),
     ] = None,
     fail_if_worse: Annotated[

@@ -71,9 +71,11 @@ def print_cell(console: Console, cell: PlannedCell) -> None:
 
 
 def print_summary(console: Console, results: "Results") -> None:
-    """Print a table with a row for each cell, the verdict on each claim, and the answer in a sentence."""
+    """Print a table with a row for each cell, the verdict on each claim, the parts of the gain, and the answer."""
     from moebench.cli.narrow_tables import print_table
-    from moebench.reports.answer.sentence import answer, render_claims, render_table
+    from moebench.reports.answer.sentence import answer, details
+    from moebench.reports.answer.terminal_table import render_claims, render_table, render_texts
+    from moebench.reports.tables import gains
 
     console.print()
     print_table(console, render_table(results.cells))
@@ -81,7 +83,11 @@ def print_summary(console: Console, results: "Results") -> None:
     if results.verdicts:
         print_table(console, render_claims(results.verdicts))
         console.print()
+    if (parts := gains(results)).texts:
+        print_table(console, render_texts(parts), keys=2)
+        console.print()
     console.print(answer(results), markup=False, style="bold", soft_wrap=not console.is_terminal)
+    console.print(details(results), markup=False, style="dim", soft_wrap=not console.is_terminal)
 
 
 def print_numbers(console: Console, results: "Results") -> None:

@@ -24,7 +24,7 @@ from moebench.reports.labels import cell_labels
 from moebench.reports.quantities import quantity
 from moebench.statistics import holm
 
-BETTER, WORSE, NEITHER = "better", "worse", "no difference shown"
+BETTER, WORSE, NEITHER = "better", "worse", "not significant"
 LEVEL = 0.95
 
 ENVIRONMENT = (

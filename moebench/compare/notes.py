@@ -148,7 +148,8 @@ def _on_times(found: Mapping[str, Found]) -> list[str]:
     if any(found.get(metric) for metric in SECONDS):
         notes.append(
             "Seconds that were measured apart drift with the machine, and the more the more others have of it: their "
-            "intervals and p allow for that, so that no difference may be shown though all samples of A are shorter. "
+            "intervals and p allow for that, so that a difference may not be significant though all samples of A are "
+            "shorter. "
             "Times beside the dense twin, which took turns with the cell, do not drift."
         )
     return notes

@@ -21,7 +21,7 @@ _LEVEL = 0.05
 
 
 def sentence(report: Report, a: str, b: str) -> str:
-    """The verdict in one line: in what A is better, in what worse, and where no difference is shown."""
+    """The verdict in one line: in what A is better, in what worse, and where the difference is not significant."""
     parts = []
     for verdict in (BETTER, WORSE, NEITHER):
         rows = report.overall[report.overall["verdict"] == verdict].to_dict("records")
@@ -104,7 +104,7 @@ def legend(report: Report) -> list[str]:
         lines.append(f"p: corrected {each} (Holm).")
     if cells:
         lines.append(
-            f"A difference is shown if p is below {_LEVEL}, unless its whole interval is smaller than what matters."
+            f"A difference is significant if p is below {_LEVEL}, unless its interval is smaller than what matters."
         )
     return lines
 
@@ -164,7 +164,7 @@ def written_change(row: Row) -> str:
 
 
 def _detectable(row: Row) -> str:
-    """Return what would have been found, for a row in which no difference is shown; nothing for others."""
+    """Return what would have been found, for a row without a significant difference; nothing for others."""
     if row["verdict"] != NEITHER or isnan(row["detectable"]) or not row["detectable"]:
         return ""
     unit = _unit_of_change(row["metric"])

@@ -6,7 +6,7 @@ import pandas as pd
 
 from moebench.reports import flag_marks, run_facts
 from moebench.reports.analysis.cells import Results
-from moebench.reports.answer.sentence import answer
+from moebench.reports.answer.sentence import answer, details
 from moebench.reports.labels import shortened
 from moebench.reports.tables import Table, all_tables, claims
 from moebench.results.markdown_table import escaped, markdown_table
@@ -30,6 +30,7 @@ def build(results: Results, title: str, question: str | None = None, pictures: S
     parts = [
         f"# {escaped(question or title)}",
         escaped(answer(results)),
+        escaped(details(results)),
         *_section(claims(results.verdicts)),
         f"Suite {escaped(title)}. Brackets hold 95 % confidence intervals: over seeds for accuracy, over timed samples "
         f"for times. {escaped(flag_marks.MARK)} stands before times that were measured under a flag.",

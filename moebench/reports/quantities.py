@@ -64,6 +64,13 @@ def written_points(difference: float) -> str:
     return f"{round(100 * difference, 1) + 0.0:+.1f}"
 
 
+def written_change(value: float, low: float, high: float, kind: Kind) -> str:
+    """Return a difference with its interval, `+0.4 [-0.2, +1.0]`: points of shares, else three significant digits."""
+    if kind == "share":
+        return f"{written_points(value)} [{written_points(low)}, {written_points(high)}]"
+    return f"{value:+.3g} [{low:+.3g}, {high:+.3g}]"
+
+
 def possible(bound: float, kind: Kind) -> float:
     """Return a bound of an interval, clipped to the values that are possible: shares to [0, 1], others to [0, ∞).
 

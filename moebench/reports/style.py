@@ -34,6 +34,8 @@ _ABLATIONS = {
     "soft-uniform": RouterStyle("#008fb3", "<", "triangle-left"),
     "uniform-soft": RouterStyle("#d9447a", "s", "square"),
 }
+NOT_SIGNIFICANT = "#8a8f99"
+"""Colour of differences that are not significant."""
 PARTS = {
     "attention and the rest": "#8a8a96",
     "experts (dense: the MLP)": "#0066ee",

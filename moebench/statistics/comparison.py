@@ -27,7 +27,7 @@ class RatioTest:
     """Two-sided; exact for small samples without ties."""
 
     def verdict(self, p_value: float, smallest_effect: float, level: float = 0.95) -> str:
-        """Return the verdict on A: `higher`, `lower`, `no difference shown`, or `no difference that matters`.
+        """Return the verdict on A: `higher`, `lower`, `not significant`, or `no difference that matters`.
 
         A is higher or lower if the p-value is below 1 - `level`, unless the whole interval of the ratio lies within
         `smallest_effect` of 1.
@@ -40,7 +40,7 @@ class RatioTest:
         if self.ratio.low > 1 / (1 + smallest_effect) and self.ratio.high < 1 + smallest_effect:
             return "no difference that matters"
         if not p_value < 1 - level:
-            return "no difference shown"
+            return "not significant"
         return "higher" if self.ratio.value > 1 else "lower"
 
     def detectable(self, level: float = 0.05) -> float:

@@ -15,7 +15,9 @@ PUBLIC = {
         "SIZES", "Block", "Experts", "Mlp", "MoE", "Preset", "RoutedBlock", "Size", "Vit", "VitConfig", "describe",
         "make_block", "mlp_or_experts", "moe_blocks", "names", "preset", "through",
     },
-    "moebench.plot": {"test_time", "costs", "multiplier", "curves", "dots", "health", "pareto", "scaling", "speed"},
+    "moebench.plot": {
+        "test_time", "forest", "costs", "multiplier", "curves", "dots", "health", "pareto", "scaling", "speed",
+    },
     "moebench.training": {
         "EvalPoint", "EvalReport", "LayerProgram", "Program", "Progress", "Schedule", "TrainState", "Training",
         "WideProgram", "calls_by_image", "compile_unoptimized", "compiled", "cross_entropy", "join_processes",

@@ -73,11 +73,11 @@ def _sentence(fallen: list[Row], rows: list[Row]) -> str:
     leader, others = fallen[0], fallen[1:]
     standing = [row for row in rows if np.isnan(row["first"])]
     text = f"{leader['label']} diverges first, {_at(leader)}"
-    # Only where all of its seeds have diverged before a seed of the other does, are the two told apart.
+    # Only where all of its seeds have diverged before a seed of the other does, does one diverge before the other.
     near = [str(row["label"]) for row in others if not leader["all"] < row["first"]]
     near += [str(row["label"]) for row in standing if not leader["all"] <= row["highest"]]
     if near:
-        text += f", which does not tell it from {_listed(near)}"
+        text += f", though not with every seed before {_listed(near)}"
     if others:
         text += f"; then {_listed([str(row['label']) + ' ' + _at(row) for row in others])}"
     if standing:

@@ -30,6 +30,6 @@ def sentence(results: Results) -> list[str]:
     if len(probed) > 1 and not np.isnan(lows[best]):
         better = shown_better(cells, results.values(column), higher_is_better=True)
         apart, pairs = len(better[best]), compared_pairs(cells, column)
-        text += f", and a difference is shown from {apart} of {len(probed) - 1} other cells"
+        text += f", significantly better than {apart} of {len(probed) - 1} other cells"
         text += f" (corrected for all {pairs} pairs)" if pairs > 1 else ""
     return [text]

@@ -32,6 +32,20 @@ def sentence(cells: Sequence[Cell]) -> str:
     return f"{text}; {flagged} of {len(cells)} timings are flagged" if flagged else text
 
 
+def shortest(cells: Sequence[Cell]) -> str:
+    """Return the quickest and the slowest of some timed cells beside dense, in a few words.
+
+    Args:
+        cells: some, all of them timed.
+    """
+    moe = [cell for cell in cells if cell["router"] != "dense"] or cells
+    first, *others = sorted(moe, key=lambda cell: float(cell["train_step_vs_dense"]))
+    text = f"Shortest step: {first['label']}, {written(first['train_step_vs_dense'], 'ratio')} dense"
+    if not others:
+        return text
+    return f"{text}; longest: {others[-1]['label']}, {written(others[-1]['train_step_vs_dense'], 'ratio')}"
+
+
 def _ratio(cell: Cell) -> str:
     low, high = cell["train_step_vs_dense_ci_low"], cell["train_step_vs_dense_ci_high"]
     return written_interval(cell["train_step_vs_dense"], low, high, "ratio")

@@ -1,17 +1,15 @@
-"""Answer the question of a suite: one sentence, and tables for the terminal."""
+"""Answer the question of a suite in one sentence."""
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from itertools import groupby
 from math import isnan
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
-from moebench.claims.verdict import Verdict
-from moebench.claims.written import HEADINGS, STYLES, lines, summary
+from moebench.claims.written import summary
 from moebench.errors import BadInput
-from moebench.reports import flag_marks
 from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.divergence import stability, verdict
 from moebench.reports.analysis.expert_trend import trends
@@ -21,10 +19,8 @@ from moebench.reports.answer import few_shot, layer_times
 from moebench.reports.labels import shortened
 from moebench.reports.quantities import written, written_interval, written_points
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
 Cell = dict[Hashable, Any]
+MOST_WORDS = 25
 _ANSWERING = (
     *(*SETTING, "label", "router", "status", "seeds", "seeds_failed", "rank_group"),
     "timing_flags",
@@ -34,98 +30,74 @@ _ANSWERING = (
         for end in ("", "_ci_low", "_ci_high")
     ),
 )
-_HEADINGS = ("accuracy", "points over dense", "FLOPs/image", "train step", "× dense")
-_MARKS = {"best": "●", "tied": "○"}
 
 
 def answer(results: Results) -> str:
-    """Return one sentence that answers a suite's question, with confidence intervals.
-
-    Of a suite with claims the sentence counts the verdicts, which `render_claims` lists, and names the best cell.
-    """
-    cells: list[Cell] = results.cells[list(_ANSWERING)].to_dict("records")
-    good = [cell for cell in cells if not isnan(cell["accuracy"])]
-    timed = [cell for cell in cells if cell["seeds"] and not isnan(cell["train_step_vs_dense"])]
-    claimed = [f"of {summary(results.verdicts)}"] if results.verdicts else []
-    if not good and timed:
-        return f"{_ground(timed)}, {'; '.join([*claimed, layer_times.sentence(timed)])}{_failures(cells)}"
-    if not good:
+    """Return the answer to a suite's question in at most 25 words, the verdict first; `details` has the intervals."""
+    cells, good, timed = _answering(results)
+    verdict = [f"{summary(results.verdicts)}."] if results.verdicts else []
+    if not good and not timed:
         return f"No answer: none of {_count(len(cells), 'cell')} ended well ({_states(cells)})."
+    found = layer_times.shortest(timed) if not good else _shortest(good)
+    failed = sum(cell["seeds"] == 0 for cell in cells)
+    failures = f"; {failed} of {_count(len(cells), 'cell')} failed" if failed else ""
+    text = " ".join([*verdict, found])
+    # Whatever the names are, the verdict and the best cell have room.
+    return f"{text}{failures}." if len(f"{text}{failures}".split()) <= MOST_WORDS else f"{text}."
+
+
+def details(results: Results) -> str:
+    """Return the grounds of the answer in one sentence: data, device, seeds, the best cell with its intervals.
+
+    Of a suite without claims the sentence also names trends, divergence and cuts; of others verdicts say more.
+    """
+    cells, good, timed = _answering(results)
+    if not good and not timed:
+        return answer(results)
+    if not good:
+        return f"{_ground(timed)}, {layer_times.sentence(timed)}{_failures(cells)}"
     pairs = compared_pairs(results.cells)
-    settings = [list(group) for _, group in groupby(good, key=lambda cell: [str(cell[key]) for key in SETTING])]
+    settings = _settings(good)
     best = _of_many(settings, pairs) if len(settings) > 1 else _best(good, pairs)
-    if claimed:
-        return f"{_ground(good)}, {'; '.join([*claimed, best])}{_failures(cells)}"
+    if results.verdicts:
+        return f"{_ground(good)}, {best}{_failures(cells)}"
     trend = _trend(results.rows) if len(settings) == 1 else []
     others = [*_divergence(results.rows), *_cuts(results), *few_shot.sentence(results)]
     return f"{_ground(good)}, {'; '.join([best, *trend, *others])}{_failures(cells)}"
 
 
-def render_claims(verdicts: Sequence[Verdict]) -> "Table":
-    """Return the verdicts on a suite's claims as a table for the terminal."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in HEADINGS:
-        table.add_column(heading)
-    for each, line in zip(verdicts, lines(verdicts), strict=True):
-        table.add_row(*map(Text, line[:-1]), Text(line[-1], style=STYLES[each.verdict]))
-    return table
+def _answering(results: Results) -> tuple[list[Cell], list[Cell], list[Cell]]:
+    """Return all cells, those with an accuracy, and those that were timed."""
+    cells: list[Cell] = results.cells[list(_ANSWERING)].to_dict("records")
+    good = [cell for cell in cells if not isnan(cell["accuracy"])]
+    return cells, good, [cell for cell in cells if cell["seeds"] and not isnan(cell["train_step_vs_dense"])]
 
 
-def render_table(cells: pd.DataFrame) -> "Table":
-    """Return the summary as a table for the terminal: ● marks the best cell, ○ those not shown to differ from it.
-
-    Args:
-        cells: what `summarise` returns.
-    """
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    trained = cells["accuracy"].notna().any() or cells["train_step_vs_dense"].isna().all()
-    marks = "● highest accuracy  ○ no difference from it shown, corrected for all pairs  " if trained else ""
-    table.caption_justify = "left"
-    table.caption = "\n".join(filter(None, (marks + "\\[ ] 95 % interval", *_on_times(cells))))
-    for heading in ("cell", *(_HEADINGS if trained else layer_times.HEADINGS)):
-        table.add_column(heading, justify="left" if heading == "cell" else "right", no_wrap=heading != "cell")
-    for cell in cells.to_dict("records"):
-        # Text, because rich would read the brackets of a label as markup.
-        name = Text(f"{_MARKS.get(str(cell['rank_group']), ' ')} {shortened(cell['label'])}")
-        if cell["seeds_failed"]:
-            asked = cell["seeds"] + cell["seeds_failed"]
-            name.append(f" {cell['seeds']} of {_count(asked, 'seed')}", style="red")
-        if cell["seeds"]:
-            table.add_row(name, *(Text(text) for text in (_numbers if trained else layer_times.numbers)(cell)))
-        else:
-            table.add_row(name, Text(str(cell["status"]), style="red"))
-    return table
+def _settings(good: list[Cell]) -> list[list[Cell]]:
+    return [list(group) for _, group in groupby(good, key=lambda cell: [str(cell[key]) for key in SETTING])]
 
 
-def _numbers(cell: Cell) -> tuple[str, ...]:
-    gain, low, high = (cell[f"accuracy_vs_dense{end}"] for end in ("", "_ci_low", "_ci_high"))
-    return (
-        _accuracy(cell),
-        ""
-        if isnan(gain)
-        else written_points(gain) + ("" if isnan(low) else f" [{written_points(low)}, {written_points(high)}]"),
-        written(cell["flops_forward_per_image"], "FLOPs").removesuffix("FLOPs"),
-        flag_marks.mark(cell, "train_step_s") + written(cell["train_step_s"], "s"),
-        flag_marks.mark(cell, "train_step_vs_dense") + written(cell["train_step_vs_dense"], "ratio"),
+def _shortest(good: list[Cell]) -> str:
+    """Return the best cell and its difference from dense in a few words."""
+    settings = _settings(good)
+    if len(settings) > 1:
+        leaders = Counter(str(max(group, key=_by_accuracy)["router"]) for group in settings)
+        most = max(leaders.values())
+        names = [router for router, count in leaders.items() if count == most]
+        each = " each" if len(names) > 1 else ""
+        return f"Best: {_listed(names[:3])}, in {most} of {len(settings)} settings{each}"
+    best = max(good, key=_by_accuracy)
+    text = f"Highest accuracy: {shortened(str(best['label']))}, {written(best['accuracy'], 'share')}"
+    gain, low = best["accuracy_vs_dense"], best["accuracy_vs_dense_ci_low"]
+    if best["router"] == "dense" or isnan(gain):
+        return text
+    return f"{text}, {written_points(gain)} points over dense" + (
+        " (one seed)" if isnan(low) else "" if _is_above_dense(best, good) else " (not significant)"
     )
 
 
-def _on_times(cells: pd.DataFrame) -> list[str]:
-    """Return the note under the table about its times."""
-    lines = []
-    if flag_marks.note(cells, ["train_step_s"]):
-        flagged = flag_marks.flagged(cells, ["train_step_s"])
-        lines.append(f"{flag_marks.MARK} timing of {flagged}: moebench show timing_flags")
-    if cells["train_step_vs_dense"].notna().any():
-        lines.append("compare times by the ratio to dense, timed in turns; dense's own is off 1 by the timing's error")
-        lines.append(flag_marks.clocks(cells))
-    return lines
+def _is_above_dense(best: Cell, good: list[Cell]) -> bool:
+    return all(cell["rank_group"] == "worse" for cell in good if cell["router"] == "dense")
 
 
 def _ground(good: list[Cell]) -> str:
@@ -140,7 +112,7 @@ def _ground(good: list[Cell]) -> str:
 def _best(good: list[Cell], pairs: int) -> str:
     """Return the best cell, its difference from dense, and how many cells are not significantly below it."""
     best = max(good, key=_by_accuracy)
-    text = f"{best['label']} has the highest accuracy, {_accuracy(best)}"
+    text = f"{best['label']} has the highest accuracy, {accuracy(best)}"
     if best["seeds_failed"]:
         text += f" although {_count(best['seeds_failed'], 'seed')} of it failed"
     if best["router"] != "dense":
@@ -150,13 +122,12 @@ def _best(good: list[Cell], pairs: int) -> str:
     if near:
         runner_up = max(near, key=_by_accuracy)
         others = f"{len(near)} of {len(good) - 1} other cells" if len(good) > 2 else "the other cell"
-        text += f", and no difference is shown from {others}"
         nearest = f"the nearest: {runner_up['label']}, {written(runner_up['accuracy'], 'share')}"
-        return f"{text} ({nearest}{_corrected('; ', pairs)})"
+        return f"{text}; the difference from {others} is not significant ({nearest}{_corrected('; ', pairs)})"
     if below:
-        text += f", and a difference is shown from {'each of ' * (len(below) > 1)}{_count(len(below), 'other cell')}"
+        text += f", significantly above {'each of ' * (len(below) > 1)}{_count(len(below), 'other cell')}"
         return text + (f" ({_corrected('', pairs)})" if pairs > 1 else "")
-    return f"{text}, and one seed cannot show a difference" if len(good) > 1 else text
+    return f"{text}, and one seed has no test" if len(good) > 1 else text
 
 
 def _corrected(before: str, pairs: int) -> str:
@@ -174,7 +145,8 @@ def _by_accuracy(cell: Cell) -> float:
     return float(cell["accuracy"])
 
 
-def _accuracy(cell: Cell) -> str:
+def accuracy(cell: Cell) -> str:
+    """Return the accuracy of a cell with its interval."""
     low, high = cell["accuracy_ci_low"], cell["accuracy_ci_high"]
     return written_interval(cell["accuracy"], low, high, "share")
 
@@ -186,8 +158,7 @@ def _over_dense(best: Cell, dense: list[Cell]) -> str:
     text = f"{abs(100 * gain):.1f} points {'above' if gain >= 0 else 'below'} dense"
     if isnan(low):
         return f"{text} (no interval)"
-    shown = all(cell["rank_group"] == "worse" for cell in dense)
-    return text + _between(low, high) + ("" if shown else " (no difference shown)")
+    return text + _between(low, high) + ("" if _is_above_dense(best, dense) else " (not significant)")
 
 
 def _trend(rows: pd.DataFrame) -> list[str]:
@@ -209,7 +180,7 @@ def _trend(rows: pd.DataFrame) -> list[str]:
         if rows
     ]
     if rest:
-        texts.append(f"no trend over the number of experts is shown for {_listed(rest)}")
+        texts.append(f"no trend over the number of experts is significant for {_listed(rest)}")
     return [", while ".join(texts) + (f" (corrected for {fitted} routers)" if fitted > 1 else "")]
 
 
@@ -257,7 +228,7 @@ def _of_many(settings: list[list[Cell]], pairs: int) -> str:
     alone = sum({cell["rank_group"] for cell in group} == {"best", "worse"} for group in settings)
     return (
         f"in {len(settings)} settings of model, data and device the highest accuracy is that of "
-        f"{_listed(each)}, with a difference shown from every other cell in {alone} of them"
+        f"{_listed(each)}, significantly above every other cell in {alone} of them"
         + (f" ({_corrected('', pairs)})" if pairs > 1 else "")
     )
 

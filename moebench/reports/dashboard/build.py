@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from moebench.inside.load import Recording
 from moebench.reports import flag_marks, run_facts, style
 from moebench.reports.analysis.cells import Results
-from moebench.reports.answer.sentence import answer
+from moebench.reports.answer.sentence import answer, details
 from moebench.reports.dashboard import data
 from moebench.reports.dashboard.claims_table import claims_html
 from moebench.reports.dashboard.inside import MOST_BYTES, inside_html
@@ -82,6 +82,8 @@ def _head(suite: SuiteResults, place: int) -> str:
     return (
         f'<div class="head" data-head="{place}">\n<h1><bdi>{html.escape(suite.question)}</bdi></h1>\n'
         f'<p class="answer"><bdi>{html.escape(answer(suite.results))}</bdi></p>\n'
+        f'<details class="grounds"><summary>Details</summary>'
+        f"<p><bdi>{html.escape(details(suite.results))}</bdi></p></details>\n"
         f'{claims_html(suite.results.verdicts)}<dl class="facts">{listed}</dl>\n</div>'
     )
 

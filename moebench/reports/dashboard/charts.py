@@ -7,66 +7,9 @@ second drawing.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
 from moebench.reports import style
-from moebench.results.schema import Kind
-
-if TYPE_CHECKING:
-    import altair as alt
-
-Spec = dict[str, Any]
-
-CONFIG: Spec = {
-    "background": None,
-    "font": "system-ui, sans-serif",
-    "view": {"stroke": None},
-    "axis": {
-        "labelColor": "currentColor",
-        "titleColor": "currentColor",
-        "domainColor": "currentColor",
-        "tickColor": "currentColor",
-        "gridColor": "currentColor",
-        "gridOpacity": 0.12,
-        "domainOpacity": 0.5,
-        "tickOpacity": 0.5,
-        "titleFontWeight": "normal",
-        "titleFontSize": 12,
-        "labelFontSize": 11,
-        "labelLimit": 220,
-        "titlePadding": 10,
-    },
-    "legend": {
-        "labelColor": "currentColor",
-        "titleColor": "currentColor",
-        "labelFontSize": 12,
-        "labelLimit": 180,
-        "symbolSize": 90,
-        "orient": "top",
-        "title": None,
-        "columnPadding": 14,
-    },
-    "rule": {"color": "currentColor"},
-    "text": {"color": "currentColor"},
-}
-
-
-def _prefixed(unit: str) -> str:
-    return f"replace(format(datum.value, '~s'), /([a-zA-Zµ]?)$/, ' $1{unit}')"
-
-
-LABELS: dict[Kind, str] = {
-    "share": "datum.value < 0 || datum.value > 1 ? '' : format(datum.value * 100, '~r') + ' %'",
-    "ratio": "format(datum.value, '~f') + ' ×'",
-    "s": _prefixed("s"),
-    "bytes": _prefixed("B"),
-    "FLOPs": _prefixed(""),
-    "count": _prefixed(""),
-    "FLOPs/s": _prefixed("FLOPs/s"),
-    "bytes/s": _prefixed("B/s"),
-    "number": "format(datum.value, '~r')",
-}
-"""Vega's expressions for the labels of an axis, by the kind of its quantity."""
+from moebench.reports.dashboard.vega import Looks, Spec, axis, specification, tooltip
 
 
 def specifications(routers: Sequence[str], tried: Sequence[str] = ()) -> dict[str, Spec]:
@@ -76,7 +19,7 @@ def specifications(routers: Sequence[str], tried: Sequence[str] = ()) -> dict[st
         routers: the routers of the cells.
         tried: the routers in which trained models were evaluated.
     """
-    looks = _Looks(style.in_order(routers))
+    looks = Looks(style.in_order(routers))
     return {
         "pareto": _pareto(looks),
         "scaling": _scaling(looks),
@@ -84,58 +27,16 @@ def specifications(routers: Sequence[str], tried: Sequence[str] = ()) -> dict[st
         "loads": _load(),
         "parts": _parts(),
         "speed": _speed(looks),
-        "test_time": _test_time(_Looks(style.in_order(tried))),
+        "test_time": _test_time(Looks(style.in_order(tried))),
     }
 
 
-def _specification(chart: Any, legend: int, height: int = 300) -> Spec:
-    """Return a chart as Vega-Lite, as wide as its place; Altair's own configuration gives way to the page's.
-
-    `legend` is the width of one of the legend's columns in pixels, from which the page takes their number.
-    """
-    fit = {"type": "fit-x", "contains": "padding", "resize": True}
-    sized = chart.properties(width="container", height=height, autosize=fit)
-    made: Spec = sized.properties(usermeta={"legend": legend}).to_dict()
-    del made["config"]
-    return made
-
-
-class _Looks:
-    """Hold colour and shape of the routers as Altair's encodings."""
-
-    def __init__(self, routers: Sequence[str]) -> None:
-        import altair as alt
-
-        styles = [style.style_of(router) for router in routers]
-        # Names of about 7 pixels a letter, their symbols, and the space between columns.
-        self.legend = min(7 * max(map(len, routers), default=0), CONFIG["legend"]["labelLimit"]) + 30
-        legend = alt.Legend(symbolOpacity=1) if len(routers) > 1 else None
-        self.color = alt.Color(
-            "router:N", scale=alt.Scale(domain=list(routers), range=[each.color for each in styles]), legend=legend
-        )
-        self.shape = alt.Shape(
-            "router:N", scale=alt.Scale(domain=list(routers), range=[each.shape for each in styles]), legend=legend
-        )
-
-
-def _axis(which: str, **options: Any) -> "alt.Axis":
-    import altair as alt
-
-    return alt.Axis(title=f"@{which}.axis", labelExpr=f"@{which}.labels", tickCount=6, **options)
-
-
-def _tooltip(*fields: tuple[str, str]) -> "list[alt.Tooltip]":
-    import altair as alt
-
-    return [alt.Tooltip(f"{field}:N", title=title) for field, title in fields]
-
-
-def _pareto(looks: _Looks) -> Spec:
+def _pareto(looks: Looks) -> Spec:
     """Return quality over cost: intervals, front, points that can be brushed, their names."""
     import altair as alt
 
-    x = alt.X("x:Q", axis=_axis("x"), scale=alt.Scale(zero=False, padding=24))
-    y = alt.Y("y:Q", axis=_axis("y"), scale=alt.Scale(zero=False, padding=16))
+    x = alt.X("x:Q", axis=axis("x"), scale=alt.Scale(zero=False, padding=24))
+    y = alt.Y("y:Q", axis=axis("y"), scale=alt.Scale(zero=False, padding=16))
     bare = alt.Chart(alt.NamedData("points")).encode(x=x, y=y)
     base = bare.encode(color=looks.color)
     brush = alt.selection_interval(name="brush", encodings=["x", "y"])
@@ -152,26 +53,26 @@ def _pareto(looks: _Looks) -> Spec:
             stroke=looks.color,
             fill=looks.color,
             fillOpacity=alt.FillOpacity("fill:Q", scale=None, legend=None),
-            tooltip=_tooltip(
+            tooltip=tooltip(
                 ("label", "cell"), ("x_text", "@x.title"), ("y_text", "@y.title"), ("chance", "on the front")
             ),
         )
         .add_params(brush),
         bare.mark_text(dx=9, dy=-9, fontSize=10, opacity=0.8).encode(text="name:N"),
     )
-    return _specification(chart, looks.legend, height=330)
+    return specification(chart, looks.legend, height=330)
 
 
-def _scaling(looks: _Looks) -> Spec:
+def _scaling(looks: Looks) -> Spec:
     """Return a quantity over the number of experts, or another input, with the dense cell as a band."""
     import altair as alt
 
     x = alt.X(
         "x:Q",
-        axis=_axis("x", values={"expr": "@x.values"}),
+        axis=axis("x", values={"expr": "@x.values"}),
         scale=alt.Scale(type="log", base=2, nice=False, padding=20),
     )
-    y = alt.Y("y:Q", axis=_axis("y"), scale=alt.Scale(zero=False, padding=12))
+    y = alt.Y("y:Q", axis=axis("y"), scale=alt.Scale(zero=False, padding=12))
     dense = alt.Chart(alt.NamedData("dense"))
     base = alt.Chart(alt.NamedData("points")).encode(x=x, y=y, color=looks.color)
     chart = alt.layer(
@@ -181,25 +82,25 @@ def _scaling(looks: _Looks) -> Spec:
         base.mark_rule(strokeWidth=1.2, opacity=0.6).encode(y="y_low:Q", y2="y_high:Q"),
         base.mark_point(size=70, filled=True, opacity=1).encode(
             shape=looks.shape,
-            tooltip=_tooltip(("label", "cell"), ("x_text", "@x.title"), ("y_text", "@y.title")),
+            tooltip=tooltip(("label", "cell"), ("x_text", "@x.title"), ("y_text", "@y.title")),
         ),
     )
-    return _specification(chart, looks.legend)
+    return specification(chart, looks.legend)
 
 
 def published(routers: Sequence[str]) -> Spec:
     """Return the chart of results that papers printed, for these routers."""
     import altair as alt
 
-    looks = _Looks(routers)
-    x = alt.X("x:Q", axis=_axis("x"), scale=alt.Scale(type="log", nice=False, padding=24))
-    y = alt.Y("y:Q", axis=_axis("y"), scale=alt.Scale(zero=False, padding=16))
+    looks = Looks(routers)
+    x = alt.X("x:Q", axis=axis("x"), scale=alt.Scale(type="log", nice=False, padding=24))
+    y = alt.Y("y:Q", axis=axis("y"), scale=alt.Scale(zero=False, padding=16))
     base = alt.Chart(alt.NamedData("points")).encode(x=x, y=y, color=looks.color)
     chart = alt.layer(
         base.mark_line(strokeWidth=1.2, strokeDash=[2, 3], opacity=0.8).encode(detail="path:N", order="x:Q"),
         base.mark_point(size=55, strokeWidth=1.4, opacity=0.9).encode(
             shape=looks.shape,
-            tooltip=_tooltip(
+            tooltip=tooltip(
                 ("label", "published, not measured here"),
                 ("source", "source"),
                 ("x_text", "@x.title"),
@@ -207,10 +108,10 @@ def published(routers: Sequence[str]) -> Spec:
             ),
         ),
     )
-    return _specification(chart, looks.legend)
+    return specification(chart, looks.legend)
 
 
-def _curves(looks: _Looks) -> Spec:
+def _curves(looks: Looks) -> Spec:
     """Return training curves: a line for each cell, the more experts the stronger, over the band of its seeds."""
     import altair as alt
 
@@ -218,14 +119,14 @@ def _curves(looks: _Looks) -> Spec:
     x = alt.X("x:Q", axis=alt.Axis(title="Step", format="~s", tickCount=6), scale=alt.Scale(nice=False))
     base = alt.Chart(alt.NamedData("points")).encode(x=x, color=looks.color, detail="label:N")
     chart = alt.layer(
-        base.mark_area(opacity=0.13).encode(y=alt.Y("low:Q", axis=_axis("y"), scale=scale), y2="high:Q"),
+        base.mark_area(opacity=0.13).encode(y=alt.Y("low:Q", axis=axis("y"), scale=scale), y2="high:Q"),
         base.mark_line(strokeWidth=1.6).encode(
-            y=alt.Y("y:Q", axis=_axis("y"), scale=scale),
+            y=alt.Y("y:Q", axis=axis("y"), scale=scale),
             opacity=alt.Opacity("strength:Q", scale=None, legend=None),
-            tooltip=_tooltip(("label", "cell"), ("x", "step"), ("y_text", "@y.title")),
+            tooltip=tooltip(("label", "cell"), ("x", "step"), ("y_text", "@y.title")),
         ),
     )
-    return _specification(chart, looks.legend)
+    return specification(chart, looks.legend)
 
 
 def _load() -> Spec:
@@ -250,10 +151,10 @@ def _load() -> Spec:
                 scale=alt.Scale(scheme="purpleorange", domain=["@load.low", "@load.high"], domainMid=1, clamp=True),
                 legend=alt.Legend(title="load / even share", gradientLength=160, tickCount=4),
             ),
-            tooltip=_tooltip(("line", "cell · block"), ("place", "place"), ("load_text", "load / even share")),
+            tooltip=tooltip(("line", "cell · block"), ("place", "place"), ("load_text", "load / even share")),
         )
     )
-    return _specification(chart, 200)
+    return specification(chart, 200)
 
 
 def _parts() -> Spec:
@@ -264,7 +165,7 @@ def _parts() -> Spec:
         alt.Chart(alt.NamedData("points"))
         .mark_bar()
         .encode(
-            x=alt.X("flops:Q", axis=_axis("x")),
+            x=alt.X("flops:Q", axis=axis("x")),
             y=alt.Y("label:N", sort=None, axis=alt.Axis(title=None)),
             color=alt.Color(
                 "part:N",
@@ -272,35 +173,35 @@ def _parts() -> Spec:
                 legend=alt.Legend(labelLimit=320),
             ),
             order="order:Q",
-            tooltip=_tooltip(("label", "cell"), ("part", "part"), ("flops_text", "FLOPs"), ("share", "share")),
+            tooltip=tooltip(("label", "cell"), ("part", "part"), ("flops_text", "FLOPs"), ("share", "share")),
         )
     )
-    return _specification(chart, 270)
+    return specification(chart, 270)
 
 
-def _speed(looks: _Looks) -> Spec:
+def _speed(looks: Looks) -> Spec:
     """Return time over that of the dense twin, timed alternately, with its interval."""
     import altair as alt
 
-    x = alt.X("x:Q", axis=_axis("x"), scale=alt.Scale(zero=False, padding=16))
+    x = alt.X("x:Q", axis=axis("x"), scale=alt.Scale(zero=False, padding=16))
     y = alt.Y("label:N", sort=None, axis=alt.Axis(title=None, grid=True))
     base = alt.Chart(alt.NamedData("points")).encode(x=x, y=y, color=looks.color)
     chart = alt.layer(
         alt.Chart(alt.NamedData("one")).mark_rule(strokeDash=[4, 3], opacity=0.6).encode(x="x:Q"),
         base.mark_rule(strokeWidth=2, opacity=0.6).encode(x="x_low:Q", x2="x_high:Q"),
         base.mark_point(size=60, filled=True, opacity=1).encode(
-            shape=looks.shape, tooltip=_tooltip(("label", "cell"), ("x_text", "@x.title"))
+            shape=looks.shape, tooltip=tooltip(("label", "cell"), ("x_text", "@x.title"))
         ),
     )
-    return _specification(chart, looks.legend)
+    return specification(chart, looks.legend)
 
 
-def _test_time(looks: _Looks) -> Spec:
+def _test_time(looks: Looks) -> Spec:
     """Draw a trained model in other settings: a line for each router and k, a ring around the trained setting."""
     import altair as alt
 
-    x = alt.X("x:Q", axis=_axis("x"), scale=alt.Scale(zero=False, padding=20))
-    y = alt.Y("y:Q", axis=_axis("y"), scale=alt.Scale(zero=False, padding=16))
+    x = alt.X("x:Q", axis=axis("x"), scale=alt.Scale(zero=False, padding=20))
+    y = alt.Y("y:Q", axis=axis("y"), scale=alt.Scale(zero=False, padding=16))
     bare = alt.Chart(alt.NamedData("points")).encode(x=x, y=y)
     base = bare.encode(color=looks.color)
     dashes = alt.Legend(title=None, labelExpr="'k ' + datum.label", symbolStrokeColor="currentColor")
@@ -312,10 +213,10 @@ def _test_time(looks: _Looks) -> Spec:
         base.mark_rule(strokeWidth=1.2, opacity=0.6).encode(y="y_low:Q", y2="y_high:Q"),
         base.mark_point(size=70, filled=True, opacity=1).encode(
             shape=looks.shape,
-            tooltip=_tooltip(("label", "setting"), ("x_text", "@x.title"), ("y_text", "@y.title")),
+            tooltip=tooltip(("label", "setting"), ("x_text", "@x.title"), ("y_text", "@y.title")),
         ),
         alt.Chart(alt.NamedData("trained"))
         .mark_point(size=330, filled=False, color="currentColor", strokeWidth=1.4, opacity=1, shape="circle")
         .encode(x=x, y=y),
     )
-    return _specification(chart, looks.legend, height=330)
+    return specification(chart, looks.legend, height=330)

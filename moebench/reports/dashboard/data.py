@@ -13,7 +13,7 @@ from moebench.reports.analysis import chart_data
 from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.ranking import SETTING, shown_better, suite_pools
 from moebench.reports.analysis.test_time import settings
-from moebench.reports.dashboard import charts
+from moebench.reports.dashboard import charts, forest, vega
 from moebench.reports.dashboard.packing import DIGITS, DIGITS_DRAWN, DIGITS_OF_MANY, Packed, columns, numbers, texts
 from moebench.reports.labels import paths, point_names, varied_title
 from moebench.reports.quantities import possible, quantity, section, titled, written, written_interval
@@ -66,8 +66,10 @@ def suite_data(results: Results, name: str) -> dict[str, Any]:
         "loads": {} if many else tidy(loads, results),
         "parts": {} if many else tidy(parts, results),
         "test_time": columns(tried, DIGITS_DRAWN),
+        "forest": tidy(forest.rows, results),
         "flags": flag_marks.meanings(results.cells),
-        "specifications": charts.specifications(routers, sorted(set(tried.get("test_router", pd.Series(dtype=str))))),
+        "specifications": charts.specifications(routers, sorted(set(tried.get("test_router", pd.Series(dtype=str)))))
+        | {"forest": forest.chart()},
         "notes": notes(len(results.cells)),
     }
 
@@ -83,8 +85,8 @@ def common_data() -> dict[str, Any]:
         printed[f"{of.name}_text"] = [written(value, of.kind) for value in printed[of.name]]
     routers = style.in_order(printed["router"])
     return {
-        "config": charts.CONFIG,
-        "labels": {name: charts.LABELS[kind] for name, kind in _CURVES.items()},
+        "config": vega.CONFIG,
+        "labels": {name: vega.LABELS[kind] for name, kind in _CURVES.items()},
         "published": columns(printed, DIGITS_DRAWN),
         "published_axes": [_axis(of) for of in axes],
         "specification": charts.published(routers),
@@ -270,7 +272,7 @@ def _axis(of: Column) -> dict[str, Any]:
         "title": titled(of),
         "kind": of.kind,
         "higher": of.higher_is_better,
-        "labels": charts.LABELS[of.kind],
+        "labels": vega.LABELS[of.kind],
     }
 
 

@@ -4,16 +4,17 @@ from collections.abc import Collection
 
 from moebench.reports.analysis.cells import Results
 from moebench.reports.tables.of_cells import cell_texts, failed, health, main, timing, timing_quality
-from moebench.reports.tables.of_suites import claims, divergence, environment, slopes
+from moebench.reports.tables.of_suites import claims, divergence, environment, gains, slopes
 from moebench.reports.tables.table import Field, Table
 
-__all__ = ["Field", "Table", "all_tables", "cell_texts", "claims", "few_tables", "main", "timing_quality"]
+__all__ = ["Field", "Table", "all_tables", "cell_texts", "claims", "few_tables", "gains", "main", "timing_quality"]
 
 
 def all_tables(results: Results) -> list[Table]:
     """Return the tables of a report that have rows, in their order."""
     made = (
         main(results),
+        gains(results),
         slopes(results.rows),
         divergence(results.rows),
         health(results),

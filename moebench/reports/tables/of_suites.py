@@ -10,13 +10,20 @@ from moebench.claims import written
 from moebench.claims.verdict import Verdict
 from moebench.errors import BadInput
 from moebench.reports import run_facts
+from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.divergence import stability
 from moebench.reports.analysis.expert_trend import trends
+from moebench.reports.analysis.gains import gains as found_gains
 from moebench.reports.analysis.ranking import SETTING
+from moebench.reports.quantities import written as written_number
 from moebench.reports.tables.table import Field, Filled, Table, known, make, points
 from moebench.results.schema import column
 
 Row = Mapping[Any, Any]
+_GAINS = (
+    "difference of cells paired by seed and test image, corrected for all rows; capacity: more parameters or experts "
+    "without learned routing; mixing: slots of one expert; learned routing: against fixed or random choices"
+)
 
 
 def claims(verdicts: Sequence[Verdict]) -> Table:
@@ -28,6 +35,24 @@ def claims(verdicts: Sequence[Verdict]) -> Table:
         values = [verdict.verdict for verdict in verdicts] if heading == "verdict" else texts
         fields.append((Field(heading, heading.capitalize(), number=False), texts, values))
     return make("claims", "Claims", fields)
+
+
+def gains(results: Results) -> Table:
+    """Return what the control cells of a suite tell about where a gain over dense comes from."""
+    found = found_gains(results)
+    several = found["device_kind"].nunique() > 1
+    names = [f"{a} − {b}" for a, b in zip(found["a"], found["b"], strict=True)]
+    fields: list[Filled] = [
+        (Field("part", "Comes from", number=False), *2 * (found["part"].tolist(),)),
+        (Field("compared", "Compared", number=False), *2 * (names,)),
+        *([(Field("device_kind", "Device", number=False), *2 * (found["device_kind"].tolist(),))] if several else []),
+        *(
+            (Field(name, title), [written_number(value, "ratio") for value in found[name]], found[name].tolist())
+            for name, title in (("params", "Parameters"), ("flops", "FLOPs"))
+        ),
+        (Field("found", "Accuracy", number=False, meaning=_GAINS), found["text"].tolist(), found["effect"].tolist()),
+    ]
+    return make("gains", "Where does the gain come from", fields)
 
 
 def slopes(rows: pd.DataFrame) -> Table:

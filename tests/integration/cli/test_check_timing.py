@@ -30,8 +30,8 @@ def taking(monkeypatch: pytest.MonkeyPatch, missed: int, interrupt: bool = False
 
     def readings(repeats: int) -> Iterator[Reading]:
         for repeat in range(repeats):
-            yield reading(0.0, "no difference shown", 0.5 if repeat else 0.1)
-            yield reading(0.05, "no difference shown" if repeat < missed else "higher")
+            yield reading(0.0, "not significant", 0.5 if repeat else 0.1)
+            yield reading(0.05, "not significant" if repeat < missed else "higher")
             yield reading(0.1, "higher")
             yield reading(0.02, "no difference that matters")
             if interrupt:
@@ -54,7 +54,7 @@ def test_the_curve_as_a_table_with_progress_beside_it(
     printed = capsys.readouterr()
     # 80 timings of 3 s, and a quarter of that at most for the warm-up: 300 s; with patience 3 + 1/4 budgets, 780 s.
     assert "up to 5 min 00 s where nobody else uses the processors, up to 13 min 00 s" in printed.err
-    assert "1 of 80, none (A against A): no difference shown, about" in printed.err
+    assert "1 of 80, none (A against A): not significant, about" in printed.err
     assert printed.err.rstrip().endswith("80 of 80, 2%: no difference that matters")
     rows = [line.split() for line in printed.out.splitlines()]
     assert rows[1][:8] == ["none", "(A", "against", "A)", "0", "of", "20", "0%"]

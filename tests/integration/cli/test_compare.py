@@ -46,7 +46,7 @@ def test_a_table_for_each_metric_and_the_verdict_in_a_line(results: Path, capsys
     assert "all 2" in out
     last = out.splitlines()[-1]
     assert last.startswith("router=soft against router=bpr, 2 pairs of cells: worse in time of a training step, times")
-    assert "; no difference shown in accuracy (" in last
+    assert "; not significant in accuracy (" in last
     assert "corrected for the number of comparisons (Holm): 3 metrics over all cells, 6 on single cells." in last
 
 
@@ -71,7 +71,7 @@ def test_json_and_markdown(results: Path, capsys: pytest.CaptureFixture[str]) ->
     assert called(*options, "--json") == 1
     told = json.loads(capsys.readouterr().out)
     assert told["verdicts"] == {
-        "accuracy": "no difference shown", "train_step_vs_dense": "worse", "infer_vs_dense": "worse",
+        "accuracy": "not significant", "train_step_vs_dense": "worse", "infer_vs_dense": "worse",
     }  # fmt: skip
     assert [gate["state"] for gate in told["gates"]] == ["failed"]
     assert called(*options, "--markdown") == 1

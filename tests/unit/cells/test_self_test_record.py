@@ -19,7 +19,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def reading(ratio: float) -> Reading:
     """A timing without an effect whose samples are all one ratio, so that nothing scatters within the timing."""
-    return Reading(0.0, "no difference shown", signed_rank([ratio] * 20), 1.0, (), 0.0)
+    return Reading(0.0, "not significant", signed_rank([ratio] * 20), 1.0, (), 0.0)
 
 
 def test_scatter_is_kept_for_this_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:

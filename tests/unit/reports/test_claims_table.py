@@ -58,5 +58,5 @@ def test_claims_stand_on_the_page_between_answer_and_facts() -> None:
     results = Results.from_frame(FRAME, [parse_claim(REVERSE)])
     page = build.build([build.SuiteResults("mine", "Is it?", results)])
     head = page[: page.index("<main")]
-    assert "of 1 claim: 0 shown, 1 contradicted, 0 undecided" in answer(results)
+    assert "1 claim: 0 shown, 1 contradicted, 0 undecided" in answer(results)
     assert head.index(answer(results)) < head.index(claims_html(results.verdicts)) < head.index('class="facts"')

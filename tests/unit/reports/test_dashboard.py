@@ -21,7 +21,7 @@ from moebench.papers import results as published
 from moebench.reports import offline_page, style
 from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.test_time import settings
-from moebench.reports.dashboard import build, charts, packing
+from moebench.reports.dashboard import build, charts, packing, vega
 from moebench.reports.dashboard import data as page_data
 from moebench.reports.quantities import written, written_interval
 
@@ -278,7 +278,7 @@ def test_every_chart_is_drawn_by_vega_in_the_routers_colours(name: str) -> None:
     }
     rows = [row, {**row, "x": 4, "y": 2, "router": HOSTILE[0], "label": HOSTILE[0]}]
     sets = ("points", "front", "dense", "one")
-    sized = {**json.loads(text), "width": 400, "datasets": dict.fromkeys(sets, rows), "config": charts.CONFIG}
+    sized = {**json.loads(text), "width": 400, "datasets": dict.fromkeys(sets, rows), "config": vega.CONFIG}
     svg = vl_convert.vegalite_to_svg(sized)
     assert "<script" not in svg
     if name in ("pareto", "scaling", "curves", "speed"):

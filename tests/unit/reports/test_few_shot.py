@@ -6,7 +6,7 @@ from report_frames import suite_frame
 
 from moebench.reports.analysis.cells import Results
 from moebench.reports.answer import few_shot
-from moebench.reports.answer.sentence import answer
+from moebench.reports.answer.sentence import details
 
 PROBED = {"dense": 0.50, "bpr": 0.52, "soft": 0.60}
 
@@ -24,15 +24,15 @@ def frame(seeds: int = 3, spread: float = 0.001) -> pd.DataFrame:
 
 def test_the_best_stands_beside_dense_with_its_doubt() -> None:
     (text,) = few_shot.sentence(Results.from_frame(frame()))
-    # Ten points of accuracy are far more than seeds that differ by a tenth of one: told apart from both.
+    # Ten points of accuracy are far more than seeds that differ by a tenth of one.
     assert text.startswith("in the 10-shot probe soft[experts=8] is best, 60.0 % [")
     assert "(dense 50.0 % [" in text
-    assert text.endswith("and a difference is shown from 2 of 2 other cells (corrected for all 3 pairs)")
+    assert text.endswith("significantly better than 2 of 2 other cells (corrected for all 3 pairs)")
 
 
 def test_seeds_that_differ_more_than_cells_show_no_difference() -> None:
     (text,) = few_shot.sentence(Results.from_frame(frame(spread=0.2)))
-    assert "shown from 0 of 2 other cells" in text
+    assert "significantly better than 0 of 2 other cells" in text
 
 
 def test_one_seed_has_no_interval_and_shows_nothing() -> None:
@@ -50,4 +50,4 @@ def test_where_there_are_fewer_shots_those_are_told_and_where_there_are_none_not
 
 
 def test_the_answer_names_the_best_of_the_probe() -> None:
-    assert "; in the 10-shot probe soft[experts=8] is best" in answer(Results.from_frame(frame()))
+    assert "; in the 10-shot probe soft[experts=8] is best" in details(Results.from_frame(frame()))

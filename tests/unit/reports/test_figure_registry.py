@@ -21,7 +21,7 @@ def test_every_name_has_an_entry_and_every_entry_a_name() -> None:
 def test_notebooks_draw_the_figures_of_the_command_line() -> None:
     assert moebench.plot.__all__ == [name.replace("-", "_") for name in FIGURES]
     name = "at_test_time"
-    with pytest.raises(AttributeError, match="draws no 'at_test_time'; it draws pareto"):
+    with pytest.raises(AttributeError, match="draws no 'at_test_time'; it draws forest, pareto"):
         getattr(moebench.plot, name)
 
 
@@ -34,7 +34,7 @@ def test_one_column_is_accepted_for_axes_that_take_several() -> None:
 
 def test_what_cannot_be_chosen_is_refused() -> None:
     results = Results.from_frame(suite_frame())
-    with pytest.raises(BadInput, match="x of the figure 'costs' is fixed; it can be chosen for pareto, scaling"):
+    with pytest.raises(BadInput, match="x of the figure 'costs' is fixed; it can be chosen for forest, pareto"):
         figures.draw("costs", results, x="params")
     with pytest.raises(BadInput, match="did you mean 'scaling'"):
         figures.draw("scalin", results)

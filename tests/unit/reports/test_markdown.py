@@ -10,7 +10,7 @@ from report_frames import suite_frame
 from moebench.claims.claim import parse_claim
 from moebench.reports import markdown
 from moebench.reports.analysis.cells import Results
-from moebench.reports.answer.sentence import answer
+from moebench.reports.answer.sentence import answer, details
 
 QUESTION = "Does quality keep rising as experts are added?"
 HOSTILE = "<script>alert(1)</script> | `x` **b** [a](b)\n# $x$"
@@ -40,14 +40,15 @@ def test_claims_stand_behind_the_answer_with_their_verdicts() -> None:
     claims = [parse_claim(claim(better={"router": "soft"}, than={"router": "dense"}, at="any cost"))]
     results = Results.from_frame(suite_frame(), claims)
     report = markdown.build(results, "mine")
-    assert report.index("of 1 claim: ") < report.index("## Claims") < report.index("## Results")
+    assert report.index("1 claim: ") < report.index("## Claims") < report.index("## Results")
     assert results.verdicts[0].text in report.replace("\\", "")
 
 
 def test_it_begins_with_the_question_and_its_answer(report: str) -> None:
     lines = report.splitlines()
     assert lines[0] == f"# {QUESTION}"
-    assert lines[2].replace("\\", "") == answer(Results.from_frame(suite_frame()))
+    results = Results.from_frame(suite_frame())
+    assert [lines[2].replace("\\", ""), lines[4].replace("\\", "")] == [answer(results), details(results)]
     assert "- Cells: 16 of 17 completed" in lines
     assert "- Device: cpu (Xeon)" in lines
 

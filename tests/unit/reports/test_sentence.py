@@ -14,7 +14,8 @@ from moebench.errors import BadInput
 from moebench.reports import flag_marks
 from moebench.reports.analysis.cells import Results, summarise
 from moebench.reports.analysis.expert_trend import trends
-from moebench.reports.answer.sentence import answer, render_claims, render_table
+from moebench.reports.answer.sentence import answer, details
+from moebench.reports.answer.terminal_table import render_claims, render_table
 
 
 def with_accuracies(accuracies: dict[str, list[float]]) -> pd.DataFrame:
@@ -110,21 +111,22 @@ def test_the_baseline_is_the_dense_model_that_is_not_widened() -> None:
 
 def test_cells_are_compared_within_one_model_data_and_device_only() -> None:
     frame = pd.concat([suite_frame(device="cpu"), suite_frame(device="NVIDIA H200")])
+    assert answer(Results.from_frame(frame)) == "Best: soft, in 2 of 2 settings; 2 of 34 cells failed."
     cells = summarise(frame)
     assert (cells["rank_group"] == "best").sum() == 2
-    text = answer(Results.from_frame(frame))
+    text = details(Results.from_frame(frame))
     assert "in 2 settings of model, data and device the highest accuracy is that of soft in 2" in text
 
 
 def test_the_headline_names_the_best_its_interval_and_its_doubt() -> None:
-    text = answer(
+    text = details(
         Results.from_frame(
             with_accuracies({"dense/1": [0.90, 0.91, 0.92], "soft/4": [0.95, 0.96, 0.97], "bpr/4": [0.96, 0.94, 0.96]})
         )
     )
     assert text.startswith("On digits (cpu, 3 seeds), soft[experts=4] has the highest accuracy, 96.0 % [")
     assert "5.0 points above dense [+2.5, +7.5]" in text
-    assert "no difference is shown from 1 of 2 other cells (the nearest: bpr[experts=4], 95.3 %; " in text
+    assert "; the difference from 1 of 2 other cells is not significant (the nearest: bpr[experts=4], 95.3 %; " in text
     assert text.endswith("; corrected for all 3 pairs of cells).")
     assert "\n" not in text
 
@@ -137,36 +139,36 @@ def test_who_wins_is_corrected_for_the_number_of_cells(gain: float, shown: bool)
     frame = with_accuracies(
         {name: [0.93 + gain * (name == "soft/4") + move for move in seeds] for name, seeds in moves.items()}
     )
-    text = answer(Results.from_frame(frame))
+    text = details(Results.from_frame(frame))
     # Of two differences from dense: 3.4954 errors.
     interval = "[-0.5, +6.5]" if gain == 0.03 else "[+0.5, +7.5]"
     assert f"{100 * gain:.1f} points above dense {interval}" in text
-    assert ("(no difference shown)" in text) != shown
-    others = "from each of 2 other cells (" if shown else "from 2 of 2 other cells (the nearest: "
-    assert f"difference is shown {others}" in text
+    assert ("(not significant)" in text) != shown
+    others = "significantly above each of 2 other cells" if shown else "from 2 of 2 other cells is not significant ("
+    assert others in text
     assert "corrected for all 3 pairs of cells" in text
 
 
 def test_a_trend_is_corrected_for_the_number_of_routers() -> None:
     # Slopes of all routers of the frame; BPR has three numbers of experts, which are enough for one.
-    text = answer(Results.from_frame(suite_frame()))
+    text = details(Results.from_frame(suite_frame()))
     assert "(corrected for 4 routers)" in text
 
 
 def test_the_headline_says_when_dense_cannot_be_told_apart() -> None:
-    text = answer(Results.from_frame(with_accuracies({"dense/1": [0.95, 0.97, 0.96], "soft/4": [0.97, 0.96, 0.96]})))
+    text = details(Results.from_frame(with_accuracies({"dense/1": [0.95, 0.97, 0.96], "soft/4": [0.97, 0.96, 0.96]})))
     assert "dense [" in text
-    assert "(no difference shown)" in text
+    assert "(not significant)" in text
 
 
-def test_one_seed_shows_no_difference() -> None:
-    text = answer(Results.from_frame(suite_frame(seeds=1)))
-    assert "one seed cannot show a difference" in text
+def test_one_seed_has_no_test() -> None:
+    text = details(Results.from_frame(suite_frame(seeds=1)))
+    assert "one seed has no test" in text
     assert "(no interval)" in text
 
 
 def test_without_claims_the_best_cell_comes_first_and_then_the_trend() -> None:
-    text = answer(Results.from_frame(suite_frame()))
+    text = details(Results.from_frame(suite_frame()))
     assert text.index("has the highest accuracy") < text.index("accuracy rises with each doubling of the experts for ")
     assert text.endswith("; 1 of 17 cells failed (1 oom).")
 
@@ -179,9 +181,9 @@ def test_a_suite_with_claims_is_answered_by_their_verdicts() -> None:
         for a, b in said
     ]
     results = Results.from_frame(frame, claims)
-    text = answer(results)
-    assert text.startswith(
-        "On digits (cpu, 3 seeds), of 3 claims: 1 shown, 1 contradicted, 1 undecided; soft[experts=4] has the highest"
+    assert answer(results) == (
+        "3 claims: 1 shown, 1 contradicted, 1 undecided. Highest accuracy: soft[experts=4], 96.0 %, +5.0 points over "
+        "dense."
     )
     console = Console(width=200, record=True)
     console.print(render_claims(results.verdicts))
@@ -236,8 +238,8 @@ def test_the_trend_is_a_line_through_the_values_of_the_seeds() -> None:
     # Of BPR's four numbers of experts two failed, and two are too few for a line.
     assert slopes.loc["bpr", "levels"] == 2
     assert np.isnan(slopes.loc["bpr", "slope"])
-    assert "soft (+1.0 points [" in answer(Results.from_frame(frame))
-    assert "bpr" not in answer(Results.from_frame(frame))
+    assert "soft (+1.0 points [" in details(Results.from_frame(frame))
+    assert "bpr" not in details(Results.from_frame(frame))
 
 
 def test_a_cell_stands_beside_the_dense_one_of_its_own_image_size() -> None:
@@ -293,10 +295,13 @@ def test_cells_that_were_timed_and_not_trained_are_told_by_their_times() -> None
     frame["timing_flags"] = [["training:noisy"] if router == "bpr" else [] for router in frame["router"]]
     # Bounds of 1.5 and 2.5, times 0.9 and 1.1, and 1 % between timings: 2.5 · exp(hypot(log 1.1, 1.96 %)) = 2.755;
     # dense is what is compared with and no answer.
-    assert answer(Results.from_frame(frame)) == (
+    assert details(Results.from_frame(frame)) == (
         "On random tokens (cpu, 1 seed), soft[experts=4] takes 1.50 × [1.35, 1.65] the time of dense for forward and "
         "backward, the least of 2 cells, and bpr[experts=4] takes most, 2.50 × [2.25, 2.76]; 1 of 3 timings are "
         "flagged."
+    )
+    assert answer(Results.from_frame(frame)) == (
+        "Shortest step: soft[experts=4], 1.50 × dense; longest: bpr[experts=4], 2.50 ×."
     )
     console = Console(width=140, record=True)
     console.print(render_table(summarise(frame)))

@@ -7,7 +7,7 @@ from report_frames import suite_frame
 
 from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.test_time import cuts
-from moebench.reports.answer.sentence import answer
+from moebench.reports.answer.sentence import details
 
 
 def tried(*losses: float) -> list[dict[str, Any]]:
@@ -47,6 +47,6 @@ def test_the_answer_tells_what_may_be_cut_after_training() -> None:
         "; cut after training, an estimated point at most is lost by bpr[experts=8] at 50.0 % of its FLOPs "
         "(top_k 1: -0.5"
     )
-    text = answer(Results.from_frame(frame()))
+    text = details(Results.from_frame(frame()))
     assert said in text
     assert "every cheaper setting tried is estimated to cost more than a point for tokens-choice[experts=8]" in text

@@ -28,7 +28,7 @@ def test_scatter_between_timings_by_hand() -> None:
 def test_an_unknown_spread_stays_unknown_and_shows_nothing() -> None:
     test = mann_whitney([1, 1, 1], [2, 2, 2]).scattered(0.01)
     assert np.isnan(test.p_value)
-    assert test.verdict(test.p_value, 0.05) == "no difference shown"
+    assert test.verdict(test.p_value, 0.05) == "not significant"
 
 
 def test_two_timings_of_one_program_are_rarely_told_apart() -> None:

@@ -144,7 +144,7 @@ def test_equal_samples_show_no_difference() -> None:
     assert mann_whitney([1.0] * 10, [1.0] * 10).p_value == 1
     assert _verdict([1.0] * 10, [1.0] * 10) == "no difference that matters"
     # Of two times 1 nothing may be said.
-    assert _verdict([1.0], [1.0]) == "no difference shown"
+    assert _verdict([1.0], [1.0]) == "not significant"
 
 
 def test_verdicts_know_four_cases() -> None:
@@ -153,8 +153,8 @@ def test_verdicts_know_four_cases() -> None:
     trifling = rng.normal(1.02, 0.005, 60), rng.normal(1, 0.005, 60)
     assert _verdict(rng.normal(1.2, 0.02, 60), base) == "higher"
     assert _verdict(rng.normal(0.8, 0.02, 60), base) == "lower"
-    assert _verdict(rng.normal(1, 0.5, 10).clip(0.2), rng.normal(1, 0.5, 10).clip(0.2)) == "no difference shown"
-    assert _verdict([1.0, 2.0, 3.0], [4.0, 5.0, 6.0]) == "no difference shown"
+    assert _verdict(rng.normal(1, 0.5, 10).clip(0.2), rng.normal(1, 0.5, 10).clip(0.2)) == "not significant"
+    assert _verdict([1.0, 2.0, 3.0], [4.0, 5.0, 6.0]) == "not significant"
     assert _verdict(*trifling) == "no difference that matters"
     assert mann_whitney(*trifling).p_value < 0.05, "the difference is real, and below the 5 % that matter"
     assert _verdict(*trifling, smallest_effect=0.01) == "higher"

@@ -8,6 +8,8 @@ import pytest
 
 from moebench.claims.verdict import NO_METHOD, judge
 from moebench.claims.written import markdown, summary
+from moebench.reports.analysis.cells import Results
+from moebench.reports.answer.sentence import answer
 from moebench.results import gather
 from moebench.suites import find
 from moebench.suites.published_costs_file import CountingSuite
@@ -37,6 +39,16 @@ def test_the_reference_rows_decide_every_claim_or_say_what_they_would_have_found
         if verdict.claim.kind != "diverges_first":
             assert verdict.effect.low < verdict.effect.value < verdict.effect.high
             assert verdict.detectable > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_answer_has_at_most_25_words_and_begins_with_the_verdict(name: str) -> None:
+    suite = find.find(name)
+    assert not isinstance(suite, CountingSuite)
+    results = Results.from_frame(gather(REFERENCE, name)[0].to_pandas(), suite.claims)
+    said = answer(results)
+    assert said.startswith(f"{summary(results.verdicts)}. ")
+    assert len(said.split()) <= 25
 
 
 def test_readme_heads_and_page_say_what_the_reference_rows_say() -> None:

@@ -101,6 +101,21 @@ function showWithin() {
   output.value = `Best of ${rows.length} cells${visible().length < cells.length ? " shown" : ""}: ${best.label}, ${lowered(y.title)} ${best.y_text} at ${best.x_text}${test}.`;
 }
 
+// Each router against each other, over all cells of the suite whatever is filtered.
+function drawForest(figure) {
+  const rows = rowsOf(data.forest);
+  const [low, high] = [Math.min(0, ...rows.map((row) => row.low)), Math.max(0, ...rows.map((row) => row.high))];
+  const title = "Difference in accuracy";
+  draw(figure, "forest", {
+    sets: { points: rows, zero: [{ x: 0 }] },
+    height: 22 * rows.length,
+    // Room for the numbers on the right, of which a phone has less.
+    replace: { "@x.low": low - 0.03 * (high - low), "@x.high": high + (innerWidth < 560 ? 1 : 0.3) * (high - low), "@x.title": title, "@x.axis": title + " (points)", "@x.labels": "format(datum.value * 100, '+~r')" },
+    description: `${title} of ${rows.length} pairs of routers, in points.`,
+    table: { rows, columns: [textColumn("label", "Routers"), shownColumn(title + " (points)", "effect"), textColumn("verdict", "Verdict"), textColumn("cells", "Pairs of cells")] },
+  });
+}
+
 function drawScaling(figure) {
   const x = find(data.axes.input, choice["scaling-x"]);
   const slot = figure.dataset.slot;

@@ -1,0 +1,136 @@
+"""Split the gain of routers over dense into capacity, mixing and learned routing, by the control cells of a suite.
+
+Capacity: a dense model with wider MLPs, and a frozen random gate, against dense. Mixing: Soft MoE with one expert, to
+which no token could be sent wrong, against dense. Learned routing: routers against the frozen random
+gate, a hash and a fixed expert for each token, and Soft MoE against its own single expert.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from moebench.claims.claim import ANY_COST, Claim, Selection, parse_claim
+from moebench.claims.evidence import Undecidable
+from moebench.claims.pairing import pairs_of
+from moebench.claims.suite_rows import SuiteRows
+from moebench.claims.verdict import judge
+from moebench.reports import style
+from moebench.reports.analysis.cells import Results
+
+FIXED = ("random", "hash", "identity")
+"""Routers whose choices are not learned."""
+_PARTLY_FIXED = ("uniform", "soft-uniform", "uniform-soft")
+"""Ablations of Soft MoE, which the claims of their suite compare."""
+_COLUMNS = ("part", "a", "b", "device_kind", "params", "flops", "effect", "low", "high", "verdict", "text")
+_WORDS = {"shown": "Better", "contradicted": "Worse", "undecided": "Not significant"}
+
+
+class Side(NamedTuple):
+    """One side of a comparison: what it is called, and its cells."""
+
+    name: str
+    cells: Selection
+
+
+def gains(results: Results) -> pd.DataFrame:
+    """Return what each control of a suite tells about where a gain in accuracy comes from.
+
+    The differences are those of claims: cells paired by seed and test image, corrected for all rows (Holm), each
+    interval excluding 0 exactly if the difference is significant.
+
+    Args:
+        results: the rows and cells of a suite.
+
+    Returns:
+        `part` (capacity, mixing or learned routing), `a` and `b` (what is compared), `device_kind`; `params` and
+        `flops`, those of a over those of b, geometric means over pairs of cells; `effect low high` in shares of the
+        test images; `verdict` as of claims, and `text`. No row without controls, or without accuracies.
+    """
+    cells = results.cells[results.cells["accuracy"].notna()]
+    if cells.empty or cells["suite"].nunique() > 1:
+        return pd.DataFrame(columns=list(_COLUMNS))
+    compared = list(_compared(cells))
+    claims = [_claim(part, a, b) for part, a, b in compared]
+    rows = []
+    for at, verdict in enumerate(judge(results.rows, claims) if claims else ()):
+        part, a, b = compared[at % len(compared)]
+        here = results.rows[results.rows["device_kind"].astype(str) == verdict.device_kind]
+        params, flops = _cost_ratios(verdict.claim, here)
+        word, _, rest = verdict.text.partition(": ")
+        text = f"{_WORDS[verdict.verdict]}: {rest}" if word else verdict.text
+        numbers = (params, flops, *verdict.effect)
+        rows.append((part, a.name, b.name, verdict.device_kind, *numbers, verdict.verdict, text))
+    return pd.DataFrame(rows, columns=list(_COLUMNS))
+
+
+def _compared(cells: pd.DataFrame) -> Iterator[tuple[str, Side, Side]]:
+    """Yield each comparison that the cells allow, with the part of the gain that it shows."""
+    routers = style.in_order(cells["router"].astype(str))
+    dense = _dense(cells)
+    mixing = _single_expert(cells)
+    learned = [each for each in routers if each not in ("dense", *FIXED, *_PARTLY_FIXED)]
+    sides = [Side(router, side_of(cells, router)) for router in learned]
+    for wide in dense[1:]:
+        yield "capacity", wide, dense[0]
+    if dense and "random" in routers:
+        yield "capacity", Side("random gate", {"router": "random"}), dense[0]
+    if dense and mixing:
+        yield "mixing", mixing, dense[0]
+    for side in sides:
+        if mixing and side.cells != _all_of("soft").cells and side.name == "soft":
+            yield "learned routing", side, mixing
+        for fixed in FIXED:
+            if fixed in routers:
+                yield "learned routing", side, _all_of(fixed)
+
+
+def side_of(cells: pd.DataFrame, router: str) -> Selection:
+    """Return the cells of a router without the controls among them: Soft MoE with one expert beside several."""
+    if router == "soft" and _single_expert(cells) and (cells.loc[cells["router"] == "soft", "experts"] > 1).any():
+        return _several_experts(cells, router).cells
+    return _all_of(router).cells
+
+
+def _all_of(router: str) -> Side:
+    return Side(router, {"router": router})
+
+
+def _dense(cells: pd.DataFrame) -> list[Side]:
+    """Return the dense cells by the width of their MLPs, the narrowest first."""
+    widths = sorted(cells.loc[cells["router"] == "dense", "mlp_ratio"].dropna().unique().tolist())
+    if len(widths) < 2:
+        return [_all_of("dense")] if (cells["router"] == "dense").any() else []
+    named = [f"dense, MLPs of {width:g} widths" for width in widths]
+    sides = [Side(name, {"router": "dense", "mlp_ratio": width}) for name, width in zip(named, widths, strict=True)]
+    return [sides[0]._replace(name="dense"), *sides[1:]]
+
+
+def _single_expert(cells: pd.DataFrame) -> Side | None:
+    single = (cells["router"] == "soft") & (cells["experts"] == 1)
+    return Side("soft with one expert", {"router": "soft", "experts": 1}) if single.any() else None
+
+
+def _several_experts(cells: pd.DataFrame, router: str) -> Side:
+    levels = cells.loc[(cells["router"] == router) & (cells["experts"] > 1), "experts"].unique()
+    return Side(router, {"router": router, "experts": [int(level) for level in sorted(levels)]})
+
+
+def _claim(part: str, a: Side, b: Side) -> Claim:
+    says = f"{part}: {a.name} over {b.name}"
+    return parse_claim({"says": says, "source": "control", "better": a.cells, "than": b.cells, "at": ANY_COST})
+
+
+def _cost_ratios(claim: Claim, frame: pd.DataFrame) -> tuple[float, float]:
+    """Return parameters and forward FLOPs of one side over those of the other; NaN without pairs of cells."""
+    rows = SuiteRows.from_frame(frame)
+    try:
+        pairs = pairs_of(claim, rows)
+    except Undecidable:
+        return float("nan"), float("nan")
+    found = []
+    for column in ("params", "flops_forward_per_image"):
+        values = [float(cell.shared[column]) for cell in rows.cells]
+        found.append(float(np.exp(np.mean([np.log(values[i] / values[j]) for i, j in pairs]))))
+    return found[0], found[1]
