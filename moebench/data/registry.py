@@ -8,6 +8,7 @@ from fvcore.common.registry import Registry
 from moebench.data.dataset import Dataset
 from moebench.data.fractals.source import Fractals
 from moebench.data.source import Loader, Say, Source
+from moebench.data.tasks import source as tasks
 from moebench.data.user.source import Own
 from moebench.errors import unknown
 from moebench.spec.cell_spec import is_place
@@ -28,8 +29,9 @@ def register(name: str) -> Callable[[L], L]:
 
 
 def names() -> list[str]:
-    """Return every registered name, and fractals-N for some numbers of classes."""
-    return [*sorted(name for name, _ in _REGISTRY), *(Fractals(classes).name for classes in (10, 100, 1000, 10_000))]
+    """Return every registered name, and fractals-N and the diagnostic tasks for some numbers."""
+    fractals = [Fractals(classes).name for classes in (10, 100, 1000, 10_000)]
+    return [*sorted(name for name, _ in _REGISTRY), *fractals, *tasks.names()]
 
 
 def find(name: str) -> Source:
@@ -40,9 +42,9 @@ def find(name: str) -> Source:
     """
     if is_place(name):
         return Own(name)
-    fractals = Fractals.named(name)
-    if fractals is not None:
-        return fractals
+    drawn = Fractals.named(name) or tasks.Task.named(name)
+    if drawn is not None:
+        return drawn
     if name not in _REGISTRY:
         raise unknown("data set", name, names(), key="data")
     found: Source = _REGISTRY.get(name)
