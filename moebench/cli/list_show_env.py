@@ -108,9 +108,8 @@ def show(
         known += names
     if shown:
         return
-    # What stands for more than is listed: places of one's own, a size at any patch, fractals of any number of classes.
-    # What is none of them says so itself.
-    data = name.startswith((".", "/", "~", "hf:", "fractals-"))
+    # Names beyond those listed: the user's own places, a size at any patch, data sets drawn with any number.
+    data = name.startswith((".", "/", "~", "hf:", "fractals-", "domains-", "needles-", "lookup-", "skewed-"))
     if data or "/" in name:
         for line in _describe_dataset(name) if data else _describe_model(name):
             options.say(line)

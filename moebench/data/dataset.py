@@ -23,6 +23,9 @@ class Pixels:
     """Standard deviation of each channel's bytes, over the training split."""
     rows: Int[np.ndarray, "image"] | None = None
     """Rows of `stored` that are the images; None: all rows."""
+    hidden: int = 0
+    """Last channels of `stored` that are no part of the images; 1 where the truth about each pixel's patch is stored
+    beside its colour."""
 
     def __len__(self) -> int:
         return len(self.stored if self.rows is None else self.rows)
@@ -30,7 +33,7 @@ class Pixels:
     @property
     def shape(self) -> tuple[int, ...]:
         """Images, height, width, channels."""
-        return (len(self), *self.stored.shape[1:])
+        return (len(self), *self.stored.shape[1:3], self.stored.shape[3] - self.hidden)
 
     def __getitem__(self, chosen: Any) -> Float32[np.ndarray, "chosen height width channel"]:
         return self.scale(self.take(chosen))
@@ -38,7 +41,19 @@ class Pixels:
     def take(self, chosen: Any) -> UInt8[np.ndarray, "chosen height width channel"]:
         """Return the bytes of the chosen images."""
         found: np.ndarray = self.stored[chosen if self.rows is None else self.rows[chosen]]
+        return found[..., : found.shape[-1] - self.hidden] if self.hidden else found
+
+    @property
+    def truth(self) -> UInt8[np.ndarray, "image height width"] | None:
+        """The truth about each pixel's patch; None where there is none."""
+        if not self.hidden:
+            return None
+        found: np.ndarray = (self.stored if self.rows is None else self.stored[self.rows])[..., -1]
         return found
+
+    def with_truth(self) -> "Pixels":
+        """Return the images with the truth about each pixel's patch as a last channel, whose bytes are not scaled."""
+        return replace(self, mean=(*self.mean[:-1], 0.0), std=(*self.std[:-1], 1.0), hidden=0)
 
     def scale(
         self, images: UInt8[np.ndarray, "chosen height width channel"]
@@ -52,8 +67,9 @@ class Pixels:
 
     @cached_property
     def _scaling(self) -> tuple[Float32[np.ndarray, "channel"], Float32[np.ndarray, "channel"]]:
-        std = np.array([max(value, 1.0) for value in self.std])  # images of one colour have a deviation of 0
-        return (1 / std).astype(np.float32), (-np.array(self.mean) / std).astype(np.float32)
+        shown = slice(len(self.std) - self.hidden)
+        std = np.array([max(value, 1.0) for value in self.std[shown]])  # images of one colour have a deviation of 0
+        return (1 / std).astype(np.float32), (-np.array(self.mean[shown]) / std).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -65,6 +81,16 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def truth(self) -> UInt8[np.ndarray, "image height width"] | None:
+        """The truth about each pixel's patch: the number of its right expert, or 255; None where there is none."""
+        return self.images.truth if isinstance(self.images, Pixels) else None
+
+    def with_truth(self) -> "Split":
+        """Return the images with the truth as a last channel, for a model whose router needs the truth."""
+        assert isinstance(self.images, Pixels)
+        return replace(self, images=self.images.with_truth())
 
     def subset(self, rows: Int[np.ndarray, "chosen"]) -> "Split":
         """Return the images of these rows; images on disk stay there."""
@@ -84,6 +110,8 @@ class Format:
     """1 for grey images, 3 for colour."""
     classes: int
     """Number of classes."""
+    truth: bool = False
+    """Whether the right routing of each patch is known, as for the diagnostic tasks."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +133,7 @@ class Dataset:
     @property
     def format(self) -> Format:
         """Size, channels and classes of all splits."""
-        return Format(self.image_size, self.channels, self.classes)
+        return Format(self.image_size, self.channels, self.classes, truth=self.test.truth is not None)
 
     @property
     def image_size(self) -> int:

@@ -8,6 +8,7 @@ from fvcore.common.registry import Registry
 from moebench.data.dataset import Dataset
 from moebench.data.fractals.source import Fractals
 from moebench.data.source import Loader, Say, Source
+from moebench.data.tasks import source as tasks
 from moebench.data.user.source import Own
 from moebench.data.words import Words
 from moebench.errors import unknown
@@ -29,9 +30,9 @@ def register(name: str) -> Callable[[L], L]:
 
 
 def names() -> list[str]:
-    """Return every registered name, and fractals-N and words-N for some numbers of classes and words."""
-    rendered: list[Source] = [*map(Fractals, (10, 100, 1000, 10_000)), *map(Words, (512, 1024))]
-    return [*sorted(name for name, _ in _REGISTRY), *(source.name for source in rendered)]
+    """Return every registered name, and those of drawn data sets for some numbers."""
+    drawn: list[Source] = [*map(Fractals, (10, 100, 1000, 10_000)), *map(Words, (512, 1024))]
+    return [*sorted(name for name, _ in _REGISTRY), *(source.name for source in drawn), *tasks.names()]
 
 
 def find(name: str) -> Source:
@@ -42,9 +43,9 @@ def find(name: str) -> Source:
     """
     if is_place(name):
         return Own(name)
-    rendered = Fractals.named(name) or Words.named(name)
-    if rendered is not None:
-        return rendered
+    drawn = Fractals.named(name) or Words.named(name) or tasks.Task.named(name)
+    if drawn is not None:
+        return drawn
     if name not in _REGISTRY:
         raise unknown("data set", name, names(), key="data")
     found: Source = _REGISTRY.get(name)

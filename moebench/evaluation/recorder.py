@@ -89,7 +89,7 @@ class Recorder:
         """Return the recorded images for display, uint8[image, height, width, channel]."""
         images, chosen = self.split.images, self.images
         if isinstance(images, Pixels):
-            return np.asarray(images.stored[chosen])
+            return images.take(chosen)[..., : self.program.config.channels]
         values = np.asarray(images[chosen], np.float32)
         low, high = values.min(), values.max()
         shown: np.ndarray = (255 * (values - low) / max(high - low, 1e-9)).round().astype(np.uint8)

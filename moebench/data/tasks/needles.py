@@ -1,0 +1,40 @@
+"""needles-N: N of 64 patches decide the label, the others show glyphs of another alphabet.
+
+Rule: a needle shows one of 16 symbols in red and one of 4 signs in blue over each other; each sign has a table of its
+own from symbols to labels, and no two tables agree in any symbol. All needles of an image are alike and stand at random
+places. The other patches are distractors, green glyphs that never occur in a needle.
+
+Optimum: accuracy 1. Truth: the needles; a router that keeps them needs N / 64 of the capacity of C = 1, where a router
+that drops at random keeps a share C.
+Chance: 1/16.
+"""
+
+import numpy as np
+
+from moebench.data.tasks.glyphs import alphabet
+from moebench.data.tasks.scenes import LABELS, NO_GROUP, PATCHES, Scenes, scattered, tables
+
+_TABLES = 2
+_SIGNS = 4
+_GROUND, _INK = 40, 200
+
+
+def sample(needles: int, images: int, generator: np.random.Generator) -> Scenes:
+    """Return the contents of images of random symbols and signs.
+
+    Args:
+        needles: N, from 1 to 32.
+        images: number of images.
+        generator: draws symbols, signs, distractors and places.
+    """
+    symbols, signs, distractors = alphabet()[:LABELS], alphabet()[LABELS:][:_SIGNS], alphabet()[2 * LABELS :]
+    symbol, sign = generator.integers(LABELS, size=images), generator.integers(_SIGNS, size=images)
+    patches = np.full((images, PATCHES, 4, 4, 3), _GROUND, np.uint8)
+    patches[..., 1][distractors[generator.integers(len(distractors), size=(images, PATCHES))]] = _INK
+    needle = np.full((images, 4, 4, 3), _GROUND, np.uint8)
+    needle[..., 0][symbols[symbol]] = _INK
+    needle[..., 2][signs[sign]] = _INK
+    truth = np.full((images, PATCHES), NO_GROUP)
+    at = np.arange(images)[:, None], scattered(needles, images, generator)
+    patches[at], truth[at] = needle[:, None], 0
+    return Scenes(patches, tables(_SIGNS, _TABLES)[sign, symbol], truth)

@@ -1,0 +1,180 @@
+"""Serve the diagnostic tasks as data sets: drawn once, kept like fractals, with the truth about each patch."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from moebench.data.cache import is_kept, kept
+from moebench.data.dataset import Dataset, Format, Pixels, Split
+from moebench.data.set_files import SplitName, Writer
+from moebench.data.source import Say
+from moebench.data.tasks import domains, lookup, needles
+from moebench.data.tasks.scenes import LABELS, PATCHES, UNIT, Scenes, draw
+from moebench.data.threads import mapped
+from moebench.errors import BadInput
+from moebench.spec.cell_spec import Augment
+
+IMAGES: dict[SplitName, int] = {"train": 16_384, "test": 1024}
+"""Images of each split of a task whose images are drawn anew: 256 batches of 64 in training without a repetition."""
+LARGEST = 224
+DRAWING = 1
+"""Version of the drawing, part of the cache key: raised with every change that changes an image."""
+_PART = 256
+"""Images drawn at a time, each part from its own seed, so that threads can draw them."""
+
+Sample = Callable[[int, int, np.random.Generator], Scenes]
+"""Returns the contents of images from N or K, their number, and a generator."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Declare one kind of task."""
+
+    of: str
+    """What the number in the name counts."""
+    least: int
+    most: int
+    usual: int
+    """The number that is listed and used as an example."""
+    sample: Sample
+    about: str
+
+
+KINDS: dict[str, Kind] = {
+    "domains": Kind(
+        *("domains", 2, LABELS, 16, domains.sample),
+        "domains with conflicting labels, seen in every patch: does a router find them?",
+    ),
+    "needles": Kind(
+        *("needles", 1, PATCHES // 2, 1, needles.sample),
+        "of 64 patches decide the label: does a router keep these when capacity is short?",
+    ),
+    "lookup": Kind(
+        *("images", 64, 16_384, 1024, lookup.sample),
+        "images with random labels, for training and test: how many bits are memorised?",
+    ),
+    "skewed": Kind(
+        *("domains", 2, LABELS, 16, partial(domains.sample, skewed=True)),
+        "domains as in domains-K, with frequencies after Zipf: do the rare ones get experts?",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """A diagnostic task: images whose right routing is known."""
+
+    kind: str
+    count: int
+    augment: Augment = "none"
+
+    def __post_init__(self) -> None:
+        declared = KINDS[self.kind]
+        if not declared.least <= self.count <= declared.most:
+            nearest = min(max(self.count, declared.least), declared.most)
+            raise BadInput(
+                f"{self.kind}-N is drawn with {declared.least} to {declared.most:,} {declared.of}, and {self.count:,} "
+                f"were asked for: {self.kind}-{nearest} is the nearest.",
+                key="data",
+            )
+
+    @classmethod
+    def named(cls, name: str) -> "Task | None":
+        """Return the task of a name such as domains-16; None for any other name.
+
+        Raises:
+            BadInput: the number is out of range.
+        """
+        match = re.fullmatch(rf"({'|'.join(KINDS)})-(\d{{1,9}})", name)
+        return cls(match[1], int(match[2])) if match else None
+
+    @property
+    def name(self) -> str:
+        """Canonical name of the data set."""
+        return f"{self.kind}-{self.count}"
+
+    def describe(self) -> str:
+        """Describe the task in one line."""
+        about = KINDS[self.kind].about
+        return (
+            f"Diagnostic task, {UNIT} × {UNIT} pixels (image_size: multiples up to {LARGEST}), {LABELS} classes: "
+            f"{self.count:,} {about}"
+        )
+
+    def format(self, image_size: int | None) -> Format:
+        """Return the format of the images: colour, of 32 pixels by default.
+
+        Raises:
+            BadInput: glyphs do not fit the size.
+        """
+        size = UNIT if image_size is None else image_size
+        if size % UNIT or not UNIT <= size <= LARGEST:
+            nearest = min(max(round(size / UNIT), 1), LARGEST // UNIT) * UNIT
+            raise BadInput(
+                f"{self.name} is drawn at multiples of {UNIT} pixels up to {LARGEST}, which its 8 × 8 glyphs fit, and "
+                f"image_size={size} was asked for: {nearest} is the nearest.",
+                key="image_size",
+            )
+        return Format(size, 3, LABELS, truth=True)
+
+    def identity(self) -> str:
+        """Return "": code alone decides the content."""
+        return ""
+
+    def load(self, image_size: int | None, say: Say) -> Dataset:
+        """Load the images from the cache, or draw them now."""
+        kind = self.format(image_size)
+
+        def make(folder: Path) -> None:
+            say(f"drawing {self.name} at {kind.image_size} pixels, once for this machine")
+            with Writer(folder, self.images, replace(kind, channels=kind.channels + 1), say) as writer:
+                for split in self.images:
+                    for images, labels in self.parts(split, kind.image_size):
+                        writer.add(split, images, labels)
+                writer.finish()
+
+        stored = kept(self.name, self._key(kind), make, say)
+        return replace(stored, train=_with_hidden_truth(stored.train), test=_with_hidden_truth(stored.test))
+
+    def is_ready(self, image_size: int | None) -> bool:
+        """Return whether the images are drawn already."""
+        return is_kept(self._key(self.format(image_size)))
+
+    @property
+    def images(self) -> dict[SplitName, int]:
+        """Images of each split; a lookup is tested on the images that it is trained on."""
+        return {split: self.count if self.kind == "lookup" else count for split, count in IMAGES.items()}
+
+    def parts(self, split: SplitName, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the images of a split with their truth as fourth channel, and their labels, part by part.
+
+        Args:
+            split: train or test.
+            size: side of the images in pixels.
+        """
+        total = self.images[split]
+        seed = (0 if self.kind == "lookup" else list(IMAGES).index(split), self.count)
+
+        def one(start: int) -> tuple[np.ndarray, np.ndarray]:
+            generator = np.random.default_rng((*seed, start))
+            scenes = KINDS[self.kind].sample(self.count, min(_PART, total - start), generator)
+            return draw(scenes, size, generator), scenes.label
+
+        return mapped(one, range(0, total, _PART))
+
+    def _key(self, kind: Format) -> str:
+        return f"{self.name}-{kind.image_size}px-v{DRAWING}"
+
+
+def names() -> list[str]:
+    """Return one usual name of each kind of task."""
+    return [f"{name}-{kind.usual}" for name, kind in KINDS.items()]
+
+
+def _with_hidden_truth(split: Split) -> Split:
+    assert isinstance(split.images, Pixels)
+    return Split(replace(split.images, hidden=1), split.labels)
