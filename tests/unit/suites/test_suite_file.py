@@ -87,7 +87,7 @@ def test_the_platform_chooses_the_profile() -> None:
         ("- 1\n", "s.yaml:1: a suite is a mapping with the keys name, question"),
         (HEAD + "name: twice\n", "s.yaml:3: the key 'name' stands here twice, first in line 1"),
         (HEAD + CPU + CELLS + "figurs: []\n", "s.yaml:8: unknown key 'figurs': did you mean 'figures'?"),
-        (HEAD + CPU + CELLS + "figures: [pie]\n", "s.yaml:8: item 1 of 'figures' should be 'pareto'"),
+        (HEAD + CPU + CELLS + "figures: [pie]\n", "s.yaml:8: item 1 of 'figures' should be 'forest', 'pareto'"),
         (CPU + CELLS, "s.yaml:1: the key 'name' is missing"),
         (HEAD + CELLS, "s.yaml:1: the key 'profiles' is missing"),
         ("name: 3\nquestion: q\n" + CPU + CELLS, "s.yaml:1: 'name' should be a text, not 3"),
@@ -293,7 +293,8 @@ def test_a_wrong_value_names_its_key() -> None:
 def test_the_shipped_suite_is_the_one_of_its_question() -> None:
     read = find.find("scaling-experts")
     assert {name: len(profile.cells) for name, profile in read.profiles.items()} == {
-        "cpu": 18,  # dense, dense widened, and 4 routers × 4 numbers of experts
+        "cpu": 14,  # dense, dense widened, 2 routers × 2 numbers of experts, and 2 × 4
+        "quick": 5,
         "gpu": 25,  # dense, and 4 × 6
         "gpu-large": 25,
     }
