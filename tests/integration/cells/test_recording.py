@@ -30,6 +30,20 @@ def rows_of(tmp_path: Path, asked: CellSpec) -> list[dict[str, Any]]:
     return list(run.run(asked, checkpoints, recordings=Place(tmp_path / "s" / "_routing", IDENTITY)))
 
 
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+    """The folder and the rows of a cell of three seeds, of which two are recorded at three steps."""
+    folder = tmp_path_factory.mktemp("recorded")
+    return folder, rows_of(folder, spec(seeds=(0, 1, 2), record_during_training=3, record_seeds=2))
+
+
+@pytest.fixture(scope="module")
+def unrecorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+    """The folder and the row of the first seed of that cell, not recorded."""
+    folder = tmp_path_factory.mktemp("unrecorded")
+    return folder, rows_of(folder, spec(record_routing=None))
+
+
 @pytest.mark.parametrize(
     ("steps", "count", "expected"),
     [
@@ -44,10 +58,9 @@ def test_steps_are_halved(steps: int, count: int | None, expected: tuple[int, ..
     assert steps_before_the_last(spec(steps=steps, record_during_training=count)) == expected
 
 
-def test_a_cell_records_its_seeds_at_the_steps(tmp_path: Path) -> None:
-    asked = spec(seeds=(0, 1, 2), record_during_training=3, record_seeds=2)
-    rows = rows_of(tmp_path, asked)
-    recordings = find_recordings(tmp_path)
+def test_a_cell_records_its_seeds_at_the_steps(recorded: tuple[Path, list[dict[str, Any]]]) -> None:
+    folder, rows = recorded
+    recordings = find_recordings(folder)
     assert [each.facts.seed for each in recordings] == [0, 1]
     facts = recordings[0].facts
     assert (facts.steps, facts.cell, facts.data, facts.suite) == ((1, 3, 6), "bpr[experts=2]", "digits", "s")
@@ -58,21 +71,21 @@ def test_a_cell_records_its_seeds_at_the_steps(tmp_path: Path) -> None:
     assert all(row[name] is not None for row in rows[:2] for name in OURS)
     assert all(row.get(name) is None for row in rows[2:] for name in OURS)
     assert rows[0]["recording_s"] > 0
-    left = [path.name for path in (tmp_path / "s" / "_routing").iterdir()]
+    left = [path.name for path in (folder / "s" / "_routing").iterdir()]
     assert sorted(name for name in left if name[0] == "_") == [f"_images-{facts.images}.parquet"]
 
 
-def test_nothing_is_recorded_unless_asked(tmp_path: Path) -> None:
-    rows = rows_of(tmp_path, spec(record_routing=None))
-    assert not (tmp_path / "s" / "_routing").exists()
+def test_nothing_is_recorded_unless_asked(unrecorded: tuple[Path, list[dict[str, Any]]]) -> None:
+    folder, rows = unrecorded
+    assert not (folder / "s" / "_routing").exists()
     assert all(rows[0].get(name) is None for name in OURS)
 
 
-def test_recordings_change_no_training(tmp_path: Path) -> None:
-    recorded = rows_of(tmp_path / "a", spec(record_during_training=3))
-    alone = rows_of(tmp_path / "b", spec(record_routing=None))
+def test_recordings_change_no_training(
+    recorded: tuple[Path, list[dict[str, Any]]], unrecorded: tuple[Path, list[dict[str, Any]]]
+) -> None:
     for name in ("accuracy", "eval_loss", "train_loss", "expert_load"):
-        assert recorded[0][name] == alone[0][name]
+        assert recorded[1][0][name] == unrecorded[1][0][name]
 
 
 def test_a_resumed_cell_keeps_what_was_recorded_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
