@@ -7,6 +7,7 @@ from moebench.results.schema import COLUMNS, TEST_TIME_FIELDS, Column, Kind, Sec
 
 _PREFIXES = {-9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
 _UNITS = {"s": "s", "FLOPs": "FLOPs", "bytes": "B", "FLOPs/s": "FLOPs/s", "bytes/s": "B/s", "count": ""}
+_NUMERIC = {each.name for each in (*COLUMNS, *TEST_TIME_FIELDS) if each.numeric}
 _GROUPS = ("quality", "cost", "time", "memory", "efficiency", "routing")
 
 
@@ -16,12 +17,11 @@ def quantity(name: str) -> Column:
     Raises:
         BadInput: there is no such column, or the column does not hold one number a row.
     """
-    numeric = {each.name for each in (*COLUMNS, *TEST_TIME_FIELDS) if each.numeric}
-    if name in numeric:
+    if name in _NUMERIC:
         return column(name)
     if any(name == each.name for each in COLUMNS):
         raise BadInput(f"column '{name}' does not hold one number a row, so it makes no axis.")
-    raise unknown("column", name, numeric, listing="moebench list columns")
+    raise unknown("column", name, _NUMERIC, listing="moebench list columns")
 
 
 def section(name: Section) -> list[Column]:

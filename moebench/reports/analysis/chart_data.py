@@ -60,11 +60,24 @@ def pareto(results: Results, x: str = "flops_forward_per_image", y: str = "accur
         points[axis] = points[column]
         for end in ("low", "high"):
             points[f"{axis}_{end}"] = _bound(points, column, end)
-    points["on_front"], points["front_probability"] = False, np.nan
+    points[["on_front", "front_probability"]] = fronts(results, x, y)
+    points["path"], points["name"] = paths(results.cells)[points.index], point_names(results.cells)[points.index]
+    return points[[*_IDENTITY, *_POINT, "path", "name", "on_front", "front_probability"]].reset_index(drop=True)
+
+
+def fronts(results: Results, x: str, y: str) -> pd.DataFrame:
+    """Return `on_front` and `front_probability` of `pareto` for each cell that has both axes, by its position.
+
+    Raises:
+        BadInput: an axis that is no numeric column, or no cell with both.
+    """
+    points = _with(results, x, y)
+    found = pd.DataFrame({"on_front": False, "front_probability": np.nan}, index=points.index)
     good = results.rows[results.rows["status"] == "ok"]
-    rows = good.assign(cell=results.places(good))
+    needed = [name for name in dict.fromkeys(("seed", x, y, f"{x}_samples", f"{y}_samples")) if name in good]
+    rows = good[needed].assign(cell=results.places(good))
     for _, group in points.groupby(list(FRONT), dropna=False):
-        fronts = pareto_probability(
+        front = pareto_probability(
             rows[rows["cell"].isin(group.index)],
             x,
             y,
@@ -72,10 +85,9 @@ def pareto(results: Results, x: str = "flops_forward_per_image", y: str = "accur
             x_higher_is_better=quantity(x).higher_is_better,
             y_higher_is_better=quantity(y).higher_is_better,
         ).set_index("cell")
-        points.loc[group.index, "on_front"] = fronts["on_front"]
-        points.loc[group.index, "front_probability"] = fronts["probability"]
-    points["path"], points["name"] = paths(results.cells)[points.index], point_names(results.cells)[points.index]
-    return points[[*_IDENTITY, *_POINT, "path", "name", "on_front", "front_probability"]].reset_index(drop=True)
+        found.loc[group.index, "on_front"] = front["on_front"]
+        found.loc[group.index, "front_probability"] = front["probability"]
+    return found
 
 
 def varied(results: Results) -> str:

@@ -3,6 +3,7 @@
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from moebench.inside.load import Recording
 from moebench.reports import flag_marks, run_facts, style
@@ -43,10 +44,7 @@ def build(suites: Sequence[SuiteResults]) -> str:
     Args:
         suites: the suites, of which readers choose one; the first is shown at the beginning.
     """
-    import vl_convert
-
-    # The bundle's names are global and clash with others, hence the function around it.
-    library = f"(function(){{{vl_convert.javascript_bundle('window.vegaEmbed = vegaEmbed;')}}})();"
+    library = _library()
     script = program(*map(_part, _SCRIPTS))
     title = suites[0].name if len(suites) == 1 else f"{len(suites)} suites"
     parts = {
@@ -63,6 +61,15 @@ def build(suites: Sequence[SuiteResults]) -> str:
         "program": script,
     }
     return filled(_part("index.html"), parts)
+
+
+@cache
+def _library() -> str:
+    """Return Vega's scripts, which take a second to gather and are the same for every page."""
+    import vl_convert
+
+    # The bundle's names are global and clash with others, hence the function around it.
+    return f"(function(){{{vl_convert.javascript_bundle('window.vegaEmbed = vegaEmbed;')}}})();"
 
 
 def _choice(suites: Sequence[SuiteResults]) -> str:

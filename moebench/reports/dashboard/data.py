@@ -139,7 +139,7 @@ def front_probabilities(results: Results, axes: dict[str, list[Column]]) -> dict
     for cost in axes["cost"]:
         for quality in axes["quality"]:
             try:
-                points = chart_data.pareto(results, cost.name, quality.name).set_index("cell")
+                points = chart_data.fronts(results, cost.name, quality.name)
             except BadInput:
                 continue
             chances = points["front_probability"].reindex(range(len(results.cells)))
