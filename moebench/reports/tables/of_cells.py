@@ -17,6 +17,7 @@ from moebench.results.selection import config_of
 _GAIN = "accuracy minus that of the dense cell trained alike, mean over the seeds of both"
 
 
+_CLOCK = "times of processors in place of wall-clock times, where other processes disturbed these"
 _MARGIN = "validation loss of the second best try less that of the chosen one"
 _EDGE = "a value at the edge of its grid is flagged, for a better one may lie beyond"
 _UNEQUAL = "forward FLOPs over those of the dense cell trained alike; ≠ marks a difference of more than 3 %"
@@ -81,7 +82,11 @@ def timing(results: Results, only: Collection[str] | None = None) -> Table:
     cells = results.cells
     flags = [flag_marks.in_words(found) or "–" for found in cells["timing_flags"]]
     found = _quantities(cells, "timing", only)
-    fields = [_labels(cells), (Field("flags", "Flags", number=False), flags, flags), *found]
+    clocks = [flag_marks.clock_of(cell) for cell in cells.to_dict("records")]
+    fields = [_labels(cells), (Field("flags", "Flags", number=False), flags, flags)]
+    if any(flag_marks.PROCESSOR in clock for clock in clocks):
+        fields.append((Field("clock", "Ratios to dense by", number=False, meaning=_CLOCK), clocks, clocks))
+    fields += found
     quality = timing_quality(results) if only is None else pd.DataFrame()
     for field, kind in _TIMING_QUALITY if only is None else ():
         values = quality[field.key].tolist()
