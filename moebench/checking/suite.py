@@ -20,6 +20,7 @@ from moebench.cells.images import source
 from moebench.cells.queries import resolve
 from moebench.cells.resolve import resolve_cell
 from moebench.cells.run import run
+from moebench.checking.claim_costs import unequal_costs
 from moebench.checking.failure import Failure
 from moebench.data import Dataset, Split
 from moebench.errors import BadInput
@@ -50,7 +51,7 @@ class SuiteChecks:
         if isinstance(suite, CountingSuite):
             frame = agreement.compare(suite.models, counts(suite.models), suite.tolerances, suite.known)
             return [Failure("print", f"outside the tolerance: {line}") for line in agreement.outside(frame)]
-        failures = list(self._unresolved(suite))
+        failures = list(self._unresolved(suite)) or list(unequal_costs(suite))
         return failures or self._run(list(self._small_cells(suite)))
 
     def _unresolved(self, suite: Suite) -> Iterator[Failure]:

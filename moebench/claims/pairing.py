@@ -14,6 +14,10 @@ Numbers = tuple[int, int]
 """A pair of cells by their numbers."""
 
 
+class UnequalCost(Undecidable):
+    """All cells that a claim compares cost different amounts; the text says by how much."""
+
+
 def selected(rows: SuiteRows, name: str, selection: Selection | None) -> list[int]:
     """Return the numbers of the cells of a selection.
 
@@ -80,7 +84,8 @@ def equal_cost(claim: Claim, pairs: Sequence[Numbers], rows: SuiteRows) -> list[
     """Return the pairs whose cells cost as much as each other, within the tolerance of the claim.
 
     Raises:
-        Undecidable: there are none.
+        UnequalCost: there are none.
+        Undecidable: the cost of the cells is unknown.
     """
     if claim.cost is None:
         return list(pairs)
@@ -93,4 +98,4 @@ def equal_cost(claim: Claim, pairs: Sequence[Numbers], rows: SuiteRows) -> list[
     if all(np.isnan(each) for each in off.values()):
         raise Undecidable(f"the {column} of the cells is unknown")
     i, j = min(pairs, key=lambda pair: off[pair])
-    raise Undecidable(f"cells of unequal cost, at the least {costs[i] / costs[j]:.2f} times the {column}")
+    raise UnequalCost(f"cells of unequal cost, at the least {costs[i] / costs[j]:.2f} times the {column}")

@@ -12,6 +12,7 @@ from moebench.spec.timing_flags import MEANINGS
 MARK = "~"
 """Before a time that was measured under a flag."""
 _TIMED = {"training": ("train_step_",), "inference": ("infer_s_", "infer_vs_", "infer_latency_", "infer_max_batch_s_")}
+PROCESSOR = "processor time"
 _ANY = ("train_step_s", "infer_s_per_image")
 
 SECONDS = "seconds of different cells compare only on a quiet machine; the ratio to dense is of pairs timed in turns"
@@ -78,6 +79,18 @@ def note(cells: pd.DataFrame, columns: Sequence[str]) -> str:
     timed = [name for name in columns if concerning(name, ["any"])]
     text = flagged(cells, timed) if timed else ""
     return "" if text.startswith("0 ") else f"timing of {text}" if text else ""
+
+
+def clock_of(cell: Mapping[Hashable, Any]) -> str:
+    """Return by which clock the ratios to dense of a cell are: `wall-clock`, `processor time`, or of which phase."""
+    by_phase = {"training": "train_step_vs_dense", "inference": "infer_vs_dense"}
+    timed = {phase: cell[f"{column}_clock"] for phase, column in by_phase.items() if not isnan(cell[column])}
+    processor = [phase for phase, clock in timed.items() if clock == "processor"]
+    if not timed:
+        return "–"
+    if len(processor) == len(timed):
+        return PROCESSOR
+    return f"{processor[0]}: {PROCESSOR}" if processor else "wall-clock"
 
 
 def clocks(cells: pd.DataFrame) -> str:

@@ -40,8 +40,13 @@ def facts(results: Results) -> dict[str, str]:
         "Seeds": _all(cells["seeds"] + cells["seeds_failed"]),
         "Versions": f"moebench {_all(rows['moebench_version'])}, jax {_all(rows['jax_version'])}",
         "Measured": " to ".join(dict.fromkeys(dates)),
-        **({"Timing": timing} if (timing := flag_marks.flagged(cells)) else {}),
+        **({"Timing": timing} if (timing := _timing(cells)) else {}),
     }
+
+
+def _timing(cells: pd.DataFrame) -> str:
+    """Return how many timings are flagged, and how many ratios are of processor time."""
+    return "; ".join(filter(None, (flag_marks.flagged(cells), flag_marks.clocks(cells))))
 
 
 def _test_set(rows: pd.DataFrame) -> dict[str, str]:

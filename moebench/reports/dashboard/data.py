@@ -13,7 +13,7 @@ from moebench.reports.analysis import chart_data
 from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.ranking import SETTING, shown_better, suite_pools
 from moebench.reports.analysis.test_time import settings
-from moebench.reports.dashboard import charts, forest, vega
+from moebench.reports.dashboard import charts, forest, tries, vega
 from moebench.reports.dashboard.packing import DIGITS, DIGITS_DRAWN, DIGITS_OF_MANY, Packed, columns, numbers, texts
 from moebench.reports.labels import paths, point_names, varied_title
 from moebench.reports.quantities import possible, quantity, section, titled, written, written_interval
@@ -62,6 +62,7 @@ def suite_data(results: Results, name: str) -> dict[str, Any]:
         "second": _second(results, axes["scaled"]),
         "fronts": front_probabilities(results, axes) if few else {},
         "better": _better(results, axes["quality"]) if few else {},
+        "tries": {} if many else tidy(tries.rows, results),
         "curves": {} if many else tidy(curves, results),
         "loads": {} if many else tidy(loads, results),
         "parts": {} if many else tidy(parts, results),
@@ -69,7 +70,7 @@ def suite_data(results: Results, name: str) -> dict[str, Any]:
         "forest": tidy(forest.rows, results),
         "flags": flag_marks.meanings(results.cells),
         "specifications": charts.specifications(routers, sorted(set(tried.get("test_router", pd.Series(dtype=str)))))
-        | {"forest": forest.chart()},
+        | {"forest": forest.chart(), "tries": tries.chart(routers)},
         "notes": notes(len(results.cells)),
     }
 
@@ -86,7 +87,7 @@ def common_data() -> dict[str, Any]:
     routers = style.in_order(printed["router"])
     return {
         "config": vega.CONFIG,
-        "labels": {name: vega.LABELS[kind] for name, kind in _CURVES.items()},
+        "labels": {name: vega.LABELS[kind] for name, kind in _CURVES.items()} | {"number": vega.LABELS["number"]},
         "published": columns(printed, DIGITS_DRAWN),
         "published_axes": [_axis(of) for of in axes],
         "specification": charts.published(routers),

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from moebench.reports.analysis.cells import Results
-from moebench.reports.tables.of_cells import cell_texts, failed, health, main, timing, timing_quality
+from moebench.reports.tables.of_cells import cell_texts, failed, health, main, timing, timing_quality, tuning
 from moebench.reports.tables.of_suites import claims, divergence, environment, gains, slopes
 from moebench.reports.tables.table import Field, Table
 
@@ -17,6 +17,7 @@ def all_tables(results: Results) -> list[Table]:
         gains(results),
         slopes(results.rows),
         divergence(results.rows),
+        tuning(results),
         health(results),
         timing(results),
         failed(results),

@@ -12,10 +12,14 @@ from moebench.reports.analysis.equal_flops import cost_mark, flops_vs_dense
 from moebench.reports.quantities import titled, written, written_interval
 from moebench.reports.tables.table import Field, Filled, Table, known, make, points
 from moebench.results.schema import Column, Kind, Section
+from moebench.results.selection import config_of
 
 _GAIN = "accuracy minus that of the dense cell trained alike, mean over the seeds of both"
 
 
+_CLOCK = "times of processors in place of wall-clock times, where other processes disturbed these"
+_MARGIN = "validation loss of the second best try less that of the chosen one"
+_EDGE = "a value at the edge of its grid is flagged, for a better one may lie beyond"
 _UNEQUAL = "forward FLOPs over those of the dense cell trained alike; ≠ marks a difference of more than 3 %"
 
 
@@ -78,7 +82,11 @@ def timing(results: Results, only: Collection[str] | None = None) -> Table:
     cells = results.cells
     flags = [flag_marks.in_words(found) or "–" for found in cells["timing_flags"]]
     found = _quantities(cells, "timing", only)
-    fields = [_labels(cells), (Field("flags", "Flags", number=False), flags, flags), *found]
+    clocks = [flag_marks.clock_of(cell) for cell in cells.to_dict("records")]
+    fields = [_labels(cells), (Field("flags", "Flags", number=False), flags, flags)]
+    if any(flag_marks.PROCESSOR in clock for clock in clocks):
+        fields.append((Field("clock", "Ratios to dense by", number=False, meaning=_CLOCK), clocks, clocks))
+    fields += found
     quality = timing_quality(results) if only is None else pd.DataFrame()
     for field, kind in _TIMING_QUALITY if only is None else ():
         values = quality[field.key].tolist()
@@ -86,6 +94,23 @@ def timing(results: Results, only: Collection[str] | None = None) -> Table:
             fields.append((field, [written(value, kind) for value in values], values))
     timed = cells["train_step_s"].notna().any() or cells["infer_s_per_image"].notna().any()
     return make("timing", "Time and its quality", fields if timed else [], range(len(cells)))
+
+
+def tuning(results: Results) -> Table:
+    """Return what tuning chose for each cell, from how many tries, and whether a better value may lie beyond."""
+    places = [place for place, chosen in enumerate(results.cells["tuned"]) if config_of(chosen)]
+    cells = results.cells.iloc[places]
+    chosen = [", ".join(f"{key} {value:g}" for key, value in config_of(text).items()) for text in cells["tuned"]]
+    margins = [written(value, "number") for value in cells["tuned_margin"]]
+    edges = ["at the edge" if pd.notna(edge) and edge else "inside" for edge in cells["tuned_on_edge"]]
+    fields: list[Filled] = [
+        _labels(cells),
+        (Field("tuned", "Chosen", number=False), chosen, chosen),
+        (Field("tuned_tries", "Tries"), list(map(known, cells["tuned_tries"])), cells["tuned_tries"].tolist()),
+        (Field("tuned_margin", "Margin (nats)", meaning=_MARGIN), margins, cells["tuned_margin"].tolist()),
+        (Field("tuned_on_edge", "Place in the grid", number=False, meaning=_EDGE), edges, edges),
+    ]
+    return make("tuning", "Tuning", fields if places else [], places)
 
 
 def failed(results: Results) -> Table:

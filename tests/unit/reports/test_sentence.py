@@ -16,6 +16,8 @@ from moebench.reports.analysis.cells import Results, summarise
 from moebench.reports.analysis.expert_trend import trends
 from moebench.reports.answer.sentence import answer, details
 from moebench.reports.answer.terminal_table import render_claims, render_table
+from moebench.reports.run_facts import facts
+from moebench.reports.tables import all_tables
 
 
 def with_accuracies(accuracies: dict[str, list[float]]) -> pd.DataFrame:
@@ -204,6 +206,13 @@ def test_ratios_of_processor_time_are_counted_below_the_table() -> None:
     assert cells.set_index("router").loc["soft", "train_step_vs_dense"] == 1.25
     assert flag_marks.clocks(cells) == said
     assert said in str(render_table(cells).caption)
+    results = Results.from_frame(frame)
+    assert facts(results)["Timing"].endswith(f"; {said}")
+    (times,) = (each for each in all_tables(results) if each.name == "timing")
+    assert dict(zip(times.texts["label"], times.texts["clock"], strict=True)) == {
+        "dense": "wall-clock",
+        "soft[experts=4]": "training: processor time",
+    }
     assert flag_marks.clocks(summarise(with_accuracies({"dense/1": [0.9, 0.91, 0.92]}))) == ""
 
 

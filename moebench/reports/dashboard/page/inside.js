@@ -23,6 +23,30 @@ function drawCurves(figure) {
   });
 }
 
+const TRIED = { loss: "Validation loss (nats)", accuracy: "Validation accuracy" };
+
+function drawTries(figure) {
+  const measure = figure.dataset.slot;
+  const shown = new Set(visible().map((cell) => cell.index));
+  const all = rowsOf(data.tries).filter((row) => shown.has(row.cell) && !missing(row[measure])).map((row) => {
+    const cell = cells[row.cell];
+    const [chosen, edge] = [!missing(row.state) && row.state !== "", /edge/.test(row.state)];
+    return { ...row, index: row.cell, label: cell.label, router: cell.router, path: `${row.cell} ${row.others}`, x: row.value, x_text: String(row.value),
+      y: row[measure], y_text: row[measure + "_text"], size: chosen ? 110 : 22, fill: chosen && !edge ? 1 : 0 };
+  });
+  const { rows, note } = few(all, MOST_LINES, (row) => row.cell);
+  const values = [...new Set(rows.map((row) => row.x))].sort((a, b) => a - b);
+  const key = (rows[0]?.key || "").replaceAll("_", " ");
+  draw(figure, "tries", {
+    sets: { points: rows },
+    note,
+    logarithmic: values[0] > 0 ? { x: values } : {},
+    replace: { "@x.title": key, "@x.axis": key, "@x.labels": common.labels.number, "@y.title": TRIED[measure], "@y.axis": TRIED[measure], "@y.labels": common.labels[measure] },
+    description: `${TRIED[measure]} over ${key}, for ${shown.size} cells.`,
+    table: { rows: all, columns: [labelColumn(), shownColumn(key, "x"), textColumn("others", "With"), shownColumn(TRIED[measure], "y"), textColumn("state", "Try")] },
+  });
+}
+
 function drawLoads(figure) {
   const shown = new Set(visible().map((cell) => cell.index));
   const all = rowsOf(data.loads).filter((row) => shown.has(row.cell)).map((row) => ({ ...row, line: `${cells[row.cell].label} · ${row.layer}` }));

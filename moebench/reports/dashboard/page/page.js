@@ -1,6 +1,6 @@
 // The page itself: what is drawn when, and what the controls do.
 
-const DRAWERS = { forest: drawForest, pareto: drawPareto, scaling: drawScaling, curves: drawCurves, test_time: drawTestTime, loads: drawLoads, parts: drawParts, speed: drawSpeed, published: drawPublished };
+const DRAWERS = { forest: drawForest, tries: drawTries, pareto: drawPareto, scaling: drawScaling, curves: drawCurves, test_time: drawTestTime, loads: drawLoads, parts: drawParts, speed: drawSpeed, published: drawPublished };
 const RANKS = { best: "highest", top: "highest", tied: "not significant" };
 
 const TABLES = {
@@ -21,7 +21,7 @@ function hasWhat() {
   return {
     pareto: data.axes.cost.length > 0 && data.axes.quality.length > 0,
     scaling: data.axes.input.length > 0 && data.axes.scaled.length > 0,
-    forest: "label" in data.forest, curves: "step" in data.curves, "test-time": "cell" in data.test_time,
+    forest: "label" in data.forest, tries: "cell" in data.tries, curves: "step" in data.curves, "test-time": "cell" in data.test_time,
     loads: "cell" in data.loads, parts: "cell" in data.parts, speed: timed,
     timed, flagged: Object.keys(data.flags).length > 0, experts: valuesOf("experts").length > 2,
     named: data.named !== "", unequal: data.texts.flops_vs_dense !== undefined, published: true,
