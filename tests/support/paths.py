@@ -6,4 +6,5 @@ REPOSITORY = Path(__file__).parents[2]
 SUPPORT = REPOSITORY / "tests" / "support"
 DATA = REPOSITORY / "tests" / "data"
 README = REPOSITORY / "README.md"
+DOCUMENTATION = [README, *sorted((REPOSITORY / "docs").rglob("*.md"))]
 EXAMPLE = REPOSITORY / "examples" / "tempered_choice.py"

@@ -3,11 +3,12 @@
 import re
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
-from paths import README
+from paths import DOCUMENTATION, REPOSITORY
 
 from moebench.cli import app, main
 from moebench.spec.cell_spec import CellSpec
@@ -55,10 +56,9 @@ def test_brackets_are_not_taken_for_markup(capsys: pytest.CaptureFixture[str]) -
     assert parse_cell(str(parsed("moebench run 'soft[experts=16]'")["cell"])) == {"router": "soft", "experts": 16}
 
 
-def test_every_command_in_the_readme_can_be_typed() -> None:
-    lines = re.findall(r"^    (?:pip .* && )?(moebench .*?)(?: {2,}.*)?$", README.read_text("utf-8"), re.MULTILINE)
-    assert len(lines) > 10
-    for line in lines:
+@pytest.mark.parametrize("page", DOCUMENTATION, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_every_command_in_the_documentation_can_be_typed(page: Path) -> None:
+    for line in re.findall(r"^    (?:pip .* && )?(moebench .*?)(?: {2,}.*)?$", page.read_text("utf-8"), re.MULTILINE):
         parsed(line)
 
 
