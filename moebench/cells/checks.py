@@ -12,6 +12,12 @@ def check_pretraining(spec: CellSpec) -> None:
             raise BadInput(f"{key} needs pretrain_data, the data set to train on first.", key=key)
     if spec.pretrain_data is None and spec.init_from is None:
         return
+    if routers.find(spec.router).needs_truth:
+        raise BadInput(
+            f"router '{spec.router}' learns nothing that a start from a trained model could keep: leave "
+            f"{'pretrain_data' if spec.pretrain_data is not None else 'init_from'} out.",
+            key="pretrain_data" if spec.pretrain_data is not None else "init_from",
+        )
     if spec.pretrain_data is not None and spec.init_from is not None:
         raise BadInput("pretrain_data and init_from both say where to start; leave one out.", key="init_from")
     if spec.mesh_shape != (1, 1):
@@ -41,6 +47,26 @@ def check_recording(spec: CellSpec) -> None:
                 raise BadInput(f"{key} needs record_routing, the number of images to record.", key=key)
     elif spec.mesh_shape != (1, 1):
         raise BadInput(f"record_routing is for one device: leave devices={spec.devices} out.", key="record_routing")
+
+
+def check_truth(spec: CellSpec, known: bool) -> bool:
+    """Return whether the router receives the truth about each patch.
+
+    Args:
+        spec: gives router and data.
+        known: whether the data set knows the right expert of each patch.
+
+    Raises:
+        BadInput: the router needs a truth that the data set does not know.
+    """
+    needed = routers.find(spec.router).needs_truth
+    if needed and not known:
+        raise BadInput(
+            f"router '{spec.router}' routes by the right expert of each patch, which data set {spec.data} does not "
+            "know: use a diagnostic task such as domains-16, needles-2, lookup-1024 or skewed-16.",
+            key="data",
+        )
+    return needed
 
 
 def check_layer(spec: CellSpec) -> None:

@@ -13,6 +13,7 @@ from moebench.cells.resolved_cell import ResolvedCell
 from moebench.data import Split
 from moebench.errors import BadInput
 from moebench.evaluation.recorder import Origin, Recorded, Recorder
+from moebench.evaluation.task_columns import TaskTruth
 from moebench.files import publishing
 from moebench.inside.columns import recording_columns
 from moebench.inside.files import read_facts
@@ -36,7 +37,9 @@ class Place:
 class CellRecorder:
     """Records the seeds of one cell, one after the other."""
 
-    def __init__(self, cell: ResolvedCell, program: Program, test: Split, place: Place) -> None:
+    def __init__(
+        self, cell: ResolvedCell, program: Program, test: Split, place: Place, truth: TaskTruth | None = None
+    ) -> None:
         """Compile the recording.
 
         Args:
@@ -44,9 +47,10 @@ class CellRecorder:
             program: of its model.
             test: the test split.
             place: where recordings go.
+            truth: of the diagnostic task; None for other data.
         """
         assert cell.spec.record_routing is not None
-        self.cell, self.place = cell, place
+        self.cell, self.place, self.truth = cell, place, truth
         self.recorder = Recorder(program, test, cell.spec.record_routing, cell.spec.batch)
         self.steps = steps_before_the_last(cell.spec)
 
@@ -102,7 +106,9 @@ class CellRecorder:
         for step in self.steps:
             self._part(seed, step).unlink(missing_ok=True)
         say(f"seed {seed}: the routing of {self.recorder.count} images is in {path}")
-        return recording_columns(Recording(path, read_facts(path)))
+        recording = Recording(path, read_facts(path))
+        of_task = {} if self.truth is None else self.truth.recorded(recording)
+        return recording_columns(recording) | of_task
 
     def _read(self, seed: int, step: int) -> Recorded | None:
         """The recording of a step; None if it was lost."""

@@ -18,6 +18,7 @@ from moebench.cells.checks import (
     check_mesh,
     check_pretraining,
     check_recording,
+    check_truth,
 )
 from moebench.cells.fingerprint import digest
 from moebench.cells.images import source
@@ -54,7 +55,7 @@ def resolve_cell(spec: CellSpec) -> ResolvedCell:
         return _resolve_pretrained(spec, found)
     if spec.init_from is not None:
         return _resolve_saved(spec, found)
-    return resolve_for(spec, found.image_size, found.channels, found.classes)
+    return resolve_for(spec, found.image_size, found.channels, found.classes, check_truth(spec, found.truth))
 
 
 def _resolve_pretrained(spec: CellSpec, found: "Format") -> ResolvedCell:
@@ -97,7 +98,7 @@ def _resolve_layer(spec: CellSpec) -> ResolvedCell:
     return resolve_for(spec.model_copy(update={"image_size": size}), size, channels=3, classes=preset.classes)
 
 
-def resolve_for(spec: CellSpec, image_size: int, channels: int, classes: int) -> ResolvedCell:
+def resolve_for(spec: CellSpec, image_size: int, channels: int, classes: int, truth: bool = False) -> ResolvedCell:
     """Resolve a specification for images of a given format, whatever its data set.
 
     Args:
@@ -105,6 +106,7 @@ def resolve_for(spec: CellSpec, image_size: int, channels: int, classes: int) ->
         image_size: side in pixels.
         channels: of the images.
         classes: of the images.
+        truth: whether the router receives the truth about each patch.
 
     Raises:
         BadInput: as `resolve_cell`.
@@ -126,6 +128,7 @@ def resolve_for(spec: CellSpec, image_size: int, channels: int, classes: int) ->
         group_images=group_images,
         moe_blocks=models.moe_blocks(spec.moe_layers or preset.moe_layers, preset.size.layers),
         precision=spec.precision,
+        truth=truth,
     )
     if spec.total_slots is not None:
         slots = model.tokens if spec.total_slots == "tokens" else spec.total_slots

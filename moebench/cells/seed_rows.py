@@ -1,15 +1,18 @@
 """Rows of the seeds of one cell: pre-train or load, probe, train, evaluate, save, try other settings."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
+from jaxtyping import Bool
 
 from moebench import data
 from moebench.cells.compile import Evaluator, Executables, program_for
+from moebench.cells.images import source
 from moebench.cells.log import say
 from moebench.cells.recording import CellRecorder, Place
 from moebench.cells.resolved_cell import ResolvedCell
@@ -18,6 +21,7 @@ from moebench.cells.transfer import Initializer, PretrainingDiverged, save_model
 from moebench.evaluation.columns import eval_curve_columns, evaluation_columns
 from moebench.evaluation.few_shot import Probe
 from moebench.evaluation.pass_over_split import split_digest
+from moebench.evaluation.task_columns import TaskTruth
 from moebench.evaluation.test_time_sweep import Sweep
 from moebench.measuring.time_accounts import Accounts
 from moebench.training import EvalPoint, Schedule, Training, TrainState
@@ -45,6 +49,8 @@ class SeedRunner:
     probe: Probe | None
     sweep: Sweep | None
     recorder: CellRecorder | None
+    truth: TaskTruth | None
+    """None unless the data is a diagnostic task."""
     checkpoints: Checkpoints
     models: Path
     """Folder of the saved models."""
@@ -67,6 +73,10 @@ class SeedRunner:
         spec = cell.spec
         own = read(spec.data, spec.image_size)
         images = data.with_channels(own, cell.model.channels)
+        task = source(spec.data)
+        truth = TaskTruth.read(task, own.test, cell.model.preset) if isinstance(task, data.Task) else None
+        if cell.model.truth:
+            images = replace(images, train=images.train.with_truth(), test=images.test.with_truth())
         say(f"{cell.label} on {spec.model}, {spec.data}: compiling")
         with accounts.spending("compile_s"):
             executables = Executables.compile(program_for(cell.model, spec))
@@ -83,12 +93,12 @@ class SeedRunner:
         recorder: CellRecorder | None = None
         if spec.record_routing is not None and recordings is not None:
             with accounts.spending("recording_s"):
-                recorder = CellRecorder(cell, executables.program, images.test, recordings)
+                recorder = CellRecorder(cell, executables.program, images.test, recordings, truth)
         with accounts.spending("evaluation_s"):
             test_set = split_digest(own.test)
         return cls(
             *(cell, images, test_set, executables, evaluator, initializer, probe, sweep),
-            *(recorder, checkpoints, models, accounts),
+            *(recorder, truth, checkpoints, models, accounts),
         )
 
     def start(self, seed: int, schedule: Schedule) -> TrainState:
@@ -176,6 +186,8 @@ class SeedRunner:
         with self.accounts.spending("evaluation_s"):
             evaluation = self.evaluator(training.state, self.images.test)
         row = evaluation_columns(evaluation, cell.model, shared["flops_experts"])
+        if self.truth is not None:
+            row |= self.truth.evaluated(evaluation)
         if cell.spec.eval_every is not None:
             last = EvalPoint(cell.spec.steps, evaluation.loss, evaluation.accuracy)
             row |= eval_curve_columns([*training.eval_points, last])
@@ -187,14 +199,18 @@ class SeedRunner:
                 row |= self.recorder.finish(seed, training.state)
         if self.sweep is not None:
             with self.accounts.spending("test_time_s"):
-                row["test_time"] = sweep_or_none(
-                    self.sweep, training.state, self.images.test, shared["flops_forward_per_image"], part
-                )
+                flops, needles = shared["flops_forward_per_image"], self.truth.needles if self.truth else None
+                row["test_time"] = sweep_or_none(self.sweep, training.state, self.images.test, flops, part, needles)
         return row
 
 
 def sweep_or_none(
-    sweep: Sweep, state: TrainState, test: data.Split, flops: float | None, part: str
+    sweep: Sweep,
+    state: TrainState,
+    test: data.Split,
+    flops: float | None,
+    part: str,
+    needles: Bool[np.ndarray, "image token"] | None = None,
 ) -> list[Row] | None:
     """Evaluate a trained model in its settings; return None where one of them needs more memory than there is.
 
@@ -204,9 +220,10 @@ def sweep_or_none(
         test: the test split.
         flops: FLOPs of a forward pass for one image; None where not known.
         part: name of the seed in the log.
+        needles: whether each token is a needle of a diagnostic task; None where the task has none.
     """
     try:
-        return sweep.evaluate(state, test, flops)
+        return sweep.evaluate(state, test, flops, needles)
     except jax.errors.JaxRuntimeError as fault:
         say(f"{part}: not evaluated in other settings: {str(fault).splitlines()[0]}")
         return None

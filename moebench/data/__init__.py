@@ -7,6 +7,7 @@ from moebench.data.digits import digits
 from moebench.data.holdout import hold_out_validation
 from moebench.data.registry import describe, find, load, names, register
 from moebench.data.source import Source
+from moebench.data.tasks.source import Task
 from moebench.data.user.decode import DECODED_AS
 from moebench.data.user.detect import READABLE
 
@@ -19,6 +20,7 @@ __all__ = [
     "Prefetcher",
     "Source",
     "Split",
+    "Task",
     "batch_thunks",
     "batches",
     "describe",

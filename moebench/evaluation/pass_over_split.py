@@ -33,6 +33,8 @@ class Evaluation:
     wall_s: float
     calls: Float64[np.ndarray, "image"] | None = None
     """Expert calls for a token of each image, mean over its tokens and the MoE layers; None where all are equal."""
+    processed: Float32[np.ndarray, "image token"] | None = None
+    """Share of the MoE layers in which an expert processes each token; None where slots hold mixtures."""
 
 
 def evaluation_batch(images: int, batch: int, group_images: int) -> int:
@@ -66,11 +68,11 @@ def evaluate(step: Callable[..., EvalReport], state: TrainState, split: Split, b
     by_image = []
     for part, weights in filled_batches(split, batch):
         report = step(state, part.images, part.labels, weights)
-        by_image.append((report.image_loss, report.image_correct, report.calls))
-        report = replace(report, image_loss=None, image_correct=None, calls=None)
+        by_image.append((report.image_loss, report.image_correct, report.calls, report.processed))
+        report = replace(report, image_loss=None, image_correct=None, calls=None, processed=None)
         total = report if total is None else jax.tree.map(jnp.add, total, report)
     assert total is not None
-    losses, correct, calls = (
+    losses, correct, calls, processed = (
         None if parts[0] is None else in_own_order(np.concatenate(parts), count)
         for parts in zip(*jax.device_get(by_image), strict=True)
     )
@@ -83,6 +85,7 @@ def evaluate(step: Callable[..., EvalReport], state: TrainState, split: Split, b
         image_log_likelihood=-losses.astype(np.float16),
         routing=total.routing,
         calls=None if calls is None else calls.astype(np.float64),
+        processed=processed,
         wall_s=time.perf_counter() - began,
     )
 

@@ -19,12 +19,13 @@ from flax import nnx
 
 from moebench.data import Split
 from moebench.evaluation.columns import calls, health, padding
-from moebench.evaluation.pass_over_split import filled_batches
+from moebench.evaluation.pass_over_split import filled_batches, in_own_order
+from moebench.evaluation.task_columns import needles_processed
 from moebench.evaluation.test_time_settings import Setting
 from moebench.measuring import operations
 from moebench.models import VitConfig, make_block
 from moebench.models.rngs import rngs
-from moebench.training import Program, TrainState, calls_by_image, cross_entropy
+from moebench.training import Program, TrainState, calls_by_image, cross_entropy, processed_by_token
 
 Row = dict[str, Any]
 FROM_HEALTH = ("dropped_tokens", "dropped_assignments", "slot_utilisation")
@@ -40,7 +41,7 @@ class _RoutedHalf(NamedTuple):
     finish: Any
     """Returns the output of the block."""
     count: Any
-    """Returns the counts of the routing, and calls by image."""
+    """Returns the counts of the routing, calls by image, and which tokens an expert processes."""
 
 
 class Sweep:
@@ -59,9 +60,9 @@ class Sweep:
         images, labels = program.abstract_batch(batch)
         weights = jax.ShapeDtypeStruct(labels.shape, jnp.float32)
         state = program.abstract_state
-        x = jax.eval_shape(self._front, state, images)
+        x, truth = jax.eval_shape(self._front, state, images)
         routed = [_block(setting.model, self.first) for setting in self.settings]
-        halves = [self._routed_half(graph, block, x) for graph, block in routed]
+        halves = [self._routed_half(graph, block, x, truth) for graph, block in routed]
         self.flops = [_flops(half) for half in halves]
         between = {
             "front": jax.jit(self._front).trace(state, images),
@@ -78,33 +79,38 @@ class Sweep:
         self.halves = [_RoutedHalf(next(made), next(made), next(made)) for _ in halves]
         self.between = dict(zip(between, made, strict=True))
 
-    def evaluate(self, state: TrainState, split: Split, flops: float | None) -> list[Row]:
+    def evaluate(
+        self, state: TrainState, split: Split, flops: float | None, needles: np.ndarray | None = None
+    ) -> list[Row]:
         """Return the fields of the result table's `test_time` for each setting.
 
         Args:
             state: of the trained model.
             split: the test split.
             flops: FLOPs of a forward pass for one image in the setting of the training; None where not known.
+            needles: bool[image, token], whether each token of the split is a needle; None where the task has none.
         """
         blocks = [nnx.split(block)[1] for block in self.program.model(state).blocks]
         count = len(self.settings)
         totals: list[Any] = [None] * count
         by_image: list[list[Any]] = [[] for _ in range(count)]
+        by_token: list[list[Any]] = [[] for _ in range(count)]
         seconds = []
         for number, (part, weights) in enumerate(filled_batches(split, self.batch)):
             images, *rest = self.program.device_put(part.images, part.labels, weights)
-            x, shared_s = _timed(self.between["front"], state, images)
+            front, shared_s = _timed(self.between["front"], state, images)
             if number == 0:  # the first run of a program is slow
-                x, shared_s = _timed(self.between["front"], state, images)
+                front, shared_s = _timed(self.between["front"], state, images)
                 for place in range(count):
-                    self._rest(place, state, blocks, x, *rest)
+                    self._rest(place, state, blocks, *front, *rest)
             took = np.zeros(count)
             for turn in range(count):
                 place = (number + turn) % count
-                (sums, each), own_s = _timed(self._rest, place, state, blocks, x, *rest)
+                (sums, calls_of, processed), own_s = _timed(self._rest, place, state, blocks, *front, *rest)
                 took[place] = shared_s + own_s
                 totals[place] = sums if number == 0 else jax.tree.map(jnp.add, totals[place], sums)
-                by_image[place].append(each)
+                by_image[place].append(calls_of)
+                by_token[place].append(processed if needles is not None else None)
             seconds.append(took / self.batch)
         times = np.array(seconds)
         ratios = times / times[:, :1]
@@ -112,6 +118,7 @@ class Sweep:
             {
                 **self.settings[place].columns,
                 **self._numbers(place, totals[place], by_image[place], len(split), flops),
+                **needles_processed(needles, _joined(by_token[place], len(split))),
                 "infer_s_per_image": float(np.median(times[:, place])),
                 "infer_vs_trained": float(np.median(ratios[:, place])),
             }
@@ -134,9 +141,14 @@ class Sweep:
             row["flops_used_per_image"] = row["flops_forward_per_image"] - unused
         return row
 
-    def _rest(self, place: int, state: TrainState, blocks: Sequence[Any], x: Any, labels: Any, weights: Any) -> Any:
-        """Run the part after the cut: return sums of loss, correct images and counts by layer, and calls by image."""
-        counts, by_layer = [], []
+    def _rest(
+        self, place: int, state: TrainState, blocks: Sequence[Any], x: Any, truth: Any, labels: Any, weights: Any
+    ) -> Any:
+        """Run the part after the cut: return sums over the batch, and calls by image and tokens processed.
+
+        Sums are those of loss, correct images and counts by layer; the others are means over the layers.
+        """
+        counts, by_layer, processed = [], [], []
         for number in self._later():
             if number not in self.model.moe_blocks:
                 x = self.between["pass on"](blocks[number], x)
@@ -144,13 +156,15 @@ class Sweep:
             if number != self.first:
                 x = self.between["attend"](blocks[number], x)
             half = self.halves[place]
-            images, routing = half.route(blocks[number], x)
+            images, routing = half.route(blocks[number], x, truth)
             x = half.finish(blocks[number], x, images, routing)
-            layer, by_image = half.count(routing)
+            layer, by_image, by_token = half.count(routing)
             counts.append(layer)
             by_layer.append(by_image)
+            processed.append(by_token)
         loss, correct = self.between["end"](state, x, labels, weights)
-        return (loss, correct, counts), None if by_layer[0] is None else jnp.stack(by_layer).mean(0)
+        means = (None if each[0] is None else jnp.stack(each).mean(0) for each in (by_layer, processed))
+        return (loss, correct, counts), *means
 
     def _later(self) -> Iterator[int]:
         """Return the numbers of the blocks from the first with experts on."""
@@ -158,10 +172,10 @@ class Sweep:
 
     def _front(self, state: Any, images: Any) -> Any:
         model = self.program.model(state)
-        x = model.embedded(images)
+        x, truth = model.embedded(images), model.truth(images)
         for block in model.blocks[: self.first]:
             x, _ = block(x, self.model.tokens, None)
-        return model.blocks[self.first].attend(x, self.model.tokens)
+        return model.blocks[self.first].attend(x, self.model.tokens), truth
 
     def _end(self, state: Any, x: Any, labels: Any, weights: Any) -> Any:
         logits = self.program.model(state).read_out(x)
@@ -173,13 +187,13 @@ class Sweep:
     def _passing(self, graph: Any) -> Any:
         return lambda block, x: nnx.merge(graph, block)(x, self.model.tokens, None)[0]
 
-    def _routed_half(self, graph: Any, block: Any, x: Any) -> "_RoutedHalf":
+    def _routed_half(self, graph: Any, block: Any, x: Any, truth: Any) -> "_RoutedHalf":
         """Trace the programs of a block. A routing travels between them as bare arrays, since it has static parts."""
         kind: Any = None
 
-        def route(block: Any, x: Any) -> Any:
+        def route(block: Any, x: Any, truth: Any) -> Any:
             nonlocal kind
-            images, routing = nnx.merge(graph, block).route(x, self.model.tokens)
+            images, routing = nnx.merge(graph, block).route(x, self.model.tokens, truth)
             arrays, kind = jax.tree.flatten(routing.bare())
             return images, arrays
 
@@ -188,11 +202,20 @@ class Sweep:
 
         def count(arrays: Any) -> Any:
             routing = jax.tree.unflatten(kind, arrays)
-            return routing.counts(), calls_by_image([routing], self.batch)
+            return (
+                routing.counts(),
+                calls_by_image([routing], self.batch),
+                processed_by_token([routing], self.batch),
+            )
 
-        routing = jax.jit(route).trace(block, x)
+        routing = jax.jit(route).trace(block, x, truth)
         images, arrays = routing.out_info
         return _RoutedHalf(routing, jax.jit(finish).trace(block, x, images, arrays), jax.jit(count).trace(arrays))
+
+
+def _joined(parts: Sequence[Any], images: int) -> np.ndarray | None:
+    """Return the values of all batches in the split's own order; None where there are none."""
+    return None if parts[0] is None else in_own_order(np.concatenate(jax.device_get(parts)), images)
 
 
 def _block(model: VitConfig, number: int) -> tuple[Any, Any]:

@@ -72,7 +72,7 @@ class Pass:
         """
         config = self.program.config
         model = self.program.model(state)
-        x = model.embedded(images)
+        x, truth = model.embedded(images), model.truth(images)
         layers: list[Arrays] = []
         similarities: list[Arrays] = []
         self.compared = []
@@ -81,7 +81,7 @@ class Pass:
                 x, _ = block(x, config.tokens, None)
                 continue
             x = block.attend(x, config.tokens)
-            tokens, routing = block.route(x, config.tokens)
+            tokens, routing = block.route(x, config.tokens, truth)
             place = len(layers)
             layers.append(self._routing(routing, len(images)))
             layer = block.mlp if isinstance(block, Block) else None

@@ -13,6 +13,7 @@ from moebench.models.matmul import by_expert
 from moebench.models.rngs import named
 from moebench.models.sharding import over_experts
 from moebench.routers import Router, Routing
+from moebench.routers.router import as_argument
 
 
 class Experts(nnx.Module):
@@ -83,21 +84,32 @@ class MoE(nnx.Module):
         self.group_images = group_images
 
     def __call__(
-        self, tokens: Float[Array, "image token dim"], *, noise_key: PRNGKeyArray | None = None
+        self,
+        tokens: Float[Array, "image token dim"],
+        *,
+        noise_key: PRNGKeyArray | None = None,
+        truth: Int[Array, "image token"] | None = None,
     ) -> tuple[Float[Array, "image token dim"], Routing]:
         """Return the layer's outputs and their routing.
 
         Args:
             tokens: float[images, tokens, dim].
             noise_key: key of the noise in training; None: evaluation.
+            truth: the right expert of each token, or 255, for a router that needs the truth; None: not known.
 
         Raises:
             BadInput: the images cannot be split into groups.
         """
-        routing = self.route(tokens, noise_key=noise_key)
+        routing = self.route(tokens, noise_key=noise_key, truth=truth)
         return self.apply(tokens, routing), routing
 
-    def route(self, tokens: Float[Array, "image token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
+    def route(
+        self,
+        tokens: Float[Array, "image token dim"],
+        *,
+        noise_key: PRNGKeyArray | None = None,
+        truth: Int[Array, "image token"] | None = None,
+    ) -> Routing:
         """Return the routing of the tokens; arguments and errors are those of the layer."""
         images = tokens.shape[0]
         if images % self.group_images:
@@ -107,7 +119,9 @@ class MoE(nnx.Module):
                 key="group_images",
             )
         with jax.named_scope("router"):
-            return self.router(self._groups(tokens), noise_key=noise_key)
+            groups = self._groups(tokens)
+            known = None if truth is None else truth.reshape(groups.shape[:2])
+            return self.router(groups, noise_key=noise_key, **as_argument(self.router, known))
 
     def apply(self, tokens: Float[Array, "image token dim"], routing: Routing) -> Float[Array, "image token dim"]:
         """Return the layer's outputs for tokens with a given routing."""

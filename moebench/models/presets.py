@@ -19,6 +19,8 @@ class Size:
 
 
 SIZES: dict[str, Size] = {
+    # For diagnostic tasks: one block, so that what its experts do is what the model does.
+    "pico": Size(width=32, layers=1, mlp=128, heads=2),
     "nano": Size(width=32, layers=2, mlp=128, heads=2),
     "mu": Size(width=64, layers=4, mlp=256, heads=2),
     # 2010.11929, table 1, and 2106.04560, table 2.
@@ -72,7 +74,7 @@ class _Family:
 
 _COMMON = ("s/32", "b/32", "b/16", "l/32", "l/16", "h/14")
 _FAMILIES: dict[str, _Family] = {
-    "": _Family(SIZES, ("nano/4", "mu/2", "ti/16", "s/32", "s/16", "s/14", "s/8", *_COMMON[1:]), "ViT"),
+    "": _Family(SIZES, ("pico/4", "nano/4", "mu/2", "ti/16", "s/32", "s/16", "s/14", "s/8", *_COMMON[1:]), "ViT"),
     "soft": _Family(
         {name: SIZES[name] for name in ("s", "b", "l", "h")},
         ("s/32", "s/16", "s/14", "s/8", *_COMMON[1:]),
@@ -118,6 +120,8 @@ def preset(name: str) -> Preset:
         values["options"] = MappingProxyType({"experts": _SOFT_EXPERTS.get(int(patch), 128)})
     if stem in ("nano", "mu"):  # as large as the digits that come with moebench
         values |= {"image_size": 8, "classes": 10}
+    if stem == "pico":  # as the diagnostic tasks
+        values |= {"image_size": 32, "classes": 16}
     return Preset(_FAMILIES[prefix].sizes[size], int(patch), **values)
 
 
@@ -149,8 +153,8 @@ def moe_blocks(rule: str, layers: int) -> tuple[int, ...]:
     """Return the numbers of the blocks that have experts, from 0.
 
     Args:
-        rule: "last-half"; "every-2", the odd blocks; "last-n:K", the last K of the odd blocks (2106.05974); or
-            block numbers with commas between them.
+        rule: "last-half", at least one; "every-2", the odd blocks; "last-n:K", the last K of the odd blocks
+            (2106.05974); or block numbers with commas between them.
         layers: blocks of the model.
 
     Raises:
@@ -158,8 +162,8 @@ def moe_blocks(rule: str, layers: int) -> tuple[int, ...]:
     """
     odd = tuple(range(1, layers, 2))
     if rule == "last-half":
-        return tuple(range(layers - layers // 2, layers))
-    if rule == "every-2":
+        return tuple(range(layers - max(1, layers // 2), layers))
+    if rule == "every-2" and odd:
         return odd
     kind, _, amount = rule.partition(":")
     if kind == "last-n" and amount.isdecimal() and 1 <= int(amount) <= len(odd):
@@ -168,6 +172,8 @@ def moe_blocks(rule: str, layers: int) -> tuple[int, ...]:
         blocks = tuple(sorted({int(part) for part in rule.split(",")}))
         if blocks[-1] < layers:
             return blocks
+    if layers == 1:
+        raise BadInput(f"moe_layers '{rule}' does not fit 1 block: use last-half, or block number 0.", key="moe_layers")
     raise BadInput(
         f"moe_layers '{rule}' does not fit {layers} blocks: use last-half, every-2, last-n:K with K from 1 to "
         f"{len(odd)}, or block numbers from 0 to {layers - 1} such as {layers - 2},{layers - 1}.",

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 from typing_extensions import override
 
 from moebench import routers
@@ -22,6 +22,7 @@ from moebench.errors import BadInput
 from moebench.models.moe import MoE
 from moebench.models.presets import Preset
 from moebench.models.rngs import named
+from moebench.routers.router import as_argument
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,9 @@ class VitConfig:
     group_images: int
     moe_blocks: tuple[int, ...]
     precision: str = "float32"
+    truth: bool = False
+    """Whether images have a further channel, the truth about each pixel's patch, which the router receives and the
+    rest of the model does not."""
 
     @property
     def dtype(self) -> jnp.dtype:
@@ -106,7 +110,11 @@ def mlp_or_experts(config: VitConfig, routed: bool, *, rngs: nnx.Rngs) -> Mlp | 
 
 
 def through(
-    layer: Mlp | MoE, rows: Float[Array, "row dim"], tokens: int, noise_key: PRNGKeyArray | None
+    layer: Mlp | MoE,
+    rows: Float[Array, "row dim"],
+    tokens: int,
+    noise_key: PRNGKeyArray | None,
+    truth: Int[Array, "image token"] | None = None,
 ) -> tuple[Float[Array, "row dim"], routers.Routing | None]:
     """Return a layer's outputs, and their routing if the layer has experts.
 
@@ -115,11 +123,12 @@ def through(
         rows: float[images · tokens, dim].
         tokens: tokens of an image.
         noise_key: key of the noise in training; None: evaluation.
+        truth: the right expert of each token, or 255, for a router that needs the truth; None: not known.
     """
     if isinstance(layer, Mlp):
         with jax.named_scope("mlp"):
             return layer(rows), None
-    outputs, routing = layer(rows.reshape(-1, tokens, rows.shape[-1]), noise_key=noise_key)
+    outputs, routing = layer(rows.reshape(-1, tokens, rows.shape[-1]), noise_key=noise_key, truth=truth)
     return outputs.reshape(rows.shape), routing
 
 
@@ -136,9 +145,13 @@ class Block(nnx.Module):
 
     @override
     def __call__(
-        self, x: Float[Array, "row dim"], tokens: int, noise_key: PRNGKeyArray | None
+        self,
+        x: Float[Array, "row dim"],
+        tokens: int,
+        noise_key: PRNGKeyArray | None,
+        truth: Int[Array, "image token"] | None = None,
     ) -> tuple[Float[Array, "row dim"], routers.Routing | None]:
-        return self.feed(self.attend(x, tokens), tokens, noise_key)
+        return self.feed(self.attend(x, tokens), tokens, noise_key, truth)
 
     def attend(self, x: Float[Array, "row dim"], tokens: int) -> Float[Array, "row dim"]:
         """Return the tokens after the block's first half, which has no router."""
@@ -148,17 +161,23 @@ class Block(nnx.Module):
         return x + attended
 
     def feed(
-        self, x: Float[Array, "row dim"], tokens: int, noise_key: PRNGKeyArray | None
+        self,
+        x: Float[Array, "row dim"],
+        tokens: int,
+        noise_key: PRNGKeyArray | None,
+        truth: Int[Array, "image token"] | None = None,
     ) -> tuple[Float[Array, "row dim"], routers.Routing | None]:
         """Return the tokens after the block's second half, the MLP or the experts, and the routing."""
-        y, routing = through(self.mlp, self._normed(x), tokens, noise_key)
+        y, routing = through(self.mlp, self._normed(x), tokens, noise_key, truth)
         return x + y, routing
 
-    def route(self, x: Float[Array, "row dim"], tokens: int) -> tuple[Float[Array, "image token dim"], routers.Routing]:
+    def route(
+        self, x: Float[Array, "row dim"], tokens: int, truth: Int[Array, "image token"] | None = None
+    ) -> tuple[Float[Array, "image token dim"], routers.Routing]:
         """Return the tokens that a block with experts routes, and their routing in evaluation."""
         assert isinstance(self.mlp, MoE)
         images = self._normed(x).reshape(-1, tokens, x.shape[-1])
-        return images, self.mlp.route(images)
+        return images, self.mlp.route(images, truth=truth)
 
     def finish(
         self, x: Float[Array, "row dim"], images: Float[Array, "image token dim"], routing: routers.Routing
@@ -188,28 +207,40 @@ class RoutedBlock(nnx.Module):
 
     @override
     def __call__(
-        self, x: Float[Array, "row dim"], tokens: int, noise_key: PRNGKeyArray | None
+        self,
+        x: Float[Array, "row dim"],
+        tokens: int,
+        noise_key: PRNGKeyArray | None,
+        truth: Int[Array, "image token"] | None = None,
     ) -> tuple[Float[Array, "row dim"], routers.Routing | None]:
-        return self.feed(self.attend(x, tokens), tokens, noise_key)
+        return self.feed(self.attend(x, tokens), tokens, noise_key, truth)
 
     def attend(self, x: Float[Array, "row dim"], tokens: int) -> Float[Array, "row dim"]:
         """Return the tokens as they are: nothing precedes the routing."""
         return x
 
     def feed(
-        self, x: Float[Array, "row dim"], tokens: int, noise_key: PRNGKeyArray | None
+        self,
+        x: Float[Array, "row dim"],
+        tokens: int,
+        noise_key: PRNGKeyArray | None,
+        truth: Int[Array, "image token"] | None = None,
     ) -> tuple[Float[Array, "row dim"], routers.Routing | None]:
         """Return the tokens after the block, and their routing."""
-        images, routing = self.route(x, tokens, noise_key)
+        images, routing = self.route(x, tokens, truth, noise_key)
         return self.finish(x, images, routing), routing
 
     def route(
-        self, x: Float[Array, "row dim"], tokens: int, noise_key: PRNGKeyArray | None = None
+        self,
+        x: Float[Array, "row dim"],
+        tokens: int,
+        truth: Int[Array, "image token"] | None = None,
+        noise_key: PRNGKeyArray | None = None,
     ) -> tuple[Float[Array, "image token dim"], routers.Routing]:
         """Return the tokens by image, and the routing that takes some of them."""
         images = x.reshape(-1, tokens, x.shape[-1])
         with jax.named_scope("router"):
-            return images, self.router(images, noise_key=noise_key)
+            return images, self.router(images, noise_key=noise_key, **as_argument(self.router, truth))
 
     def finish(
         self, x: Float[Array, "row dim"], images: Float[Array, "image token dim"], routing: routers.Routing
@@ -275,16 +306,28 @@ class Vit(nnx.Module):
         self, images: Float[Array, "image height width channel"], noise_key: PRNGKeyArray | None
     ) -> tuple[Float[Array, "row dim"], list[routers.Routing]]:
         """Return the last block's tokens, and the routings; arguments are those of the model."""
-        tokens = self.config.tokens
+        tokens, truth = self.config.tokens, self.truth(images)
         with jax.named_scope("embed"):
             x = self.embedded(images)
         routings = []
         for number, block in enumerate(self.blocks):
             key = None if noise_key is None else jax.random.fold_in(noise_key, number)
-            x, routing = block(x, tokens, key)
+            x, routing = block(x, tokens, key, truth)
             if routing is not None:
                 routings.append(routing)
         return x, routings
+
+    def truth(self, images: Float[Array, "image height width channel"]) -> Int[Array, "image token"] | None:
+        """Return the right expert of each token, from the images' last channel; None if they have no such channel.
+
+        A token of several patches of the task takes the smallest number among them, so that 255, for patches that
+        decide nothing, stands for tokens of such patches alone. A class token has 255.
+        """
+        if not self.config.truth:
+            return None
+        squares = patches(images[..., self.config.channels :], self.config.preset.patch).min(-1)
+        found = squares.reshape(images.shape[0], -1).astype(jnp.int32)
+        return jnp.pad(found, ((0, 0), (int(self.config.preset.class_token), 0)), constant_values=routers.NO_EXPERT)
 
     def read_out(self, x: Float[Array, "row dim"]) -> Float[Array, "image label"]:
         """Return the logits from the last block's tokens."""
@@ -300,7 +343,8 @@ class Vit(nnx.Module):
 
     def embedded(self, images: Float[Array, "image height width channel"]) -> Float[Array, "row dim"]:
         """Return the tokens of all images with their positions, after a class token if the model has one."""
-        rows = self.embed(patches(images, self.config.preset.patch).astype(self.dtype))
+        seen = images[..., : self.config.channels] if self.config.truth else images
+        rows = self.embed(patches(seen, self.config.preset.patch).astype(self.dtype))
         x = rows.reshape(images.shape[0], -1, rows.shape[-1])
         if self.config.preset.class_token:
             first = jnp.broadcast_to(self.class_token[...].astype(self.dtype), (x.shape[0], 1, x.shape[-1]))

@@ -15,7 +15,7 @@ from moebench.routers.registry import (
     register,
     summary,
 )
-from moebench.routers.router import Router, RouterState, RoutingFlops
+from moebench.routers.router import NO_EXPERT, Router, RouterState, RoutingFlops
 from moebench.routers.routing import ExpertMlps, Routing, SoftRouting
 from moebench.routers.sparse import SparseRouter
 from moebench.routers.strategies.ablations import Identity, SoftUniform, Uniform, UniformSoft
@@ -26,6 +26,7 @@ from moebench.routers.strategies.experts_choice import ExpertsChoice
 from moebench.routers.strategies.hash_layer import Hash
 from moebench.routers.strategies.loss_free import LossFree, Quantile
 from moebench.routers.strategies.mixture_of_depths import MixtureOfDepths
+from moebench.routers.strategies.oracle import Oracle
 from moebench.routers.strategies.relu import Relu
 from moebench.routers.strategies.smear import Smear
 from moebench.routers.strategies.soft import Soft
@@ -35,6 +36,7 @@ from moebench.routers.strategies.tokens_choice import BatchPrioritized, Random, 
 from moebench.routers.strategies.zero_experts import ZeroExperts
 
 __all__ = [
+    "NO_EXPERT",
     "BaseLayer",
     "BatchPrioritized",
     "Dense",
@@ -47,6 +49,7 @@ __all__ = [
     "Identity",
     "LossFree",
     "MixtureOfDepths",
+    "Oracle",
     "Quantile",
     "Random",
     "Relu",

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from moebench.errors import BadInput
 from moebench.routers.routing import Routing
+
+NO_EXPERT = 255
+"""Truth about a token that no expert needs to process."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class Router(nnx.Module):
     """Images that the strategy's authors route together; a layer may set another number."""
     routes_through: ClassVar[Literal["mlp", "block"]] = "mlp"
     """Part of the model that a routed token passes: the experts in place of a block's MLP, or the whole block."""
+    needs_truth: ClassVar[bool] = False
+    """Whether calls take the right expert of each token too, as int[groups, tokens] `truth`, where data knows it."""
     training_only_options: ClassVar[tuple[str, ...]] = ()
     """Options without effect in evaluation: their result is in the parameters and the state."""
 
@@ -152,6 +157,16 @@ class Router(nnx.Module):
         """
         for option in options:
             self.require(getattr(self, option) == getattr(type(self), option), option, f"{why}: leave {option} out")
+
+
+def as_argument(router: Router, truth: Int[Array, "group token"] | None) -> dict[str, Array]:
+    """Return the keyword arguments by which a router receives the truth; none for a router that does not need it.
+
+    Args:
+        router: the router that is called.
+        truth: the right expert of each token, or `NO_EXPERT`; None: not known.
+    """
+    return {} if truth is None or not router.needs_truth else {"truth": truth}
 
 
 def _options(router: type[Router]) -> list[inspect.Parameter]:

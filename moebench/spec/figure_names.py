@@ -2,7 +2,19 @@
 
 from typing import Literal, get_args
 
-Figure = Literal["forest", "pareto", "scaling", "health", "curves", "costs", "speed", "test-time", "dots", "multiplier"]
+Figure = Literal[
+    "forest",
+    "pareto",
+    "scaling",
+    "health",
+    "curves",
+    "costs",
+    "speed",
+    "test-time",
+    "dots",
+    "multiplier",
+    "scorecard",
+]
 """A name here and the function that draws the figure, registered in `moebench.reports.figures`, are one figure."""
 
 FIGURES: tuple[Figure, ...] = get_args(Figure)

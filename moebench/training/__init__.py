@@ -11,6 +11,7 @@ from moebench.training.program import (
     compile_unoptimized,
     compiled,
     cross_entropy,
+    processed_by_token,
 )
 from moebench.training.sharded import WideProgram, join_processes, mesh
 from moebench.training.single_layer import LayerProgram
@@ -32,5 +33,6 @@ __all__ = [
     "join_processes",
     "loss_spikes",
     "mesh",
+    "processed_by_token",
     "train",
 ]

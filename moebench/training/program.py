@@ -64,6 +64,8 @@ class EvalReport:
     """Whether the label of each image got the highest logit; None once taken out."""
     calls: Float[Array, "image"] | None
     """Expert calls for a token of each image; None if all images have equally many."""
+    processed: Float[Array, "image token"] | None
+    """Share of the MoE layers in which an expert processes each token; None if slots hold mixtures."""
 
 
 class Program:
@@ -184,6 +186,7 @@ class Program:
             image_loss=loss,
             image_correct=correct,
             calls=calls_by_image(routings, len(images)),
+            processed=processed_by_token(routings, len(images)),
         )
 
     @cached_property
@@ -208,7 +211,7 @@ class Program:
 
     def abstract_batch(self, count: int) -> tuple[Any, Any]:
         """Return shapes and types of `count` images and their labels."""
-        side, channels = self.config.image_size, self.config.channels
+        side, channels = self.config.image_size, self.config.channels + self.config.truth
         return (
             jax.eval_shape(lambda: jnp.zeros((count, side, side, channels))),
             jax.eval_shape(lambda: jnp.zeros(count, jnp.int32)),
@@ -272,6 +275,13 @@ def calls_by_image(routings: list[Routing], images: int) -> Float[Array, "image"
     """Return expert calls for a token of each image, mean over tokens and MoE layers; None if all are equal."""
     calls = [routing.calls for routing in routings]
     layers = [each.reshape(images, -1).mean(1) for each in calls if each is not None]
+    return jnp.stack(layers).mean(0) if layers else None
+
+
+def processed_by_token(routings: list[Routing], images: int) -> Float[Array, "image token"] | None:
+    """Return the share of MoE layers in which an expert processes each token; None if slots hold mixtures."""
+    calls = [routing.calls for routing in routings]
+    layers = [(each > 0).reshape(images, -1).astype(jnp.float32) for each in calls if each is not None]
     return jnp.stack(layers).mean(0) if layers else None
 
 

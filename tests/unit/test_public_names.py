@@ -7,7 +7,7 @@ import pytest
 PUBLIC = {
     "moebench": {"__version__", "load", "load_routing", "plot", "routers"},
     "moebench.data": {
-        "DECODED_AS", "READABLE", "Dataset", "Format", "Pixels", "Prefetcher", "Source", "Split", "batches", "describe",
+        "DECODED_AS", "READABLE", "Dataset", "Format", "Pixels", "Prefetcher", "Source", "Split", "Task", "batches", "describe",
         "digits",
         "batch_thunks", "find", "hold_out_validation", "load", "names", "register", "with_channels",
     },
@@ -16,12 +16,13 @@ PUBLIC = {
         "make_block", "mlp_or_experts", "moe_blocks", "names", "preset", "through",
     },
     "moebench.plot": {
-        "test_time", "forest", "costs", "multiplier", "curves", "dots", "health", "pareto", "scaling", "speed",
+        "test_time", "forest", "costs", "multiplier", "curves", "dots", "health", "pareto", "scaling", "scorecard",
+        "speed",
     },
     "moebench.training": {
         "EvalPoint", "EvalReport", "LayerProgram", "Program", "Progress", "Schedule", "TrainState", "Training",
         "WideProgram", "calls_by_image", "compile_unoptimized", "compiled", "cross_entropy", "join_processes",
-        "loss_spikes", "mesh", "train",
+        "loss_spikes", "mesh", "processed_by_token", "train",
     },
 }  # fmt: skip
 

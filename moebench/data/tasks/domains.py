@@ -13,21 +13,15 @@ Chance: 1/16.
 from colorsys import hsv_to_rgb
 
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import UInt8
 
 from moebench.data.tasks.glyphs import alphabet
-from moebench.data.tasks.scenes import LABELS, NOISE, PATCHES, Scenes, scattered, tables
+from moebench.data.tasks.scenes import NOISE, PATCHES, Scenes, scattered, tables
+from moebench.spec.tasks import LABELS, domain_shares
 
 _TABLES = 1
 _COPIES = 8
 """Patches of an image that show the symbol."""
-
-
-def shares(domains: int, *, skewed: bool) -> Float64[np.ndarray, "domain"]:
-    """Return the share of the images of each domain."""
-    weights = 1 / np.arange(1, domains + 1) if skewed else np.ones(domains)
-    found: np.ndarray = weights / weights.sum()
-    return found
 
 
 def sample(domains: int, images: int, generator: np.random.Generator, *, skewed: bool = False) -> Scenes:
@@ -39,7 +33,7 @@ def sample(domains: int, images: int, generator: np.random.Generator, *, skewed:
         generator: draws domains, symbols and places.
         skewed: whether the shares of the domains follow Zipf's law.
     """
-    domain = generator.choice(domains, images, p=shares(domains, skewed=skewed))
+    domain = generator.choice(domains, images, p=domain_shares(domains, skewed=skewed))
     symbol = generator.integers(LABELS, size=images)
     grounds, inks = _palette(domains)
     patches = np.broadcast_to(grounds[domain][:, None, None, None], (images, PATCHES, 4, 4, 3)).copy()

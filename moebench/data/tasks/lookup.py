@@ -13,7 +13,8 @@ import math
 
 import numpy as np
 
-from moebench.data.tasks.scenes import LABELS, PATCHES, Scenes
+from moebench.data.tasks.scenes import PATCHES, Scenes
+from moebench.spec.tasks import LABELS
 
 GROUPS = 16
 _DARKEST, _LIGHTEST = 24, 232

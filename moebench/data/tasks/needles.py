@@ -1,21 +1,22 @@
 """needles-N: N of 64 patches decide the label, the others show glyphs of another alphabet.
 
-Rule: a needle shows one of 16 symbols in red and one of 4 signs in blue over each other; each sign has a table of its
+Rule: a needle shows one of 16 symbols in red and one of 8 signs in blue over each other; each sign has a table of its
 own from symbols to labels, and no two tables agree in any symbol. All needles of an image are alike and stand at random
 places. The other patches are distractors, green glyphs that never occur in a needle.
 
-Optimum: accuracy 1. Truth: the needles; a router that keeps them needs N / 64 of the capacity of C = 1, where a router
-that drops at random keeps a share C.
+Optimum: accuracy 1. Truth: the sign of a needle, and 255 for distractors. Experts need to process N / 64 of the tokens;
+a router that drops at random keeps a share C of the needles, with capacity factor C below 1 and one choice a token.
 Chance: 1/16.
 """
 
 import numpy as np
 
 from moebench.data.tasks.glyphs import alphabet
-from moebench.data.tasks.scenes import LABELS, NO_GROUP, PATCHES, Scenes, scattered, tables
+from moebench.data.tasks.scenes import NO_GROUP, PATCHES, Scenes, scattered, tables
+from moebench.spec.tasks import LABELS
 
 _TABLES = 2
-_SIGNS = 4
+_SIGNS = 8
 _GROUND, _INK = 40, 200
 
 
@@ -36,5 +37,5 @@ def sample(needles: int, images: int, generator: np.random.Generator) -> Scenes:
     needle[..., 2][signs[sign]] = _INK
     truth = np.full((images, PATCHES), NO_GROUP)
     at = np.arange(images)[:, None], scattered(needles, images, generator)
-    patches[at], truth[at] = needle[:, None], 0
+    patches[at], truth[at] = needle[:, None], sign[:, None]
     return Scenes(patches, tables(_SIGNS, _TABLES)[sign, symbol], truth)

@@ -6,14 +6,13 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from moebench.data.tasks.glyphs import SIDE
+from moebench.spec.tasks import LABELS
 
 GRID = 8
 """Patches along a side of an image."""
 PATCHES = GRID * GRID
 UNIT = GRID * SIDE
 """Side in pixels of the smallest image; larger ones are whole multiples."""
-LABELS = 16
-"""Classes of every task, so that all tasks share the shape of a model."""
 NO_GROUP = 255
 """Truth of a patch that decides nothing: no expert needs to process the patch."""
 NOISE = 16

@@ -1,6 +1,5 @@
 """Serve the diagnostic tasks as data sets: drawn once, kept like fractals, with the truth about each patch."""
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,10 +12,11 @@ from moebench.data.dataset import Dataset, Format, Pixels, Split
 from moebench.data.set_files import SplitName, Writer
 from moebench.data.source import Say
 from moebench.data.tasks import domains, lookup, needles
-from moebench.data.tasks.scenes import LABELS, PATCHES, UNIT, Scenes, draw
+from moebench.data.tasks.scenes import PATCHES, UNIT, Scenes, draw
 from moebench.data.threads import mapped
 from moebench.errors import BadInput
 from moebench.spec.cell_spec import Augment
+from moebench.spec.tasks import LABELS, TaskKind, parse_task
 
 IMAGES: dict[SplitName, int] = {"train": 16_384, "test": 1024}
 """Images of each split of a task whose images are drawn anew: 256 batches of 64 in training without a repetition."""
@@ -44,13 +44,13 @@ class Kind:
     about: str
 
 
-KINDS: dict[str, Kind] = {
+KINDS: dict[TaskKind, Kind] = {
     "domains": Kind(
         *("domains", 2, LABELS, 16, domains.sample),
         "domains with conflicting labels, seen in every patch: does a router find them?",
     ),
     "needles": Kind(
-        *("needles", 1, PATCHES // 2, 1, needles.sample),
+        *("needles", 1, PATCHES // 2, 2, needles.sample),
         "of 64 patches decide the label: does a router keep these when capacity is short?",
     ),
     "lookup": Kind(
@@ -68,7 +68,7 @@ KINDS: dict[str, Kind] = {
 class Task:
     """A diagnostic task: images whose right routing is known."""
 
-    kind: str
+    kind: TaskKind
     count: int
     augment: Augment = "none"
 
@@ -89,8 +89,8 @@ class Task:
         Raises:
             BadInput: the number is out of range.
         """
-        match = re.fullmatch(rf"({'|'.join(KINDS)})-(\d{{1,9}})", name)
-        return cls(match[1], int(match[2])) if match else None
+        found = parse_task(name)
+        return cls(*found) if found else None
 
     @property
     def name(self) -> str:

@@ -80,7 +80,7 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _summarised(table: pd.DataFrame) -> pd.DataFrame:
     codes = table.groupby(list(IDENTITY), sort=False, dropna=False).ngroup().to_numpy().astype(np.int64)
-    cells = _one_row_each(table, codes)
+    cells = _one_row_each(table, codes).copy()  # pandas warns of more than 100 columns that were added one by one
     cells.insert(0, "label", cell_labels(cells))
     good = (table["status"] == "ok").to_numpy()
     accuracy = CellValues.from_rows(table[good], codes[good], len(cells), "accuracy")

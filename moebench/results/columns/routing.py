@@ -164,6 +164,29 @@ ROUTING = in_group(
         ("health", "scaled axis"),
     ),
     Column(
+        "domain_information",
+        NUMBER,
+        "bits",
+        "mutual information of a choice's expert and its image's domain, less its mean under permuted domains; mean "
+        "over MoE layers of the recorded images of domains-K and skewed-K, at most the entropy of the domains; null "
+        "for other data or if not recorded",
+        "Information of experts on domains",
+        "higher",
+        "seed",
+        ("health", "scaled axis"),
+    ),
+    Column(
+        "needles_processed",
+        NUMBER,
+        "share",
+        "share of the needles of needles-N that an expert processes, mean over MoE layers; null for other data or if "
+        "slots hold mixtures of tokens",
+        "Needles processed",
+        "higher",
+        "seed",
+        ("health", "scaled axis"),
+    ),
+    Column(
         "expert_output_similarity",
         NUMBER,
         "",

@@ -106,6 +106,17 @@ FIELDS = in_group(
         ("test-time quality",),
     ),
     Column(
+        "needles_processed",
+        NUMBER,
+        "share",
+        "share of the needles of needles-N that an expert processes, mean over MoE layers; null for other data or if "
+        "slots hold mixtures of tokens",
+        "Needles processed",
+        "higher",
+        "seed",
+        ("test-time quality",),
+    ),
+    Column(
         "slot_utilisation",
         NUMBER,
         "share",

@@ -14,6 +14,7 @@ from moebench.data.tasks.glyphs import GLYPHS, alphabet
 from moebench.data.tasks.scenes import NO_GROUP, NOISE, Scenes, draw, tables
 from moebench.data.tasks.source import KINDS, Task
 from moebench.errors import BadInput
+from moebench.spec.tasks import domain_entropy, domain_shares
 
 
 def generator() -> np.random.Generator:
@@ -36,8 +37,11 @@ def test_no_two_tables_agree_in_any_symbol() -> None:
 
 def test_shares_of_domains_by_hand() -> None:
     # 1 : 1/2 : 1/3 is 6 : 3 : 2 of 11.
-    np.testing.assert_allclose(domains.shares(3, skewed=True), [6 / 11, 3 / 11, 2 / 11])
-    np.testing.assert_allclose(domains.shares(4, skewed=False), [0.25] * 4)
+    np.testing.assert_allclose(domain_shares(3, skewed=True), [6 / 11, 3 / 11, 2 / 11])
+    np.testing.assert_allclose(domain_shares(4, skewed=False), [0.25] * 4)
+    assert domain_entropy(4, skewed=False) == pytest.approx(2)
+    # Shares of 2/3 and 1/3: 2/3 · log2(3/2) + 1/3 · log2(3).
+    assert domain_entropy(2, skewed=True) == pytest.approx(0.9183, abs=1e-4)
 
 
 def test_the_label_of_a_domain_follows_its_table() -> None:
@@ -56,7 +60,7 @@ def test_the_label_of_a_domain_follows_its_table() -> None:
 
 def test_rare_domains_are_rare() -> None:
     domain = domains.sample(16, 20_000, generator(), skewed=True).truth[:, 0]
-    expected = 20_000 * domains.shares(16, skewed=True)
+    expected = 20_000 * np.array(domain_shares(16, skewed=True))
     assert (np.abs(np.bincount(domain) - expected) < 5 * np.sqrt(expected)).all()
 
 
@@ -73,7 +77,8 @@ def test_needles_alone_decide_the_label(count: int) -> None:
         symbol, sign = (
             next(n for n, glyph in enumerate(alphabet()) if (glyph == found).all()) for found in (red, blue)
         )
-        assert label == tables(4, needles._TABLES)[sign - 16, symbol]
+        assert label == tables(8, needles._TABLES)[sign - 16, symbol]
+        assert (scenes.truth[image][is_needle[image]] == sign - 16).all()
     distractors = scenes.patches[~is_needle]
     assert (distractors[..., [0, 2]] == needles._GROUND).all()
     # Needles stand anywhere: of 100 images, no place has more than a few.
@@ -110,7 +115,7 @@ def test_pixels_are_drawn_patch_by_patch_with_the_truth_behind_them() -> None:
     ("name", "digest"),
     [
         ("domains-16", "9795fe15525da008"),
-        ("needles-1", "faeb7df4d415f8ec"),
+        ("needles-2", "0bf90a8e3b17367c"),
         ("lookup-64", "f326eda2bb5cd4b5"),
         ("skewed-4", "7ba6923ae56e1e60"),
     ],

@@ -114,6 +114,7 @@ def test_an_option_changes_something_or_is_refused(name: str) -> None:
         ("random", 8, 8),
         ("experts-choice", 8, 8),
         ("hash", 8, 8),
+        ("oracle", 8, 8),
         ("switch", 8, 16),  # 2.0 in evaluation, as in the public code
         ("gshard", 16, 16),  # two choices
         # Balanced by assignment in training; in evaluation nobody is dropped.

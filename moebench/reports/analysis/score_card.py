@@ -1,0 +1,123 @@
+"""Score routers on diagnostic tasks, from chance to the best that is known to be possible."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from moebench.errors import BadInput
+from moebench.reports import style
+from moebench.reports.analysis.cells import Results, seed_intervals
+from moebench.reports.quantities import quantity
+from moebench.results.test_time import at_test_time
+from moebench.spec.tasks import LABELS, domain_entropy, parse_task
+
+CHANCE, ORACLE = "chance", "oracle"
+"""The rows that bound the others: a model that knows nothing, and a router that is told the truth."""
+LOWEST_CAPACITY = "needles_processed at the lowest capacity"
+
+
+@dataclass(frozen=True)
+class _Score:
+    """One column of the card for one kind of task."""
+
+    kind: str
+    column: str
+    title: str
+    chance: Callable[[int, float], float]
+    """From the number in the task's name, and the lowest capacity factor."""
+    best: Callable[[int, float], float]
+    lowest_capacity: bool = False
+
+
+_SCORES = (
+    _Score("domains", "accuracy", "accuracy", lambda k, c: 1 / LABELS, lambda k, c: 1.0),
+    _Score(
+        "domains",
+        "domain_information",
+        "experts\nknow",
+        lambda k, c: 0.0,
+        lambda k, c: domain_entropy(k, skewed=False),
+    ),
+    _Score("skewed", "accuracy", "accuracy", lambda k, c: 1 / LABELS, lambda k, c: 1.0),
+    _Score("skewed", "tail_accuracy", "rare\ndomains", lambda k, c: 1 / LABELS, lambda k, c: 1.0),
+    _Score("needles", "accuracy", "accuracy", lambda k, c: 1 / LABELS, lambda k, c: 1.0),
+    _Score("needles", "needles_processed", "kept", lambda k, c: min(1.0, c), lambda k, c: 1.0, lowest_capacity=True),
+    _Score("lookup", "memorised_bits", "memorised", lambda k, c: 0.0, lambda k, c: k * np.log2(LABELS)),
+)
+
+
+def score_card(results: Results) -> pd.DataFrame:
+    """Return one row for each router and score, chance and oracle among the routers.
+
+    Of several cells of one router on one task, the first counts. Needles are scored at the lowest capacity factor in
+    which the trained models were evaluated.
+
+    Args:
+        results: the rows and cells of diagnostic tasks.
+
+    Returns:
+        router, data, quantity, title, value with low and high (95 % interval over seeds), capacity_factor for needles,
+        and score: 0 at chance, 1 at the best that is known to be possible.
+
+    Raises:
+        BadInput: no cell is of a diagnostic task.
+    """
+    found = [row for score in _SCORES for row in _rows(results, score)]
+    if not found:
+        raise BadInput(
+            "nothing to score: no cell is of a diagnostic task, such as domains-16, needles-2, lookup-1024 or "
+            "skewed-16; the suite diagnostics has them."
+        )
+    card = pd.DataFrame(found)
+    known = [name for name in style.in_order(card["router"].astype(str)) if name not in (CHANCE, ORACLE)]
+    rank = {name: place for place, name in enumerate((ORACLE, *known, CHANCE))}
+    return card.sort_values("router", key=lambda names: names.map(rank), kind="stable").reset_index(drop=True)
+
+
+def _rows(results: Results, score: _Score) -> Iterator[dict[str, object]]:
+    """Yield the rows of one column of the card, for each task of its kind."""
+    cells = results.cells
+    for data in cells["data"].unique():
+        task = parse_task(str(data))
+        if task is None or task[0] != score.kind:
+            continue
+        values, capacity = _values(results, score, str(data))
+        if values["value"].isna().all():
+            continue
+        chance, best = score.chance(task[1], capacity), score.best(task[1], capacity)
+        of = {
+            "data": str(data),
+            "quantity": score.column,
+            "title": score.title,
+            "capacity_factor": capacity if score.lowest_capacity else np.nan,
+        }
+        for router, value, low, high in values.itertuples(index=False, name=None):
+            found = {"router": router, "value": value, "low": low, "high": high}
+            yield {**found, **of, "score": (value - chance) / (best - chance)}
+        yield {"router": CHANCE, "value": chance, "low": np.nan, "high": np.nan, **of, "score": 0.0}
+
+
+def _values(results: Results, score: _Score, data: str) -> tuple[pd.DataFrame, float]:
+    """Return router, value and interval of the cells of a task, and the capacity factor that they share."""
+    if score.lowest_capacity and results.rows["test_time"].notna().any():
+        return _at_lowest_capacity(results, score.column, data)
+    cells = results.cells[results.cells["data"] == data].drop_duplicates("router")
+    names = [score.column, f"{score.column}_ci_low", f"{score.column}_ci_high"]
+    found = cells[["router", *names]].set_axis(["router", "value", "low", "high"], axis=1)
+    factors = cells["capacity_factor"].dropna()
+    return found, float(factors.min()) if len(factors) else 1.0
+
+
+def _at_lowest_capacity(results: Results, column: str, data: str) -> tuple[pd.DataFrame, float]:
+    """Return the values at test time of the setting with the least capacity."""
+    tried = at_test_time(results.rows[(results.rows["data"] == data) & (results.rows["status"] == "ok")])
+    lowest = float(tried["test_capacity_factor"].min())
+    tried = tried[(tried["test_capacity_factor"] == lowest) & tried[f"test_{column}"].notna()]
+    tried = tried.drop_duplicates(["router", "seed"])
+    routers, codes = np.unique(tried["router"].astype(str), return_inverse=True)
+    means, low, high = seed_intervals(
+        tried[f"test_{column}"].to_numpy(float), codes.astype(np.int64), len(routers), quantity(column).kind
+    )
+    return pd.DataFrame({"router": routers, "value": means, "low": low, "high": high}), lowest

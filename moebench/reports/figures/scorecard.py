@@ -1,0 +1,98 @@
+"""Draw the score card of diagnostic tasks: routers down, tasks across, oracle and chance as first and last row."""
+
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from moebench.reports.analysis.cells import Results
+from moebench.reports.analysis.score_card import score_card
+from moebench.reports.figures.axes import grid, plain
+from moebench.reports.figures.layout import PAPER, Drawing, Layout, look
+from moebench.reports.figures.registry import figure
+from moebench.reports.labels import shortened
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_ROUTER_LETTERS = 16
+
+
+@figure(
+    "scorecard",
+    caption="Routers on tasks whose right answer is known. Colour: from chance (light) to the best possible (dark). "
+    "Small numbers: half of the 95 % interval over seeds.",
+)
+def scorecard(results: Results, layout: Layout = PAPER) -> Drawing:
+    """Draw what each router scores on each diagnostic task, coloured from chance to the best that is possible.
+
+    Args:
+        results: the rows and cells to draw.
+        layout: where the figure will stand.
+
+    Raises:
+        BadInput: no cell is of a diagnostic task.
+    """
+    import seaborn
+
+    card = score_card(results)
+    narrow = layout.columns == 1
+    card["heading"] = [_heading(row) for row in card.to_dict("records")]
+    card["text"] = [_text(row, narrow=narrow) for row in card.to_dict("records")]
+    routers, columns = list(dict.fromkeys(card["router"])), list(dict.fromkeys(card["heading"]))
+    scores, texts = (card.pivot(index="router", columns="heading", values=name) for name in ("score", "text"))
+    scores, texts = scores.loc[routers, columns], texts.loc[routers, columns]
+    with look():
+        drawing, axes = grid(layout, card, 1, 1, 0.9 + (0.3 if narrow else 0.27) * len(routers))
+        panel = axes[0, 0]
+        seaborn.heatmap(
+            scores.to_numpy(float),
+            annot=texts.fillna("–").to_numpy(str),
+            fmt="",
+            vmin=0,
+            vmax=1,
+            cmap="Blues",
+            ax=panel,
+            linewidths=0.8,
+            linecolor="white",
+            annot_kws={"fontsize": 5.2 if narrow else 7, "linespacing": 0.95},
+            cbar=False,
+        )
+        panel.grid(visible=False)
+        panel.tick_params(length=0)
+        letters = {"fontsize": 5.8 if narrow else 7.5}
+        panel.set_yticks(np.arange(len(routers)) + 0.5, [plain(shortened(name, _ROUTER_LETTERS)) for name in routers])
+        panel.set_xticks(np.arange(len(columns)) + 0.5, columns)
+        panel.tick_params(axis="both", labelsize=letters["fontsize"], labelrotation=0)
+        panel.xaxis.tick_top()
+        _rule_off(panel, routers)
+        drawing.supxlabel(
+            "colour: from chance to the best possible · ± half of the 95 % interval over seeds",
+            fontsize=5.2 if narrow else 7,
+        )
+    return drawing
+
+
+def _rule_off(panel: "Axes", routers: list[str]) -> None:
+    """Set the bounds, the first and the last row, apart from the routers by lines."""
+    for place in (1 if routers[0] == "oracle" else 0, len(routers) - 1):
+        panel.axhline(place, color="#333333", linewidth=0.9)
+
+
+def _heading(row: dict[Hashable, Any]) -> str:
+    """Return task and score in lines, with the capacity factor where it counts, and the unit."""
+    at = "" if np.isnan(row["capacity_factor"]) else f"\nat C = {row['capacity_factor']:g}"
+    unit = {"memorised_bits": "kbit", "domain_information": "bits"}.get(row["quantity"], "%")
+    return f"{row['data']}\n{row['title']}{at}\n({unit})"
+
+
+def _text(row: dict[Hashable, Any], *, narrow: bool) -> str:
+    """Return a value with half of its interval, in the unit of its heading."""
+    factor, digits = {"memorised_bits": (1e-3, 2), "domain_information": (1.0, 2)}.get(row["quantity"], (100.0, 0))
+    if np.isnan(row["value"]):
+        return "–"
+    shown = f"{row['value'] * factor:.{digits}f}"
+    half = (row["high"] - row["low"]) / 2
+    if np.isnan(half):
+        return shown
+    return f"{shown}{chr(10) if narrow else ' '}±{half * factor:.{digits}f}"

@@ -1,0 +1,28 @@
+"""Names of the diagnostic tasks, and the bounds that are known of them, for readers who need no images."""
+
+import math
+import re
+from typing import Literal, get_args
+
+TaskKind = Literal["domains", "needles", "lookup", "skewed"]
+TASK_KINDS: tuple[TaskKind, ...] = get_args(TaskKind)
+LABELS = 16
+"""Classes of every task, so that all tasks share the shape of a model."""
+_NAME = re.compile(rf"({'|'.join(TASK_KINDS)})-(\d{{1,9}})")
+
+
+def parse_task(data: str) -> tuple[TaskKind, int] | None:
+    """Return kind and number of a task's name such as domains-16; None for any other data set."""
+    match = _NAME.fullmatch(data)
+    return next((kind, int(match[2])) for kind in TASK_KINDS if kind == match[1]) if match else None
+
+
+def domain_shares(domains: int, *, skewed: bool) -> list[float]:
+    """Return the share of the images of each domain: even, or proportional to 1 / (k + 1) for domain k (Zipf)."""
+    weights = [1 / (number + 1) if skewed else 1.0 for number in range(domains)]
+    return [weight / sum(weights) for weight in weights]
+
+
+def domain_entropy(domains: int, *, skewed: bool) -> float:
+    """Return the entropy of the domain of an image in bits, the most that an expert can tell about the domain."""
+    return -sum(share * math.log2(share) for share in domain_shares(domains, skewed=skewed))
