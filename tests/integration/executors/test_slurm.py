@@ -16,7 +16,7 @@ from moebench.executors.base import ExecutorError
 from moebench.executors.slurm import SlurmExecutor
 from moebench.spec.limits import Limits
 
-pytest.importorskip("submitit", reason="submitit is not installed: pip install 'moebench[slurm]'")
+submitit = pytest.importorskip("submitit", reason="submitit is not installed: pip install 'moebench[slurm]'")
 
 
 @pytest.fixture
@@ -33,6 +33,8 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FAKE_SLURM", str(home))
     monkeypatch.setenv("PYTHONPATH", str(SUPPORT))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    # submitit waits so long for the result of a job that ended, which a shared disk may bring late.
+    monkeypatch.setattr(submitit.SlurmJob, "_results_timeout_s", 1)
     return home
 
 
