@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 REACH = 2.0
 """log2 of the largest factor that the colours tell apart: an expert that gets 4 times its share of a class."""
+_LETTERS = 14
+"""Letters of a title that have room on an inch of a panel's width, its share of the colour bar taken off."""
 _NOTE = (
     "MoE layer {layer} · orange: the expert gets more of the class or position than of all tokens, purple: less · "
     "experts and classes are ordered by likeness, positions row by row · information: bits, and in brackets those that "
@@ -62,7 +64,8 @@ def specialisation(recordings: Sequence[Recording], choice: Choice, layout: Layo
         for place, (recording, of, counts, information) in enumerate(panels):
             panel = axes[place % 2, place // 2]
             shown = _draw(panel, counts, cluster_values=of == "class")
-            panel.set_title(_title(recording, of, information), fontsize=6.5)
+            longest = int(_LETTERS * layout.width / shape[1])
+            panel.set_title(_title(recording, of, information, longest), fontsize=6.5)
             panel.set_xlabel({"class": "classes", "position": "positions"}[of], fontsize=7)
             panel.set_ylabel("experts" if place // 2 == 0 or not wide else "", fontsize=7)
         bar = figure.colorbar(shown, ax=axes, aspect=30, shrink=0.8, ticks=[-2, -1, 0, 1, 2])
@@ -72,9 +75,9 @@ def specialisation(recordings: Sequence[Recording], choice: Choice, layout: Layo
     return figure
 
 
-def _title(recording: Recording, of: str, information: "pd.Series[Any]") -> str:
+def _title(recording: Recording, of: str, information: "pd.Series[Any]", longest: int) -> str:
     bits = f"{information['information']:.2f} bits [{information['null_high']:.2f}]"
-    return f"{title_of(recording, 22)}\n{of}: {bits}" if of == "class" else f"{of}: {bits}"
+    return f"{title_of(recording, min(longest, 22))}\n{bits}" if of == "class" else bits
 
 
 def _draw(axes: "Axes", counts: pd.DataFrame, *, cluster_values: bool) -> Any:

@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.collections import PatchCollection
+from overlaps import overlaps
 from recordings import four_routers, hard_frame, written
 
 from moebench.errors import BadInput
@@ -24,14 +25,15 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Recording]:
     return four_routers(tmp_path_factory.mktemp("results") / "s" / "_routing")
 
 
-@pytest.mark.parametrize("columns", [1, 2])
+@pytest.mark.parametrize("layout", [Layout(columns=1), Layout("talk", 2)])
 @pytest.mark.parametrize("name", ROUTING_FIGURES)
 def test_figures_are_drawn_with_their_numbers(
-    name: str, columns: int, recordings: list[Recording], tmp_path: Path
+    name: str, layout: Layout, recordings: list[Recording], tmp_path: Path
 ) -> None:
-    figure = draw_recordings(name, recordings, layout=Layout(columns=columns))
+    figure = draw_recordings(name, recordings, layout=layout)
     assert len(figure.frame)
-    assert figure.get_figwidth() == Layout(columns=columns).width
+    assert figure.get_figwidth() == layout.width
+    assert overlaps(figure) == []
     (path,) = save(figure, tmp_path / name, ["png"])
     pixels = plt.imread(path)
     assert pixels.std() > 0.05  # something is drawn
