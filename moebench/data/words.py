@@ -19,7 +19,8 @@ from moebench.data.source import LARGEST, Say
 from moebench.errors import BadInput
 from moebench.spec.cell_spec import Augment
 
-COUNTS: dict[SplitName, int] = {"train": 12_000, "test": 2_000}
+TRAIN, TEST = 12_000, 2_000
+"""Images of each split for up to 512 words; more words have more training images, in proportion."""
 WORDS = (64, 4096)
 LABELS = 16
 SHARE = 0.25
@@ -68,12 +69,17 @@ class Words:
         """Canonical name."""
         return f"words-{self.words}"
 
+    @property
+    def images(self) -> dict[SplitName, int]:
+        """Images of each split."""
+        return {"train": TRAIN * max(self.words, 512) // 512, "test": TEST}
+
     def describe(self) -> str:
         """Describe the data set in one line."""
         return (
             f"Images of 64 visual words, {_OWN_SIZE} × {_OWN_SIZE} pixels (image_size: its multiples up to {LARGEST}): "
-            f"{self.words:,} words to memorise, {LABELS} classes, {COUNTS['train']:,} images for training and "
-            f"{COUNTS['test']:,} for testing."
+            f"{self.words:,} words to memorise, {LABELS} classes, {self.images['train']:,} images for training and "
+            f"{TEST:,} for testing."
         )
 
     def format(self, image_size: int | None) -> Format:
@@ -102,7 +108,7 @@ class Words:
 
         def make(folder: Path) -> None:
             say(f"drawing {self.name} at {kind.image_size} pixels, once for this machine")
-            with Writer(folder, COUNTS, kind, say) as writer:
+            with Writer(folder, self.images, kind, say) as writer:
                 for split, images, labels in self._drawn(kind.image_size):
                     writer.add(split, images, labels)
                 writer.finish()
@@ -119,7 +125,7 @@ class Words:
     def _drawn(self, size: int) -> Iterator[tuple[SplitName, np.ndarray, np.ndarray]]:
         """Yield images and labels of both splits in parts."""
         vocabulary = patterns(self.words)
-        for number, (split, count) in enumerate(COUNTS.items()):
+        for number, (split, count) in enumerate(self.images.items()):
             for start in range(0, count, _PART):
                 generator = np.random.default_rng([self.words, 1 + number, start])
                 words, labels = sample(self.words, min(_PART, count - start), generator)

@@ -293,10 +293,10 @@ def test_a_wrong_value_names_its_key() -> None:
 def test_the_shipped_suite_is_the_one_of_its_question() -> None:
     read = find.find("scaling-experts")
     assert {name: len(profile.cells) for name, profile in read.profiles.items()} == {
-        "cpu": 14,  # dense, dense widened, 2 routers × 2 numbers of experts, and 2 × 4
+        "cpu": 12,  # dense, dense widened, 2 routers × 2 numbers of experts, and 2 × 3
         "quick": 5,
-        "gpu": 25,  # dense, and 4 × 6
-        "gpu-large": 25,
+        "gpu": 19,  # dense, 2 × 3, and 2 × 6
+        "gpu-large": 19,
     }
     assert all(cell.spec.seeds == (0, 1, 2) for cell in read.profile("cpu").cells)
     with pytest.raises(BadInput, match=r"unknown suite 'scaling-expert': did you mean 'scaling-experts'\?"):
