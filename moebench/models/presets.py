@@ -21,7 +21,7 @@ class Size:
 SIZES: dict[str, Size] = {
     # For diagnostic tasks: one block, so that what its experts do is what the model does.
     "pico": Size(width=32, layers=1, mlp=128, heads=2),
-    "nano": Size(width=32, layers=2, mlp=128, heads=2),
+    "nano": Size(width=32, layers=2, mlp=256, heads=2),
     "mu": Size(width=64, layers=4, mlp=256, heads=2),
     # 2010.11929, table 1, and 2106.04560, table 2.
     "ti": Size(width=192, layers=12, mlp=768, heads=3),
@@ -118,9 +118,9 @@ def preset(name: str) -> Preset:
     values = dict(_FAMILIES[prefix].fixed)
     if prefix == "soft":
         values["options"] = MappingProxyType({"experts": _SOFT_EXPERTS.get(int(patch), 128)})
-    if stem in ("nano", "mu"):  # as large as the digits that come with moebench
+    if stem == "mu":  # as large as the digits that come with moebench
         values |= {"image_size": 8, "classes": 10}
-    if stem == "pico":  # as the diagnostic tasks
+    if stem in ("pico", "nano"):  # as large as the diagnostic tasks and images of words
         values |= {"image_size": 32, "classes": 16}
     return Preset(_FAMILIES[prefix].sizes[size], int(patch), **values)
 
