@@ -7,8 +7,8 @@ import pytest
 PUBLIC = {
     "moebench": {"__version__", "load", "load_routing", "plot", "routers"},
     "moebench.data": {
-        "DECODED_AS", "READABLE", "Dataset", "Format", "Pixels", "Prefetcher", "Source", "Split", "Task", "batches", "describe",
-        "digits",
+        "DECODED_AS", "READABLE", "Dataset", "Format", "Pixels", "Prefetcher", "Source", "Split", "Task", "batches",
+        "describe", "digits",
         "batch_thunks", "find", "hold_out_validation", "load", "names", "register", "with_channels",
     },
     "moebench.models": {
