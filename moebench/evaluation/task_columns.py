@@ -54,7 +54,7 @@ class TaskTruth:
         if self.task.kind == "skewed":
             rare = self.by_token[:, -1] >= (self.task.count + 1) // 2
             return {"tail_accuracy": float(evaluation.image_correct[rare].mean()) if rare.any() else None}
-        return needles_processed(self.needles, evaluation.processed)
+        return {"needles_processed": needles_processed(self.needles, evaluation.processed)}
 
     def recorded(self, recording: Recording) -> Row:
         """Return the columns that follow from a recording of the routing."""
@@ -68,13 +68,13 @@ class TaskTruth:
 
 def needles_processed(
     needles: Bool[np.ndarray, "image token"] | None, processed: Float[np.ndarray, "image token"] | None
-) -> Row:
-    """Return the share of the needles that an expert processes.
+) -> float | None:
+    """Return the share of the needles that an expert processes; None where it has no meaning.
 
     Args:
         needles: whether each token is a needle; None where the task has none.
         processed: share of the MoE layers in which an expert processes each token; None where slots hold mixtures.
     """
     if needles is None or processed is None:
-        return {}
-    return {"needles_processed": float(processed[needles].mean(dtype=np.float64))}
+        return None
+    return float(processed[needles].mean(dtype=np.float64))

@@ -118,7 +118,7 @@ class Sweep:
             {
                 **self.settings[place].columns,
                 **self._numbers(place, totals[place], by_image[place], len(split), flops),
-                **needles_processed(needles, _joined(by_token[place], len(split))),
+                "needles_processed": needles_processed(needles, _joined(by_token[place], len(split))),
                 "infer_s_per_image": float(np.median(times[:, place])),
                 "infer_vs_trained": float(np.median(ratios[:, place])),
             }

@@ -87,6 +87,8 @@ def _rows(results: Results, score: _Score) -> Iterator[dict[str, object]]:
         if values["value"].isna().all():
             continue
         chance, best = score.chance(task[1], capacity), score.best(task[1], capacity)
+        if chance >= best:  # with capacity for every token, a router that knows nothing keeps all needles
+            continue
         of = {
             "data": str(data),
             "quantity": score.column,

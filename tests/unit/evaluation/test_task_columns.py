@@ -55,9 +55,10 @@ def test_the_share_of_needles_that_an_expert_processes() -> None:
     processed = np.array([[1, 0, 0.5], [1, 1, 0.5]], np.float32)
     truth = TaskTruth(data.Task("needles", 1), by_token)
     assert truth.evaluated(evaluation([True, True], processed=processed)) == {"needles_processed": 0.75}
-    assert truth.evaluated(evaluation([True, True])) == {}
-    assert needles_processed(None, processed) == {}
+    assert truth.evaluated(evaluation([True, True])) == {"needles_processed": None}
+    assert needles_processed(None, processed) is None
 
 
-def test_domains_have_no_column_of_a_pass() -> None:
-    assert TaskTruth(data.Task("domains", 2), np.zeros((1, 4), np.int64)).evaluated(evaluation([True])) == {}
+def test_other_tasks_have_no_needles() -> None:
+    truth = TaskTruth(data.Task("domains", 2), np.zeros((1, 4), np.int64))
+    assert truth.evaluated(evaluation([True])) == {"needles_processed": None}
