@@ -45,15 +45,11 @@ def test_an_output_that_nobody_takes(line: str, code: int, err: str, tmp_path: P
 @pytest.mark.parametrize(
     "environment",
     [
-        {"LC_ALL": "C", "LANG": "C"},
-        {"LANG": "xx_YY.UTF-8"},
-        {"PYTHONIOENCODING": "ascii"},
-        {"PYTHONIOENCODING": "latin-1"},
+        {"LC_ALL": "C", "LANG": "C", "COLUMNS": "0"},
+        {"LANG": "xx_YY.UTF-8", "COLUMNS": "1"},
+        {"PYTHONIOENCODING": "ascii", "TERM": "dumb", "COLUMNS": "abc"},
+        {"PYTHONIOENCODING": "latin-1", "HOME": "/nowhere", "TMPDIR": "/nowhere"},
         {"PYTHONUTF8": "0", "LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0"},
-        {"TERM": "dumb", "COLUMNS": "abc"},
-        {"COLUMNS": "0"},
-        {"COLUMNS": "1"},
-        {"HOME": "/nowhere", "TMPDIR": "/nowhere"},
     ],
     ids=lambda environment: ",".join(f"{key}={value}" for key, value in environment.items()),
 )
