@@ -10,7 +10,6 @@ from moebench.data.fractals.source import Fractals
 from moebench.data.source import Loader, Say, Source
 from moebench.data.tasks import source as tasks
 from moebench.data.user.source import Own
-from moebench.data.words import Words
 from moebench.errors import unknown
 from moebench.spec.cell_spec import is_place
 
@@ -31,8 +30,8 @@ def register(name: str) -> Callable[[L], L]:
 
 def names() -> list[str]:
     """Return every registered name, and those of drawn data sets for some numbers."""
-    drawn: list[Source] = [*map(Fractals, (10, 100, 1000, 10_000)), *map(Words, (512, 1024))]
-    return [*sorted(name for name, _ in _REGISTRY), *(source.name for source in drawn), *tasks.names()]
+    fractals = [Fractals(classes).name for classes in (10, 100, 1000, 10_000)]
+    return [*sorted(name for name, _ in _REGISTRY), *fractals, *tasks.names()]
 
 
 def find(name: str) -> Source:
@@ -43,7 +42,7 @@ def find(name: str) -> Source:
     """
     if is_place(name):
         return Own(name)
-    drawn = Fractals.named(name) or Words.named(name) or tasks.Task.named(name)
+    drawn = Fractals.named(name) or tasks.Task.named(name)
     if drawn is not None:
         return drawn
     if name not in _REGISTRY:

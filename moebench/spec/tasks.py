@@ -4,7 +4,7 @@ import math
 import re
 from typing import Literal, get_args
 
-TaskKind = Literal["domains", "needles", "lookup", "skewed"]
+TaskKind = Literal["domains", "needles", "lookup", "skewed", "words"]
 TASK_KINDS: tuple[TaskKind, ...] = get_args(TaskKind)
 LABELS = 16
 """Classes of every task, so that all tasks share the shape of a model."""

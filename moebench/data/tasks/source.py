@@ -11,15 +11,14 @@ from moebench.data.cache import is_kept, kept
 from moebench.data.dataset import Dataset, Format, Pixels, Split
 from moebench.data.set_files import SplitName, Writer
 from moebench.data.source import Say
-from moebench.data.tasks import domains, lookup, needles
+from moebench.data.tasks import domains, lookup, needles, words
 from moebench.data.tasks.scenes import PATCHES, UNIT, Scenes, draw
 from moebench.data.threads import mapped
 from moebench.errors import BadInput
 from moebench.spec.cell_spec import Augment
 from moebench.spec.tasks import LABELS, TaskKind, parse_task
 
-IMAGES: dict[SplitName, int] = {"train": 16_384, "test": 1024}
-"""Images of each split of a task whose images are drawn anew: 256 batches of 64 in training without a repetition."""
+SPLITS: tuple[SplitName, ...] = ("train", "test")
 LARGEST = 224
 DRAWING = 1
 """Version of the drawing, part of the cache key: raised with every change that changes an image."""
@@ -42,6 +41,9 @@ class Kind:
     """The number that is listed and used as an example."""
     sample: Sample
     about: str
+    train: int = 16_384
+    """Training images: 256 batches of 64 without a repetition."""
+    test: int = 1024
 
 
 KINDS: dict[TaskKind, Kind] = {
@@ -60,6 +62,11 @@ KINDS: dict[TaskKind, Kind] = {
     "skewed": Kind(
         *("domains", 2, LABELS, 16, partial(domains.sample, skewed=True)),
         "domains as in domains-K, with frequencies after Zipf: do the rare ones get experts?",
+    ),
+    "words": Kind(
+        *("words", 64, 4096, 512, words.sample),
+        "visual words to memorise, of which each image shows 64: what are more parameters for each patch worth?",
+        test=2048,
     ),
 }
 
@@ -146,8 +153,12 @@ class Task:
 
     @property
     def images(self) -> dict[SplitName, int]:
-        """Images of each split; a lookup is tested on the images that it is trained on."""
-        return {split: self.count if self.kind == "lookup" else count for split, count in IMAGES.items()}
+        """Images of each split; a lookup is tested on its training images, and many words need many images."""
+        declared = KINDS[self.kind]
+        if self.kind == "lookup":
+            return {"train": self.count, "test": self.count}
+        more = max(self.count // declared.usual, 1) if self.kind == "words" else 1
+        return {"train": declared.train * more, "test": declared.test}
 
     def parts(self, split: SplitName, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield the images of a split with their truth as fourth channel, and their labels, part by part.
@@ -157,7 +168,7 @@ class Task:
             size: side of the images in pixels.
         """
         total = self.images[split]
-        seed = (0 if self.kind == "lookup" else list(IMAGES).index(split), self.count)
+        seed = (0 if self.kind == "lookup" else SPLITS.index(split), self.count)
 
         def one(start: int) -> tuple[np.ndarray, np.ndarray]:
             generator = np.random.default_rng((*seed, start))

@@ -9,7 +9,7 @@ import pytest
 
 from moebench import data
 from moebench.data.dataset import Pixels, Split
-from moebench.data.tasks import domains, lookup, needles
+from moebench.data.tasks import domains, lookup, needles, words
 from moebench.data.tasks.glyphs import GLYPHS, alphabet
 from moebench.data.tasks.scenes import NO_GROUP, NOISE, Scenes, draw, tables
 from moebench.data.tasks.source import KINDS, Task
@@ -85,6 +85,31 @@ def test_needles_alone_decide_the_label(count: int) -> None:
     assert is_needle.sum(0).max() < 10 * count
 
 
+def test_labels_are_those_of_most_words() -> None:
+    scenes = words.sample(64, 200, generator())
+    vocabulary = words.vocabulary(64).reshape(64, -1)
+    assert len(np.unique(vocabulary, axis=0)) == 64
+    shown = (scenes.patches.reshape(200, 64, 1, -1) == vocabulary).all(-1).argmax(-1)
+    votes = np.stack([np.bincount(image % 16, minlength=16) for image in shown])
+    # Expected: 64 × (1/4 + 3/4 × 1/16) = 19 votes for the label, and 3 for each of the others.
+    assert votes[np.arange(200), scenes.label].mean() == pytest.approx(19, abs=1)
+    assert (votes.argmax(1) == scenes.label).mean() > 0.99
+    # Words 0 to 15 are group 0, 16 to 31 group 1; each group has a word of each label.
+    np.testing.assert_array_equal(scenes.truth, shown // 16)
+
+
+@pytest.mark.parametrize(("name", "train"), [("words-64", 16_384), ("words-512", 16_384), ("words-4096", 131_072)])
+def test_many_words_have_many_images(name: str, train: int) -> None:
+    task = Task.named(name)
+    assert task is not None
+    assert task.images == {"train": train, "test": 2048}
+
+
+def test_a_number_of_words_that_16_does_not_divide() -> None:
+    scenes = words.sample(70, 300, generator())
+    assert scenes.truth.max() == 4
+
+
 def test_bits_by_hand() -> None:
     # Of 16 labels each is 4 bits; a loss of log 4 leaves 2 of them, and guessing leaves all.
     assert lookup.bits(0.0, 100) == pytest.approx(400)
@@ -118,6 +143,7 @@ def test_pixels_are_drawn_patch_by_patch_with_the_truth_behind_them() -> None:
         ("needles-2", "0bf90a8e3b17367c"),
         ("lookup-64", "f326eda2bb5cd4b5"),
         ("skewed-4", "7ba6923ae56e1e60"),
+        ("words-64", "241686d1f1a52fc0"),
     ],
 )
 def test_images_are_equal_everywhere(name: str, digest: str) -> None:
@@ -161,6 +187,7 @@ def test_the_truth_is_hidden_unless_it_is_wanted() -> None:
         ("needles-65", "needles-32"),
         ("needles-0", "needles-1"),
         ("lookup-3", "lookup-64"),
+        ("words-8", "words-64"),
         ("lookup-1000000", "lookup-16384"),
         ("domain-16", "domains-16"),
     ],

@@ -1,0 +1,43 @@
+"""words-N: 64 visual words, of which a quarter stand for the label: what decides is memory of single patches.
+
+Rule: each of N words is a random pattern of two random colours, and stands for one of 16 labels, so that nothing but
+memory tells a word's label. Each patch shows with probability 1/4 a word of the image's label, else any word.
+
+Optimum: the label that most words of the image stand for, right in nearly every image. Truth: 16 groups of as many
+words, each with words of all labels; an expert for each group has a sixteenth of the words to learn. Chance: 1/16.
+"""
+
+import numpy as np
+from jaxtyping import UInt8
+
+from moebench.data.tasks.glyphs import SIDE
+from moebench.data.tasks.scenes import NOISE, PATCHES, Scenes
+from moebench.spec.tasks import LABELS
+
+SHARE = 0.25
+"""Probability that a patch shows a word of the image's label on purpose; of the others 1 in 16 does by chance."""
+
+
+def vocabulary(words: int) -> UInt8[np.ndarray, "word 4 4 3"]:
+    """Return the pattern of each word; word w stands for label w mod 16, and belongs to group w // 16 mod 16."""
+    generator = np.random.default_rng(words)
+    ink = generator.integers(2, size=(words, SIDE, SIDE, 1)).astype(bool)
+    first, second = generator.integers(NOISE, 256 - NOISE, size=(2, words, 1, 1, 3))
+    patterns: np.ndarray = np.where(ink, first, second)
+    return patterns.astype(np.uint8)
+
+
+def sample(words: int, images: int, generator: np.random.Generator) -> Scenes:
+    """Return the contents of images of random labels.
+
+    Args:
+        words: N.
+        images: number of images.
+        generator: draws labels and words.
+    """
+    label = generator.integers(LABELS, size=images)
+    shown = generator.integers(words, size=(images, PATCHES))
+    meant = shown // LABELS * LABELS + label[:, None]
+    meant = np.where(meant < words, meant, label[:, None])
+    shown = np.where(generator.random(shown.shape) < SHARE, meant, shown)
+    return Scenes(vocabulary(words)[shown], label, shown // LABELS % LABELS)
