@@ -32,7 +32,7 @@ from moebench.measuring import environment
 from moebench.measuring.environment import pin_jax_settings
 from moebench.measuring.time_accounts import Accounts
 from moebench.results.parquet_files import write_rows
-from moebench.results.store import RECORDINGS
+from moebench.results.suite_folder import RECORDINGS
 from moebench.spec.cell_spec import CellSpec
 from moebench.spec.job_record import JobRecord
 from moebench.spec.records import read_record

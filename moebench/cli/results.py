@@ -87,7 +87,7 @@ def verify(folder: Folder = None, suite: OneSuite = None, results: options.Resul
 
 @app.command(epilog=options.example("results compact"))
 def compact(folder: Folder = None, suite: OneSuite = None, results: options.Results = Path("results")) -> None:
-    """Put the finished cells of killed runs into one file.
+    """Put the finished cells of killed runs into one file, and give old files today's columns.
 
     Not while a run is going on.
     """
@@ -95,6 +95,8 @@ def compact(folder: Folder = None, suite: OneSuite = None, results: options.Resu
 
     for store in chosen_stores(folder or results, suite):
         options.say(store.seal_leftovers() or f"nothing to seal in {store.folder}")
+        for path in store.renew():
+            options.say(f"{path} has today's columns")
 
 
 @app.command(epilog=options.example("results merge from-laptop from-cluster --into results"))

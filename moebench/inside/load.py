@@ -12,7 +12,7 @@ from moebench.errors import BadInput, unknown
 from moebench.files import entries
 from moebench.inside.files import images_path, read_facts, read_images, read_rows, recording_paths
 from moebench.inside.schema import ROUTING_SCHEMA, Facts
-from moebench.results.store import RECORDINGS
+from moebench.results.suite_folder import RECORDINGS
 from moebench.spec.entry import parse_cell
 from moebench.spec.plain_values import Plain
 

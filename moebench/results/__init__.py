@@ -16,7 +16,8 @@ from moebench.results.maintenance import Run, merge, runs, verify
 from moebench.results.parquet_files import Problem, write_rows
 from moebench.results.run_status import RunStatus, statuses
 from moebench.results.schema import COLUMNS, SCHEMA, SCHEMA_VERSION, STATUSES, Column
-from moebench.results.store import Finished, Store, suite_names
+from moebench.results.store import Finished, Store
+from moebench.results.suite_folder import suite_names
 from moebench.results.test_time import at_test_time
 
 __all__ = [

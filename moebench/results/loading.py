@@ -13,7 +13,8 @@ from moebench.files import entries
 from moebench.results.newest import NEEDED, newest
 from moebench.results.parquet_files import Problem
 from moebench.results.schema import SCHEMA
-from moebench.results.store import SUITE_PARTS, Store, concatenated, suite_names
+from moebench.results.store import Store, concatenated
+from moebench.results.suite_folder import SUITE_PARTS, suite_names
 
 if TYPE_CHECKING:
     import pandas as pd

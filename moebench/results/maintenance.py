@@ -15,7 +15,8 @@ from moebench.results.loading import chosen_stores
 from moebench.results.newest import IDENTITY, newest
 from moebench.results.parquet_files import Problem, read_file, read_files
 from moebench.results.schema import STATUSES
-from moebench.results.store import SUITE_RECORD, Store, concatenated
+from moebench.results.store import Store, concatenated
+from moebench.results.suite_folder import SUITE_RECORD
 
 _NAMES = ("suite", "run_id", "cell_id")
 """Columns whose values become parts of paths."""

@@ -81,6 +81,15 @@ def _column(field: pa.Field, values: list[Any]) -> pa.Array:
         raise BadInput(f"column '{field.name}' holds {field.type}: {str(error).splitlines()[0]}") from error
 
 
+def has_current_columns(path: Path) -> bool:
+    """Return whether a file has today's columns, or cannot be read."""
+    try:
+        found = pq.read_metadata(path)
+        return file_version(found) == SCHEMA_VERSION and bool(found.schema.to_arrow_schema().equals(SCHEMA))
+    except (OSError, pa.ArrowException):
+        return True
+
+
 def read_file(path: Path, columns: Sequence[str] | None = None) -> pa.Table | Problem | None:
     """The rows of one file in today's layout; None where it has vanished since it was listed."""
     try:

@@ -21,7 +21,6 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import numpy as np
@@ -29,67 +28,84 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from moebench.files import entries, is_file_name
+from moebench.files import is_file_name
 from moebench.results.newest import IDENTITY, NEEDED, codes, distinct, newest
-from moebench.results.parquet_files import read_file, read_files, write_table
-
-if TYPE_CHECKING:
-    from moebench.results.store import Store
+from moebench.results.parquet_files import Problem, has_current_columns, read_file, read_files, write_table
+from moebench.results.suite_folder import SuiteFolder
 
 _TRIES = 20
 _STALE_S = 24 * 3600
 
 
-def seal(store: "Store", run_id: str | None) -> Path | None:
-    """`Store.seal`, or `Store.seal_leftovers` where `run_id` is None."""
-    cells, store.unreadable = read_files(store.cell_files())
-    path = add(store, pa.concat_tables(cells.values(), promote_options="default"), run_id) if cells else None
+def seal(folder: SuiteFolder, run_id: str | None) -> tuple[Path | None, list[Problem]]:
+    """Do what `Store.seal` says, or `Store.seal_leftovers` if `run_id` is None.
+
+    Returns:
+        The new file, None if there was nothing to seal; and the cells that could not be read.
+    """
+    cells, unreadable = read_files(folder.cell_files())
+    path = add(folder, pa.concat_tables(cells.values(), promote_options="default"), run_id) if cells else None
     if path is None:
-        _settle(store)
-    own = set(store.cell_files(run_id))
+        _settle(folder)
+    own = set(folder.cell_files(run_id))
     for cell in cells:
         if cell in own or _stale(cell):
             cell.unlink(missing_ok=True)
-    _sweep(store, run_id)
-    return path
+    _sweep(folder, run_id)
+    return path, unreadable
 
 
-def add(store: "Store", table: pa.Table, run_id: str | None = None) -> Path | None:
-    """`Store.add`; the file is named after `run_id` where that run has none yet."""
-    sealed, _ = read_files(store.sealed_files(), NEEDED)
-    superseded, _ = read_files(store.superseded_files(), NEEDED)
+def renew(folder: SuiteFolder) -> list[Path]:
+    """Do what `Store.renew` says.
+
+    A writer that thins out a file meanwhile may see its rows again for a moment, until both have looked again.
+    """
+    renewed = []
+    for path in folder.sealed_files():
+        table = None if has_current_columns(path) else read_file(path)
+        if isinstance(table, pa.Table):
+            renewed.append(write_table(table, path))
+    if renewed:
+        _settle(folder)
+    return renewed
+
+
+def add(folder: SuiteFolder, table: pa.Table, run_id: str | None = None) -> Path | None:
+    """Do what `Store.add` says; the file is named after `run_id` if that run has none yet."""
+    sealed, _ = read_files(folder.sealed_files(), NEEDED)
+    superseded, _ = read_files(folder.superseded_files(), NEEDED)
     table = table.filter(distinct(table))
     table = table.filter(_unknown(table, [*sealed.values(), *superseded.values()]))
     current = _masks(newest, [*sealed.values(), table])[-1]
     late, table = table.filter(~current), table.filter(current)
-    path = _publish(store, table, run_id, [*sealed.values(), *superseded.values()]) if table.num_rows else None
+    path = _publish(folder, table, run_id, [*sealed.values(), *superseded.values()]) if table.num_rows else None
     # After the rows that replace them, so that none of them is ever the newest of all that was sealed.
     if late.num_rows:
-        write_table(late, _unique(store.superseded_folder, "late"))
+        write_table(late, _unique(folder.superseded_folder, "late"))
     if path is not None:
-        _settle(store)
+        _settle(folder)
     return path
 
 
-def _publish(store: "Store", table: pa.Table, run_id: str | None, known: Sequence[pa.Table]) -> Path:
+def _publish(folder: SuiteFolder, table: pa.Table, run_id: str | None, known: Sequence[pa.Table]) -> Path:
     """Write rows as one more sealed file."""
-    path = store.folder / f"{run_id}.parquet"
+    path = folder.folder / f"{run_id}.parquet"
     # A name is never used twice: another writer may still be about to thin out the file that had it before.
     if run_id is None or any(_holds(run_id, part) for part in known):
         names = filter(is_file_name, pc.unique(table["run_id"]).drop_null().to_pylist())
-        path = _unique(store.folder, max(names, default="unnamed"))
+        path = _unique(folder.folder, max(names, default="unnamed"))
     return write_table(table.sort_by([(name, "ascending") for name in ("started_at", "cell_id", "seed")]), path)
 
 
-def _settle(store: "Store") -> None:
+def _settle(folder: SuiteFolder) -> None:
     for _ in range(_TRIES):
-        if not _supersede(store):
+        if not _supersede(folder):
             break
 
 
-def _supersede(store: "Store") -> bool:
-    """Move what other rows replace out of the sealed files; whether there was anything to move."""
-    sealed, _ = read_files(store.sealed_files(), NEEDED)
+def _supersede(folder: SuiteFolder) -> bool:
+    """Move what other rows replace out of the sealed files; return whether there was anything to move."""
+    sealed, _ = read_files(folder.sealed_files(), NEEDED)
     # Of equal copies the last by file name counts, so that all writers keep the same one.
     masks = _masks(newest, list(sealed.values()))
     crowded = [path for path, mask in zip(sealed, masks, strict=True) if not mask.all()]
@@ -103,7 +119,7 @@ def _supersede(store: "Store") -> bool:
         current, original = _masks(newest, tables)[place], _masks(distinct, tables)[place]
         replaced = whole.filter(~current & original)
         if replaced.num_rows:
-            write_table(replaced, _unique(store.superseded_folder, path.stem))
+            write_table(replaced, _unique(folder.superseded_folder, path.stem))
         if current.any():
             write_table(whole.filter(current), path)
         else:
@@ -112,7 +128,7 @@ def _supersede(store: "Store") -> bool:
 
 
 def _unknown(table: pa.Table, known: Iterable[pa.Table]) -> NDArray[np.bool_]:
-    """bool[rows]: whether a row of `table` is in none of the `known` ones."""
+    """Return bool[rows]: whether a row of `table` is in none of the `known` ones."""
     tables = [*known, table]
     identities = codes(pa.concat_tables([part.select(NEEDED) for part in tables]), IDENTITY)
     earlier = len(identities) - table.num_rows
@@ -124,7 +140,7 @@ def _holds(run_id: str, table: pa.Table) -> bool:
 
 
 def _masks(select: Callable[[pa.Table], NDArray[np.bool_]], tables: Sequence[pa.Table]) -> list[NDArray[np.bool_]]:
-    """What `select` finds in all tables together, cut into one bool[rows] for each."""
+    """Return what `select` finds in all tables together, cut into one bool[rows] for each."""
     if not tables:
         return []
     found = select(pa.concat_tables([table.select(NEEDED) for table in tables]))
@@ -132,7 +148,7 @@ def _masks(select: Callable[[pa.Table], NDArray[np.bool_]], tables: Sequence[pa.
 
 
 def _stale(path: Path) -> bool:
-    """Whether a file is so old that no living driver can be about to look for it."""
+    """Return whether a file is so old that no living driver can be about to look for it."""
     with contextlib.suppress(FileNotFoundError):
         return time.time() - path.stat().st_mtime > _STALE_S
     return False
@@ -142,12 +158,12 @@ def _unique(folder: Path, stem: str) -> Path:
     return folder / f"{stem}.{uuid4().hex[:8]}.parquet"
 
 
-def _sweep(store: "Store", run_id: str | None) -> None:
+def _sweep(folder: SuiteFolder, run_id: str | None) -> None:
     """Remove what killed writers left: temporary files of the ended run, any that are a day old, empty folders."""
-    for path in store.temporary_files():
+    for path in folder.temporary_files():
         if path.parent.name == run_id or _stale(path):
             path.unlink(missing_ok=True)
-    for folder in entries(store.folder / "_cells"):
-        if run_id in (None, folder.name):
+    for run in folder.cell_folders():
+        if run_id in (None, run.name):
             with contextlib.suppress(OSError):  # not empty: an unreadable cell stays where it is
-                folder.rmdir()
+                run.rmdir()

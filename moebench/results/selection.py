@@ -23,7 +23,8 @@ from moebench.results.loading import chosen_stores, located
 from moebench.results.newest import newest
 from moebench.results.parquet_files import Problem, read_files
 from moebench.results.schema import COLUMNS
-from moebench.results.store import concatenated, suite_names
+from moebench.results.store import concatenated
+from moebench.results.suite_folder import suite_names
 
 if TYPE_CHECKING:
     import pandas as pd

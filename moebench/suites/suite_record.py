@@ -13,7 +13,7 @@ from moebench.claims.claim import Claim, parse_claim
 from moebench.errors import BadInput
 from moebench.files import publishing
 from moebench.results import Store
-from moebench.results.store import SUITE_RECORD
+from moebench.results.suite_folder import SUITE_RECORD
 from moebench.spec.records import read_record
 from moebench.suites import find
 from moebench.suites.published_costs_file import CountingSuite

@@ -8,7 +8,7 @@ from claim_frames import cell, table
 
 from moebench.cli import main
 from moebench.results import Store, write_rows
-from moebench.results.store import SUITE_RECORD
+from moebench.results.suite_folder import SUITE_RECORD
 from moebench.spec.yaml_source import parse
 from moebench.suites.suite_file import validate
 from moebench.suites.suite_record import asked, remember
