@@ -1,0 +1,82 @@
+"""The score card of diagnostic tasks: numbers worked by hand, its order, and its drawing."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from claim_frames import cell, table
+
+from moebench.errors import BadInput
+from moebench.reports import figures
+from moebench.reports.analysis.cells import Results
+from moebench.reports.analysis.score_card import score_card
+
+
+def tried(frame: pd.DataFrame, kept: dict[float, list[float]]) -> pd.DataFrame:
+    """A cell whose seeds were evaluated with these capacity factors, and the needles that each seed kept."""
+    settings: list[list[dict[str, Any]]] = [
+        [
+            {"setting": str(factor), "capacity_factor": factor, "needles_processed": shares[seed]}
+            for factor, shares in kept.items()
+        ]
+        for seed in range(len(frame))
+    ]
+    return frame.assign(test_time=pd.Series(settings, index=frame.index))
+
+
+@pytest.fixture(scope="module")
+def results() -> Results:
+    return Results.from_frame(
+        table(
+            cell("soft", [0.5, 0.5], data="domains-4").assign(domain_information=0.0),
+            cell("oracle", [1.0, 1.0], data="domains-4").assign(domain_information=2.0),
+            cell("dense", [0.5, 0.6], data="domains-4"),
+            cell("dense", [0.5, 0.6], data="lookup-100").assign(memorised_bits=[90.0, 110.0]),
+            tried(cell("bpr", [0.5, 0.5], data="needles-2"), {0.25: [0.9, 0.9], 0.125: [0.4, 0.6]}),
+            cell("dense", [0.9, 0.9], data="digits"),
+        )
+    )
+
+
+def test_scores_run_from_chance_to_the_best(results: Results) -> None:
+    card = score_card(results).set_index(["router", "data", "quantity"])
+    score = card["score"]
+    # (0.55 − 1/16) / (1 − 1/16).
+    assert score["dense", "domains-4", "accuracy"] == pytest.approx(0.52)
+    assert score["oracle", "domains-4", "accuracy"] == pytest.approx(1)
+    # Two bits are all that an expert can tell about 4 domains.
+    assert score["oracle", "domains-4", "domain_information"] == pytest.approx(1)
+    assert np.isnan(score["dense", "domains-4", "domain_information"])
+    # 100 of 4 · 100 bits.
+    assert score["dense", "lookup-100", "memorised_bits"] == pytest.approx(0.25)
+    # At C = 1/8 chance keeps 1/8: (0.5 − 0.125) / 0.875.
+    assert score["bpr", "needles-2", "needles_processed"] == pytest.approx(3 / 7)
+    assert card.loc[("chance", "needles-2", "needles_processed"), "value"] == 0.125
+    assert "digits" not in card.index.get_level_values("data")
+
+
+def test_oracle_and_chance_are_the_first_and_the_last_row(results: Results) -> None:
+    assert list(dict.fromkeys(score_card(results)["router"])) == ["oracle", "dense", "bpr", "soft", "chance"]
+
+
+def test_needles_are_no_score_where_capacity_is_enough() -> None:
+    plenty = cell("bpr", [0.5, 0.6], data="needles-2", capacity_factor=1.0).assign(needles_processed=[0.9, 0.8])
+    assert set(score_card(Results.from_frame(table(plenty)))["quantity"]) == {"accuracy"}
+
+
+@pytest.mark.parametrize(("style", "columns"), [("paper", 1), ("talk", 2)])
+def test_numbers_of_the_drawing(results: Results, style: str, columns: int) -> None:
+    drawing = figures.draw("scorecard", results, figures.Layout(style, columns))
+    (panel,) = drawing.axes
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["oracle", "dense", "bpr", "soft", "chance"]
+    headings = [label.get_text() for label in panel.get_xticklabels()]
+    assert "needles-2\nkept\nat C = 0.125\n(%)" in headings
+    shown = {text.get_text() for text in panel.texts}
+    # A mean of 0.5 and, of two seeds 0.2 apart, more than possible: half of the interval from 0 to 100 %.
+    assert ("50\n±50" if columns == 1 else "50 ±50") in shown
+
+
+def test_other_results_have_no_card() -> None:
+    with pytest.raises(BadInput, match="no cell is of a diagnostic task"):
+        score_card(Results.from_frame(table(cell("dense", [0.5, 0.6]))))
