@@ -17,6 +17,9 @@ from moebench.reports.quantities import quantity, titled
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_FEW_POWERS = 20
+"""Ratio of losses up to which ticks at 2 and 5 times powers of ten have room."""
+
 
 @figure(
     "curves",
@@ -62,13 +65,15 @@ def curves(results: Results, layout: Layout = PAPER) -> Drawing:
                 factor = 100 if of.kind == "share" else 1
                 panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _, factor=factor: f"{factor * value:g}"))
                 panel.tick_params(labelleft=column == 0 or not wide)
+        # Over several powers of ten there is no room for ticks between them.
+        steps = (1, 2, 5) if points["loss_high"].max() < _FEW_POWERS * points["loss_low"].min() else (1,)
         for column, router in enumerate(routers):
             axes[0, column].set_yscale("log")
-            axes[0, column].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes[0, column].yaxis.set_major_locator(LogLocator(subs=steps))
             axes[0, column].yaxis.set_major_formatter(FuncFormatter(lambda loss, _: f"{loss:g}"))
             axes[0, column].minorticks_off()
             axes[0, column].set_title(plain(shortened(router, 16)), color=style.style_of(router).color)
-            axes[0, column].xaxis.set_major_locator(MaxNLocator(4, integer=True))
+            axes[0, column].xaxis.set_major_locator(MaxNLocator(4 if wide else 2, integer=True))
         for panel in axes[-1] if wide else axes[:, -1]:
             panel.set_xlabel("Step")
         order = varied_title(results.cells)

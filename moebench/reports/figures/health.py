@@ -13,6 +13,7 @@ from moebench.reports.figures.layout import PAPER, Drawing, Layout, look
 from moebench.reports.figures.legends import legend, noted
 from moebench.reports.figures.marks import draw_dots, draw_scaling
 from moebench.reports.figures.registry import figure
+from moebench.reports.figures.units import dress
 from moebench.reports.labels import point_names, shortened, varied_title
 from moebench.reports.quantities import quantity
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _WIDE = 320
 """Columns of a heat map: divides by the usual numbers of experts."""
+_TICKS, _LETTERS = 4, 14
+"""Ticks, and letters of a line of a title, that have room below a panel of half a column."""
 _SHARES = ("dropped_tokens", "router_entropy", "dead_experts")
 
 
@@ -82,11 +85,15 @@ def health(results: Results, layout: Layout = PAPER) -> Drawing:
                 draw_scaling(panel, sparse, quantity(measure), quantity(varied))
                 top = 1.0 if measure == "router_entropy" else max(0.02, sparse["y"].max())
                 panel.set_ylim(-0.04 * top, 1.08 * top)
+                if layout.columns == 1 and len(panel.get_xticks()) > _TICKS:
+                    panel.set_xticks(panel.get_xticks()[::2], minor=False)
             else:
                 draw_dots(panel, sparse, quantity(measure), title)
                 if place % (len(measures) if layout.columns > 1 else 2):
                     panel.set_yticklabels([])
                     panel.set_ylabel("")
+                if layout.columns == 1:
+                    dress(panel.xaxis, quantity(measure), narrow=True, longest=_LETTERS)
         note = noted(
             "heat maps: the experts of a layer from the fullest to the emptiest, mean over seeds; 1 is an even share",
             f"{' and '.join(zero)}: none" if zero else "",

@@ -11,12 +11,12 @@ from moebench.reports.figures.axes import panels
 from moebench.reports.figures.layout import PAPER, Drawing, Layout, look
 from moebench.reports.figures.legends import legend
 from moebench.reports.figures.registry import figure
+from moebench.reports.figures.units import dress
 from moebench.reports.quantities import quantity, titled, written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_TITLES = {"flops": "Training FLOPs", "time": "Training time, in steps of dense"}
 _WORTH = {"flops": "compute_multiplier", "time": "time_multiplier"}
 
 
@@ -48,8 +48,6 @@ def multiplier(results: Results, layout: Layout = PAPER) -> Drawing:
 
 
 def _draw_losses(panel: "Axes", points: pd.DataFrame, crossed: pd.DataFrame, cost: str) -> None:
-    from matplotlib.ticker import FuncFormatter
-
     for _, curve in points.dropna(subset=[cost]).groupby("cell", sort=True):
         color = style.style_of(str(curve["router"].iloc[0])).color
         panel.plot(curve[cost], curve["loss"], color=color, linewidth=1.1)
@@ -61,8 +59,9 @@ def _draw_losses(panel: "Axes", points: pd.DataFrame, crossed: pd.DataFrame, cos
         panel.annotate(
             worth, (row[cost], row["loss"]), (4, 4), textcoords="offset points", fontsize=6.5, color=look_of.color
         )
-    panel.set_xlabel(_TITLES[cost])
     panel.set_ylabel(titled(quantity("eval_loss")))
+    panel.locator_params(axis="x", nbins=4)
     if cost == "flops":
-        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: written(value, "FLOPs")))
-        panel.locator_params(axis="x", nbins=4)
+        dress(panel.xaxis, quantity("flops_train_total"), narrow=True)
+    else:
+        panel.set_xlabel("Training time, in steps of dense")

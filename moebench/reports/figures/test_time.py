@@ -1,5 +1,6 @@
 """Draw compute chosen at test time: trained models with other k, C, order of the tokens or slots."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _ACROSS = 3
+_CLOSE = 0.08
+"""Share of an axis within which two numbers would stand on each other."""
 _DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)), (0, (4, 1.5, 1, 1.5)))
 
 
@@ -73,6 +76,7 @@ def _axes(x: str, y: str) -> dict[str, str]:
 
 def _draw(axes: "Axes", points: pd.DataFrame, x: Column, y: Column) -> None:
     choices = sorted(points["test_top_k"].dropna().unique(), reverse=True)
+    ends: list[tuple[float, float, str]] = []
     for (router, k), line in points.groupby(["test_router", "test_top_k"], dropna=False, sort=False):
         line = line.sort_values("x")
         look_of = style.style_of(str(router))
@@ -81,12 +85,24 @@ def _draw(axes: "Axes", points: pd.DataFrame, x: Column, y: Column) -> None:
         bars(axes, line, look_of.color)
         axes.scatter(line["x"], line["y"], marker=look_of.marker, s=20, color=look_of.color, linewidths=0, zorder=3)
         if len(choices) > 1 and k in choices:
-            last = line.iloc[-1]
-            text = f"{k:.0f}"
-            axes.annotate(text, (last["x"], last["y"]), (5, -2), textcoords="offset points", fontsize=6.5)
+            ends.append((float(line["x"].iloc[-1]), float(line["y"].iloc[-1]), f"{k:.0f}"))
+    _number(axes, ends, points)
     trained = points[points["setting"] == "{}"]
     axes.scatter(trained["x"], trained["y"], s=90, facecolors="none", edgecolors=INK, linewidths=0.9, zorder=4)
     if points["x"].min() > 0 and points["x"].max() > 10 * points["x"].min():
         in_ratios(axes)
     dress(axes.xaxis, x)
     dress(axes.yaxis, y)
+
+
+def _number(axes: "Axes", ends: Sequence[tuple[float, float, str]], points: pd.DataFrame) -> None:
+    """Write the number at the end of each line, higher where another number stands already."""
+    width, height = (float(points[axis].max() - points[axis].min()) or 1.0 for axis in "xy")
+    taken: list[tuple[float, float]] = []
+    for x, y, text in sorted(ends, key=lambda end: end[1]):
+        lines = 0
+        place = (x / width, y / height)
+        while any(abs(place[0] - u) < _CLOSE and abs(place[1] + _CLOSE * lines - v) < _CLOSE for u, v in taken):
+            lines += 1
+        taken.append((place[0], place[1] + _CLOSE * lines))
+        axes.annotate(text, (x, y), (5, -2 + 9 * lines), textcoords="offset points", fontsize=6.5)

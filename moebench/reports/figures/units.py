@@ -23,14 +23,16 @@ _PREFIXES = {-9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T",
 class UnitFormatter(Formatter):
     """Format the ticks of a quantity in the unit that suits the range of the axis, and keep the title to that unit."""
 
-    def __init__(self, of: Column, *, narrow: bool, logarithmic: bool) -> None:
+    def __init__(self, of: Column, *, narrow: bool, logarithmic: bool, longest: int = LONGEST_TITLE) -> None:
         """Format ticks of a quantity.
 
         Args:
             of: the quantity.
             narrow: whether a long title is broken into lines.
             logarithmic: whether the axis is logarithmic.
+            longest: letters of a line of a broken title.
         """
+        self.longest = longest
         self.of, self.narrow, self.logarithmic = of, narrow, logarithmic
 
     def set_locs(self, locs: list[float]) -> None:
@@ -49,7 +51,7 @@ class UnitFormatter(Formatter):
         """Return the title of the axis, with its unit if the quantity has one."""
         unit = self._factor()[1]
         text = f"{self.of.title} ({unit})" if unit else titled(self.of)
-        return broken(text) if self.narrow else text
+        return broken(text, self.longest) if self.narrow else text
 
     def _factor(self) -> tuple[float, str]:
         if self.of.kind == "share":
@@ -65,16 +67,17 @@ class UnitFormatter(Formatter):
         return 10.0**-exponent, f"{_PREFIXES[exponent]}{_UNITS[self.of.kind]}"
 
 
-def dress(axis: Axis, of: Column, *, narrow: bool | None = None) -> None:
+def dress(axis: Axis, of: Column, *, narrow: bool | None = None, longest: int = LONGEST_TITLE) -> None:
     """Name an axis after its quantity and write its ticks in the unit of the title.
 
     Args:
         axis: an axis whose data are drawn.
         of: the quantity.
         narrow: whether a long title is broken; None breaks those of vertical axes.
+        longest: letters of a line of a broken title.
     """
     narrow = isinstance(axis, YAxis) if narrow is None else narrow
-    formatter = UnitFormatter(of, narrow=narrow, logarithmic=axis.get_scale() == "log")
+    formatter = UnitFormatter(of, narrow=narrow, logarithmic=axis.get_scale() == "log", longest=longest)
     axis.set_major_formatter(formatter)
     axis.set_label_text(formatter.title())
 

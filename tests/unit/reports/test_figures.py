@@ -17,6 +17,7 @@ from moebench.reports import figures, style
 from moebench.reports.analysis import chart_data
 from moebench.reports.analysis.cells import Results
 from moebench.reports.figures.marks import name_points
+from moebench.results import load
 
 
 def drawn(name: str, frame: pd.DataFrame, x: Any = None, y: Any = None, **options: Any) -> Any:
@@ -283,9 +284,21 @@ def test_in_one_column_a_figure_has_the_same_frame_and_shows_it(name: str) -> No
     assert narrow.get_figheight() >= narrow.get_figwidth()
 
 
-@pytest.mark.parametrize("name", [*DRAWN, "dots", "test-time"])
+@pytest.mark.parametrize("name", ["forest", *DRAWN, "dots", "test-time"])
 def test_in_one_column_no_text_covers_another_or_leaves_the_figure(name: str) -> None:
-    assert overlaps(drawn(name, tried_frame(), layout=figures.Layout("paper", 1))) == []
+    results = Results.from_frame(tried_frame())
+    for style_name in ("paper", "talk"):
+        assert overlaps(figures.draw(name, results, figures.Layout(style_name, 1))) == []
+
+
+@pytest.mark.parametrize(
+    ("suite", "name"),
+    [("stability", "health"), ("stability", "curves"), ("test-time", "health"), ("test-time", "test-time")],
+)
+def test_figures_of_reference_rows_keep_their_texts_apart(suite: str, name: str) -> None:
+    # Losses over powers of ten, close ends of lines, and panels narrower than their titles.
+    frame = load(Path(__file__).parents[3] / "results" / "reference", suite)
+    assert overlaps(drawn(name, frame, layout=figures.Layout("talk", 1))) == []
 
 
 def test_overlaps_of_texts_are_found() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from claim_frames import cell, table
+from overlaps import overlaps
 
 from moebench.errors import BadInput
 from moebench.reports import figures
@@ -59,7 +60,10 @@ def test_the_figure_marks_the_crossings_with_what_a_router_is_worth(results: Res
     flops, time = figure.axes
     assert {text.get_text() for text in flops.texts} == {"1.00 ×", "0.50 ×"}
     assert {text.get_text() for text in time.texts} == {"1.33 ×", "0.40 ×"}
-    assert len(figures.draw("multiplier", results, figures.Layout("paper", 1)).axes) == 2
+    for layout in (figures.Layout("paper", 1), figures.Layout("talk", 1), figures.Layout("talk", 2)):
+        narrow = figures.draw("multiplier", results, layout)
+        assert len(narrow.axes) == 2
+        assert overlaps(narrow) == []
 
 
 def test_cells_that_were_not_timed_are_left_out_of_the_panel_of_time(results: Results) -> None:
