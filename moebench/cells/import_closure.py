@@ -1,4 +1,4 @@
-"""Which modules a program is made of, found by the imports in their syntax trees; no module is run for that.
+"""Find the modules that a program is made of by the imports in their syntax trees, without running any.
 
 Every import counts, also one inside a function, except those below `if TYPE_CHECKING:`, which never run. A module
 names the modules that it imports, and so on. The packages around a named module are part of the program, but what
@@ -6,21 +6,19 @@ their `__init__` imports is so only where the package itself is named, as by `fr
 names are put together while the program runs are not found.
 """
 
-import ast
-import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
+from moebench.cells.module_syntax import Import, Syntax, parse
 from moebench.errors import BadInput
 from moebench.routers.plugins import in_words, module_file
 
 
 @runtime_checkable
 class Sources(Protocol):
-    """The modules of one package or of one plugin."""
+    """Give the modules of one package or of one plugin."""
 
     def locate(self, name: str) -> Path | None:
         """Return the file of a module by its name inside the package, "" for the package; None if there is none."""
@@ -30,7 +28,7 @@ class Sources(Protocol):
 
 
 class PackageSources:
-    """The modules of a package, or a module that is no package, on disk."""
+    """Give the modules of a package on disk, or a module that is no package."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -43,131 +41,8 @@ class PackageSources:
         return module_file(self.file.parent, name) if self.file.name == "__init__.py" else None
 
 
-@dataclass(frozen=True)
-class Import:
-    """One name that an import statement binds."""
-
-    module: str
-    """The module as written, without the dots of a relative import."""
-    level: int
-    """Number of dots before the module; 0 for an absolute import."""
-    name: str | None
-    """What is imported from the module; None for `import module`."""
-    bound: str
-    """Name that the statement gives to what is imported."""
-
-
-@dataclass(frozen=True)
-class Syntax:
-    """What one source file says, wherever it lies."""
-
-    digest: str
-    """Digest of the tree of what runs: without docstrings, positions and what stands below `if TYPE_CHECKING:`."""
-    imports: tuple[Import, ...]
-    """Every import that can run."""
-    for_types: tuple[Import, ...]
-    """Imports below `if TYPE_CHECKING:`; a package that loads its modules on first use names them there."""
-    chains: frozenset[str]
-    """Every `name.attribute.attribute` of the text."""
-    attributes: frozenset[str]
-    """Names of all attributes that are used."""
-    called_with: frozenset[str]
-    """Texts that some call has as its first argument."""
-
-
-@cache
-def parse(source: bytes) -> Syntax:
-    """Return what a source text says; a text is parsed once in a process.
-
-    Raises:
-        SyntaxError: the text is no Python.
-    """
-    reader = _Reader()
-    content = reader.plain(ast.parse(source))
-    return Syntax(
-        digest=hashlib.sha256(repr(content).encode()).hexdigest()[:16],
-        imports=tuple(reader.imports),
-        for_types=tuple(reader.for_types),
-        chains=frozenset(reader.chains),
-        attributes=frozenset(reader.attributes),
-        called_with=frozenset(reader.called_with),
-    )
-
-
-class _Reader:
-    """Goes through a tree once, and notes what closures are found by."""
-
-    def __init__(self) -> None:
-        self.imports: list[Import] = []
-        self.for_types: list[Import] = []
-        self.chains: set[str] = set()
-        self.attributes: set[str] = set()
-        self.called_with: set[str] = set()
-
-    def plain(self, node: ast.AST) -> tuple[object, ...]:
-        """Return what runs of a tree as nested tuples, without fields that are empty.
-
-        Versions of Python differ in empty fields.
-        """
-        self._note(node)
-        found: list[object] = [type(node).__name__]
-        for name in node._fields:
-            value = getattr(node, name, None)
-            if isinstance(value, ast.AST):
-                found.append((name, self.plain(value)))
-            elif isinstance(value, list):
-                if value := self._running(value):
-                    found.append((name, *(self.plain(each) if isinstance(each, ast.AST) else each for each in value)))
-            elif value is not None or (isinstance(node, ast.Constant) and name == "value"):
-                found.append((name, type(value).__name__, repr(value)))
-        return tuple(found)
-
-    def _running(self, nodes: list[Any]) -> list[Any]:
-        """Return those of a list of statements that run: no texts on their own, no imports for types."""
-        found = []
-        for node in nodes:
-            if isinstance(node, ast.If) and (_chain(node.test) or "").rpartition(".")[2] == "TYPE_CHECKING":
-                self.for_types += (each for inner in node.body for each in _imports(inner))
-                found += self._running(node.orelse)
-            elif not (isinstance(node, ast.Expr) and _is_text(node.value)):
-                found.append(node)
-        return found
-
-    def _note(self, node: ast.AST) -> None:
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            self.imports += _imports(node)
-        elif isinstance(node, ast.Attribute):
-            self.attributes.add(node.attr)
-            self.chains.add(_chain(node) or "")
-        elif isinstance(node, ast.Call) and node.args and _is_text(node.args[0]):
-            self.called_with.add(ast.literal_eval(node.args[0]))
-
-
-def _is_text(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
-
-
-def _imports(node: ast.AST) -> Iterator[Import]:
-    if isinstance(node, ast.Import):
-        for alias in node.names:
-            yield Import(alias.name, 0, None, alias.asname or alias.name.partition(".")[0])
-    elif isinstance(node, ast.ImportFrom):
-        for alias in node.names:
-            yield Import(node.module or "", node.level, alias.name, alias.asname or alias.name)
-
-
-def _chain(node: ast.expr) -> str | None:
-    """Return `name.attribute.attribute` of an expression that is nothing else."""
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute):
-        before = _chain(node.value)
-        return f"{before}.{node.attr}" if before else None
-    return None
-
-
 class Modules:
-    """Modules by their full names, and the modules that each of them imports.
+    """Know modules by their full names, and the modules that each of them imports.
 
     Args:
         find_sources: returns where the modules of a top-level name are, None for names that are not looked into.

@@ -1,8 +1,10 @@
 """Public names of the shared vision transformer, its MoE layer, and published shapes."""
 
+from moebench.models.blocks import Block, Mlp, RoutedBlock, make_block, mlp_or_experts, through
 from moebench.models.moe import Experts, MoE
 from moebench.models.presets import SIZES, Preset, Size, describe, moe_blocks, names, preset
-from moebench.models.vit import Block, Mlp, RoutedBlock, Vit, VitConfig, make_block, mlp_or_experts, through
+from moebench.models.vit import Vit
+from moebench.models.vit_config import VitConfig
 
 __all__ = [
     "SIZES",

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from moebench.models.vit import VitConfig
+from moebench.models.vit_config import VitConfig
 
 
 def interpolated(positions: np.ndarray, model: VitConfig) -> np.ndarray:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Mapping
+from functools import cache
 
 from moebench.errors import BadInput, shortened
 
@@ -52,15 +53,22 @@ def ended(code: int, environ: Mapping[str, str] | None = None) -> str | None:
 def try_compiler_flags() -> None:
     """Start JAX in another process if flags of a compiler are set: a flag that is not known ends the whole process.
 
+    The same flags are tried once.
+
     Raises:
         BadInput: the other process ended.
     """
-    if not any(os.environ.get(name, "").strip() for name in _COMPILERS):
-        return
+    flags = tuple(os.environ.get(name, "") for name in _COMPILERS)
+    if any(each.strip() for each in flags) and (sentence := _trial(flags)):
+        raise BadInput(sentence)
+
+
+@cache
+def _trial(flags: tuple[str, ...]) -> str | None:
+    """Return why JAX does not start with these flags, which are those of the environment; None if JAX starts."""
     trial = [sys.executable, "-c", "import jax; jax.devices()"]
     done = subprocess.run(trial, capture_output=True, text=True, errors="replace", timeout=_TRIAL_S, check=False)
-    if done.returncode and (sentence := jax_trouble(done.stderr) or ended(done.returncode)):
-        raise BadInput(sentence)
+    return (jax_trouble(done.stderr) or ended(done.returncode)) if done.returncode else None
 
 
 def _named(text: str, environ: Mapping[str, str]) -> str | None:

@@ -17,7 +17,8 @@ import moebench
 from moebench import routers
 from moebench.cells import fingerprint
 from moebench.cells.fingerprint import CELL_PROGRAM, VERSIONS, Code
-from moebench.cells.import_closure import Modules, PackageSources, digests, parse
+from moebench.cells.import_closure import Modules, PackageSources, digests
+from moebench.cells.module_syntax import parse
 from moebench.cells.queries import resolve
 from moebench.cells.resolve import resolve_cell
 from moebench.errors import BadInput

@@ -9,7 +9,7 @@ from tiny_models import tiny
 
 from moebench.errors import BadInput
 from moebench.models import Experts, Vit
-from moebench.models.vit import RoutedBlock
+from moebench.models.blocks import RoutedBlock
 
 
 def mlps(experts: int) -> Experts:
