@@ -21,6 +21,8 @@ from moebench.reports.analysis.cells import Results
 
 FIXED = ("random", "hash", "identity")
 """Routers whose choices are not learned."""
+_TOLD = "oracle"
+"""The router that is told the right expert: neither learned nor a control of what learning gives."""
 _PARTLY_FIXED = ("uniform", "soft-uniform", "uniform-soft")
 """Ablations of Soft MoE, which the claims of their suite compare."""
 _COLUMNS = ("part", "a", "b", "device_kind", "params", "flops", "effect", "low", "high", "verdict", "text")
@@ -70,7 +72,7 @@ def _compared(cells: pd.DataFrame) -> Iterator[tuple[str, Side, Side]]:
     routers = style.in_order(cells["router"].astype(str))
     dense = _dense(cells)
     mixing = _single_expert(cells)
-    learned = [each for each in routers if each not in ("dense", *FIXED, *_PARTLY_FIXED)]
+    learned = [each for each in routers if each not in ("dense", _TOLD, *FIXED, *_PARTLY_FIXED)]
     sides = [Side(router, side_of(cells, router)) for router in learned]
     for wide in dense[1:]:
         yield "capacity", wide, dense[0]

@@ -47,6 +47,11 @@ def test_parts_of_a_gain_by_hand() -> None:
     assert (wide["params"], wide["flops"]) == (pytest.approx(3.0), pytest.approx(2.0))
 
 
+def test_the_oracle_is_neither_learned_nor_a_control() -> None:
+    told = BPR.assign(router="oracle")
+    assert set(found(DENSE, RANDOM, BPR, told).index) == set(found(DENSE, RANDOM, BPR).index)
+
+
 def test_differences_are_those_of_claims_and_corrected_for_all_rows() -> None:
     both = found(DENSE, RANDOM, BPR)
     same = {"than": {"router": "dense"}, "at": "any cost", "says": "a", "source": "b"}
