@@ -48,7 +48,7 @@ def test_parts_of_a_gain_by_hand() -> None:
 
 
 def test_the_oracle_is_neither_learned_nor_a_control() -> None:
-    told = BPR.assign(router="oracle")
+    told = cell("oracle", shifted(5), experts=8)
     assert set(found(DENSE, RANDOM, BPR, told).index) == set(found(DENSE, RANDOM, BPR).index)
 
 
