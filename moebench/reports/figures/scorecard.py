@@ -1,6 +1,7 @@
 """Draw the score card of diagnostic tasks: routers down, tasks across, oracle and chance as first and last row."""
 
 from collections.abc import Hashable
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def scorecard(results: Results, layout: Layout = PAPER) -> Drawing:
 
     card = score_card(results)
     narrow = layout.columns == 1
-    card["heading"] = [_heading(row) for row in card.to_dict("records")]
+    card["heading"] = [_heading(row, narrow=narrow) for row in card.to_dict("records")]
     card["text"] = [_text(row, narrow=narrow) for row in card.to_dict("records")]
     routers, columns = list(dict.fromkeys(card["router"])), list(dict.fromkeys(card["heading"]))
     scores, texts = (card.pivot(index="router", columns="heading", values=name) for name in ("score", "text"))
@@ -60,16 +61,14 @@ def scorecard(results: Results, layout: Layout = PAPER) -> Drawing:
         )
         panel.grid(visible=False)
         panel.tick_params(length=0)
-        letters = {"fontsize": 5.8 if narrow else 7.5}
         panel.set_yticks(np.arange(len(routers)) + 0.5, [plain(shortened(name, _ROUTER_LETTERS)) for name in routers])
         panel.set_xticks(np.arange(len(columns)) + 0.5, columns)
-        panel.tick_params(axis="both", labelsize=letters["fontsize"], labelrotation=0)
+        panel.tick_params(axis="x", labelsize=5 if narrow else 7.5, labelrotation=0)
+        panel.tick_params(axis="y", labelsize=6 if narrow else 7.5, labelrotation=0)
         panel.xaxis.tick_top()
         _rule_off(panel, routers)
-        drawing.supxlabel(
-            "colour: from chance to the best possible · ± half of the 95 % interval over seeds",
-            fontsize=5.2 if narrow else 7,
-        )
+        notes = ("colour: from chance to the best possible", "±: half of the 95 % interval · empty: not defined")
+        drawing.supxlabel(("\n" if narrow else " · ").join(notes), fontsize=5.5 if narrow else 7)
     return drawing
 
 
@@ -79,11 +78,13 @@ def _rule_off(panel: "Axes", routers: list[str]) -> None:
         panel.axhline(place, color="#333333", linewidth=0.9)
 
 
-def _heading(row: dict[Hashable, Any]) -> str:
+def _heading(row: dict[Hashable, Any], *, narrow: bool) -> str:
     """Return task and score in lines, with the capacity factor where it counts, and the unit."""
-    at = "" if np.isnan(row["capacity_factor"]) else f"\nat C = {row['capacity_factor']:g}"
+    factor = row["capacity_factor"]
+    at = "" if np.isnan(factor) else f"\nC = {Fraction(factor).limit_denominator(64)}"
     unit = {"memorised_bits": "kbit", "domain_information": "bits"}.get(row["quantity"], "%")
-    return f"{row['data']}\n{row['title']}{at}\n({unit})"
+    task = row["data"].replace("-", "-\n") if narrow else row["data"]
+    return f"{task}\n{row['title']}{at}\n({unit})"
 
 
 def _text(row: dict[Hashable, Any], *, narrow: bool) -> str:

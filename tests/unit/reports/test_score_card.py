@@ -71,7 +71,7 @@ def test_numbers_of_the_drawing(results: Results, style: str, columns: int) -> N
     (panel,) = drawing.axes
     assert [label.get_text() for label in panel.get_yticklabels()] == ["oracle", "dense", "bpr", "soft", "chance"]
     headings = [label.get_text() for label in panel.get_xticklabels()]
-    assert "needles-2\nkept\nat C = 0.125\n(%)" in headings
+    assert ("needles-\n2" if columns == 1 else "needles-2") + "\nkept\nC = 1/8\n(%)" in headings
     shown = {text.get_text() for text in panel.texts}
     # A mean of 0.5 and, of two seeds 0.2 apart, more than possible: half of the interval from 0 to 100 %.
     assert ("50\n±50" if columns == 1 else "50 ±50") in shown
