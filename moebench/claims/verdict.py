@@ -153,8 +153,11 @@ def step_levels(p_values: np.ndarray) -> np.ndarray:
 
 
 def _shown(claim: Claim, value: float) -> float:
-    """Return an effect in the unit of its metric; ratios of times are logarithms until then."""
-    return float(np.expm1(value)) if claim.on in RATIOS else value
+    """Return an effect in the unit of its metric, within what can be; ratios of times are logarithms until then."""
+    if claim.on in RATIOS:
+        return float(np.expm1(value))
+    # Student's t is unbounded, and a difference of shares is not.
+    return min(max(value, -1.0), 1.0) if column(claim.on).unit == "share" else value
 
 
 def _distance(claim: Claim, value: float, null: float) -> float:

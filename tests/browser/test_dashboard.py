@@ -81,7 +81,18 @@ def test_the_page_draws_everything_without_a_request_or_an_error(browser: Any, p
     assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
     charts = charts_of(browser)
     assert set(charts) == {
-        *("pareto", "scaling1", "scaling2", "curvesloss", "curvesaccuracy", "loads", "parts", "speed", "published")
+        *(
+            "forest",
+            "pareto",
+            "scaling1",
+            "scaling2",
+            "curvesloss",
+            "curvesaccuracy",
+            "loads",
+            "parts",
+            "speed",
+            "published",
+        )
     }
     assert len(charts["pareto"]) == 16
     assert browser.execute_script("return document.querySelectorAll('figure svg').length") == len(charts)
@@ -142,7 +153,9 @@ def test_a_filter_changes_every_chart_and_the_tables(browser: Any, page: Path) -
     before = {name: len(rows) for name, rows in charts_of(browser).items()}
     click(browser, "[data-filter=router][data-value=soft]")
     charts = charts_of(browser)
-    assert charts.pop("published")  # which papers printed, whatever is filtered here
+    # What papers printed, and routers over all cells of the suite, whatever is filtered here.
+    assert charts.pop("published")
+    assert charts.pop("forest")
     for name, rows in charts.items():
         assert 0 < len(rows) < before[name], name
         assert {row["router"] for row in rows if "router" in row} <= {"soft"}
@@ -369,13 +382,13 @@ def test_every_chart_has_a_description_and_its_numbers_in_a_table(browser: Any, 
     opened(browser, page)
     script = "return [...document.querySelectorAll('figure [role=graphics-document]')].map(g => g.ariaLabel)"
     labels = browser.execute_script(script)
-    assert len(labels) == 9
+    assert len(labels) == 10
     assert all(len(label) > 20 for label in labels)
     browser.execute_script("document.querySelectorAll('figure details').forEach(d => { d.open = true; })")
     browser.execute_async_script("setTimeout(arguments[0], 100)")
     shown = "[...document.querySelectorAll('figure:not([hidden])')]"
     counts = f"return {shown}.map(f => f.querySelectorAll('tbody tr').length)"
-    expected = {"pareto": 16, "scaling1": 16, "scaling2": 16, "speed": 16}
+    expected = {"forest": 10, "pareto": 16, "scaling1": 16, "scaling2": 16, "speed": 16}
     names = f"return {shown}.map(f => f.dataset.chart + (f.dataset.slot || ''))"
     found = dict(zip(browser.execute_script(names), browser.execute_script(counts), strict=True))
     assert {name: found[name] for name in expected} == expected

@@ -33,6 +33,12 @@ def test_better_by_hand() -> None:
     assert found.method == "difference of cells paired by seed and test image"
 
 
+def test_intervals_of_shares_stay_within_100_points() -> None:
+    # Seed by seed 0.1 and 0.5 above dense: t of one freedom is 12.7, and the error 0.2.
+    found = verdict(table(cell("dense", (0.4, 0.4)), cell("soft", (0.5, 0.9), experts=4)), **BETTER)
+    assert tuple(found.effect) == pytest.approx((0.3, -1.0, 1.0))
+
+
 def tuned(frame: pd.DataFrame, chosen: float, grid: list[float]) -> pd.DataFrame:
     """The cell with a learning rate that was chosen from a grid, and another one given to its pre-training."""
     config = json.loads(frame["config"].iloc[0]) | {"tune": {"learning_rate": grid}, "learning_rate": chosen / 2}
