@@ -53,7 +53,7 @@ def test_sections_name_columns_in_the_order_of_the_table() -> None:
         *("accuracy", "eval_loss", "few_shot_1", "few_shot_5", "few_shot_10")
     ]
     assert [each.name for each in in_section("test-time quality")] == [
-        *("accuracy", "eval_loss", "dropped_tokens", "dropped_assignments", "slot_utilisation")
+        *("accuracy", "eval_loss", "dropped_tokens", "dropped_assignments", "needles_processed", "slot_utilisation")
     ]
 
 
