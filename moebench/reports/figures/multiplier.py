@@ -17,6 +17,8 @@ from moebench.reports.quantities import quantity, titled, written
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_WIDE = 0.3
+"""Share of the horizontal axis that a number takes in one column."""
 _WORTH = {"flops": "compute_multiplier", "time": "time_multiplier"}
 
 
@@ -52,12 +54,23 @@ def _draw_losses(panel: "Axes", points: pd.DataFrame, crossed: pd.DataFrame, cos
         color = style.style_of(str(curve["router"].iloc[0])).color
         panel.plot(curve[cost], curve["loss"], color=color, linewidth=1.1)
         panel.fill_between(curve[cost], curve["loss_low"], curve["loss_high"], color=color, alpha=0.12, linewidth=0)
-    for row in crossed.dropna(subset=[cost]).to_dict("records"):
+    width = float(points[cost].max() - points[cost].min()) or 1.0
+    # Rings stand side by side at one loss: a number goes above those that it would stand on.
+    taken: list[tuple[int, float]] = []
+    for row in crossed.dropna(subset=[cost]).sort_values(cost).to_dict("records"):
+        place = float(row[cost]) / width
+        free = next(line for line in range(len(taken) + 1) if all(line != k or place - u > _WIDE for k, u in taken))
+        taken.append((free, place))
         look_of = style.style_of(str(row["router"]))
         panel.plot(row[cost], row["loss"], marker="o", markersize=6, markerfacecolor="none", color=look_of.color)
         worth = written(row[_WORTH[cost]], "ratio")
         panel.annotate(
-            worth, (row[cost], row["loss"]), (4, 4), textcoords="offset points", fontsize=6.5, color=look_of.color
+            worth,
+            (row[cost], row["loss"]),
+            (4, 4 + 9 * free),
+            textcoords="offset points",
+            fontsize=6.5,
+            color=look_of.color,
         )
     panel.set_ylabel(titled(quantity("eval_loss")))
     panel.locator_params(axis="x", nbins=4)
