@@ -5,7 +5,8 @@ own from symbols to labels, and no two tables agree in any symbol. All needles o
 places. The other patches are distractors, green glyphs that never occur in a needle.
 
 Optimum: accuracy 1. Truth: the sign of a needle, and 255 for distractors. Experts need to process N / 64 of the tokens;
-a router that drops at random keeps a share C of the needles, with capacity factor C below 1 and one choice a token.
+a router that drops at random keeps a share C of the needles, with capacity factor C below 1, one choice a token and
+experts that are asked for evenly often.
 Chance: 1/16.
 """
 
