@@ -61,7 +61,7 @@ def test_report_writes_markdown_that_finds_its_figures(
     out = tmp_path / "notes" / "report.md"
     assert called("report", "--out", str(out), "--results", str(results)) == 0
     paths = [Path(line) for line in capsys.readouterr().out.splitlines()]
-    names = ("pareto", "scaling", "health", "curves", "costs", "speed")
+    names = ("forest", "pareto", "scaling", "health", "curves", "costs", "speed")
     assert paths == [out, *(out.parent / "report_figures" / f"{name}.png" for name in names)]
     assert all(path.stat().st_size > 0 for path in paths)
     assert all(f"(<report_figures/{name}.png>)" in out.read_text(encoding="utf-8") for name in names)
