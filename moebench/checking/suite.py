@@ -22,7 +22,7 @@ from moebench.cells.resolve import resolve_cell
 from moebench.cells.run import run
 from moebench.checking.claim_costs import unequal_costs
 from moebench.checking.failure import Failure
-from moebench.data import Dataset, Split
+from moebench.data import Dataset, Pixels, Split
 from moebench.errors import BadInput
 from moebench.papers import agreement
 from moebench.results import write_rows
@@ -130,8 +130,12 @@ def _noise(name: str, image_size: int | None, *, batch: int) -> Dataset:
     """
     kind = source(name).format(image_size)
     images = batch + 2 * kind.classes
-    drawn = np.random.default_rng(0).standard_normal((images, kind.image_size, kind.image_size, kind.channels))
-    train = Split(drawn.astype(np.float32), np.arange(images, dtype=np.int32) % kind.classes)
+    channels = kind.channels + kind.truth
+    drawn = np.random.default_rng(0).integers(
+        256, size=(images, kind.image_size, kind.image_size, channels), dtype=np.uint8
+    )
+    pixels = Pixels(drawn, (127.5,) * channels, (74.0,) * channels, hidden=int(kind.truth))
+    train = Split(pixels, np.arange(images, dtype=np.int32) % kind.classes)
     return Dataset(name, kind.classes, train=train, test=train.subset(np.arange(batch)))
 
 
