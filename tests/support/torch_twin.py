@@ -106,7 +106,7 @@ class Product(nn.Module):
 def logit_columns(kind: str, options: Mapping[str, Any], slots: int) -> int:
     """Columns of the gate's kernel."""
     experts: int = options["experts"]
-    if kind in ("identity", "uniform"):
+    if kind in ("identity", "uniform", "oracle"):
         return 0
     if kind == "hash":
         return 12 if options.get("hash_of") == "content" else 0

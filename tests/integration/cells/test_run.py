@@ -44,6 +44,7 @@ EMPTY |= {
     "expert_output_similarity",
     "random_router_loss",
     *("compute_multiplier", "time_multiplier"),
+    *("domain_information", "needles_processed", "tail_accuracy", "memorised_bits"),
     *("tuned", "tuned_tries", "tuned_margin", "tuned_on_edge", "tuning"),
 }
 EMPTY |= {f"{name}_{when}" for name in ("clock_mhz", "temperature_c") for when in ("before", "after")}

@@ -281,7 +281,8 @@ def test_every_setting_of_a_variant_is_one_of_its_family() -> None:
 def test_exported_cases_hold_outputs_and_gradients(tmp_path: Path) -> None:
     paths = [path for path in export_vectors(tmp_path, ["soft"]) if path.suffix == ".npz"]
     assert len(paths) == sum(case.compared for case in cases("soft"))
-    arrays = np.load(tmp_path / "soft" / "random.npz")
+    with np.load(tmp_path / "soft" / "random.npz") as stored:
+        arrays = dict(stored)
     about = json.loads((tmp_path / "soft" / "random.json").read_text())
     assert about["version"] == 1
     weights = {name: arrays[name] for name in about["arrays"]}
@@ -310,14 +311,14 @@ def test_shipped_cases_are_those_that_are_computed(tmp_path: Path) -> None:
             if path.suffix == ".json":
                 assert path.read_text() == shipped[name].read_text()
                 continue
-            ours, theirs = np.load(path), np.load(shipped[name])
-            assert set(ours) == set(theirs)
-            for array in ours:
-                # Processors add in other orders, which is rounding beside the largest number that is added.
-                largest = max(1.0, float(np.abs(theirs[array]).max()))
-                np.testing.assert_allclose(
-                    ours[array], theirs[array], rtol=0, atol=ROUNDING * largest, err_msg=f"{name}: {array}"
-                )
+            with np.load(path) as ours, np.load(shipped[name]) as theirs:
+                assert set(ours) == set(theirs)
+                for array in ours:
+                    # Processors add in other orders, which is rounding beside the largest number that is added.
+                    largest = max(1.0, float(np.abs(theirs[array]).max()))
+                    np.testing.assert_allclose(
+                        ours[array], theirs[array], rtol=0, atol=ROUNDING * largest, err_msg=f"{name}: {array}"
+                    )
 
 
 def test_every_case_is_shipped() -> None:

@@ -96,6 +96,7 @@ def test_values_by_image_come_in_the_order_of_the_split() -> None:
             image_loss=jnp.asarray(values),
             image_correct=jnp.asarray(correct),
             calls=jnp.asarray(values + 0.5),
+            processed=jnp.asarray(values)[:, None],
         )
 
     split = Split(np.arange(21, dtype=np.float32).reshape(21, 1, 1, 1), np.zeros(21, np.int32))
@@ -106,6 +107,8 @@ def test_values_by_image_come_in_the_order_of_the_split() -> None:
     assert found.image_log_likelihood.dtype == np.float16
     assert found.calls is not None
     assert found.calls.tolist() == [image + 0.5 for image in range(21)]
+    assert found.processed is not None
+    assert found.processed.tolist() == [[image] for image in range(21)]
     assert found.accuracy == pytest.approx(11 / 21)
     assert found.loss == pytest.approx(10.0)
 

@@ -51,7 +51,8 @@ def test_z() -> None:
 def test_gradients_are_zero_at_perfect_balance(experts: int) -> None:
     # CV² is at its minimum there; a standard deviation in its place would have the gradient 0/0.
     even = jnp.full((2, 14, experts), 1 / experts)
-    np.testing.assert_array_equal(jax.grad(losses.importance_loss)(even), 0)
+    # 1/7 is no number of floating point: what is left is the rounding of its sums.
+    np.testing.assert_allclose(jax.grad(losses.importance_loss)(even), 0, atol=1e-15)
     np.testing.assert_array_equal(jax.grad(losses.squared_cv)(jnp.full((3, experts), 5.0)), 0)
     logits = jnp.zeros((2, 14, experts))
     by_logits, by_noisy = jax.grad(lambda *given: losses.load_loss(*given, 0.5, 1), argnums=(0, 1))(logits, logits)

@@ -76,10 +76,16 @@ def test_layer_with_einsum_dispatch_agrees_with_the_reference(name: str) -> None
         check_layer(name, "einsum", "__f64")
 
 
+def stored(name: str) -> dict[str, np.ndarray]:
+    """Return the arrays of one case."""
+    with np.load(FOLDER / f"{name}.npz") as arrays:
+        return dict(arrays)
+
+
 def check_layer(name: str, dispatch: str, precision: str) -> None:
     """Weights, output, losses and, in float64, every gradient of one layer."""
     case = json.loads((FOLDER / f"{name}.json").read_text())
-    arrays = np.load(FOLDER / f"{name}.npz")
+    arrays = stored(name)
     dtype = jnp.float64 if precision else jnp.float32
     router = router_of(case, arrays, dtype, dispatch)
     graph, parameters = nnx.split(router)
@@ -141,7 +147,7 @@ def check_layer(name: str, dispatch: str, precision: str) -> None:
 @pytest.mark.parametrize("name", [name for name in CASES if name.startswith("tc_")])
 def test_noisy_choice_agrees_with_the_reference(name: str, precision: str) -> None:
     case = json.loads((FOLDER / f"{name}.json").read_text())
-    arrays = np.load(FOLDER / f"{name}.npz")
+    arrays = stored(name)
     router = router_of(case, arrays, jnp.float64 if precision else jnp.float32, "gather")
     logits, noisy = (jnp.asarray(arrays[key + precision]) for key in ("logits", "noisy_logits"))
     routing = jax.jit(router.route, compiler_options=UNOPTIMISED)(logits, noisy)
