@@ -116,7 +116,7 @@ class Workers:
             )
 
     def close(self) -> None:
-        """Kill what still runs and end the server."""
+        """Kill what still runs and end the server; a second call does nothing."""
         self._close_pipe(self._server.stdin)
         try:
             self._server.wait(_CLOSING_S)
@@ -124,6 +124,7 @@ class Workers:
             self._server.kill()
             self._server.wait()
         self._kill_running()
+        self._running.clear()  # by a second call the numbers of these processes may belong to others
         self._close_pipe(self._server.stdout)
         self._stderr.close()
 

@@ -102,8 +102,12 @@ def _answered(
             raise ExecutorError(f"cannot write into the temporary folder {folder}: {error.strerror}") from error
         argv = [str(request), str(answer)]
         workers.start(Task(wanted, SURVEY, argv, log, limit_s, usable_bytes()))
-        with _following(log, say) if say else nullcontext():
-            (end,) = workers.ends()
+        try:
+            with _following(log, say) if say else nullcontext():
+                (end,) = workers.ends()
+        except BaseException:
+            workers.close()  # first: a worker that still runs would write into the folder after its removal
+            raise
         if not answer.exists():
             # One of the plugins may have ended the worker: an import of its own says which.
             try_plugins(dict.fromkeys(plugin for spec in specs or [] for plugin in spec.get("plugins", ())), workers)
