@@ -43,6 +43,18 @@ class CellValues:
     _tables: dict[tuple[int, ...], Crossed] = field(default_factory=dict, compare=False)
 
     @classmethod
+    def from_cells(cls, cells: Sequence[pd.DataFrame], metric: str) -> "CellValues":
+        """Take a metric out of the result rows of each cell.
+
+        Args:
+            cells: rows with the status ok, one for each seed; a frame for each cell.
+            metric: a column of numbers.
+        """
+        counts = [len(rows) for rows in cells]
+        numbers = np.repeat(np.arange(len(counts)), counts)
+        return cls.from_rows(pd.concat(cells, ignore_index=True), numbers, len(counts), metric)
+
+    @classmethod
     def from_rows(cls, rows: pd.DataFrame, cells: NDArray[np.int64], count: int, metric: str) -> "CellValues":
         """Take a metric out of result rows with the status ok.
 

@@ -58,10 +58,7 @@ class SuiteRows:
     def values(self, metric: str) -> CellValues:
         """Return a metric of all cells, read once."""
         if metric not in self._values:
-            counts = [len(cell.good) for cell in self.cells]
-            rows = pd.concat([cell.good for cell in self.cells], ignore_index=True)
-            cells = np.repeat(np.arange(len(counts)), counts)
-            self._values[metric] = CellValues.from_rows(rows, cells, len(counts), metric)
+            self._values[metric] = CellValues.from_cells([cell.good for cell in self.cells], metric)
         return self._values[metric]
 
     def pools(self) -> list[tuple[str, ...]]:

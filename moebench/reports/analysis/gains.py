@@ -5,7 +5,7 @@ which no token could be sent wrong, against dense. Learned routing: routers agai
 gate, a hash and a fixed expert for each token, and Soft MoE against its own single expert.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -131,8 +131,17 @@ def _cost_ratios(claim: Claim, frame: pd.DataFrame) -> tuple[float, float]:
         pairs = pairs_of(claim, rows)
     except Undecidable:
         return float("nan"), float("nan")
-    found = []
-    for column in ("params", "flops_forward_per_image"):
-        values = [float(cell.shared[column]) for cell in rows.cells]
-        found.append(float(np.exp(np.mean([np.log(values[i] / values[j]) for i, j in pairs]))))
-    return found[0], found[1]
+    params, flops = (ratio_over_pairs(column, pairs, rows) for column in ("params", "flops_forward_per_image"))
+    return params, flops
+
+
+def ratio_over_pairs(column: str, pairs: Sequence[tuple[int, int]], rows: SuiteRows) -> float:
+    """Return a column of one cell over that of the other, the geometric mean over pairs of cells.
+
+    Args:
+        column: one that all seeds of a cell share.
+        pairs: numbers of cells in `rows`.
+        rows: the cells.
+    """
+    values = [float(cell.shared[column]) for cell in rows.cells]
+    return float(np.exp(np.mean([np.log(values[i] / values[j]) for i, j in pairs])))

@@ -14,7 +14,7 @@ from moebench.claims.suite_rows import SuiteRows
 from moebench.errors import BadInput, unknown
 from moebench.reports import style
 from moebench.reports.analysis.cells import Results
-from moebench.reports.analysis.gains import side_of
+from moebench.reports.analysis.gains import ratio_over_pairs, side_of
 from moebench.results.schema import column
 from moebench.statistics import holm
 
@@ -69,9 +69,10 @@ def _compared(results: Results, metric: str) -> Iterator[tuple[object, ...]]:
         for b, a in pairs:
             claim = _claim(side_of(good, a), side_of(good, b), metric)
             try:
-                found, flops = difference(claim, rows), _flops_ratio(claim, rows)
+                found, compared = difference(claim, rows), pairs_of(claim, rows)
             except Undecidable:
                 continue
+            flops = ratio_over_pairs("flops_forward_per_image", compared, rows)
             yield a, b, str(device), found.pairs, found.seeds, flops, *_interval(found), found.p_value
 
 
@@ -83,8 +84,3 @@ def _interval(found: Evidence) -> tuple[float, float, float]:
 def _claim(a: object, b: object, metric: str) -> Claim:
     says = f"{metric} of one router over that of another"
     return parse_claim({"says": says, "source": "suite", "better": a, "than": b, "on": metric, "at": ANY_COST})
-
-
-def _flops_ratio(claim: Claim, rows: SuiteRows) -> float:
-    flops = [float(cell.shared["flops_forward_per_image"]) for cell in rows.cells]
-    return float(np.exp(np.mean([np.log(flops[i] / flops[j]) for i, j in pairs_of(claim, rows)])))

@@ -23,11 +23,10 @@ def sentence(cells: Sequence[Cell]) -> str:
     Args:
         cells: some, all of them timed.
     """
-    moe = [cell for cell in cells if cell["router"] != "dense"] or cells
-    first, *others = sorted(moe, key=lambda cell: float(cell["train_step_vs_dense"]))
+    first, *others = _by_time(cells)
     text = f"{first['label']} takes {_ratio(first)} the time of dense for forward and backward"
     if others:
-        text += f", the least of {len(moe)} cells, and {others[-1]['label']} takes most, {_ratio(others[-1])}"
+        text += f", the least of {1 + len(others)} cells, and {others[-1]['label']} takes most, {_ratio(others[-1])}"
     flagged = sum(bool(cell["timing_flags"]) for cell in cells)
     return f"{text}; {flagged} of {len(cells)} timings are flagged" if flagged else text
 
@@ -38,12 +37,17 @@ def shortest(cells: Sequence[Cell]) -> str:
     Args:
         cells: some, all of them timed.
     """
-    moe = [cell for cell in cells if cell["router"] != "dense"] or cells
-    first, *others = sorted(moe, key=lambda cell: float(cell["train_step_vs_dense"]))
+    first, *others = _by_time(cells)
     text = f"Shortest step: {first['label']}, {written(first['train_step_vs_dense'], 'ratio')} dense"
     if not others:
         return text
     return f"{text}; longest: {others[-1]['label']}, {written(others[-1]['train_step_vs_dense'], 'ratio')}"
+
+
+def _by_time(cells: Sequence[Cell]) -> list[Cell]:
+    """Return the cells with experts, the quickest beside dense first; dense cells if there are no others."""
+    moe = [cell for cell in cells if cell["router"] != "dense"] or cells
+    return sorted(moe, key=lambda cell: float(cell["train_step_vs_dense"]))
 
 
 def _ratio(cell: Cell) -> str:
