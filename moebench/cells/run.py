@@ -32,7 +32,6 @@ from moebench.measuring import environment
 from moebench.measuring.environment import pin_jax_settings
 from moebench.measuring.time_accounts import Accounts
 from moebench.results.parquet_files import write_rows
-from moebench.results.suite_folder import RECORDINGS
 from moebench.spec.cell_spec import CellSpec
 from moebench.spec.job_record import JobRecord
 from moebench.spec.records import read_record
@@ -133,7 +132,7 @@ def main(arguments: list[str]) -> int:
         owner = {key: identity[key] for key in ("cell_id", "fingerprint")}
         folder = Path(job.checkpoints or out.with_name(f"_{out.stem}"))
         checkpoints = Checkpoints(folder, owner, job.spec.checkpoint_every_s, say)
-        recordings = Place(Path(job.recordings or out.with_name(RECORDINGS)), identity)
+        recordings = Place(Path(job.recordings or out.with_name("_routing")), identity)
         models = Path(job.models) if job.models else None
         rows = list(run(job.spec, checkpoints, models=models, recordings=recordings, tuning=job.tuning))
     except BadInput as mistake:

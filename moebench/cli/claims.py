@@ -33,11 +33,11 @@ def claims(
     verdicts: list[Verdict] = []
     silent = []
     for store in chosen_stores(results, None):
-        of_suite = asked(store.folder).claims
+        of_suite = asked(store).claims
         if not of_suite:
             silent.append(store.suite)
             continue
-        table, problems = gather(store.folder)
+        table, problems = gather(store.root, store.suite)
         for problem in problems:
             options.say(f"moebench: left out: {problem}", err=True)
         verdicts += judge(table.to_pandas(), of_suite)

@@ -50,6 +50,7 @@ def compare(
     from moebench.compare.claims import judge_both
     from moebench.errors import BadInput
     from moebench.results.selection import History
+    from moebench.results.suite_folder import SuiteFolder
     from moebench.suites import suite_record
 
     if as_json and as_markdown:
@@ -67,7 +68,9 @@ def compare(
     for problem in dict.fromkeys(map(str, history.problems)):
         options.say(f"moebench: left out: {problem}", err=True)
     whole = not ours.keys and not theirs.keys  # a claim is about cells of a whole suite
-    claims = {name: suite_record.asked(history.root / name).claims for name in {*ours.rows["suite"]} if whole}
+    claims = {
+        name: suite_record.asked(SuiteFolder(history.root, name)).claims for name in {*ours.rows["suite"]} if whole
+    }
     report = comparison.compare(
         ours.rows,
         theirs.rows,

@@ -101,6 +101,7 @@ def run(suite: "CountingSuite", results: Path, has_options: bool) -> None:
     from moebench.cli.narrow_tables import print_table
     from moebench.errors import BadInput
     from moebench.reports.write import write_agreement
+    from moebench.results.suite_folder import SuiteFolder
 
     if has_options:
         raise BadInput(f"suite '{suite.name}' runs no cells: of the options it takes --results alone.")
@@ -121,7 +122,7 @@ def run(suite: "CountingSuite", results: Path, has_options: bool) -> None:
     for place, (_, why) in suite.known.items():
         console.print(f"  ~ {' '.join(place)}: {why}", markup=False, soft_wrap=True)
     console.print()
-    for path in write_agreement(frame, results / suite.name / "_report"):
+    for path in write_agreement(frame, SuiteFolder(results, suite.name).report_folder):
         console.print(str(path), markup=False, soft_wrap=True)
     outside = agreement.outside(frame)
     for line in outside:

@@ -105,10 +105,10 @@ def dashboard(
     from moebench.suites.suite_record import asked
 
     stores = chosen_stores(results, suite)
-    root = stores[0].folder.parent
+    root = stores[0].root
     suites = []
     for store in stores:
-        question = asked(store.folder).question or store.suite
+        question = asked(store).question or store.suite
         found, unread = write.suite_results(store, store.suite, question, _load(root, store.suite)[2])
         suites.append(found)
         for sentence in unread:
@@ -126,11 +126,12 @@ def report(
 ) -> None:
     """Write the results as Markdown with figures."""
     from moebench.reports import write
+    from moebench.results.suite_folder import SuiteFolder
     from moebench.suites.suite_record import asked
 
     results, name, found = _load(results, suite)
     page = out or _report_folder(results, name) / "report.md"
-    paths, missing = write.write_markdown(found, page, title=name, question=asked(results / name).question)
+    paths, missing = write.write_markdown(found, page, title=name, question=asked(SuiteFolder(results, name)).question)
     for path in paths:
         options.say(path)
     for sentence in missing:
@@ -141,6 +142,7 @@ def _load(results: Path, suite: str | None) -> "tuple[Path, str, Results]":
     """Return the results folder, and the name and the results of the suite asked for or of the only one there."""
     from moebench.reports.analysis.cells import Results
     from moebench.results import gather, located, suite_names
+    from moebench.results.suite_folder import SuiteFolder
     from moebench.suites.suite_record import asked
 
     results, suite = located(results, suite)
@@ -151,10 +153,10 @@ def _load(results: Path, suite: str | None) -> "tuple[Path, str, Results]":
     for problem in problems:
         options.say(f"moebench: left out: {problem}", err=True)
     name = suite or names[0]
-    return results, name, Results.from_frame(table.to_pandas(), asked(results / name).claims)
+    return results, name, Results.from_frame(table.to_pandas(), asked(SuiteFolder(results, name)).claims)
 
 
 def _report_folder(results: Path, suite: str) -> Path:
-    from moebench.results import Store
+    from moebench.results.suite_folder import SuiteFolder
 
-    return Store(results, suite).report_folder
+    return SuiteFolder(results, suite).report_folder

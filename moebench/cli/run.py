@@ -207,7 +207,8 @@ def _run_cells(
     waiting = [cell for cell in cells if cell.seeds]
     failed = [f"{cell.label} ({cell.failed} before)" for cell in cells if cell.failed]
     run_id = new_run_id()
-    for damaged in damaged_statuses(store.folder.parent, suite):
+    store.adopt_earlier_files()
+    for damaged in damaged_statuses(store.root, suite):
         options.say(f"moebench: {damaged} It is set aside.", err=True)
         set_aside(damaged.path)
     if not waiting:

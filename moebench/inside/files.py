@@ -1,7 +1,7 @@
 """Write and read the files of recordings: one for each cell and seed, and one of images that cells share.
 
-    results/SUITE/_routing/CELL_ID-SEED-ATTEMPT.parquet   rows of `ROUTING_SCHEMA`, with the facts in its metadata
-    results/SUITE/_routing/_images-DIGEST.parquet         the images that recordings of that digest show
+    results/_files/SUITE/routing/CELL_ID-SEED-ATTEMPT.parquet   rows of `ROUTING_SCHEMA`, with the facts in its metadata
+    results/_files/SUITE/routing/_images-DIGEST.parquet         the images that recordings of that digest show
 
 pandas, polars and DuckDB read the folder of recordings as one table, because names that begin with `_` are skipped.
 """

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from moebench.errors import BadInput, unknown
-from moebench.files import entries
 from moebench.inside.files import images_path, read_facts, read_images, read_rows, recording_paths
 from moebench.inside.schema import ROUTING_SCHEMA, Facts
-from moebench.results.suite_folder import RECORDINGS
+from moebench.results.suite_folder import suite_folders
 from moebench.spec.entry import parse_cell
 from moebench.spec.plain_values import Plain
 
@@ -134,11 +133,11 @@ def find_recordings(
     root = Path(results)
     if not root.is_dir():
         raise BadInput(f"no results in {root}: there is no such folder.")
-    folders = {path.name: path / RECORDINGS for path in entries(root) if path.is_dir() and path.name[0] not in "._"}
+    folders = {each.suite: each for each in suite_folders(root)}
     if suite is not None and suite not in folders:
         raise unknown("suite among the results", suite, folders)
     chosen = list(folders.values()) if suite is None else [folders[suite]]
-    paths = [path for folder in chosen for path in recording_paths(folder)]
+    paths = [path for each in chosen for folder in each.recording_folders() for path in recording_paths(folder)]
     found = [Recording(path, read_facts(path)) for path in paths]
     if not found:
         where = f"suite '{suite}' in {root}" if suite else f"{root}"

@@ -94,7 +94,7 @@ def suite_results(store: Store, title: str, question: str, results: Results) -> 
 
     recordings, unread = [], []
     cells = set(results.cells["cell_id"])
-    for path in recording_paths(store.recordings_folder) if store.recordings_folder.is_dir() else ():
+    for path in (path for folder in store.recording_folders() for path in recording_paths(folder)):
         try:
             recording = Recording(path, read_facts(path))
         except BadInput as error:

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from moebench.errors import BadInput, unknown
-from moebench.files import entries
 from moebench.results.newest import NEEDED, newest
 from moebench.results.parquet_files import Problem
 from moebench.results.schema import SCHEMA
 from moebench.results.store import Store, concatenated
-from moebench.results.suite_folder import SUITE_PARTS, suite_names
+from moebench.results.suite_folder import is_suite_folder, suite_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,8 +76,7 @@ def located(root: Path | str, suite: str | None) -> tuple[Path, str | None]:
         BadInput: the folder of another suite.
     """
     root = Path(root)
-    of_one = any(path.suffix == ".parquet" or path.name in SUITE_PARTS for path in entries(root))
-    if not of_one or suite_names(root):  # a table that somebody exported may lie beside the suites
+    if not is_suite_folder(root) or suite_names(root):  # a table that somebody exported may lie beside the suites
         return root, suite
     whole = Path(os.path.abspath(root))
     if suite not in (None, whole.name):

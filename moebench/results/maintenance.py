@@ -16,7 +16,6 @@ from moebench.results.newest import IDENTITY, newest
 from moebench.results.parquet_files import Problem, read_file, read_files
 from moebench.results.schema import STATUSES
 from moebench.results.store import Store, concatenated
-from moebench.results.suite_folder import SUITE_RECORD
 
 _NAMES = ("suite", "run_id", "cell_id")
 """Columns whose values become parts of paths."""
@@ -120,13 +119,13 @@ _MOST_BYTES = 1 << 20
 def merge(sources: Sequence[Path | str], into: Path | str) -> tuple[list[Path], list[Problem]]:
     """Take the results of other folders, replaced attempts too, into the folder `into`; the sources stay as they are.
 
-    Of a cell and seed that several hold, the newest attempt counts and the others go to `_superseded/`. What is
+    Of a cell and seed that several hold, the newest attempt counts and the others become superseded. What is
     there already is passed over, so merging again changes nothing. Returns the new files, one for each suite and
     source that brought any, and the files that could not be read. A source without results, or `into` itself as a
     source, raises `BadInput`.
     """
     stores = [store for source in sources for store in chosen_stores(source, None)]
-    if Path(into).resolve() in [store.folder.parent.resolve() for store in stores]:
+    if Path(into).resolve() in [store.root.resolve() for store in stores]:
         raise BadInput(f"cannot merge {into} into itself: give another folder, new or not, to merge into")
     written, unreadable = [], []
     for store in stores:
@@ -143,8 +142,8 @@ def merge(sources: Sequence[Path | str], into: Path | str) -> tuple[list[Path], 
 
 def _merge_record(source: Store, into: Store) -> list[Problem]:
     """Take over question and claims of a suite, unless the target has some of its own."""
-    record = source.folder / SUITE_RECORD
-    if not record.exists() or into.suite_record.exists():
+    record = source.find_suite_record()
+    if record is None or into.find_suite_record() is not None:
         return []
     try:
         content = read_small(record, _MOST_BYTES, "record of a suite")

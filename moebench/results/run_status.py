@@ -1,6 +1,6 @@
 """What a run is doing at this moment, in a small file that any other process can read.
 
-    results/SUITE/_running/RUN_ID.json      published by the run's driver, removed when the run ends
+    results/_files/SUITE/running/RUN_ID.json      published by the run's driver, removed when the run ends
 
 A driver that was killed leaves its file behind. On its own machine a driver is known to be dead by its process number
 and the time that process began; on another machine, by a file that has not been touched for two minutes.
@@ -20,11 +20,11 @@ import psutil
 from pydantic import Field
 
 from moebench.errors import BadInput
-from moebench.files import check_file_name, entries, publishing
+from moebench.files import entries, publishing
 from moebench.results.parquet_files import Problem
+from moebench.results.suite_folder import SuiteFolder, suite_folders
 from moebench.spec.records import FileName, Seconds, read_record
 
-FOLDER = "_running"
 HEARTBEAT_S = 20.0
 _SILENT_S = 120.0
 _Count = Annotated[int, Field(ge=0, le=10**9)]
@@ -51,7 +51,7 @@ class RunStatus:
 
     def path(self, root: Path) -> Path:
         """Return the file of the status."""
-        return root / self.suite / FOLDER / f"{self.run_id}.json"
+        return SuiteFolder(root, self.suite).running_folder / f"{self.run_id}.json"
 
     def publish(self, root: Path) -> None:
         """Write the status, unless the disk refuses: a full one is no reason to stop a run."""
@@ -96,8 +96,8 @@ def damaged_statuses(root: Path, suite: str | None = None) -> Iterator[Problem]:
 
 
 def _read(root: Path, suite: str | None) -> Iterator[RunStatus | Problem]:
-    folders = entries(root) if suite is None else [root / check_file_name(suite, "suite")]
-    for path in (path for folder in folders for path in entries(folder / FOLDER)):
+    folders = suite_folders(root) if suite is None else [SuiteFolder(root, suite)]
+    for path in (path for folder in folders for path in entries(folder.running_folder)):
         if path.suffix != ".json" or path.name.startswith("."):
             continue
         try:

@@ -5,7 +5,7 @@ any order:
 
 - A row leaves a sealed file only where a greater one, in the total order of `attempts`, is on the disk. The greatest
   is therefore never lost, and repeating a step changes nothing.
-- Before rows leave a sealed file, those that are not mere copies are written to `_superseded/`.
+- Before rows leave a sealed file, those that are not mere copies are written to the folder `superseded`.
 - A cell's file is removed only when its rows are in sealed or superseded files, and only by its own run's sealing
   or when it is a day old: until then its driver may look for it.
 - The new sealed file is published before the rows it replaces leave, so a plain `pandas.read_parquet` of the folder

@@ -86,8 +86,9 @@ class Store(SuiteFolder):
     def seal(self, run_id: str) -> Path | None:
         """Put the finished cells of a run, and those that other runs left unsealed, into one `RUN_ID.parquet`.
 
-        Rows that these replace move to `_superseded/`. The files of other runs' cells stay for a day, since their
-        drivers may be alive and read them. Sealing a run twice is safe; a second file then gets a name of its own.
+        Rows that these replace move to the folder `superseded`. The files of other runs' cells stay for a day, since
+        their drivers may be alive and read them. Sealing a run twice is safe; a second file then gets a name of its
+        own.
 
         Returns:
             The new file; None if there was nothing to seal.
@@ -105,11 +106,12 @@ class Store(SuiteFolder):
         return path
 
     def renew(self) -> list[Path]:
-        """Give sealed files of earlier versions today's columns, so that every reader finds one table.
+        """Give sealed files of earlier versions today's columns and place, so that every reader finds one table.
 
         Returns:
             The files that were written again.
         """
+        self.adopt_earlier_files()
         return sealing.renew(self)
 
     def add(self, table: pa.Table) -> Path | None:

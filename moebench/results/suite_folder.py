@@ -1,37 +1,41 @@
 """Name the paths of one suite on disk.
 
-    results/SUITE/RUN_ID.parquet            sealed runs: what `pandas.read_parquet("results/SUITE")` sees
-    results/SUITE/_cells/RUN_ID/*.parquet   finished cells of runs that are not sealed yet
-    results/SUITE/_superseded/*.parquet     rows that a newer attempt has replaced; never removed
-    results/SUITE/_logs/RUN_ID/*.log        what the cells printed
-    results/SUITE/_running/RUN_ID.json      what a run is doing now, while it lasts
-    results/SUITE/_checkpoints/CELL_ID/     what a killed cell resumes from; gone when its rows are there
-    results/SUITE/_routing/*.parquet        recordings of the routing of single tokens
-    results/SUITE/_report/                  figures and the dashboard
-    results/SUITE/_suite.json               question and claims of the suite that was run last
+    results/SUITE/RUN_ID.parquet                  sealed runs: the table that pandas, polars and DuckDB read
+    results/_files/SUITE/cells/RUN_ID/*.parquet   finished cells of runs that are not sealed yet
+    results/_files/SUITE/superseded/*.parquet     rows that a newer attempt has replaced; never removed
+    results/_files/SUITE/logs/RUN_ID/*.log        what the cells printed
+    results/_files/SUITE/running/RUN_ID.json      what a run is doing now, while it lasts
+    results/_files/SUITE/checkpoints/CELL_ID/     what a killed cell resumes from; gone when its rows are there
+    results/_files/SUITE/routing/*.parquet        recordings of the routing of single tokens
+    results/_files/SUITE/report/                  figures and the dashboard
+    results/_files/SUITE/suite.json               question and claims of the suite that was run last
 
-pandas and pyarrow skip names that begin with `_` or `.`. How the first three change is told in `sealing`.
+pandas and pyarrow skip names that begin with `_` or `.`; polars and DuckDB skip none, so that only tables lie in the
+folder of a suite. How the first three change is told in `sealing`.
+
+Earlier all lay in the folder of the suite (`results/SUITE/_cells` and so on). There the files are still found, and
+`adopt_earlier_files` moves them.
 """
 
+import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from moebench.errors import BadInput
 from moebench.files import check_file_name, entries, is_file_name, is_temporary
 from moebench.results.parquet_files import Problem
 
-_CELLS = "_cells"
-_SUPERSEDED = "_superseded"
-SUITE_RECORD = "_suite.json"
-RECORDINGS = "_routing"
-"""Folder of the recordings of routing in the folder of a suite."""
-SUITE_PARTS = (_CELLS, _SUPERSEDED, "_logs", "_running", "_checkpoints", "_report", RECORDINGS)
-"""Folders inside the folder of a suite."""
+FILES = "_files"
+"""Folder of a results folder that holds whatever is no table, by suite."""
+PARTS = ("cells", "superseded", "logs", "running", "checkpoints", "routing", "report")
+"""Folders of what belongs to one suite and is no table."""
+_RECORD = "suite.json"
 
 
 class SuiteFolder:
-    """The folder `root/suite`.
+    """The table `root/suite`, and the folder `root/_files/suite` of what belongs to it.
 
     Making a SuiteFolder touches nothing; the folders that its paths lie in are made when a path is asked for.
 
@@ -45,68 +49,92 @@ class SuiteFolder:
 
     def __init__(self, root: Path | str, suite: str) -> None:
         self.suite = check_file_name(suite, "suite")
-        self.folder = Path(root) / self.suite
+        self.root = Path(root)
+        self.folder = self.root / self.suite
+        self.files = self.root / FILES / self.suite
 
     def cell_file(self, run_id: str, cell_id: str, attempt: int) -> Path:
         """Return where `write_rows` puts the rows of one attempt at a cell of an unsealed run."""
-        folder = _writable(self.folder / _CELLS / check_file_name(run_id, "run"))
+        _writable(self.folder)  # so that a suite is seen where its table will lie
+        folder = _writable(self.files / "cells" / check_file_name(run_id, "run"))
         return folder / f"{check_file_name(cell_id, 'cell')}.{attempt}.parquet"
 
     def log_file(self, run_id: str, cell_id: str, attempt: int) -> Path:
         """Return where the output of one attempt at a cell is written."""
-        folder = _writable(self.folder / "_logs" / check_file_name(run_id, "run"))
+        folder = _writable(self.files / "logs" / check_file_name(run_id, "run"))
         return folder / f"{check_file_name(cell_id, 'cell')}.{attempt}.log"
 
     def checkpoint_folder(self, cell_id: str) -> Path:
         """Return where a killed cell finds what it had done, whichever run needs the cell next."""
-        return self.folder / "_checkpoints" / check_file_name(cell_id, "cell")
+        return self.files / "checkpoints" / check_file_name(cell_id, "cell")
 
     def forget_checkpoint(self, cell_id: str) -> None:
         """Remove the checkpoint of a cell, so that the cell starts over."""
         shutil.rmtree(self.checkpoint_folder(cell_id), ignore_errors=True)
 
     @property
+    def running_folder(self) -> Path:
+        """Return the folder in which drivers publish what they do now."""
+        return self.files / "running"
+
+    @property
     def recordings_folder(self) -> Path:
-        """Return the folder of the recordings of routing, which cells make when they record."""
-        return self.folder / RECORDINGS
+        """Return the folder in which cells publish recordings of routing."""
+        return self.files / "routing"
+
+    def recording_folders(self) -> list[Path]:
+        """Return the folders that may hold recordings of routing."""
+        return self._places("routing")
 
     @property
     def report_folder(self) -> Path:
         """Return the folder of figures and the dashboard."""
-        return _writable(self.folder / "_report")
-
-    @property
-    def suite_record(self) -> Path:
-        """Return the path of the question and claims of the suite, in a folder that exists."""
-        return _writable(self.folder) / SUITE_RECORD
+        return _writable(self.files / "report")
 
     @property
     def superseded_folder(self) -> Path:
-        """Return the folder of rows that a newer attempt has replaced."""
-        return self.folder / _SUPERSEDED
+        """Return where rows go that a newer attempt has replaced."""
+        return self.files / "superseded"
+
+    @property
+    def suite_record(self) -> Path:
+        """Return where question and claims of the suite are published."""
+        return _writable(self.files) / _RECORD
+
+    def find_suite_record(self) -> Path | None:
+        """Return the file with question and claims of the suite; None if there is none."""
+        return next((path for path in (self.files / _RECORD, self.folder / f"_{_RECORD}") if path.is_file()), None)
 
     def cell_folders(self) -> list[Path]:
-        """Return the folders of unsealed cells, one for each run."""
-        return entries(self.folder / _CELLS)
+        """Return the folders of unsealed cells, one for each run, or more after an update of moebench."""
+        return [run for place in self._places("cells") for run in entries(place)]
 
     def cell_files(self, run_id: str | None = None) -> list[Path]:
         """Return the files of unsealed cells, of one run or of all."""
-        if run_id is not None and not is_file_name(run_id):  # of a row that somebody else wrote
-            return []
-        runs = self.cell_folders() if run_id is None else [self.folder / _CELLS / run_id]
-        return [path for run in runs for path in _parquet(run)]
-
-    def sealed_files(self) -> list[Path]:
-        """Return the files that `pandas.read_parquet` reads."""
-        return _parquet(self.folder)
+        return [path for run in self.cell_folders() if run_id in (None, run.name) for path in _parquet(run)]
 
     def superseded_files(self) -> list[Path]:
         """Return the files of rows that a newer attempt has replaced."""
-        return _parquet(self.superseded_folder)
+        return [path for place in self._places("superseded") for path in _parquet(place)]
+
+    def adopt_earlier_files(self) -> None:
+        """Move what earlier versions put into the folder of the table.
+
+        One file is renamed after the other, so that a kill or a second driver that does the same loses none.
+        """
+        for part in PARTS:
+            for path in _files_below(old := self.folder / f"_{part}"):
+                _move(path, self.files / part / path.relative_to(old))
+            _remove_empty_folders(old)
+        _move(self.folder / f"_{_RECORD}", self.files / _RECORD)
+
+    def sealed_files(self) -> list[Path]:
+        """Return the files of the table, which `pandas.read_parquet` reads."""
+        return _parquet(self.folder)
 
     def temporary_files(self) -> list[Path]:
         """Return files that are being written, or that a killed writer left."""
-        folders = [self.folder, *entries(self.folder), *self.cell_folders()]
+        folders = [self.folder, *entries(self.folder), *entries(self.files), *self.cell_folders()]
         return [path for folder in folders for path in entries(folder) if is_temporary(path)]
 
     def strangers(self) -> list[Problem]:
@@ -115,11 +143,49 @@ class SuiteFolder:
         what = "is no Parquet file; pandas.read_parquet of its folder fails over it"
         return [Problem(path, what) for path in others if path.is_file()]
 
+    def _places(self, part: str) -> list[Path]:
+        """Return where a part lies, and where earlier versions put it."""
+        return [self.files / part, self.folder / f"_{part}"]
+
+
+def suite_folders(root: Path | str) -> list[SuiteFolder]:
+    """Return the folders under `root` that may be suites, sorted by name; none if `root` is no folder."""
+    root = Path(root)
+    names = {path.name for path in [*entries(root), *entries(root / FILES)] if is_file_name(path.name)}
+    return [SuiteFolder(root, name) for name in sorted(names)]
+
 
 def suite_names(root: Path | str) -> list[str]:
     """Return the suites with results, sealed or not, under `root`; none if `root` is no folder."""
-    folders = [SuiteFolder(root, path.name) for path in entries(Path(root)) if is_file_name(path.name)]
-    return [each.suite for each in folders if each.sealed_files() or each.cell_files()]
+    return [each.suite for each in suite_folders(root) if each.sealed_files() or each.cell_files()]
+
+
+def is_suite_folder(path: Path) -> bool:
+    """Return whether a path is the folder of one suite: its tables lie in it, or what belongs to it beside it."""
+    path = Path(os.path.abspath(path))
+    inside = any(each.suffix == ".parquet" or each.name in {f"_{part}" for part in PARTS} for each in entries(path))
+    return inside or (path.parent / FILES / path.name).is_dir()
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            yield Path(parent, name)
+
+
+def _move(path: Path, to: Path) -> None:
+    """Rename a file, unless it has gone meanwhile or its new name is taken."""
+    if to.exists() or not path.exists():
+        return
+    with contextlib.suppress(FileNotFoundError):
+        to.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(to)
+
+
+def _remove_empty_folders(folder: Path) -> None:
+    for parent, _, _ in os.walk(folder, topdown=False):
+        with contextlib.suppress(OSError):  # not empty: a name that is taken keeps its old file
+            os.rmdir(parent)
 
 
 def _parquet(folder: Path) -> list[Path]:

@@ -59,7 +59,7 @@ def run_cells(
     """
     by_id = {planned.cell_id: planned for planned in cells}
     began: dict[str, datetime] = {}
-    root = store.folder.parent
+    root = store.root
     jobs = [_job(planned, suite, store, run_id, limits) for planned in cells]
     try:
         with announcing(root, suite, run_id, len(jobs)) as announcement:
@@ -91,7 +91,7 @@ def _job(planned: PlannedCell, suite: str, store: Store, run_id: str, limits: Li
         "spec": asked,
         "identity": _identity(planned, suite, run_id),
         "checkpoints": str(store.checkpoint_folder(planned.cell_id).absolute()),
-        "models": str(store.folder.with_name("_models").absolute()),
+        "models": str((store.root / "_models").absolute()),
         "recordings": str(store.recordings_folder.absolute()),
         "tuning": planned.tuning,
     }

@@ -1,10 +1,9 @@
 """Question and claims of a suite beside its results, so that these can be judged without the suite file.
 
-results/SUITE/_suite.json      published when the suite runs
+results/_files/SUITE/suite.json      published when the suite runs
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -13,7 +12,7 @@ from moebench.claims.claim import Claim, parse_claim
 from moebench.errors import BadInput
 from moebench.files import publishing
 from moebench.results import Store
-from moebench.results.suite_folder import SUITE_RECORD
+from moebench.results.suite_folder import SuiteFolder
 from moebench.spec.records import read_record
 from moebench.suites import find
 from moebench.suites.published_costs_file import CountingSuite
@@ -51,17 +50,17 @@ def remember(store: Store, suite: Suite) -> None:
         temporary.write_text(record.model_dump_json(indent=1), encoding="utf-8")
 
 
-def asked(folder: Path) -> Asked:
+def asked(folder: SuiteFolder) -> Asked:
     """Return what a suite with results asks and claims: the shipped suite of that name, unless another one was run.
 
     Args:
-        folder: the results of the suite, `results/SUITE`.
+        folder: the suite, among its results.
 
     Raises:
         BadInput: the record beside the results is damaged, or holds what is no claim.
     """
-    path, name = folder / SUITE_RECORD, folder.resolve().name
-    record = read_record(path, _Record, "record of a suite") if path.is_file() else None
+    path, name = folder.find_suite_record(), folder.suite
+    record = read_record(path, _Record, "record of a suite") if path is not None else None
     if name in find.shipped() and (record is None or record.shipped):
         suite = find.find(name)
         return Asked(suite.question, () if isinstance(suite, CountingSuite) else suite.claims)

@@ -22,7 +22,7 @@ CHOOSE = """
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Recording]:
-    return four_routers(tmp_path_factory.mktemp("results") / "s" / "_routing")[:3]
+    return four_routers(tmp_path_factory.mktemp("results") / "_files" / "s" / "routing")[:3]
 
 
 @pytest.fixture(scope="module")

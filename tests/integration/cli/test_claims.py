@@ -8,7 +8,7 @@ from claim_frames import cell, table
 
 from moebench.cli import main
 from moebench.results import Store, write_rows
-from moebench.results.suite_folder import SUITE_RECORD
+from moebench.results.suite_folder import SuiteFolder
 from moebench.spec.yaml_source import parse
 from moebench.suites.suite_file import validate
 from moebench.suites.suite_record import asked, remember
@@ -59,7 +59,7 @@ def test_claims_are_listed_paper_by_paper(folder: Path, capsys: pytest.CaptureFi
 
 
 def test_a_suite_without_claims_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / "results" / "mine" / SUITE_RECORD).unlink()
+    SuiteFolder(folder / "results", "mine").suite_record.unlink()
     assert called("claims", "--results", str(folder / "results")) == 0
     assert capsys.readouterr().out.splitlines() == [
         "No claims: mine.",
@@ -68,11 +68,11 @@ def test_a_suite_without_claims_is_named(folder: Path, capsys: pytest.CaptureFix
 
 
 def test_a_damaged_record_is_one_sentence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / "results" / "mine" / SUITE_RECORD).write_text(
+    SuiteFolder(folder / "results", "mine").suite_record.write_text(
         '{"shipped": false, "question": "?", "claims": [{"says": "x"}]}'
     )
     assert called("claims", "--results", str(folder / "results")) == 2
-    assert "_suite.json: the key 'source' is missing. The next run" in capsys.readouterr().err
+    assert "suite.json: the key 'source' is missing. The next run" in capsys.readouterr().err
 
 
 def test_a_folder_without_results_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,10 +84,10 @@ def test_shipped_suites_are_asked_for_today_unless_another_of_that_name_was_run(
     text = SUITE.replace("name: mine", "name: capacity")
     other = validate(parse(text, tmp_path / "capacity.yaml"))
     remember(Store(tmp_path, "capacity"), other)
-    assert asked(tmp_path / "capacity").question == "Is it?"
-    (tmp_path / "capacity" / SUITE_RECORD).unlink()
-    assert asked(tmp_path / "capacity").question.startswith("How much quality is lost")
-    assert asked(tmp_path / "mine").claims == ()
+    assert asked(SuiteFolder(tmp_path, "capacity")).question == "Is it?"
+    SuiteFolder(tmp_path, "capacity").suite_record.unlink()
+    assert asked(SuiteFolder(tmp_path, "capacity")).question.startswith("How much quality is lost")
+    assert asked(SuiteFolder(tmp_path, "mine")).claims == ()
 
 
 def test_seeds_that_a_point_needs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -72,7 +72,7 @@ def recorded(results: Path) -> Path:
     """The results with one recording of bpr."""
     frame = hard_frame(np.tile([[[0], [1], [0], [1]]], (8, 1, 1)), experts=2, labels=np.arange(8) % 3, group_images=8)
     options = {"experts": 2, "top_k": 1, "capacity_factor": 1.0}
-    folder = results / "scaling-experts" / "_routing"
+    folder = results / "_files" / "scaling-experts" / "routing"
     written(folder, frame, suite="scaling-experts", options=options, group_images=8)
     return results
 
@@ -85,7 +85,7 @@ def test_plot_draws_recordings_of_routing(recorded: Path, capsys: pytest.Capture
     assert capsys.readouterr().out.split() == [str(out), str(data)]
     assert len(pd.read_csv(data)) == 2 * 4
     assert called("plot", "specialisation", "--results", str(recorded)) == 0
-    stem = recorded / "scaling-experts" / "_report" / "specialisation"
+    stem = recorded / "_files" / "scaling-experts" / "report" / "specialisation"
     assert capsys.readouterr().out.split() == [f"{stem}.{form}" for form in ("png", "svg", "pdf")]
 
 

@@ -64,12 +64,12 @@ def test_a_suite_runs_reports_and_has_nothing_left_to_do(here: Here) -> None:
     assert lines[2].startswith("[1/5] dense: accuracy 90.5 %, ")
     assert lines[6].startswith("[5/5] bpr[experts=4]: accuracy 90.5 %, ")
     assert "\x1b" not in out  # no control codes in a pipe
-    report = here.folder / "results" / "small" / "_report"
+    report = here.folder / "results" / "_files" / "small" / "report"
     made = ["dashboard.html", *(f"{name}.{form}" for name in ("pareto", "scaling") for form in ("pdf", "png", "svg"))]
     assert sorted(path.name for path in report.glob("[!.]*")) == made
     for name in ("pareto", "scaling"):
-        assert f"figure     results/small/_report/{name}.png, .svg, .pdf" in lines
-    assert "dashboard  results/small/_report/dashboard.html" in lines
+        assert f"figure     results/_files/small/report/{name}.png, .svg, .pdf" in lines
+    assert "dashboard  results/_files/small/report/dashboard.html" in lines
     assert len(pd.read_parquet("results/small")) == 10
 
     before = {path: path.stat().st_mtime_ns for path in report.iterdir()}
@@ -173,7 +173,7 @@ def test_a_results_folder_that_is_a_file_is_said(here: Here) -> None:
     (here.folder / "results").write_text("mine")
     code, _, err = here.call("suite", "small.yaml")
     assert code == 2
-    assert "cannot make the folder results/small" in err
+    assert "cannot make the folder results/_files/small" in err
     assert (here.folder / "results").read_text() == "mine"
 
 
@@ -278,7 +278,7 @@ def test_ctrl_c_keeps_what_is_finished(here: Here) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    logs = here.folder / "results" / "small" / "_logs"
+    logs = here.folder / "results" / "_files" / "small" / "logs"
     until = time.monotonic() + 60
     while not any("pids" in log.read_text() for log in logs.glob("*/*.log")):
         assert driver.poll() is None, driver.communicate()[1]

@@ -20,14 +20,14 @@ BPR = {"cell": "bpr[experts=2,top_k=2]", "options": {"experts": 2, "top_k": 2}}
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     """Two suites: one with bpr of two seeds and soft, one with bpr again."""
-    folder = tmp_path / "one" / "_routing"
+    folder = tmp_path / "_files" / "one" / "routing"
     frame = hard_frame([[[0], [1], [0], [0]]] * 3, experts=2)
     for seed in (0, 1):
         written(folder, frame, cell_id="aa", seed=seed, suite="one", **BPR)
     weights = np.full((3, 4, 2, 1), 0.25)
     soft = {"router": "soft", "cell": "soft[experts=2]", "options": {"experts": 2}, "kind": "soft"}
     written(folder, soft_frame(weights, weights), cell_id="bb", suite="one", **soft)
-    written(tmp_path / "two" / "_routing", frame, cell_id="aa", suite="two", **BPR)
+    written(tmp_path / "_files" / "two" / "routing", frame, cell_id="aa", suite="two", **BPR)
     return tmp_path
 
 
@@ -51,7 +51,7 @@ def test_parts_of_recordings(results: Path) -> None:
 
 
 def test_other_tools_read_the_folder_as_one_table(results: Path) -> None:
-    frame = pd.read_parquet(results / "one" / "_routing")
+    frame = pd.read_parquet(results / "_files" / "one" / "routing")
     assert len(frame) == 48
     assert set(frame["cell"]) == {"bpr[experts=2,top_k=2]", "soft[experts=2]"}
 
@@ -92,12 +92,12 @@ def test_an_expert_that_does_not_exist(results: Path) -> None:
 def test_only_the_newest_attempt_stays(tmp_path: Path) -> None:
     frame = hard_frame([[[0]]], experts=2)
     for attempt in (1, 2, 10):
-        written(tmp_path / "s" / "_routing", frame, attempt=attempt)
+        written(tmp_path / "_files" / "s" / "routing", frame, attempt=attempt)
     (recording,) = find_recordings(tmp_path)
     assert recording.facts.attempt == 10
-    assert [path.name for path in (tmp_path / "s" / "_routing").glob("abc*")] == ["abc-0-10.parquet"]
+    assert [path.name for path in (tmp_path / "_files" / "s" / "routing").glob("abc*")] == ["abc-0-10.parquet"]
     # A late writer of an earlier attempt does not hide the newest.
-    written(tmp_path / "s" / "_routing", frame, attempt=3)
+    written(tmp_path / "_files" / "s" / "routing", frame, attempt=3)
     assert [each.facts.attempt for each in find_recordings(tmp_path)] == [10]
 
 

@@ -174,8 +174,8 @@ def test_a_suite_of_ones_own_table(tmp_path: Path, capsys: pytest.CaptureFixture
     out = capsys.readouterr().out
     assert "1 of 1 printed values agree" in out
     for form in ("csv", "png", "svg", "pdf"):
-        assert (tmp_path / "mine" / "_report" / f"agreement.{form}").is_file()
-    table = pd.read_csv(tmp_path / "mine" / "_report" / "agreement.csv")
+        assert (tmp_path / "_files" / "mine" / "report" / f"agreement.{form}").is_file()
+    table = pd.read_csv(tmp_path / "_files" / "mine" / "report" / "agreement.csv")
     assert set(table["quantity"]) == {"params", "eval_gflop_per_image", "train_exaflop"}
 
 

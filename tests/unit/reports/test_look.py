@@ -38,7 +38,7 @@ def test_weights_of_a_soft_router_are_summed_over_the_slots_of_an_expert(tmp_pat
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("results")
-    four_routers(root / "s" / "_routing")
+    four_routers(root / "_files" / "s" / "routing")
     return root
 
 

@@ -22,7 +22,7 @@ from moebench.spec.figure_names import ROUTING_FIGURES
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Recording]:
-    return four_routers(tmp_path_factory.mktemp("results") / "s" / "_routing")
+    return four_routers(tmp_path_factory.mktemp("results") / "_files" / "s" / "routing")
 
 
 @pytest.mark.parametrize("layout", [Layout(columns=1), Layout("talk", 2)])

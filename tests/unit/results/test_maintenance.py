@@ -48,8 +48,8 @@ def test_every_fault_is_named_with_its_file(tmp_path: Path) -> None:
     odd = [row(seed=9, suite="large") | {"cell_id": None}]
     pq.write_table(pa.Table.from_pylist(odd, schema=SCHEMA), store.folder / "odd.parquet")
     table = pa.table({"status": ["fine"], "suite": ["small"]}, metadata=SCHEMA.metadata)
-    pq.write_table(table, store.folder / "_cells" / "x.parquet")  # not in a run's folder: nobody's business
-    store.cell_file("r9", "x", 1).write_bytes((store.folder / "_cells" / "x.parquet").read_bytes())
+    pq.write_table(table, store.files / "cells" / "x.parquet")  # not in a run's folder: nobody's business
+    store.cell_file("r9", "x", 1).write_bytes((store.files / "cells" / "x.parquet").read_bytes())
     (store.superseded_folder / "cut.parquet").write_bytes(b"PAR1")
     (store.folder / "notes.txt").write_text("")
     dead, alive = store.folder / ".a.parquet.1.tmp", store.folder / ".b.parquet.2.tmp"
@@ -59,15 +59,18 @@ def test_every_fault_is_named_with_its_file(tmp_path: Path) -> None:
 
     told = {(str(problem.path.relative_to(tmp_path)), problem.what) for problem in verify(tmp_path)}
 
-    unreadable = [what for name, what in told if name == "small/_superseded/cut.parquet"]
+    unreadable = [what for name, what in told if name == "_files/small/superseded/cut.parquet"]
     assert len(unreadable) == 1
     assert unreadable[0].startswith("is no readable Parquet file")
-    assert told - {("small/_superseded/cut.parquet", unreadable[0])} == {
+    assert told - {("_files/small/superseded/cut.parquet", unreadable[0])} == {
         ("small/odd.parquet", "lacks cell_id in 1 of its rows"),
         ("small/odd.parquet", "has rows of the suite 'large' in the folder of 'small'"),
-        ("small/_cells/r9/x.1.parquet", "has rows of the unknown status 'fine'"),
-        *(("small/_cells/r9/x.1.parquet", f"lacks {name} in 1 of its rows") for name in ("cell_id", "seed", "attempt")),
-        ("small/_cells/r9/x.1.parquet", "lacks run_id in 1 of its rows"),
+        ("_files/small/cells/r9/x.1.parquet", "has rows of the unknown status 'fine'"),
+        *(
+            ("_files/small/cells/r9/x.1.parquet", f"lacks {name} in 1 of its rows")
+            for name in ("cell_id", "seed", "attempt")
+        ),
+        ("_files/small/cells/r9/x.1.parquet", "lacks run_id in 1 of its rows"),
         ("small", "shows rows beside newer ones that replace them (2 too many); sealing clears them"),
         ("small/notes.txt", "is no Parquet file; pandas.read_parquet of its folder fails over it"),
         ("small/.a.parquet.1.tmp", "is what a killed writer left; sealing clears it when it is a day old"),
@@ -173,7 +176,7 @@ def test_names_of_somebody_else_lead_nowhere(tmp_path: Path) -> None:
     assert verify(tmp_path / "mine") == []
 
     # Sealed where it lies, such a row stays in the folder.
-    hostile = foreign.folder / "_cells" / "r8" / "x.1.parquet"
+    hostile = foreign.files / "cells" / "r8" / "x.1.parquet"
     hostile.parent.mkdir()
     (foreign.folder / "hostile.parquet").rename(hostile)
     foreign.seal_leftovers()

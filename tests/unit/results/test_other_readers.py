@@ -26,6 +26,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     finish(other, "unsealed", run_id="r2")
     other.log_file("r2", "unsealed", 1).write_text("printed\n")
     other.suite_record.write_text("{}")
+    (other.report_folder / "report.md").write_text("# Report\n")
     before = load(root)
     assert Store(root, "small").renew() == [root / "small" / "r0.parquet"]
     assert other.renew() == []
@@ -43,7 +44,8 @@ def test_polars_reads_a_suite_and_the_tables_of_all(root: Path) -> None:
     assert one.shape == (rows, len(SCHEMA))
     (likelihoods,) = one.filter(polars.col("cell_id") == "new")["image_log_likelihood"].to_list()
     assert likelihoods == [-0.5, -1.5]
-    # With working files beside the tables a pattern names the tables; finished cells that are not sealed are none.
+    # Of a suite with a log, a report and a cell that is not sealed, the folder holds the table alone.
+    assert polars.read_parquet(root / "other").shape == (2, len(SCHEMA))
     every = polars.read_parquet(root / "*" / "*.parquet")
     assert every.shape == (rows + 2, len(SCHEMA))
 

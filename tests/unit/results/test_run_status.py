@@ -54,7 +54,7 @@ def test_a_driver_on_another_machine_is_dead_when_it_falls_silent(tmp_path: Path
 
 def test_a_broken_status_is_passed_over(tmp_path: Path) -> None:
     RunStatus("small", "r1", 5).publish(tmp_path)
-    folder = tmp_path / "small" / "_running"
+    folder = tmp_path / "_files" / "small" / "running"
     (folder / "broken.json").write_text("{")
     (folder / "later.json").write_text('{"of": "a later version"}')
     assert [status.run_id for status in statuses(tmp_path)] == ["r1"]

@@ -48,7 +48,7 @@ def test_a_run_from_first_cell_to_sealed_file(store: Store) -> None:
     assert store.finished() == unsealed
     assert _seen_by_pandas(store) == [("a", 0, 1, "r1"), ("a", 1, 1, "r1"), ("b", 0, 1, "r1"), ("b", 1, 1, "r1")]
     assert store.cell_files() == []
-    assert not (store.folder / "_cells" / "r1").exists()
+    assert not (store.files / "cells" / "r1").exists()
     assert store.seal("r1") is None
 
 
@@ -166,7 +166,7 @@ def test_leftovers_of_all_dead_runs_are_sealed_and_cleared(store: Store) -> None
     assert sealed is not None
     assert sealed.name.startswith("r2.")
     assert [cell for cell, *_ in _seen_by_pandas(store)] == ["a", "a", "b", "b"]
-    assert list((store.folder / "_cells").iterdir()) == []
+    assert list((store.files / "cells").iterdir()) == []
     assert store.seal_leftovers() is None
 
 
@@ -248,7 +248,7 @@ def test_a_full_disk_while_sealing_loses_nothing(store: Store, monkeypatch: pyte
     finish(store, "a")
     store.seal("r1")
     finish(store, "a", run_id="r2", attempt=2)
-    before = {path: path.read_bytes() for path in store.folder.rglob("*.parquet")}
+    before = {path: path.read_bytes() for path in store.root.rglob("*.parquet")}
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
@@ -258,7 +258,7 @@ def test_a_full_disk_while_sealing_loses_nothing(store: Store, monkeypatch: pyte
         with pytest.raises(BadInput, match="No space left on device"):
             store.seal("r2")
 
-    assert {path: path.read_bytes() for path in store.folder.rglob("*") if path.is_file()} == before
+    assert {path: path.read_bytes() for path in store.root.rglob("*") if path.is_file()} == before
     store.seal("r2")
     assert _seen_by_pandas(store) == [("a", 0, 2, "r2"), ("a", 1, 2, "r2")]
 
@@ -278,11 +278,11 @@ def test_what_killed_writers_left_is_swept(store: Store) -> None:
 
 
 def test_paths_lie_where_the_layout_says(store: Store) -> None:
-    folder = store.folder
-    assert store.cell_file("r1", "abc", 1) == folder / "_cells" / "r1" / "abc.1.parquet"
-    assert store.log_file("r1", "abc", 1) == folder / "_logs" / "r1" / "abc.1.log"
-    assert store.report_folder == folder / "_report"
-    assert all((folder / name).is_dir() for name in ("_cells/r1", "_logs/r1", "_report"))
+    folder = store.root / "_files" / store.suite
+    assert store.cell_file("r1", "abc", 1) == folder / "cells" / "r1" / "abc.1.parquet"
+    assert store.log_file("r1", "abc", 1) == folder / "logs" / "r1" / "abc.1.log"
+    assert store.report_folder == folder / "report"
+    assert all((folder / name).is_dir() for name in ("cells/r1", "logs/r1", "report"))
 
 
 @pytest.mark.parametrize("name", ["", "_x", ".x", "a/b", "../x", "a\\b", "a:b"])
@@ -303,7 +303,7 @@ def test_a_folder_that_cannot_be_made_is_said_clearly(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_to_is_said_clearly(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root, who runs some tests, may write anywhere
-    with pytest.raises(BadInput, match=r"cannot write into the folder .*_report"):
+    with pytest.raises(BadInput, match=r"cannot write into the folder .*report"):
         _ = store.report_folder
 
 

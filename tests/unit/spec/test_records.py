@@ -169,7 +169,7 @@ def test_names_that_people_give_are_taken() -> None:
 def test_a_status_that_names_another_run_removes_nothing(tmp_path: Path) -> None:
     results = tmp_path / "results"
     RunStatus("small", "r1", 5, pid_began=1.0).publish(results)
-    folder = results / "small" / "_running"
+    folder = results / "_files" / "small" / "running"
     outside = tmp_path / "victim.json"
     outside.write_text("precious")
     dead = {**RECORDS["run status"][1], "pid_began": 1.0}
