@@ -8,9 +8,7 @@ A plugin counts with the modules beside it that it imports. A data file that a p
 module that it finds elsewhere or by a name put together while it runs: after a change of these, run with `--fresh`.
 """
 
-import hashlib
 import importlib.util
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -138,12 +136,3 @@ def code(*names: str) -> list[str]:
         BadInput: no router has one of the names, or its class was not read from a file.
     """
     return _code().digests(*names)
-
-
-def digest(parts: Iterable[str]) -> str:
-    """Return sixteen letters that tell these texts from others."""
-    found = hashlib.sha256()
-    for part in parts:
-        found.update(part.encode())
-        found.update(b"\0")
-    return found.hexdigest()[:16]

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from moebench.cells.module_syntax import Import, Syntax, parse
+from moebench.code.module_syntax import Import, Syntax, parse
 from moebench.errors import BadInput
 from moebench.routers.plugins import in_words, module_file
 

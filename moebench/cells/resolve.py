@@ -20,10 +20,10 @@ from moebench.cells.checks import (
     check_recording,
     check_truth,
 )
-from moebench.cells.fingerprint import digest
 from moebench.cells.images import source
 from moebench.cells.resolved_cell import ResolvedCell
 from moebench.cells.tries import resolve_tries
+from moebench.code.digests import digest
 from moebench.errors import BadInput
 from moebench.evaluation.test_time_settings import resolve_settings
 from moebench.measuring import shapes

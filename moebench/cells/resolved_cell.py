@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from moebench import models, routers
-from moebench.cells.fingerprint import VERSIONS, code, digest
+from moebench.cells.fingerprint import VERSIONS, code
 from moebench.cells.images import source
 from moebench.cells.tries import Try
+from moebench.code.digests import digest
 from moebench.evaluation.test_time_settings import Setting
 from moebench.measuring import shapes
 from moebench.models import VitConfig

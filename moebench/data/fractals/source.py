@@ -1,14 +1,13 @@
 """Serve fractals-N as a data set: the same number of images of each class, rendered once and kept."""
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 
-from moebench.data.cache import is_kept, kept
 from moebench.data.dataset import Dataset, Format
-from moebench.data.set_files import SplitName, Writer
+from moebench.data.drawn import Drawing, Parts
+from moebench.data.set_files import SplitName
 from moebench.data.source import Say
 from moebench.data.threads import mapped
 from moebench.errors import BadInput
@@ -19,8 +18,6 @@ COUNTS: dict[SplitName, int] = {"train": 200, "test": 20}
 CLASSES = (10, 10_000)
 SIZES = (32, 224)
 OWN_SIZE = 64
-RENDERING = 1
-"""Version of the rendering, part of the cache key: raised with every change that changes an image."""
 _CHUNK_PIXELS = 64 * OWN_SIZE**2
 """Pixels rendered at a time: so few that the points of their images fit into a processor's cache."""
 
@@ -86,27 +83,19 @@ class Fractals:
 
     def load(self, image_size: int | None, say: Say) -> Dataset:
         """Load the images from the cache, or render them now."""
-        kind = self.format(image_size)
-
-        def make(folder: Path) -> None:
-            say(f"rendering {self.name} at {kind.image_size} pixels, once for this machine")
-            counts = {split: count * self.classes for split, count in COUNTS.items()}
-            with Writer(folder, counts, kind, say) as writer:
-                for split, images, labels in _render(kind):
-                    writer.add(split, images, labels)
-                writer.finish()
-
-        return kept(self.name, self._key(kind), make, say)
+        return self._drawing(image_size).load(say)
 
     def is_ready(self, image_size: int | None) -> bool:
         """Return whether the images are rendered already."""
-        return is_kept(self._key(self.format(image_size)))
+        return self._drawing(image_size).is_ready()
 
-    def _key(self, kind: Format) -> str:
-        return f"{self.name}-{kind.image_size}px-v{RENDERING}"
+    def _drawing(self, image_size: int | None) -> Drawing:
+        kind = self.format(image_size)
+        counts = {split: count * self.classes for split, count in COUNTS.items()}
+        return Drawing(self.name, kind, counts, __package__, partial(_render, kind))
 
 
-def _render(kind: Format) -> Iterator[tuple[SplitName, np.ndarray, np.ndarray]]:
+def _render(kind: Format) -> Parts:
     """Yield images and labels of both splits in parts, class by class."""
     from moebench.data.fractals import classes as systems
     from moebench.data.fractals import images as instances  # imported late: describing the data set needs no jax

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from moebench.data.cache import is_kept, kept
 from moebench.data.dataset import Dataset, Format, Pixels, Split
-from moebench.data.set_files import SplitName, Writer
+from moebench.data.drawn import Drawing, Parts
+from moebench.data.set_files import SplitName
 from moebench.data.source import Say
 from moebench.data.tasks import domains, lookup, needles, words
 from moebench.data.tasks.scenes import PATCHES, UNIT, Scenes, draw
@@ -20,8 +19,6 @@ from moebench.spec.tasks import LABELS, TaskKind, parse_task
 
 SPLITS: tuple[SplitName, ...] = ("train", "test")
 LARGEST = 224
-DRAWING = 1
-"""Version of the drawing, part of the cache key: raised with every change that changes an image."""
 _PART = 256
 """Images drawn at a time, each part from its own seed, so that threads can draw them."""
 
@@ -134,22 +131,12 @@ class Task:
 
     def load(self, image_size: int | None, say: Say) -> Dataset:
         """Load the images from the cache, or draw them now."""
-        kind = self.format(image_size)
-
-        def make(folder: Path) -> None:
-            say(f"drawing {self.name} at {kind.image_size} pixels, once for this machine")
-            with Writer(folder, self.images, replace(kind, channels=kind.channels + 1), say) as writer:
-                for split in self.images:
-                    for images, labels in self.parts(split, kind.image_size):
-                        writer.add(split, images, labels)
-                writer.finish()
-
-        stored = kept(self.name, self._key(kind), make, say)
+        stored = self._drawing(image_size).load(say)
         return replace(stored, train=_with_hidden_truth(stored.train), test=_with_hidden_truth(stored.test))
 
     def is_ready(self, image_size: int | None) -> bool:
         """Return whether the images are drawn already."""
-        return is_kept(self._key(self.format(image_size)))
+        return self._drawing(image_size).is_ready()
 
     @property
     def images(self) -> dict[SplitName, int]:
@@ -177,8 +164,16 @@ class Task:
 
         return mapped(one, range(0, total, _PART))
 
-    def _key(self, kind: Format) -> str:
-        return f"{self.name}-{kind.image_size}px-v{DRAWING}"
+    def _drawing(self, image_size: int | None) -> Drawing:
+        kind = self.format(image_size)
+
+        def parts() -> Parts:
+            for split in self.images:
+                for images, labels in self.parts(split, kind.image_size):
+                    yield split, images, labels
+
+        with_truth = replace(kind, channels=kind.channels + 1)
+        return Drawing(self.name, with_truth, self.images, __package__, parts)
 
 
 def names() -> list[str]:

@@ -18,9 +18,10 @@ from moebench import routers
 from moebench.cells import fingerprint
 from moebench.cells.fingerprint import CELL_PROGRAM, VERSIONS, Code
 from moebench.cells.import_closure import Modules, PackageSources, digests
-from moebench.cells.module_syntax import parse
 from moebench.cells.queries import resolve
 from moebench.cells.resolve import resolve_cell
+from moebench.code.digests import digest
+from moebench.code.module_syntax import parse
 from moebench.errors import BadInput
 from moebench.measuring import environment
 from moebench.measuring.environment import PINNED, RECORDED, jax_settings, pin_jax_settings
@@ -109,7 +110,7 @@ def test_a_constant_in_any_module_of_the_closure_makes_the_cell_stale(
     assert set(before) - set(after) == set(changed)
     assert len(changed) >= 80
     for place, line in enumerate(before):
-        assert fingerprint.digest([*before[:place], f"{line}0", *before[place + 1 :]]) != fingerprint.digest(before)
+        assert digest([*before[:place], f"{line}0", *before[place + 1 :]]) != digest(before)
 
 
 def test_docstrings_comments_and_blank_lines_make_nothing_stale(

@@ -1,0 +1,59 @@
+"""Draw the images of a data set once for a machine, and keep them under the code that drew them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from moebench.code.digests import digest, package_digest
+from moebench.data.cache import is_kept, kept
+from moebench.data.dataset import Dataset, Format
+from moebench.data.set_files import SplitName, Writer
+from moebench.data.source import Say
+
+Parts = Iterator[tuple[SplitName, np.ndarray, np.ndarray]]
+"""Splits, images (uint8[image, height, width, channel]) and labels (int[image]), part by part."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Images that code alone decides."""
+
+    name: str
+    """Canonical name of the data set."""
+    kind: Format
+    """Format of the images as they are kept."""
+    counts: Mapping[SplitName, int]
+    """Images of each split."""
+    package: str
+    """Package whose modules draw the images; with NumPy, whose generators are not the same in all versions."""
+    parts: Callable[[], Parts]
+
+    @property
+    def key(self) -> str:
+        """Name of the images in the cache: another one as soon as the code that draws them changes."""
+        return f"{self.name}-{self.kind.image_size}px-{digest([package_digest(self.package), np.__version__])}"
+
+    def is_ready(self) -> bool:
+        """Return whether the images are drawn already."""
+        return is_kept(self.key)
+
+    def load(self, say: Say) -> Dataset:
+        """Return the images, and draw them before if need be.
+
+        Args:
+            say: receives progress and warnings, line by line.
+
+        Raises:
+            BadInput: the cache folder cannot be written to.
+        """
+
+        def make(folder: Path) -> None:
+            say(f"drawing {self.name} at {self.kind.image_size} pixels, once for this machine")
+            with Writer(folder, self.counts, self.kind, say) as writer:
+                for split, images, labels in self.parts():
+                    writer.add(split, images, labels)
+                writer.finish()
+
+        return kept(self.name, self.key, make, say)
