@@ -1,10 +1,9 @@
 """Generate the pages of the documentation that code and results decide, while mkdocs builds the site."""
 
 import contextlib
-import inspect
+import importlib
 import io
-import json
-import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,11 @@ from moebench.results.schema import COLUMNS
 from moebench.suites.keys import suite_keys
 
 ROOT = Path(__file__).parents[1]
+# mkdocs runs this file by its path, so that its neighbours are not found by themselves.
+sys.path.append(str(ROOT / "docs"))
+
+pictures, pages = importlib.import_module("pictures"), importlib.import_module("router_pages")
+cell = pages.cell
 
 
 def write(path: str, text: str) -> None:
@@ -26,32 +30,13 @@ def write(path: str, text: str) -> None:
         page.write(text)
 
 
-def cell(text: str) -> str:
-    """Escape a text for a cell of a Markdown table."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
-
-
 def router_pages() -> None:
-    """Write one page for each router, and their list."""
-    lines = ["# Routers", "", "| Router | Rule |", "| --- | --- |"]
-    for name in routers.names():
-        lines.append(f"| [`{name}`]({name}.md) | {cell(routers.summary(name))} |")
-        write(f"routers/{name}.md", "\n".join(router_page(name)))
-    write("routers/index.md", "\n".join(lines))
-
-
-def router_page(name: str) -> Iterator[str]:
-    """Yield the lines of one router's page: rule, source, options."""
-    told = inspect.getdoc(routers.find(name)) or ""
-    yield f"# {name}\n\n{told}\n"
-    for paper in dict.fromkeys(re.findall(r"\b\d{4}\.\d{5}\b", told)):
-        yield f"Source: [arXiv {paper}](https://arxiv.org/abs/{paper})\n"
-    texts = routers.explanations(name)
-    if options := routers.options(name):
-        yield "| Option | Default | Meaning |\n| --- | --- | --- |"
-        for option, default in options.items():
-            given = "must be given" if default is inspect.Parameter.empty else f"`{json.dumps(default)}`"
-            yield f"| `{option}` | {given} | {cell(texts.get(option, ''))} |"
+    """Write one page and one picture for each router, and their list."""
+    names = routers.names()
+    for name in names:
+        write(f"routers/{name}.md", pages.router_page(name, pictures.note(name)))
+        write(f"routers/{name}.svg", pictures.svg(name))
+    write("routers/index.md", pages.index(names))
 
 
 def column_page() -> None:

@@ -14,14 +14,20 @@ from moebench.routers.strategies.soft import Soft
 
 @register("soft-uniform")
 class SoftUniform(Soft):
-    """Soft MoE whose tokens get the mean of all slots' outputs: dispatch is learned, combine is not (2308.00951)."""
+    """Soft MoE whose tokens get the mean of all slots' outputs: dispatch is learned, combine is not (2308.00951).
+
+    dispatch = softmax over the tokens of the logits of `soft`; combine = 1 / (E·P) for every slot.
+    """
 
     learned = ("dispatch",)
 
 
 @register("uniform-soft")
 class UniformSoft(Soft):
-    """Soft MoE whose slots all hold the mean of the tokens: combine is learned, dispatch is not (2308.00951)."""
+    """Soft MoE whose slots all hold the mean of the tokens: combine is learned, dispatch is not (2308.00951).
+
+    dispatch = 1 / S for every token; combine = softmax over all slots of the logits of `soft`.
+    """
 
     learned = ("combine",)
 
@@ -65,7 +71,8 @@ class Uniform(Router):
 class Identity(Router):
     """Identity: token i passes slot i at weight 1, the first tokens of a group in the first expert (2308.00951).
 
-    Nothing is mixed and nothing learned: each expert is the MLP of a fixed part of the image, S / E of its tokens.
+    expert(i) = floor(i·E / S). Nothing is mixed and nothing learned: each expert is the MLP of a fixed part of the
+    image, S / E of its tokens.
     """
 
     group_images = 1

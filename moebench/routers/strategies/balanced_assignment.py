@@ -61,8 +61,9 @@ class Sinkhorn(AssignedRouter):
 class BaseLayer(AssignedRouter):
     """BASE: in training a balanced linear assignment, one expert for each token, as many for each expert (2103.16716).
 
-    maximise Σ_t x_t·kernel_{a(t)} with no more than ceil(S·C/E) tokens for an expert, by an auction: for each token its
-    total is less than the optimum by `tolerance` · (largest − smallest score) at most. No token is dropped in training.
+    a = argmax Σ_t x_t·kernel_{a(t)} with no more than ceil(S·C/E) tokens for an expert, by an auction: for each token
+    its total is less than the optimum by `tolerance` · (largest − smallest score) at most. No token is dropped in
+    training.
     """
 
     capacity_rounding = "ceil"

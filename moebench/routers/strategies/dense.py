@@ -45,7 +45,10 @@ def identity_routing(tokens: Float[Array, "group token dim"], experts: int) -> I
 
 @register("dense")
 class Dense(Router):
-    """Dense: one MLP for every token, the baseline of every routing strategy."""
+    """Dense: one MLP for every token, the baseline of every routing strategy.
+
+    y = MLP(x). There are no gates; every token has a slot, and nothing is dropped.
+    """
 
     permutation_equivariant = True
     group_images = 1

@@ -10,7 +10,8 @@ from moebench.routers.strategies.switch import Switch
 class Dropless(Switch):
     """Dropless MoE: Switch routing without a capacity, on grouped matrix products over ragged groups (2211.15841).
 
-    Each token is processed by all its top k experts, and an expert computes as many rows as tokens chose it. With
+    y = Σ gate_e · MLP_e(x) over the top k of the gates, gates = softmax(x·kernel). Each token is processed by all its
+    top k experts, and an expert computes as many rows as tokens chose it. With
     dispatch "gather" every expert has a slot for every token of the group and computes the empty slots too; on CPUs,
     whose ragged product computes every row for every expert, gather is faster for top_k above 1.
     """

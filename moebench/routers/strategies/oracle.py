@@ -18,7 +18,7 @@ from moebench.routers.sparse import SparseRouter, array_order
 class Oracle(SparseRouter):
     """Oracle: a token goes to the expert that the task knows to be right, at weight 1; nothing is learned.
 
-    A token of truth t goes to expert t mod E: a domain has an expert of its own if E is at least the number of domains.
+    expert = t mod E for a token of truth t: a domain has an expert of its own if E is at least the number of domains.
     A token that decides nothing, such as a distractor beside needles, goes to no expert and takes no slot. The truth
     comes with the images of the diagnostic tasks, past the rest of the model; cells on other data are refused. Where a
     layer is called without truth, as when it is timed alone, the tokens are dealt to the experts in turn.

@@ -142,6 +142,7 @@ def with_noise(
 class BatchPrioritized(TokensChoice):
     """Batch Prioritized Routing: Tokens Choice in which the surest tokens of the group take slots first (2106.05974).
 
+    Tokens take slots in falling order of priority = max_e softmax(x·kernel + noise)_e, or of the sum over their top k.
     The order shows at small capacity factors, where many choices are dropped. All else is as in Tokens Choice.
     """
 
@@ -168,8 +169,9 @@ class BatchPrioritized(TokensChoice):
 class Random(TokensChoice):
     """Tokens Choice with a frozen random gate: what the experts' capacity alone gives, without learned routing.
 
-    The kernel is drawn once and never trained, and no gradient passes through the logits, so that the tokens do not
-    learn to be routed either. The losses of Tokens Choice would have no effect and must stay 0.
+    gates = softmax(x·kernel + noise), top k and slots as in Tokens Choice. The kernel is drawn once and never trained,
+    and no gradient passes through the logits, so that the tokens do not learn to be routed either. The losses of Tokens
+    Choice would have no effect and must stay 0.
     """
 
     importance_weight = 0.0

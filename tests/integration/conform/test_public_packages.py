@@ -6,31 +6,22 @@ second choice that is dropped at random unless told otherwise. transformers 5 ha
 DeepSeek-V3 divide the chosen gates by their sum, so that a single choice weighs 1, and OLMoE does not.
 """
 
+from typing import Any
+
 import pytest
+import yaml
 from paths import REPOSITORY
 
 from moebench.conform import diagnose, load_adapter
 
-PACKAGES = [
-    ("soft_moe_pytorch", "soft_moe_pytorch_layer.py", "soft", {"rms-experts-input", "exact-gelu", "no-epsilon"}),
-    (
-        "mixture_of_experts",
-        "mixture_of_experts_layer.py",
-        "gshard",
-        {"no-expert-bias", "exact-gelu", "capacity-mesh-tf"},
-    ),
-    ("st_moe_pytorch", "st_moe_pytorch_router.py", "gshard", {"capacity-mesh-tf", "negligible-choices"}),
-    ("transformers", "transformers_routers.py:mixtral", "dropless", {"renormalised-at-1"}),
-    ("transformers", "transformers_routers.py:olmoe", "dropless", set()),
-    ("transformers", "transformers_routers.py:qwen3_moe", "dropless", {"renormalised-at-1"}),
-    ("transformers", "transformers_routers.py:deepseek_v3", "loss-free", {"renormalised-at-1"}),
-]
+FOLDER = REPOSITORY / "examples" / "conform"
+PACKAGES = yaml.safe_load((FOLDER / "packages.yaml").read_text("utf-8"))
 
 
-@pytest.mark.parametrize(("package", "adapter", "strategy", "rules"), PACKAGES)
-def test_the_rules_of_a_package_are_named(package: str, adapter: str, strategy: str, rules: set[str]) -> None:
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package["adapter"])
+def test_the_rules_of_a_package_are_named(package: dict[str, Any]) -> None:
     pytest.importorskip("torch", reason="PyTorch is not installed")
-    pytest.importorskip(package, reason=f"the package {package} is not installed")
-    found = diagnose(load_adapter(str(REPOSITORY / "examples" / "conform" / adapter)), strategy)
-    assert {variant.name for variant in found.explained_by} == rules
-    assert found.conforms is not bool(rules)
+    pytest.importorskip(package["import"], reason=f"the package {package['package']} is not installed")
+    found = diagnose(load_adapter(str(FOLDER / package["adapter"])), package["router"])
+    assert {variant.name for variant in found.explained_by} == set(package["differs_by"])
+    assert found.conforms is not bool(package["differs_by"])
