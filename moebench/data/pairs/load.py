@@ -6,7 +6,10 @@ Training pairs have 5 captions an image, of at most 31 words and the end token.
 """
 
 from moebench.data.pairs.pairs import PairData, PairSource
+from moebench.data.pairs.rendered import ScenePairs
+from moebench.data.scenes.source import USUAL, Scenes
 from moebench.data.source import Say
+from moebench.errors import BadInput
 
 
 def find_pairs(name: str) -> PairSource:
@@ -18,7 +21,10 @@ def find_pairs(name: str) -> PairSource:
     Raises:
         BadInput: no pairs have that name, such as a data set that has labels and no captions.
     """
-    raise NotImplementedError
+    scenes = Scenes.named(name)
+    if scenes is None:
+        raise BadInput(f"{name} has no captions: scenes-N has, such as {Scenes(USUAL).name}.", key="data")
+    return ScenePairs(scenes)
 
 
 def load_pairs(name: str, image_size: int | None = None, say: Say = print) -> PairData:
