@@ -7,7 +7,6 @@ and comparisons of single floating-point numbers are taken, which IEEE 754 round
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import cache
-from itertools import product
 
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
@@ -16,7 +15,7 @@ from moebench.data.scenes.sample import RADII, Layout, Placed
 
 PERIODS = 8
 """Periods of a texture along the side of an image."""
-_DARK = np.float32(0.55)
+_DARK = 0.55
 """Brightness of the dark parts of a texture."""
 _NOISE = 8
 """Noise changes a colour value by −8 to 7 of 255."""
@@ -28,7 +27,7 @@ _PENTAGON = (
     (-0.95105654, -0.30901699),
 )
 """Directions of the five tips of a star."""
-_SLOPE = np.float32(0.70710677)
+_SLOPE = 0.70710677
 
 Plane = Float32[np.ndarray, "object window window"]
 Shape = Callable[[Plane, Plane], Plane]
@@ -36,44 +35,49 @@ Shape = Callable[[Plane, Plane], Plane]
 
 
 def _circle(u: Plane, v: Plane) -> Plane:
-    return np.sqrt(u * u + v * v) - np.float32(0.98)
+    distance: Plane = np.sqrt(u * u + v * v) - 0.98
+    return distance
 
 
 def _square(u: Plane, v: Plane) -> Plane:
-    return np.maximum(np.abs(u), np.abs(v)) - np.float32(0.84)
+    distance: Plane = np.maximum(np.abs(u), np.abs(v)) - 0.84
+    return distance
 
 
 def _triangle(u: Plane, v: Plane) -> Plane:
-    lowered = v - np.float32(0.28)
-    sides = np.float32(0.8660254) * np.abs(u) - np.float32(0.5) * lowered
-    return np.maximum(sides, lowered) - np.float32(0.6)
+    lowered = v - 0.28
+    sides = 0.8660254 * np.abs(u) - 0.5 * lowered
+    distance: Plane = np.maximum(sides, lowered) - 0.6
+    return distance
 
 
 def _diamond(u: Plane, v: Plane) -> Plane:
-    return (np.abs(u) + np.abs(v) - np.float32(1.08)) * _SLOPE
+    distance: Plane = (np.abs(u) + np.abs(v) - 1.08) * _SLOPE
+    return distance
 
 
 def _star(u: Plane, v: Plane) -> Plane:
     # A point of a star lies beyond at most one of the five lines of a pentagram.
-    beyond = np.stack([np.float32(x) * u + np.float32(y) * v for x, y in _PENTAGON])
+    beyond = np.stack([x * u + y * v for x, y in _PENTAGON])
     beyond.partition(3, axis=0)
-    distance: Plane = beyond[3] - np.float32(0.36)
+    distance: Plane = beyond[3] - 0.36
     return distance
 
 
 def _cross(u: Plane, v: Plane) -> Plane:
     across, down = np.abs(u), np.abs(v)
-    arm, tip = np.float32(0.32), np.float32(1.0)
+    arm, tip = 0.32, 1.0
     distance: Plane = np.minimum(np.maximum(across - arm, down - tip), np.maximum(across - tip, down - arm))
     return distance
 
 
 def _ring(u: Plane, v: Plane) -> Plane:
-    return np.abs(np.sqrt(u * u + v * v) - np.float32(0.78)) - np.float32(0.22)
+    distance: Plane = np.abs(np.sqrt(u * u + v * v) - 0.78) - 0.22
+    return distance
 
 
 def _heart(u: Plane, v: Plane) -> Plane:
-    across, down, half = np.abs(u), v - np.float32(0.1), np.float32(0.78)
+    across, down, half = np.abs(u), v - 0.1, 0.78
     tip = (across + np.abs(down) - half) * _SLOPE
     x, y = across - half / 2, down + half / 2
     distance: Plane = np.minimum(tip, np.sqrt(x * x + y * y) - half * _SLOPE)
@@ -120,7 +124,8 @@ def render(
             number += 1
     found = canvas[:, margin : margin + size, margin : margin + size]
     noise = np.frombuffer(generator.bytes(found.size), np.uint8).reshape(found.shape) & (2 * _NOISE - 1)
-    return (found + (noise - np.float32(_NOISE - 0.5))).clip(0, 255).astype(np.uint8)
+    # Half of a step is added, since bytes are rounded down.
+    return (found + (noise.astype(np.float32) - (_NOISE - 0.5))).clip(0, 255).astype(np.uint8)
 
 
 def _coverage(objects: Sequence[Placed], size: int, window: int) -> tuple[Int64[np.ndarray, "object 2"], Plane]:
@@ -142,7 +147,7 @@ def _coverage(objects: Sequence[Placed], size: int, window: int) -> tuple[Int64[
         sine = (2 * tangent / (1 + tangent**2)).astype(np.float32)
         distance = _SHAPES[shape](cosine * x + sine * y, cosine * y - sine * x)
         radius = radii[chosen, None, None].astype(np.float32)
-        coverage[chosen] = (np.float32(0.5) - distance * radius).clip(0, 1)
+        coverage[chosen] = (0.5 - distance * radius).clip(0, 1)
     return corners, coverage
 
 
@@ -152,10 +157,12 @@ def _textures(size: int, window: int) -> dict[tuple[str, tuple[int, int]], Float
     period = size / PERIODS
     pixels = np.arange(window) + 0.5
     found: dict[tuple[str, tuple[int, int]], np.ndarray] = {}
-    for shift in product(range(8), repeat=2):
+    for shift in ((across, down) for across in range(8) for down in range(8)):
         x, y = ((pixels + each * period / 8) % period for each in shift)
         dot = (x[None, :] - period / 2) ** 2 + (y[:, None] - period / 2) ** 2 < (0.32 * period) ** 2
         stripe = np.broadcast_to(y[:, None] < period / 2, dot.shape)
         dark = {"plain": np.zeros_like(dot), "striped": stripe, "dotted": dot}
-        found |= {(name, shift): np.where(each, _DARK, np.float32(1))[..., None] for name, each in dark.items()}
+        found |= {
+            (name, shift): np.where(each, np.float32(_DARK), np.float32(1))[..., None] for name, each in dark.items()
+        }
     return found

@@ -156,11 +156,11 @@ def _place(dice: Dice, group: Group, box: Box) -> list[Placed]:
         return [outer, inner]
     if group.relation == "left":
         middle, height = (left + right) / 2, dice.between(top + _QUARTER, bottom - _QUARTER)
-        one, other = ((left, middle), (height,)), ((middle, right), (height,))
+        parts: tuple[tuple[Range, Range], ...] = ((left, middle), (height,)), ((middle, right), (height,))
     else:
         middle, width = (top + bottom) / 2, dice.between(left + _QUARTER, right - _QUARTER)
-        one, other = ((width,), (top, middle)), ((width,), (middle, bottom))
-    return [_placed(dice, first, *one), _placed(dice, second, *other)]
+        parts = ((width,), (top, middle)), ((width,), (middle, bottom))
+    return [_placed(dice, thing, *part) for thing, part in zip(group.things, parts, strict=True)]
 
 
 def _placed(dice: Dice, thing: Thing, across: Range, down: Range, radius: float | None = None) -> Placed:
