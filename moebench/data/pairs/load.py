@@ -1,0 +1,41 @@
+"""Find image-text pairs by name or place, and load them.
+
+`scenes-N` has N training scenes (8,192 is the usual number), 1,000 test scenes for retrieval, and 20 zero-shot images
+for each of 64 combinations of colour and shape, of which 51 are seen in training. Images have 32 pixels by default.
+Training pairs have 5 captions an image, of at most 31 words and the end token.
+"""
+
+from moebench.data.pairs.pairs import PairData, PairSource
+from moebench.data.pairs.rendered import ScenePairs
+from moebench.data.scenes.source import USUAL, Scenes
+from moebench.data.source import Say
+from moebench.errors import BadInput
+
+
+def find_pairs(name: str) -> PairSource:
+    """Return the source of image-text pairs of a name or place.
+
+    Args:
+        name: scenes-N, a place, or splits as `train=PLACE,test=PLACE`.
+
+    Raises:
+        BadInput: no pairs have that name, such as a data set that has labels and no captions.
+    """
+    scenes = Scenes.named(name)
+    if scenes is None:
+        raise BadInput(f"{name} has no captions: scenes-N has, such as {Scenes(USUAL).name}.", key="data")
+    return ScenePairs(scenes)
+
+
+def load_pairs(name: str, image_size: int | None = None, say: Say = print) -> PairData:
+    """Load image-text pairs.
+
+    Args:
+        name: scenes-N, a place, or splits as `train=PLACE,test=PLACE`.
+        image_size: side of the images in pixels; None takes the data's own size.
+        say: receives progress and warnings, line by line.
+
+    Raises:
+        BadInput: no pairs have that name, they cannot be read, or that size cannot be made.
+    """
+    return find_pairs(name).load(image_size, say)

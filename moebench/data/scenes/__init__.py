@@ -1,0 +1,1 @@
+"""Rendered, captioned scenes: `scenes-N`."""
