@@ -34,7 +34,17 @@ class Slopes:
     """The slope of all cells together, which tells towards which end the metric falls."""
     is_line: bool
     """Whether the levels may lie on the lines."""
+    steps_agree: bool
+    """Whether each step to the next level is significant, all in the same direction."""
     cells: list[int]
+
+    @property
+    def note(self) -> str:
+        """Say how levels miss the lines; "" for levels that may lie on them."""
+        if self.is_line:
+            return ""
+        curved = "the levels lie on a curve, and every step of it has the same direction"
+        return curved if self.steps_agree else "the levels do not lie on a line"
 
 
 def slope(claim: Claim, rows: SuiteRows) -> Evidence:
@@ -61,7 +71,7 @@ def slope(claim: Claim, rows: SuiteRows) -> Evidence:
         found.lines,
         images=values.images_of(found.cells),
         per=f"{'doubling' if found.doubling else 'unit'} of {over}",
-        note="" if found.is_line else "the levels do not lie on a line",
+        note=found.note,
     )
 
 
@@ -81,7 +91,7 @@ def fit(values: CellValues, rows: SuiteRows, points: Sequence[Point], over: str)
     inputs = {cell: float(values_of_cell(rows.cells[cell])[over]) for line in lines for cell, *_ in map(list, line)}
     doubling = min(inputs.values()) > 0
     across = {cell: float(np.log2(x)) if doubling else x for cell, x in inputs.items()}
-    slopes, falling, is_line = [], 0.0, True
+    slopes, falling, is_line, agree = [], 0.0, True, True
     for members in joined(rows.pools(), [{cell for point in line for cell in point} for line in lines]):
         own = [(unit, point) for unit, line in enumerate(lines) for point in line if set(point) <= set(members)]
         if not own:
@@ -98,8 +108,9 @@ def fit(values: CellValues, rows: SuiteRows, points: Sequence[Point], over: str)
         slopes.append(found.slope.scaled(share))
         falling += share * trend(values.table(members), x, np.abs(weights), units).slope.value
         is_line &= found.is_line
+        agree &= found.steps_agree
     cells = [cell for line in lines for point in line for cell in point]
-    return Slopes(combined(slopes), len(lines), len(set(inputs.values())), doubling, falling, is_line, cells)
+    return Slopes(combined(slopes), len(lines), len(set(inputs.values())), doubling, falling, is_line, agree, cells)
 
 
 def _lines(rows: SuiteRows, points: Sequence[Point], over: str) -> list[list[Point]]:

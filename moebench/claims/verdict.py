@@ -15,6 +15,7 @@ from moebench.claims.evidence import Evidence, Undecidable
 from moebench.claims.suite_rows import SuiteRows, complete
 from moebench.claims.trends import slope
 from moebench.errors import BadInput
+from moebench.results.number_text import three_digits
 from moebench.results.schema import column
 from moebench.statistics import Interval, holm
 
@@ -172,16 +173,18 @@ def _text(claim: Claim, each: Evidence, word: Word, effect: Interval, detectable
     digits = _digits(effect, _shown(claim, each.null))
     value, low, high = (_written(claim, number, digits, signed=True) for number in effect)
     size = f"{word.capitalize()}: {value} [{low}, {high}]{_unit(claim)}{per}"
-    found = f"{_written(claim, detectable)}{_unit(claim)}"
+    found = f"{_written(claim, detectable)}{_unit(claim)} would have been found with 80 % power"
+    if detectable >= 1 and column(claim.on).unit == "share":
+        found = "nothing that is possible would have been found with 80 % power"
     if claim.kind == "no_loss":
         limit = f"{_written(claim, claim.beyond or 0.0)}{_unit(claim)}"
         end = {
             "shown": f", so that a loss beyond {limit} is excluded",
             "contradicted": f", a loss beyond {limit}",
-            "undecided": f", allowed is a loss of {limit}; {found} from there would have been found with 80 % power",
+            "undecided": f", allowed is a loss of {limit}; from there {found}",
         }[word]
     elif word == "undecided":
-        end = f"; {found} would have been found with 80 % power"
+        end = f"; {found}"
     else:
         end = f", {each.note}" if each.note else ""
     return f"{size}{end}."
@@ -204,7 +207,7 @@ def _unit(claim: Claim) -> str:
 def _written(claim: Claim, value: float, digits: int = 1, *, signed: bool = False) -> str:
     """Write an effect: points and percent with so many decimals, anything else with three digits."""
     percent = claim.on in RATIOS or column(claim.on).unit == "share"
-    text = f"{round(100 * value, digits) + 0.0:+.{digits}f}" if percent else f"{value:+.3g}"
+    text = f"{round(100 * value, digits) + 0.0:+.{digits}f}" if percent else three_digits(value, signed=True)
     return text if signed else text.lstrip("+")
 
 

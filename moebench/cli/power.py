@@ -84,6 +84,7 @@ def _rows(results: Path, suite: str) -> "tuple[pd.DataFrame | None, str]":
 
 
 def _numbers(each: "Plan") -> tuple[str, str, str, str]:
+    from moebench.results.number_text import three_digits
     from moebench.results.schema import column
 
     if each.reason:
@@ -92,5 +93,5 @@ def _numbers(each: "Plan") -> tuple[str, str, str, str]:
     unit = " points" if share else f" {column(each.claim.on).unit}"
     factor = 100.0 if share else 1.0
     needed = str(each.needed) if each.needed is not None else "no number"
-    shown = [f"{factor * value:.3g}{unit}" for value in (each.difference, each.detectable)]
+    shown = [f"{three_digits(factor * value)}{unit}" for value in (each.difference, each.detectable)]
     return shown[0], str(each.seeds), shown[1], needed

@@ -3,6 +3,7 @@
 from math import floor, inf, isfinite, log10
 
 from moebench.errors import BadInput, unknown
+from moebench.results.number_text import three_digits
 from moebench.results.schema import COLUMNS, TEST_TIME_FIELDS, Column, Kind, Section, column, in_section
 
 _PREFIXES = {-9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
@@ -68,7 +69,8 @@ def written_change(value: float, low: float, high: float, kind: Kind) -> str:
     """Return a difference with its interval, `+0.4 [-0.2, +1.0]`: points of shares, else three significant digits."""
     if kind == "share":
         return f"{written_points(value)} [{written_points(low)}, {written_points(high)}]"
-    return f"{value:+.3g} [{low:+.3g}, {high:+.3g}]"
+    written_value, *bounds = (three_digits(number, signed=True) for number in (value, low, high))
+    return f"{written_value} [{', '.join(bounds)}]"
 
 
 def possible(bound: float, kind: Kind) -> float:

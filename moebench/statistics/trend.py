@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from scipy import special
@@ -19,6 +20,12 @@ LACK_OF_FIT = 0.1
 
 If levels really deviate as much as seeds do, 16 % of flat lines pass for a trend at 5 %, 13 % at 10 %, 9 % at 25 %; a
 true trend that is found in 91 % of data sets at 5 % is found in 85 % at 10 % and in 72 % at 25 %."""
+STEP = 0.05
+"""Level of the test of each step between neighbouring levels, if the levels miss the line.
+
+Where levels deviate as much as seeds do, 13 % of flat lines of three levels pass for a trend, with this rule or without
+it. A curve of three levels that rises by 6 and 3 standard deviations of a seed is found in 88 % of data sets, without
+it in 44 %."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,9 @@ class Trend:
     lack_of_fit: float
     """p-value of all levels lying on the line, apart from seeds and images; NaN if seeds do not tell."""
 
+    steps_agree: bool
+    """Whether each level differs significantly from the one before it, all in the same direction."""
+
     @property
     def is_line(self) -> bool:
         """Whether the levels may lie on a line."""
@@ -40,8 +50,11 @@ class Trend:
 def trend(table: Crossed, across: Sequence[float], profiles: Floats, units: Sequence[int] | None = None) -> Trend:
     """Fit a line by least squares through the seeds' values, the seeds being blocks.
 
-    The error of the slope is that of a contrast of cells. If the levels significantly miss the line, their distances
-    from it are the error, with as many degrees of freedom as they have.
+    The error of the slope is that of a contrast of cells. If the levels significantly miss the line, the distances may
+    be a curve or chance that no number of seeds removes. A curve is taken for shown if every step between neighbouring
+    levels is significant and in the same direction (an intersection-union test, which needs no correction): the slope
+    is then the mean slope of these levels. Otherwise the distances are the error, with as many degrees of freedom as
+    they have.
 
     Args:
         table: the metric of all cells.
@@ -64,9 +77,21 @@ def trend(table: Crossed, across: Sequence[float], profiles: Floats, units: Sequ
     slope = table.contrast(centred @ profiles / squares)
     off = np.eye(len(x)) - heights - np.outer(centred, centred) / squares
     p_value, beyond, freedom = _lack_of_fit(table, off, profiles, slope.seeds)
-    if p_value < LACK_OF_FIT and beyond / squares * slope.seeds > slope.by_seed.value:
+    agree = _steps_agree(table, x, profiles, lines)
+    if p_value < LACK_OF_FIT and not agree and beyond / squares * slope.seeds > slope.by_seed.value:
         slope = replace(slope, by_seed=Variance(beyond / squares * slope.seeds, freedom), noise=0.0)
-    return Trend(slope, levels, p_value)
+    return Trend(slope, levels, p_value, agree)
+
+
+def _steps_agree(table: Crossed, x: Floats, profiles: Floats, lines: Floats) -> bool:
+    """Return whether each step from a level to the next one of its line is significant, all in one direction."""
+    steps = []
+    for line in lines.T:
+        levels = np.unique(x[line > 0])
+        means = [((x == level) & (line > 0)) / ((x == level) & (line > 0)).sum() for level in levels]
+        steps += [table.contrast((after - before) @ profiles) for before, after in pairwise(means)]
+    directions = {float(np.sign(step.value)) for step in steps}
+    return len(directions) == 1 and all(step.p_value() < STEP for step in steps)
 
 
 def _lack_of_fit(table: Crossed, off: Floats, profiles: Floats, seeds: int) -> tuple[float, float, float]:

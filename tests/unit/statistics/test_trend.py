@@ -28,6 +28,21 @@ def test_levels_that_miss_the_line_make_its_error() -> None:
     assert (found.slope.error, found.slope.freedom) == pytest.approx((np.sqrt(3.6 / 5), 2), rel=1e-3)
 
 
+def test_a_curve_that_rises_at_every_step_goes_by_its_seeds() -> None:
+    # 0, 9, 12 about the line 1 + 6 (x - 1): distances -1, 2, -1 of 6 in squares over 1 freedom, which alone would give
+    # the slope of 6 an error of √(6/2). The rest after seeds and levels is 0.1² × 6 × 2/3 = 0.04 in squares over
+    # 4 freedoms; over Σ(x - 2)² = 2 and 3 seeds the error is √(0.01 / 6).
+    rest = 0.1 * np.array([[1, -1, 0], [-1, 0, 1], [0, 1, -1]])
+    found = trend(Crossed(np.array([0.0, 9, 12])[:, None] + rest), [1, 2, 3], np.eye(3))
+    assert not found.is_line
+    assert found.steps_agree
+    assert found.slope.value == pytest.approx(6)
+    assert found.slope.error == pytest.approx(np.sqrt((rest**2).sum() / 4 / 6))
+    back = trend(Crossed(np.array([0.0, 9, 8.9])[:, None] + rest), [1, 2, 3], np.eye(3))
+    assert not back.steps_agree
+    assert back.slope.error > 2
+
+
 def test_lines_have_one_slope_and_heights_of_their_own() -> None:
     rng = np.random.default_rng(0)
     values = np.array([1.0, 2, 3, 11, 13, 15])[:, None] + 0.01 * rng.normal(size=(6, 3))
