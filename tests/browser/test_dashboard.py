@@ -16,7 +16,7 @@ from report_frames import large_frame, suite_frame, tried_frame
 from moebench.claims import written
 from moebench.claims.claim import Claim, parse_claim
 from moebench.reports import flag_marks, tables
-from moebench.reports.analysis import chart_data
+from moebench.reports.analysis import chart_data, seed_data
 from moebench.reports.analysis.cells import Results
 from moebench.reports.dashboard import build
 
@@ -446,7 +446,7 @@ def test_what_papers_printed_has_a_panel_of_its_own(browser: Any, page: Path) ->
 
 def test_bands_reach_from_the_lowest_to_the_highest_seed(browser: Any, page: Path) -> None:
     opened(browser, page)
-    curves = chart_data.curves(Results.from_frame(suite_frame())).set_index(["label", "step"])
+    curves = seed_data.curves(Results.from_frame(suite_frame())).set_index(["label", "step"])
     for row in charts_of(browser)["curvesloss"]:
         low, high = curves.loc[(row["label"], row["x"]), ["loss_low", "loss_high"]]
         assert (row["low"], row["high"]) == pytest.approx((low, high), rel=1e-3)

@@ -1,4 +1,4 @@
-"""Make the data behind figures and charts: result table in, small tidy frames out."""
+"""Make the data behind figures and charts of cells: result table in, small tidy frames out."""
 
 import re
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import pandas as pd
 
 from moebench.errors import BadInput
 from moebench.reports import flag_marks, style
-from moebench.reports.analysis.cells import Results, listed
+from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.equal_flops import flops_vs_dense, unequal
 from moebench.reports.analysis.ranking import SETTING
 from moebench.reports.labels import paths, point_names
@@ -19,7 +19,6 @@ from moebench.statistics import pareto_probability
 FRONT = ("data", "device_kind")
 """Cells compete for one Pareto front where these agree; models of different size do."""
 
-LOAD_BINS = 32
 # Slots follow from a capacity factor, and slots of an image compare routers of different groups.
 INPUTS = tuple(
     each.name
@@ -28,7 +27,8 @@ INPUTS = tuple(
 """Inputs that suites vary and quantities are drawn over, the first of equals first."""
 RATIOS = ("train_step_vs_dense", "infer_vs_dense")
 _COUNTED = ("flops_experts", "flops_padding", "flops_router", "flops_dispatch_combine")
-_IDENTITY = ("cell", "cell_id", "label", "router", "experts", *SETTING)
+IDENTITY = ("cell", "cell_id", "label", "router", "experts", *SETTING)
+"""Columns that tell the points of different cells apart."""
 _POINT = ("x", "x_low", "x_high", "y", "y_low", "y_high")
 
 
@@ -62,7 +62,7 @@ def pareto(results: Results, x: str = "flops_forward_per_image", y: str = "accur
             points[f"{axis}_{end}"] = _bound(points, column, end)
     points[["on_front", "front_probability"]] = fronts(results, x, y)
     points["path"], points["name"] = paths(results.cells)[points.index], point_names(results.cells)[points.index]
-    return points[[*_IDENTITY, *_POINT, "path", "name", "on_front", "front_probability"]].reset_index(drop=True)
+    return points[[*IDENTITY, *_POINT, "path", "name", "on_front", "front_probability"]].reset_index(drop=True)
 
 
 def fronts(results: Results, x: str, y: str) -> pd.DataFrame:
@@ -121,7 +121,7 @@ def dots(results: Results, x: Sequence[str]) -> pd.DataFrame:
     parts = []
     for column in x:
         known = _with(results, column)
-        part = known[[*_IDENTITY, "unequal"]].assign(category=categories[known.index], quantity=column, x=known[column])
+        part = known[[*IDENTITY, "unequal"]].assign(category=categories[known.index], quantity=column, x=known[column])
         for end in ("low", "high"):
             part[f"x_{end}"] = _bound(known, column, end)
         parts.append(part)
@@ -154,7 +154,7 @@ def scaling(results: Results, y: Sequence[str], x: str = "experts") -> pd.DataFr
         known = known[known[x].notna() | (known["router"] == "dense")]
         if known[x].isna().all():
             raise BadInput(f"nothing to draw: no cell has a value of {x} and {column}.")
-        part = known[[*_IDENTITY, "unequal"]].assign(quantity=column, x=known[x], y=known[column])
+        part = known[[*IDENTITY, "unequal"]].assign(quantity=column, x=known[x], y=known[column])
         for end in ("low", "high"):
             part[f"y_{end}"] = _bound(known, column, end)
         parts.append(part)
@@ -174,7 +174,7 @@ def costs(results: Results) -> pd.DataFrame:
     experts, padding, router, moving = (known[name] for name in _COUNTED)
     flops = (total - experts - router - moving, experts - padding, padding, router, moving)
     parts = [
-        known[list(_IDENTITY)].assign(part=part, flops=of_part, share=of_part / total)
+        known[list(IDENTITY)].assign(part=part, flops=of_part, share=of_part / total)
         for part, of_part in zip(style.PARTS, flops, strict=True)
     ]
     found = pd.concat(parts, ignore_index=True)
@@ -194,83 +194,12 @@ def speed(results: Results) -> pd.DataFrame:
     parts = []
     for column in ratios or RATIOS:
         known = _with(results, column)
-        part = known[list(_IDENTITY)].assign(quantity=column, x=known[column])
+        part = known[list(IDENTITY)].assign(quantity=column, x=known[column])
         for end in ("low", "high"):
             part[f"x_{end}"] = _bound(known, column, end)
         flags = [", ".join(flag_marks.concerning(column, found)) for found in known["timing_flags"]]
         parts.append(part.assign(flags=flags))
     return pd.concat(parts, ignore_index=True)
-
-
-def curves(results: Results) -> pd.DataFrame:
-    """Return training curves, one row for each cell and recorded step: mean, lowest and highest of the seeds.
-
-    Columns: those of `pareto` up to `device_kind`, `step`, `loss loss_low loss_high`, `accuracy accuracy_low
-    accuracy_high`.
-
-    Raises:
-        BadInput: no row holds a curve.
-    """
-    table = _labelled(results)
-    rows = []
-    for row in table.to_dict("records"):
-        steps, losses, accuracies = (listed(row[f"curve_{name}"]) for name in ("step", "loss", "accuracy"))
-        identity = [row[name] for name in _IDENTITY]
-        missing = [np.nan] * len(steps)
-        for step, loss, accuracy in zip(steps, losses or missing, accuracies or missing, strict=False):
-            rows.append((*identity, step, loss, accuracy))
-    if not rows:
-        raise BadInput("no training curves to show: no row of these results holds one.")
-    points = pd.DataFrame(rows, columns=[*_IDENTITY, "step", "loss", "accuracy"])
-    points = points.astype({"step": float, "loss": float, "accuracy": float})
-    groups = points.groupby([*_IDENTITY, "step"], sort=False, dropna=False)
-    return groups.agg(
-        loss=("loss", "mean"),
-        loss_low=("loss", "min"),
-        loss_high=("loss", "max"),
-        accuracy=("accuracy", "mean"),
-        accuracy_low=("accuracy", "min"),
-        accuracy_high=("accuracy", "max"),
-    ).reset_index()
-
-
-def load(results: Results, column: str = "expert_load") -> pd.DataFrame:
-    """Return the loads of experts, one row for each cell, layer and place in the order of load.
-
-    An expert's number means nothing across seeds, so the experts of a layer are put in the order of their load
-    first, and the seeds averaged then. More than 32 experts become 32 places, each the mean of its neighbours.
-
-    Columns: those of `pareto` up to `device_kind`, `layer` (the number of its block), `place` (1 is the fullest
-    expert), and `load` relative to an even share (1 is even).
-
-    Raises:
-        BadInput: no row holds a load.
-    """
-    table = _labelled(results)
-    table = table[table["router"] != "dense"]
-    rows = []
-    for _, group in table.groupby("cell", sort=False):
-        loads = [array for array in map(_layers_by_experts, group[column]) if array is not None]
-        if not loads or len({array.shape for array in loads}) > 1:
-            continue
-        ordered = np.sort(np.stack(loads), axis=-1)[:, :, ::-1]
-        means = ordered.mean(axis=-1, keepdims=True)
-        even = np.divide(ordered, means, out=np.full_like(ordered, np.nan), where=means > 0).mean(axis=0)
-        identity = group.iloc[0][list(_IDENTITY)].tolist()
-        for layer, places in zip(_blocks(group["moe_layers"].iloc[0], len(even)), even, strict=True):
-            bins = np.array_split(places, min(LOAD_BINS, len(places)))
-            rows += [(*identity, layer, place, chunk.mean()) for place, chunk in enumerate(bins, start=1)]
-    if not rows:
-        raise BadInput("no expert loads to show: no row of these results holds one.")
-    return pd.DataFrame(rows, columns=[*_IDENTITY, "layer", "place", "load"])
-
-
-def _labelled(results: Results) -> pd.DataFrame:
-    """Return the rows of completed seeds, in the order and with the labels of the cells."""
-    rows = results.rows[results.rows["status"].isin(["ok", "diverged"])]
-    places = np.array(results.places(rows), dtype=int)
-    labelled = rows.assign(label=results.cells["label"].to_numpy()[places], cell=places)
-    return labelled.sort_values("cell", kind="stable")
 
 
 def _with(results: Results, *columns: str) -> pd.DataFrame:
@@ -290,18 +219,3 @@ def _bound(cells: pd.DataFrame, column: str, end: str) -> "pd.Series[float]":
     """Return one end of a column's interval, clipped to possible values; NaN for a column without intervals."""
     bounds = cells.get(f"{column}_ci_{end}", pd.Series(np.nan, index=cells.index)).astype(float)
     return bounds.map(lambda bound: possible(bound, quantity(column).kind), na_action="ignore")
-
-
-def _blocks(moe_layers: object, count: int) -> list[int]:
-    """Return the blocks that hold experts, out of `2,3`; counted from 0 if the text does not name `count` of them."""
-    names = str(moe_layers).split(",")
-    blocks = [int(name) for name in names if name.strip().isdecimal()]
-    return blocks if len(blocks) == count else list(range(count))
-
-
-def _layers_by_experts(nested: object) -> np.ndarray | None:
-    """Return a nested list as float[layers, experts]; None if the list is missing, ragged or empty."""
-    layers = [np.asarray(listed(layer), dtype=float) for layer in listed(nested)]
-    if not layers or len({len(layer) for layer in layers}) > 1 or not len(layers[0]):
-        return None
-    return np.stack(layers)

@@ -9,7 +9,7 @@ import pandas as pd
 from moebench.errors import BadInput
 from moebench.papers import results as published
 from moebench.reports import flag_marks, run_facts, style
-from moebench.reports.analysis import chart_data
+from moebench.reports.analysis import chart_data, seed_data
 from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.ranking import SETTING, shown_better, suite_pools
 from moebench.reports.analysis.test_time import settings
@@ -96,7 +96,7 @@ def common_data() -> dict[str, Any]:
 
 def curves(results: Results) -> pd.DataFrame:
     """Return the training curves with a text for each mean."""
-    found = chart_data.curves(results)
+    found = seed_data.curves(results)
     for name, kind in _CURVES.items():
         found[f"{name}_text"] = [written(value, kind) for value in found[name]]
     names = [f"{name}{end}" for name in _CURVES for end in ("", "_low", "_high", "_text")]
@@ -105,7 +105,7 @@ def curves(results: Results) -> pd.DataFrame:
 
 def loads(results: Results) -> pd.DataFrame:
     """Return the experts' loads with a text for each."""
-    found = chart_data.load(results)
+    found = seed_data.load(results)
     return found[["cell", "layer", "place", "load"]].assign(text=[f"{value:.2f}" for value in found["load"]])
 
 

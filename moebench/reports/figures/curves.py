@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from moebench.reports import style
-from moebench.reports.analysis import chart_data
+from moebench.reports.analysis import seed_data
 from moebench.reports.analysis.cells import Results
 from moebench.reports.figures.axes import grid, plain
 from moebench.reports.figures.layout import PAPER, Drawing, Layout, look
@@ -42,7 +42,7 @@ def curves(results: Results, layout: Layout = PAPER) -> Drawing:
     """
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
-    points = chart_data.curves(results)
+    points = seed_data.curves(results)
     dense = points[points["router"] == "dense"]
     alone = dense["cell"].nunique() > 1
     routers = [name for name in style.in_order(points["router"].astype(str)) if alone or name != "dense"] or ["dense"]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from moebench.reports import style
-from moebench.reports.analysis import chart_data
+from moebench.reports.analysis import chart_data, seed_data
 from moebench.reports.analysis.cells import Results
 from moebench.reports.figures.axes import plain, two_rows
 from moebench.reports.figures.layout import PAPER, Drawing, Layout, look
@@ -44,7 +44,7 @@ def health(results: Results, layout: Layout = PAPER) -> Drawing:
     Raises:
         BadInput: no cell holds expert loads.
     """
-    load = chart_data.load(results)
+    load = seed_data.load(results)
     names = point_names(results.cells)
     named = [names.iloc[cell] for cell in load["cell"]]
     load["line"] = [

@@ -74,7 +74,6 @@ def test_a_hanging_cell_is_killed_at_its_limit_with_its_children(executor: Local
     ended = end(executor, job(tmp_path, "hang", Limits(3.0)))
     assert ended.status == "timeout"
     assert "time limit of 3 s" in str(ended.reason)
-    assert 2.9 < ended.seconds < 20
     assert gone(printed_pids(tmp_path / "cell.log"))
 
 

@@ -14,7 +14,7 @@ from report_frames import suite_frame, tried_frame
 
 from moebench.errors import BadInput
 from moebench.reports import figures, style
-from moebench.reports.analysis import chart_data
+from moebench.reports.analysis import chart_data, seed_data
 from moebench.reports.analysis.cells import Results
 from moebench.reports.figures.marks import name_points
 from moebench.results import load
@@ -113,7 +113,7 @@ def test_curves_are_means_between_the_lowest_and_the_highest_seed() -> None:
     frame["curve_step"] = [[10, 20]] * 3
     frame["curve_loss"] = [[2.0, 1.0], [2.3, 1.0], [2.6, 4.0]]
     frame["curve_accuracy"] = [[0.1, 0.5], [0.2, 0.5], [0.3, 0.5]]
-    curves = chart_data.curves(Results.from_frame(frame))
+    curves = seed_data.curves(Results.from_frame(frame))
     # (2.0 + 2.3 + 2.6) / 3 = 2.3 and (1 + 1 + 4) / 3 = 2
     assert curves["loss"].tolist() == pytest.approx([2.3, 2.0])
     assert curves["loss_low"].tolist() == [2.0, 1.0]
@@ -126,7 +126,7 @@ def test_loads_are_ordered_before_the_seeds_are_averaged() -> None:
     frame = frame[(frame["router"] == "soft") & (frame["experts"] == 2)].reset_index(drop=True)
     # The fuller expert is the first of seed 0 and the second of seed 1; by number they would average to even loads.
     frame["expert_load"] = [[[0.6, 0.2], [0.4, 0.4]], [[0.2, 0.6], [0.3, 0.5]]]
-    load = chart_data.load(Results.from_frame(frame))
+    load = seed_data.load(Results.from_frame(frame))
     # Block 2: 0.6 / 0.4 = 1.5 and 0.2 / 0.4 = 0.5 for both seeds; block 3: means of 1 and 1.25, of 1 and 0.75.
     assert load["layer"].tolist() == [2, 2, 3, 3]
     assert load["place"].tolist() == [1, 2, 1, 2]
@@ -137,7 +137,7 @@ def test_many_experts_share_places() -> None:
     frame = suite_frame(seeds=1)
     frame = frame[(frame["router"] == "soft") & (frame["experts"] == 2)].reset_index(drop=True)
     frame["expert_load"] = [[list(range(64))]]
-    load = chart_data.load(Results.from_frame(frame))
+    load = seed_data.load(Results.from_frame(frame))
     # 64 experts of loads 0 to 63, mean 31.5, in 32 pairs; the fullest pair is 63 and 62.
     assert len(load) == 32
     assert load["load"].iloc[0] == pytest.approx(62.5 / 31.5)
@@ -147,11 +147,9 @@ def test_frames_survive_a_trip_through_parquet(tmp_path: Path) -> None:
     frame = suite_frame()
     frame.to_parquet(tmp_path / "rows.parquet")
     again = pd.read_parquet(tmp_path / "rows.parquet")
+    pd.testing.assert_frame_equal(seed_data.load(Results.from_frame(again)), seed_data.load(Results.from_frame(frame)))
     pd.testing.assert_frame_equal(
-        chart_data.load(Results.from_frame(again)), chart_data.load(Results.from_frame(frame))
-    )
-    pd.testing.assert_frame_equal(
-        chart_data.curves(Results.from_frame(again)), chart_data.curves(Results.from_frame(frame))
+        seed_data.curves(Results.from_frame(again)), seed_data.curves(Results.from_frame(frame))
     )
     pd.testing.assert_frame_equal(
         chart_data.pareto(Results.from_frame(again)), chart_data.pareto(Results.from_frame(frame))
