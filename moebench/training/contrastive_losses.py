@@ -39,7 +39,8 @@ def softmax_loss(scores: Float[Array, "pair pair"]) -> Float[Array, "pair"]:
     """
     text_of_image = jnp.diagonal(jax.nn.log_softmax(scores, axis=1))
     image_of_text = jnp.diagonal(jax.nn.log_softmax(scores, axis=0))
-    return -(text_of_image + image_of_text) / 2
+    losses: Array = -(text_of_image + image_of_text) / 2
+    return losses
 
 
 def sigmoid_loss(scores: Float[Array, "pair pair"]) -> Float[Array, "pair"]:

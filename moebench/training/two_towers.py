@@ -146,6 +146,14 @@ class TwoTowersProgram(Program):
         towers = self.towers(state)
         return logits(images, texts, towers.scale, towers.bias)
 
+    def pair_loss(
+        self, state: TrainState, images: Float[Array, "pair dim"], texts: Float[Array, "pair dim"]
+    ) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """Return the loss of a batch of embedded pairs, and the share of images whose own text scores highest."""
+        scores = self.scores(state, images, texts)
+        accuracy = (scores.argmax(-1) == jnp.arange(len(scores))).mean()
+        return contrastive_loss(self.config.loss, scores).mean(), accuracy
+
     @override
     def abstract_batch(self, count: int) -> tuple[Any, Any]:
         """Return shapes and types of `count` images, or of their embeddings, and of their captions' tokens."""
