@@ -97,7 +97,7 @@ def show(
     if shown:
         return
     # Names beyond those listed: the user's own places, a size at any patch, data sets drawn with any number.
-    data = name.startswith((".", "/", "~", "hf:", "fractals-", "domains-", "needles-", "lookup-", "skewed-"))
+    data = name.startswith((".", "/", "~", "hf:", "fractals-", "scenes-", "domains-", "needles-", "lookup-", "skewed-"))
     if data or "/" in name:
         for line in describe_dataset(name) if data else describe_model(name):
             options.say(line)

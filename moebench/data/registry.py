@@ -7,6 +7,7 @@ from fvcore.common.registry import Registry
 
 from moebench.data.dataset import Dataset
 from moebench.data.fractals.source import Fractals
+from moebench.data.scenes.source import USUAL, Scenes
 from moebench.data.source import Loader, Say, Source
 from moebench.data.tasks import source as tasks
 from moebench.data.user.source import Own
@@ -31,7 +32,7 @@ def register(name: str) -> Callable[[L], L]:
 def names() -> list[str]:
     """Return every registered name, and those of drawn data sets for some numbers."""
     fractals = [Fractals(classes).name for classes in (10, 100, 1000, 10_000)]
-    return [*sorted(name for name, _ in _REGISTRY), *fractals, *tasks.names()]
+    return [*sorted(name for name, _ in _REGISTRY), *fractals, Scenes(USUAL).name, *tasks.names()]
 
 
 def find(name: str) -> Source:
@@ -42,7 +43,7 @@ def find(name: str) -> Source:
     """
     if is_place(name):
         return Own(name)
-    drawn = Fractals.named(name) or tasks.Task.named(name)
+    drawn = Fractals.named(name) or Scenes.named(name) or tasks.Task.named(name)
     if drawn is not None:
         return drawn
     if name not in _REGISTRY:

@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int, Int32
 
 from moebench.data import Pixels, Split
-from moebench.data.pairs import Choices, PairData, PairSplit
+from moebench.data.pairs import Choices, PairData
+from moebench.data.pairs.split import PairSplit
 from moebench.evaluation.pass_over_split import evaluation_batch, filled_batches, in_own_order
 from moebench.evaluation.retrieval import choice_accuracy, image_to_text_ranks, recalls, text_to_image_ranks
 from moebench.evaluation.zero_shot import class_embeddings, zero_shot_accuracy

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float16, Float32, Float64, Int
 
 from moebench.data import Pixels, Split
-from moebench.data.pairs import PairSplit
+from moebench.data.pairs.split import PairSplit
 from moebench.routers import RoutingCounts
 from moebench.training import EvalReport, TrainState
 

@@ -2,8 +2,7 @@
 
 from moebench.data.pairs.load import find_pairs, load_pairs
 from moebench.data.pairs.pairs import CaptionedImages, Choices, PairData, PairFormat, PairSource, ZeroShot
-from moebench.data.pairs.split import PairSplit, pair_dataset
-from moebench.data.pairs.tokenizer import Encoded, Tokenizer, WordTokenizer
+from moebench.data.pairs.tokenizer import Encoded, Tokenizer, WordTokenizer, check_vocabulary
 
 __all__ = [
     "CaptionedImages",
@@ -12,11 +11,10 @@ __all__ = [
     "PairData",
     "PairFormat",
     "PairSource",
-    "PairSplit",
     "Tokenizer",
     "WordTokenizer",
     "ZeroShot",
+    "check_vocabulary",
     "find_pairs",
     "load_pairs",
-    "pair_dataset",
 ]

@@ -5,8 +5,14 @@ for each of 64 combinations of colour and shape, of which 51 are seen in trainin
 Training pairs have 5 captions an image, of at most 31 words and the end token.
 """
 
+from moebench.data.pairs.own import READABLE, OwnPairs
 from moebench.data.pairs.pairs import PairData, PairSource
+from moebench.data.pairs.rendered import ScenePairs
+from moebench.data.registry import find
+from moebench.data.scenes.source import USUAL, Scenes
 from moebench.data.source import Say
+from moebench.errors import BadInput
+from moebench.spec.cell_spec import is_place
 
 
 def find_pairs(name: str) -> PairSource:
@@ -18,7 +24,13 @@ def find_pairs(name: str) -> PairSource:
     Raises:
         BadInput: no pairs have that name, such as a data set that has labels and no captions.
     """
-    raise NotImplementedError
+    if is_place(name):
+        return OwnPairs(name)
+    scenes = Scenes.named(name)
+    if scenes is None:
+        find(name)  # a name that is unknown altogether has a nearest known one
+        raise BadInput(f"{name} has labels and no captions: give {Scenes(USUAL).name}, or {READABLE}.", key="data")
+    return ScenePairs(scenes)
 
 
 def load_pairs(name: str, image_size: int | None = None, say: Say = print) -> PairData:

@@ -14,6 +14,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Int32
 
+from moebench.errors import BadInput
+
 END = 0
 """Id of the end token, which also fills up every text."""
 UNKNOWN = 1
@@ -113,3 +115,22 @@ def padded(found: Sequence[Sequence[int]], length: int) -> Encoded:
         kept = each[: length - 1]
         row[: len(kept)] = kept
     return Encoded(ids, sum(len(each) >= length for each in found), sum(UNKNOWN in each for each in found))
+
+
+def check_vocabulary(saved: str, digest: str, tokenizer: Tokenizer) -> None:
+    """Refuse a saved model whose text tower was trained with other ids.
+
+    Args:
+        saved: name of the saved model, for the message.
+        digest: digest of the tokenizer that the model was trained with.
+        tokenizer: the tokenizer of the data.
+
+    Raises:
+        BadInput: the digests differ.
+    """
+    if digest != tokenizer.digest:
+        raise BadInput(
+            f"{saved} was trained with a tokenizer of another vocabulary: give the captions that its own tokenizer was "
+            "trained on as data, or train the text tower anew.",
+            key="init_from",
+        )

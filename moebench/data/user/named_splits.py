@@ -1,6 +1,6 @@
 """Splits that the user names one by one: places, or splits of one place."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from moebench.data.user.detect import collection
 from moebench.data.user.reader import Collection, Part, Uniform
@@ -14,12 +14,13 @@ _KNOWN = {"train": TRAIN_NAMES, "validation": VALIDATION_NAMES, "test": TEST_NAM
 class NamedSplits:
     """Parts by their roles `train`, `validation` and `test`, from one place or several."""
 
-    def __init__(self, where: str, splits: Mapping[str, str]) -> None:
+    def __init__(self, where: str, splits: Mapping[str, str], read: Callable[[str], Collection] = collection) -> None:
         """Open the places.
 
         Args:
             where: all of them, for messages.
             splits: the place of each role; with `place`, the name of a split of that place.
+            read: opens a place.
 
         Raises:
             BadInput: a place cannot be read.
@@ -29,9 +30,9 @@ class NamedSplits:
         self._within = splits.get("place")
         self._names = roles
         if self._within is None:
-            self._collections = {role: collection(name) for role, name in roles.items()}
+            self._collections = {role: read(name) for role, name in roles.items()}
         else:
-            self._collections = dict.fromkeys(roles, collection(self._within))
+            self._collections = dict.fromkeys(roles, read(self._within))
 
     def parts(self) -> Mapping[str, Part]:
         """Return the part of each role.

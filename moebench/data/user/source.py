@@ -1,7 +1,7 @@
 """Serve the user's own images as a data set: decoded once, and kept for all processes."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property, partial
 from itertools import islice
@@ -15,8 +15,8 @@ from moebench.data.dataset import Dataset, Format
 from moebench.data.set_files import Writer
 from moebench.data.source import Say
 from moebench.data.threads import mapped
+from moebench.data.user import detect
 from moebench.data.user.decode import decode, quiet
-from moebench.data.user.detect import collection
 from moebench.data.user.named_splits import NamedSplits
 from moebench.data.user.reader import Collection, Raw
 from moebench.data.user.scan import SCANNING, Scan, scan
@@ -31,22 +31,37 @@ _BATCH = 64
 """Images that a thread decodes at a time."""
 
 
+def labelled(name: str) -> tuple[Collection, Listing]:
+    """Return the collection of a place, and its images that have labels.
+
+    Raises:
+        BadInput: the place cannot be read, or has no images with labels for training and testing.
+    """
+    splits = parse_splits(name)
+    found = detect.collection(name) if splits is None else NamedSplits(name, splits)
+    parts = found.parts()
+    use = choose if splits is None else join
+    return found, use(found.where, parts, found.notes())
+
+
 class Own:
     """Images of a folder, a file, the Hugging Face hub, or of several of these as splits."""
 
     augment: Augment = "crop-flip"
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, read: Callable[[str], tuple[Collection, Listing]] = labelled) -> None:
         """Name a place, without reading it.
 
         Args:
             place: a path, hf: and a name, or splits as `train=PLACE,test=PLACE`.
+            read: lists the images of a place that are used, by default all that have labels.
         """
         self.name = absolute_place(place)
+        self._read = read
 
     def describe(self) -> str:
         """Describe classes, images and what is left out, each in one line."""
-        listing = self._listing
+        listing = self.listing
         counts = listing.counts()
         validation = f", {counts['validation']:,} for validation" if "validation" in counts else ""
         return "\n".join(
@@ -85,7 +100,7 @@ class Own:
         Raises:
             BadInput: an image is broken, or the cache folder cannot be written to.
         """
-        kind, listing = self._format(image_size, say), self._listing
+        kind, listing = self._format(image_size, say), self.listing
 
         def make(folder: Path) -> None:
             say(f"decoding {self.name} to {kind.image_size} pixels, once for this machine")
@@ -100,7 +115,7 @@ class Own:
         return replace(found, notes=notes)
 
     def _decode(self, writer: Writer, kind: Format) -> None:
-        listing, levels = self._listing, self._scan(print).levels
+        listing, levels = self.listing, self._scan(print).levels
 
         def decoded(raws: list[Raw]) -> np.ndarray:
             return np.stack([decode(raw.name, raw.content(), kind.image_size, kind.channels, levels) for raw in raws])
@@ -116,7 +131,7 @@ class Own:
             start += len(images)
 
     def _format(self, image_size: int | None, say: Say) -> Format:
-        found, classes = self._scan(say), len(self._listing.classes)
+        found, classes = self._scan(say), len(self.listing.classes)
         if image_size is not None:
             return Format(image_size, found.channels, classes)
         shapes = list(dict.fromkeys((found.smallest, found.largest)))
@@ -128,27 +143,24 @@ class Own:
             )
         return Format(shapes[0][0], found.channels, classes)
 
-    @cached_property
-    def _collection(self) -> Collection:
-        splits = parse_splits(self.name)
-        return collection(self.name) if splits is None else NamedSplits(self.name, splits)
+    @property
+    def listing(self) -> Listing:
+        """The images that are used."""
+        return self._places[1]
 
     @cached_property
-    def _listing(self) -> Listing:
-        found = self._collection
-        parts = found.parts()
-        use = join if isinstance(found, NamedSplits) else choose
-        return use(found.where, parts, found.notes())
+    def _places(self) -> tuple[Collection, Listing]:
+        return self._read(self.name)
 
     def _scan(self, say: Say) -> Scan:
         """Return what is known of the images; every image is read once, unless a record in the cache fits the files."""
         if self._scanned is None:
-            listing = self._listing
-            stamp = hashlib.blake2b(self._collection.stamp().encode(), digest_size=16).hexdigest()
+            collection, listing = self._places
+            stamp = hashlib.blake2b(collection.stamp().encode(), digest_size=16).hexdigest()
             key = f"scan-{stamp}-v{SCANNING}"
             self._scanned = read_record(key, Scan)
             if self._scanned is None:
-                self._scanned = scan(self._collection, listing, say)
+                self._scanned = scan(collection, listing, say)
                 write_record(key, self._scanned)
         return self._scanned
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ class Table:
             stamp: changes if a file changes.
             notes: sentences on what is left out.
         """
-        self.where, self._splits, self._stamp, self._notes = where, splits, stamp, notes
+        self.where, self.splits, self._stamp, self._notes = where, splits, stamp, notes
 
     def parts(self) -> Mapping[str, Part]:
         """Read the labels, without the images.
@@ -57,7 +58,7 @@ class Table:
         Raises:
             BadInput: a file is damaged, or a column is missing.
         """
-        return {name: self._part(name, files) for name, files in self._splits.items()}
+        return {name: self._part(name, files) for name, files in self.splits.items()}
 
     def stamp(self) -> str:
         """Return a text that changes if a file changes."""
@@ -77,21 +78,25 @@ class Table:
 
     @cached_property
     def _columns(self) -> tuple[str, str]:
-        """Names of the columns of images and labels; those of the training split, if there is one."""
-        first = sorted(self._splits, key=lambda name: name.lower() not in TRAIN_NAMES)
-        files = [rows for name in first for rows in self._splits[name]]
-        return self._column("images", IMAGE_NAMES, files), self._column("labels", LABEL_NAMES, files)
+        return self.column("images", IMAGE_NAMES), self.column("labels", LABEL_NAMES)
 
-    def _column(self, of: str, names: Sequence[str], files: Sequence[Rows]) -> str:
+    def column(self, of: str, names: Sequence[str]) -> str:
+        """Return the name of a column; that of the training split, if there is one.
+
+        Args:
+            of: what the column should contain.
+            names: names that such a column may have.
+
+        Raises:
+            BadInput: no file has such a column.
+        """
+        first = sorted(self.splits, key=lambda name: name.lower() not in TRAIN_NAMES)
+        files = [rows for name in first for rows in self.splits[name]]
         found = (name for rows in files for name in names if name in rows.schema.names)
         try:
             return next(found)
         except StopIteration:
-            raise BadInput(
-                f"{files[0].where} has the columns {', '.join(map(shown, files[0].schema.names)) or 'none'}, and none "
-                f"for {of}: name it {' or '.join(names)}.",
-                key="data",
-            ) from None
+            raise missing_column(files[0].where, of, names, files[0].schema.names) from None
 
     def _part(self, name: str, files: Sequence[Rows]) -> Part:
         where = f"{self.where} ({shown(name)})" if name else self.where
@@ -109,9 +114,26 @@ class Table:
         return Part(
             where,
             [each for part in read for each in part.labels],
-            lambda: (raw for rows in files for raw in _images(rows, image)),
+            lambda: (raw for rows in files for raw in encoded_images(rows, image)),
             numbers=next((part.numbers for part in read if part.numbers), ""),
         )
+
+
+def missing_column(where: str, of: str, names: Sequence[str], columns: Sequence[str]) -> BadInput:
+    """Return the mistake of a table without a column, with the column whose name is nearest.
+
+    Args:
+        where: the file, for messages.
+        of: what the column should contain.
+        names: names that such a column may have.
+        columns: names of the columns that are there.
+    """
+    close = ((column, near) for column in columns for near in get_close_matches(column.lower()[:100], names, n=1))
+    column, near = next(close, ("", ""))
+    hint = f"name it {' or '.join(names)}" if not column else f"rename '{shown(column)}' to '{near}'"
+    return BadInput(
+        f"{where} has the columns {', '.join(map(shown, columns)) or 'none'}, and none for {of}: {hint}.", key="data"
+    )
 
 
 def _labelled(rows: Rows, label: str) -> Part:
@@ -128,10 +150,19 @@ def _labelled(rows: Rows, label: str) -> Part:
     return Part(rows.where, labels, numbers="named" if names else "bare" if reader.has_bare_numbers else "")
 
 
-def _images(rows: Rows, image: str) -> Iterator[Raw]:
+def encoded_images(rows: Rows, image: str) -> Iterator[Raw]:
+    """Yield the images of one file.
+
+    Args:
+        rows: the file.
+        image: name of the column of images.
+
+    Raises:
+        BadInput: the column is damaged, or has no encoded images.
+    """
     number = 0
     for batch in rows.read([image], IMAGE_ROWS):
-        with _valid_column(rows.where, image, batch) as values:
+        with valid_column(rows.where, image, batch) as values:
             cells = values.to_pylist()
         for cell in cells:
             name = f"the image of row {number} of {rows.where}"
@@ -141,7 +172,7 @@ def _images(rows: Rows, image: str) -> Iterator[Raw]:
 
 def _distinct(where: str, column: str, batch: pa.RecordBatch) -> tuple[list[Any], list[int | None]]:
     """Return the distinct values of a batch's only column, and the place of each row's value among them."""
-    with _valid_column(where, column, batch) as values:
+    with valid_column(where, column, batch) as values:
         try:
             encoded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
             return encoded.dictionary.to_pylist(), encoded.indices.to_pylist()
@@ -150,7 +181,7 @@ def _distinct(where: str, column: str, batch: pa.RecordBatch) -> tuple[list[Any]
 
 
 @contextmanager
-def _valid_column(where: str, column: str, batch: pa.RecordBatch) -> Iterator[pa.Array]:
+def valid_column(where: str, column: str, batch: pa.RecordBatch) -> Iterator[pa.Array]:
     """Yield a batch's only column, after a check that its offsets and texts are valid."""
     try:
         values = batch.column(0)
