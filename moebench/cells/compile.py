@@ -71,14 +71,14 @@ class Executables(TrainPrograms):
     def compile(cls, program: Program) -> "Executables":
         """Compile for the training batch of a program."""
         training = TrainPrograms.compile(program)
-        infer = compiled(program.infer, program.abstract_state, program.abstract_batch(program.batch)[0])
+        infer = compiled(program.infer, program.abstract_state, program.abstract_images(program.batch))
         return cls(program, training.init, training.train_step, infer)
 
     def infer_batch(self, images: int) -> jax.stages.Compiled:
         """Return inference for a batch of `images`, compiled unless that is the training batch."""
         if images == self.program.batch:
             return self.infer
-        return compiled(self.program.infer, self.program.abstract_state, self.program.abstract_batch(images)[0])
+        return compiled(self.program.infer, self.program.abstract_state, self.program.abstract_images(images))
 
     def train_step_call(self, batch: data.Split) -> Call:
         """Return a call that takes one more training step with the same batch."""

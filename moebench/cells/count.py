@@ -61,7 +61,7 @@ class Count:
     @cached_property
     def forward(self) -> Operations:
         """Operations of inference on a batch."""
-        images, _ = self.program.abstract_batch(self.batch)
+        images = self.program.abstract_images(self.batch)
         return operations(traced(self.program.infer, self.program.abstract_state, images))
 
     @cached_property

@@ -60,7 +60,7 @@ def batch_thunks(
 
 def _make(split: Split, chosen: np.ndarray, augment: Augment, seed: tuple[int, int]) -> Split:
     images = _take(split.images, chosen, augment, np.random.default_rng(seed))
-    return Split(images, split.labels[chosen])
+    return Split(images, split.targets(chosen, seed))
 
 
 def _take(

@@ -23,4 +23,4 @@ def with_channels(dataset: Dataset, channels: int) -> Dataset:
 def _convert(split: Split, channels: int) -> Split:
     pixels = np.asarray(split.images[:] if isinstance(split.images, Pixels) else split.images)
     grey = pixels.mean(-1, keepdims=True, dtype=np.float32)
-    return Split(np.repeat(grey, channels, axis=-1), split.labels)
+    return replace(split, images=np.repeat(grey, channels, axis=-1))

@@ -87,6 +87,16 @@ class Split:
         """The truth about each pixel's patch: the number of its right expert, or 255; None where there is none."""
         return self.images.truth if isinstance(self.images, Pixels) else None
 
+    def targets(self, chosen: Int[np.ndarray, "chosen"], seed: Sequence[int]) -> Int32[np.ndarray, "chosen ..."]:
+        """Return what the chosen images are trained towards: their labels.
+
+        Args:
+            chosen: numbers of the images.
+            seed: of a random choice, where an image has several targets.
+        """
+        found: np.ndarray = self.labels[chosen]
+        return found
+
     def with_truth(self) -> "Split":
         """Return the images with the truth as a last channel, for a model whose router needs the truth."""
         assert isinstance(self.images, Pixels)

@@ -31,7 +31,7 @@ class Probe:
             batch: images at a time; whole groups.
         """
         self.images, self.batch = images, batch
-        state, some = program.abstract_state, program.abstract_batch(batch)[0]
+        state, some = program.abstract_state, program.abstract_images(batch)
         self._features: Callable[..., Any] = program.with_host_batch(compile_unoptimized(program.features, state, some))
 
     def evaluate(self, state: TrainState, seed: int) -> dict[str, float | None]:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float16, Float32, Float64, Int
 
 from moebench.data import Pixels, Split
+from moebench.data.pairs.split import PairSplit
 from moebench.routers import RoutingCounts
 from moebench.training import EvalReport, TrainState
 
@@ -128,7 +129,7 @@ def _mixed(count: int) -> Int[np.ndarray, "image"]:
 
 
 def split_digest(split: Split) -> str:
-    """Return sixteen hexadecimal digits that identify the images and labels of a split, in their order."""
+    """Return sixteen hexadecimal digits that identify the images and labels or captions of a split, in their order."""
     images = split.images
     kind = images.stored.dtype if isinstance(images, Pixels) else images.dtype
     found = hashlib.sha256(f"{kind}{list(images.shape)}".encode())
@@ -136,4 +137,6 @@ def split_digest(split: Split) -> str:
         rows = slice(start, start + _HASHED_AT_A_TIME)
         found.update((images.take(rows) if isinstance(images, Pixels) else images[rows]).tobytes())
     found.update(split.labels.tobytes())
+    if isinstance(split, PairSplit):
+        found.update(split.ids.tobytes() + split.offsets.tobytes())
     return found.hexdigest()[:16]

@@ -73,7 +73,7 @@ class Recorder:
         self.traced = Pass(program)
         groups = self.batch // self.group_images
         self._in_order = np.tile(np.arange(self.group_images * config.tokens, dtype=np.int32), (groups, 1))
-        images = program.abstract_batch(self.batch)[0]
+        images = program.abstract_images(self.batch)
         arguments = (program.abstract_state, images, *self._swaps(), np.asarray(True))
         # With some optimisation the passes of one seed save twice what compiling takes longer (mu/4, 256 images).
         options: dict[str, bool | str] = {"xla_backend_optimization_level": "1"}

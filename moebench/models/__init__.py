@@ -3,6 +3,7 @@
 from moebench.models.blocks import Block, Mlp, RoutedBlock, make_block, mlp_or_experts, through
 from moebench.models.moe import Experts, MoE
 from moebench.models.presets import SIZES, Preset, Size, describe, moe_blocks, names, preset
+from moebench.models.two_towers import TextConfig, TextTower, TwoTowers, TwoTowersConfig, text_preset
 from moebench.models.vit import Vit
 from moebench.models.vit_config import VitConfig
 
@@ -15,6 +16,10 @@ __all__ = [
     "Preset",
     "RoutedBlock",
     "Size",
+    "TextConfig",
+    "TextTower",
+    "TwoTowers",
+    "TwoTowersConfig",
     "Vit",
     "VitConfig",
     "describe",
@@ -23,5 +28,6 @@ __all__ = [
     "moe_blocks",
     "names",
     "preset",
+    "text_preset",
     "through",
 ]

@@ -34,6 +34,9 @@ class Vit(nnx.Module):
         self.norm = nnx.LayerNorm(width, rngs=rngs)
         if config.preset.class_token:
             self.class_token = nnx.Param(jnp.zeros(width))
+        if not config.classes:
+            return
+        if config.preset.class_token:
             self.pre_logits = nnx.Linear(width, width, rngs=named(rngs, "pre_logits"))
         # Zeros make the first loss exactly log(classes), whatever the router.
         self.head = nnx.Linear(width, config.classes, kernel_init=nnx.initializers.zeros, rngs=rngs)

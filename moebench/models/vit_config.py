@@ -18,6 +18,7 @@ class VitConfig:
     image_size: int
     channels: int
     classes: int
+    """Classes of the head; 0 for a tower without a head."""
     router: str
     router_options: Mapping[str, Any]
     group_images: int

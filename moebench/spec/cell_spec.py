@@ -20,6 +20,7 @@ from moebench.spec.plain_values import whole
 Scalar = str | int | float | bool | None
 Precision = Literal["float32", "mixed", "bfloat16"]
 Augment = Literal["none", "crop", "crop-flip"]
+ContrastiveLoss = Literal["softmax", "sigmoid"]
 Count = Annotated[int, Field(ge=1, le=10**9), BeforeValidator(whole)]
 """A number of steps, images or slots, which may be written 1000.0; larger numbers overflow a program's counters."""
 Pixels = Annotated[int, Field(ge=1, le=1 << 14), BeforeValidator(whole)]
@@ -178,6 +179,18 @@ class CellSpec(BaseModel):
     `pretrain_data` has."""
     init_from: Annotated[str | None, Key(Scope.DOWNSTREAM, since=2), _absolute(absolute_folder)] = None
     """Folder of a saved model to start from instead of pre-training. Options left out are the saved model's."""
+    text_model: Annotated[str | None, Key(Scope.DOWNSTREAM, since=3)] = None
+    """Size of a text tower such as mu, which makes the cell contrastive: images and captions of `data` are embedded
+    close to each other, where pairs belong together. Default: none, and the cell learns to classify."""
+    text_router: Annotated[str | None, Key(Scope.DOWNSTREAM, since=3)] = None
+    """Routing strategy of the text tower with its options, such as soft[experts=4]. Default: dense."""
+    text_length: Annotated[Count, Key(Scope.DOWNSTREAM, since=3)] = 16
+    """Tokens of a caption that the text tower reads: shorter captions are filled up, longer ones are cut."""
+    contrastive_loss: Annotated[ContrastiveLoss, Key(Scope.DOWNSTREAM, since=3)] = "softmax"
+    """Loss of a cell with a `text_model`: "softmax" over the batch in both directions, or "sigmoid" for each pair."""
+    freeze: Annotated[Literal["image"] | None, Key(Scope.DOWNSTREAM, since=3)] = None
+    """The value image leaves a pre-trained image tower as it is, so that only the text tower learns (locked-image
+    tuning). Default: both towers learn."""
     save_model: Annotated[bool, Key(Scope.DOWNSTREAM, since=2)] = False
     """Save each seed's trained model beside the results, for other cells to start from."""
     record_routing: Annotated[Count | None, Key(Scope.DOWNSTREAM, since=3)] = None

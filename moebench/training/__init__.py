@@ -15,24 +15,36 @@ from moebench.training.program import (
 )
 from moebench.training.sharded import WideProgram, join_processes, mesh
 from moebench.training.single_layer import LayerProgram
+from moebench.training.two_towers import (
+    ImageReport,
+    TwoTowersProgram,
+    WideTwoTowersProgram,
+    image_arrays,
+    with_image_arrays,
+)
 
 __all__ = [
     "EvalPoint",
     "EvalReport",
+    "ImageReport",
     "LayerProgram",
     "Program",
     "Progress",
     "Schedule",
     "TrainState",
     "Training",
+    "TwoTowersProgram",
     "WideProgram",
+    "WideTwoTowersProgram",
     "calls_by_image",
     "compile_unoptimized",
     "compiled",
     "cross_entropy",
+    "image_arrays",
     "join_processes",
     "loss_spikes",
     "mesh",
     "processed_by_token",
     "train",
+    "with_image_arrays",
 ]

@@ -81,7 +81,7 @@ class Program:
         """
         self.config, self.batch = config, batch
         model = nnx.eval_shape(lambda: self.build(rngs(0)))
-        self.graph, parameters, self._variables = split(model)
+        self.graph, parameters, self._variables = self.split(model)
         self._parameters = jax.eval_shape(self.to_storage_dtype, parameters)
         self.routers = [module for _, module in nnx.iter_graph(model) if isinstance(module, Router)]
         weights = {name: weight for router in self.routers for name, weight in router.loss_weights.items() if weight}
@@ -90,6 +90,10 @@ class Program:
     def build(self, drawn_from: nnx.Rngs) -> nnx.Module:
         """Return the module of the programs, with fresh parameters."""
         return Vit(self.config, rngs=drawn_from)
+
+    def split(self, model: nnx.Module) -> tuple[Any, Any, Any]:
+        """Split a model into its graph, the parameters that training changes, and all other state."""
+        return split(model)
 
     def optimizer(self, schedule: Schedule) -> optax.GradientTransformation:
         """Return the optimiser of a training step, whose hyperparameters may be traced."""
@@ -105,7 +109,7 @@ class Program:
         key = jax.random.key(seed)
         schedule = schedule or self.schedule.as_arrays()
         model = self.build(rngs(jax.random.fold_in(key, 0)))
-        _, parameters, variables = split(model)
+        _, parameters, variables = self.split(model)
         parameters = self.to_storage_dtype(parameters)
         return TrainState(
             parameters=parameters,
@@ -117,7 +121,7 @@ class Program:
         )
 
     def train_step(
-        self, state: TrainState, images: Float[Array, "image height width channel"], labels: Int[Array, "image"]
+        self, state: TrainState, images: Float[Array, "image ..."], labels: Int[Array, "image ..."]
     ) -> tuple[TrainState, StepReport]:
         """Take one step of gradient descent on cross-entropy plus the routers' weighted auxiliary losses."""
         gradient, (loss, accuracy, variables) = self.gradient(state, images, labels)
@@ -137,7 +141,7 @@ class Program:
             logits, routings = model(images, noise_key=jax.random.fold_in(state.key, state.step))
             loss = cross_entropy(logits, labels).mean()
             accuracy = (logits.argmax(-1) == labels).mean()
-            variables = split(model)[2]
+            variables = self.split(model)[2]
             return loss + auxiliary_loss(state.schedule.loss_weights, routings), (loss, accuracy, variables)
 
         gradient: tuple[Any, tuple[Array, Array, Any]] = jax.grad(objective, has_aux=True)(state.parameters)
@@ -209,13 +213,14 @@ class Program:
         )
         return shapes
 
+    def abstract_images(self, count: int) -> Any:
+        """Return shape and type of `count` images."""
+        side, channels = self.config.image_size, self.config.channels + self.config.truth
+        return jax.eval_shape(lambda: jnp.zeros((count, side, side, channels)))
+
     def abstract_batch(self, count: int) -> tuple[Any, Any]:
         """Return shapes and types of `count` images and their labels."""
-        side, channels = self.config.image_size, self.config.channels + self.config.truth
-        return (
-            jax.eval_shape(lambda: jnp.zeros((count, side, side, channels))),
-            jax.eval_shape(lambda: jnp.zeros(count, jnp.int32)),
-        )
+        return self.abstract_images(count), jax.eval_shape(lambda: jnp.zeros(count, jnp.int32))
 
     @property
     def shards(self) -> int:

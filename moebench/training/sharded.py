@@ -120,8 +120,12 @@ class WideProgram(Program):
         return sharded
 
     @override
+    def abstract_images(self, count: int) -> Any:
+        return self._split(super().abstract_images(count))
+
+    @override
     def abstract_batch(self, count: int) -> tuple[Any, ...]:
-        return tuple(_with_sharding(shape, self._images) for shape in super().abstract_batch(count))
+        return tuple(map(self._split, super().abstract_batch(count)))
 
     @override
     def device_put(self, *arrays: Any) -> tuple[Any, ...]:
@@ -130,6 +134,10 @@ class WideProgram(Program):
     @property
     def _images(self) -> NamedSharding:
         return NamedSharding(self.mesh, PartitionSpec(image_axes(self.experts)))
+
+    def _split(self, shape: Any) -> Any:
+        """Return a shape over the images of a batch, split over the devices."""
+        return _with_sharding(shape, self._images)
 
     def _shardings(self, state: TrainState) -> Any:
         def sharding(path: tuple[Any, ...], leaf: Any) -> NamedSharding:

@@ -57,10 +57,10 @@ class LayerProgram(Program):
         layer = nnx.merge(self.graph, to_compute_dtype(state.parameters), state.variables)
         return self._through(layer, self._rows(images), None)[0]
 
-    def abstract_batch(self, count: int) -> tuple[Any, Any]:
-        """Return shapes and types of the tokens of `count` images, and of labels, which no program reads."""
+    def abstract_images(self, count: int) -> Any:
+        """Return shape and type of the tokens of `count` images."""
         shape = (count, 1, self.config.tokens, self.config.preset.size.width)
-        return jax.ShapeDtypeStruct(shape, jnp.float32), jax.ShapeDtypeStruct((count,), jnp.int32)
+        return jax.ShapeDtypeStruct(shape, jnp.float32)
 
     def random_tokens(self) -> Split:
         """Return a batch of normal tokens, drawn from a fixed seed."""

@@ -1,10 +1,13 @@
 """The smallest model and data that train: two blocks of width 8, and stripes to tell apart."""
 
+from dataclasses import fields
+from typing import Any
+
 import numpy as np
 
 from moebench import routers
 from moebench.data import Split
-from moebench.models import VitConfig
+from moebench.models import TextConfig, TwoTowersConfig, VitConfig
 from moebench.models.presets import Preset, Size
 from moebench.training import Schedule
 
@@ -35,3 +38,29 @@ def stripes(count: int) -> Split:
     images = np.zeros((count, 4, 4, 1), np.float32)
     images[np.arange(count), labels] = 3
     return Split(images, labels)
+
+
+def two_towers(router: str = "dense", **options: Any) -> TwoTowersConfig:
+    """Two towers of width 8 and captions of four tokens, of which an option of `TwoTowersConfig` changes the rest."""
+    image = tiny(router) if router == "dense" else tiny(router, experts=4)
+    text = TextConfig(
+        preset=TINY,
+        image_size=0,
+        channels=0,
+        classes=8,
+        router="dense",
+        router_options={},
+        group_images=1,
+        moe_blocks=(),
+        vocabulary=7,
+        length=4,
+    )
+    values = {field.name: getattr(image, field.name) for field in fields(image)}
+    return TwoTowersConfig(**{**values, "classes": 0, "text": text, **options})
+
+
+def captions(labels: np.ndarray) -> np.ndarray:
+    """A caption for each class, whose second word names the class."""
+    found = np.zeros((len(labels), 4), np.int32)
+    found[:, :2] = np.stack([np.ones_like(labels), labels + 2], axis=1)
+    return found

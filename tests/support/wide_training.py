@@ -1,6 +1,6 @@
 """Train tiny models on meshes and print what came of it, a line for each.
 
-    python wide_training.py FOLDER ROUTERS MESHES        such as  /tmp/x dense,soft 1x1,2x4
+    python wide_training.py FOLDER ROUTERS MESHES        such as  /tmp/x dense,soft,two-towers 1x1,2x4
 
 A program of its own: how many devices a processor is split into is decided before JAX starts.
 """
@@ -14,9 +14,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tiny_models import stripes, tiny
+from tiny_models import captions, stripes, tiny, two_towers
 
-from moebench.data import batches
+from moebench.data import Split, batches
 from moebench.evaluation.pass_over_split import evaluate
 from moebench.spec.cell_spec import CellSpec
 from moebench.training import (
@@ -24,7 +24,9 @@ from moebench.training import (
     Progress,
     Schedule,
     Training,
+    TwoTowersProgram,
     WideProgram,
+    WideTwoTowersProgram,
     compile_unoptimized,
     join_processes,
     mesh,
@@ -33,6 +35,7 @@ from moebench.training import (
 from moebench.training.checkpoints import Checkpoints
 
 STEPS, BATCH = 8, 16
+TWO_TOWERS = "two-towers"
 SCHEDULE = Schedule(steps=STEPS, learning_rate=1e-2, weight_decay=0.1, warmup=0.1, clip_norm=1.0)
 
 
@@ -63,6 +66,27 @@ def trained(router: str, devices: str, folder: Path) -> dict[str, Any]:
     }
 
 
+def contrasted(devices: str) -> dict[str, Any]:
+    """Two towers with experts in the image tower, whose pairs must meet the texts of all devices."""
+    config, over = two_towers("soft"), mesh(CellSpec(router="soft", devices=devices).mesh_shape)
+    program = WideTwoTowersProgram(config, SCHEDULE, BATCH, over) if over else TwoTowersProgram(config, SCHEDULE, BATCH)
+    step = compile_unoptimized(program.train_step, program.abstract_state, *program.abstract_batch(BATCH))
+    embed = compile_unoptimized(program.embed_texts, program.abstract_state, program.abstract_captions(BATCH))
+    init = compile_unoptimized(program.init, jax.eval_shape(lambda: jnp.zeros((), jnp.int32)))
+    start = Progress(init(np.asarray(0, np.int32)))
+    pairs = (Split(each.images, captions(each.labels)) for each in batches(stripes(48), BATCH, STEPS, 0))
+    training = train(program.with_host_batch(step), start, pairs)
+    texts = program.with_host_batch(embed)(training.state, captions(stripes(BATCH).labels))
+    return {
+        "router": TWO_TOWERS,
+        "devices": devices,
+        "losses": [float(loss) for loss in training.losses],
+        "texts": np.asarray(texts).ravel().tolist(),
+        "held": sorted({shard(leaf) for leaf in jax.tree.leaves(training.state) if leaf.shape[1:] == (8, 12)}),
+        "batch": shard(program.device_put(captions(stripes(BATCH).labels))[0]),
+    }
+
+
 def restored(program: Program, training: Training, folder: Path) -> bool:
     """Whether a checkpoint gives every array back as it was, and where it was."""
     Checkpoints(folder, {}, 1e-9, print).offer("seed 0", Progress(training.state))
@@ -83,4 +107,5 @@ if __name__ == "__main__":
     join_processes(os.environ)
     for router in sys.argv[2].split(","):
         for devices in sys.argv[3].split(","):
-            print(json.dumps(trained(router, devices, Path(sys.argv[1]))), flush=True)
+            found = contrasted(devices) if router == TWO_TOWERS else trained(router, devices, Path(sys.argv[1]))
+            print(json.dumps(found), flush=True)

@@ -129,7 +129,7 @@ def forward_flops(config: VitConfig, router: Router, *, training: bool = True) -
         router=per_image * routing.router if routing else float("nan"),
         dispatch_combine=per_image * routing.dispatch_combine if routing else float("nan"),
         experts=0 if whole else per_image * rows * _mlp_row(config),
-        head=2 * size.width * (config.classes + class_token * size.width),
+        head=2 * size.width * (config.classes + class_token * size.width) if config.classes else 0,
     )
 
 

@@ -1,6 +1,7 @@
 """Cells of several devices, and of several processes, give what one device gives; what cannot be split is said."""
 
 import json
+import math
 import os
 import socket
 import subprocess
@@ -54,7 +55,7 @@ def together(arguments: list[str], devices: int) -> list[subprocess.Popen[str]]:
 @pytest.fixture(scope="module")
 def on_one_and_eight(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], dict[str, Any]]:
     folder = tmp_path_factory.mktemp("wide")
-    return results(begun([str(PROGRAM), str(folder), ",".join(ROUTERS), "1x1,2x4"], 8))
+    return results(begun([str(PROGRAM), str(folder), ",".join([*ROUTERS, "two-towers"]), "1x1,2x4"], 8))
 
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> None:
@@ -76,6 +77,18 @@ def test_eight_devices_give_the_curve_of_one(
     assert narrow["held"] == ["4x8x12"]
     assert wide["held"] == ["1x8x12"]
     assert wide["batch"] == "8x1"
+
+
+def test_a_contrastive_loss_is_that_of_the_whole_batch_on_eight_devices(
+    on_one_and_eight: dict[tuple[str, str], dict[str, Any]],
+) -> None:
+    narrow, wide = on_one_and_eight["two-towers", "1x1"], on_one_and_eight["two-towers", "2x4"]
+    # Each half of the batch alone would begin near log 8, and both together begin near log 16.
+    assert narrow["losses"][0] == pytest.approx(math.log(16), abs=0.3)
+    assert narrow["losses"][-1] < narrow["losses"][0] - 0.05
+    assert wide["losses"] == pytest.approx(narrow["losses"], rel=1e-5)
+    assert wide["texts"] == pytest.approx(narrow["texts"], abs=1e-4)
+    assert (wide["batch"], wide["held"]) == ("8x4", ["1x8x12"])
 
 
 def test_checkpoints_give_the_arrays_of_eight_devices_back(

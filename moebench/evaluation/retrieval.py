@@ -1,0 +1,59 @@
+"""Retrieval of the captions of an image, and of the image of a caption, and choices between two captions.
+
+Recall at K is the share of queries with a right answer among the K that score highest. An image is found by any of its
+captions. Wrong answers come first among equal scores, so that a model that embeds all inputs alike finds nothing.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+
+DEPTHS = (1, 5, 10)
+
+
+def image_to_text_ranks(
+    scores: Float[np.ndarray, "image caption"], image_of_caption: Int[np.ndarray, "caption"]
+) -> Int[np.ndarray, "image"]:
+    """Return for each image how many captions of other images score at least as high as its best own caption.
+
+    Args:
+        scores: of images with captions.
+        image_of_caption: row of the image that each caption belongs to.
+    """
+    own = image_of_caption == np.arange(len(scores))[:, None]
+    best = np.where(own, scores, -np.inf).max(1, keepdims=True)
+    return np.asarray(((scores >= best) & ~own).sum(1))
+
+
+def text_to_image_ranks(
+    scores: Float[np.ndarray, "image caption"], image_of_caption: Int[np.ndarray, "caption"]
+) -> Int[np.ndarray, "caption"]:
+    """Return for each caption how many other images score at least as high as its own image.
+
+    Args:
+        scores: of images with captions.
+        image_of_caption: row of the image that each caption belongs to.
+    """
+    own = scores[image_of_caption, np.arange(scores.shape[1])]
+    return np.asarray((scores >= own).sum(0) - 1)
+
+
+def recalls(ranks: Int[np.ndarray, "query"], depths: Sequence[int] = DEPTHS) -> dict[int, float]:
+    """Return the share of queries whose right answer is among the first K, for each K.
+
+    Args:
+        ranks: wrong answers before the first right one.
+        depths: values of K.
+    """
+    return {depth: float((ranks < depth).mean()) for depth in depths}
+
+
+def choice_accuracy(true: Float[np.ndarray, "choice"], false: Float[np.ndarray, "choice"]) -> float:
+    """Return the share of choices in which the true caption scores higher; equal scores count half.
+
+    Args:
+        true: scores of the true captions.
+        false: scores of the false captions.
+    """
+    return float(((true > false) + 0.5 * (true == false)).mean())
