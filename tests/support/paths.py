@@ -7,4 +7,5 @@ SUPPORT = REPOSITORY / "tests" / "support"
 DATA = REPOSITORY / "tests" / "data"
 README = REPOSITORY / "README.md"
 DOCUMENTATION = [README, *sorted((REPOSITORY / "docs").rglob("*.md"))]
-EXAMPLE = REPOSITORY / "examples" / "tempered_choice.py"
+EXAMPLES = REPOSITORY / "examples"
+EXAMPLE = EXAMPLES / "tempered_choice.py"

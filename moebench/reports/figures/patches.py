@@ -118,9 +118,23 @@ def dropped_handle() -> "Artist":
 
 def title_of(recording: Recording, longest: int) -> str:
     """Return the cell's name for a panel."""
-    facts = recording.facts
-    options = facts.cell.partition("[")[2].removesuffix("]")
-    return plain(shortened(facts.router, longest)) + (f"\n{plain(shortened(options, longest))}" if options else "")
+    return titles_of([recording], longest)[0]
+
+
+def titles_of(recordings: Sequence[Recording], longest: int) -> list[str]:
+    """Return the names of cells for panels side by side, without the options that all of several cells share.
+
+    Args:
+        recordings: one for each panel.
+        longest: letters of a line.
+    """
+    options = [each.facts.cell.partition("[")[2].removesuffix("]").split(",") for each in recordings]
+    shared = set.intersection(*map(set, options)) if len(options) > 1 else set()
+    lines = [",".join(name for name in names if name not in shared) for names in options]
+    return [
+        plain(shortened(each.facts.router, longest)) + (f"\n{plain(shortened(line, longest))}" if line else "")
+        for each, line in zip(recordings, lines, strict=True)
+    ]
 
 
 def by_token(values: Any, facts: Facts, fill: float = np.nan) -> np.ndarray:

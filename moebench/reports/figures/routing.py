@@ -20,17 +20,15 @@ from moebench.reports.figures.patches import (
     first_images,
     hatch,
     tint,
-    title_of,
+    titles_of,
 )
 from moebench.reports.figures.recorded import Choice, routed, routing_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_NOTE = (
-    "MoE layer {layers}; a patch is tinted by its first expert that processes it, hatched if no expert does · soft "
-    "routers: by the expert of most weight, the fainter the less weight"
-)
+_NOTE = "MoE layer {layers}; a patch is tinted by its first expert that processes it, hatched if no expert does"
+_SOFT = " · soft routers: by the expert of most weight, the fainter the less weight"
 
 
 @routing_figure("routing", caption="Which patch goes to which expert, for the same images under every router.")
@@ -63,10 +61,11 @@ def routing(recordings: Sequence[Recording], choice: Choice, layout: Layout = PA
                 _draw(panels[row, column], recording, frame[frame["image"] == image], pictures[image])
         labels = points[0].drop_duplicates("image").set_index("image")["label"]
         _name(panels[:, 0], [f"class {labels[image]}" for image in images], beside=wide)
-        titles = [title_of(each, int((14 if wide else 11) * size)) for each in recordings]
+        titles = titles_of(recordings, int((14 if wide else 16) * size))
         _name(panels[0], ["image", *titles], beside=not wide)
         handles = expert_handles(max(each.facts.experts for each in recordings))
         note = _NOTE.format(layers=", ".join(map(str, dict.fromkeys(layers))))
+        note += _SOFT if any(each.facts.kind == "soft" for each in recordings) else ""
         explain(figure, {**handles, "dropped": dropped_handle()}, note)
     return figure
 

@@ -14,7 +14,7 @@ from moebench.errors import BadInput
 from moebench.inside.load import Recording
 from moebench.reports.figures.clusters import clustered
 from moebench.reports.figures.layout import Layout
-from moebench.reports.figures.patches import expert_colors
+from moebench.reports.figures.patches import expert_colors, titles_of
 from moebench.reports.figures.recorded import Choice, draw_recordings, routing_entries, side_by_side
 from moebench.reports.figures.save import save
 from moebench.spec.figure_names import ROUTING_FIGURES
@@ -144,3 +144,15 @@ def test_alike_rows_become_neighbours() -> None:
     order = clustered(rows).tolist()
     assert {frozenset(order[:2]), frozenset(order[2:])} == {frozenset((0, 2)), frozenset((1, 3))}
     assert clustered(rows[:2]).tolist() == [0, 1]
+
+
+def test_titles_name_the_options_in_which_cells_differ(tmp_path: Path) -> None:
+    frame = hard_frame(np.zeros((2, 4, 1), int), experts=1)
+    cells = {"a": "bpr[experts=1,capacity_factor=0.5]", "b": "bpr[experts=1,capacity_factor=1]", "c": "soft[experts=1]"}
+    found = [
+        written(tmp_path, frame, cell_id=number, router=cell.partition("[")[0], cell=cell, experts=1)
+        for number, cell in cells.items()
+    ]
+    assert titles_of(found[:2], 40) == ["bpr\ncapacity_factor=0.5", "bpr\ncapacity_factor=1"]
+    assert titles_of([found[0], found[2]], 40) == ["bpr\ncapacity_factor=0.5", "soft"]
+    assert titles_of(found[:1], 40) == ["bpr\nexperts=1,capacity_factor=0.5"]
