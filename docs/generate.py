@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 # mkdocs runs this file by its path, so that its neighbours are not found by themselves.
 sys.path.append(str(ROOT / "docs"))
 
-pictures, pages = importlib.import_module("pictures"), importlib.import_module("router_pages")
+gallery, pages, pictures = map(importlib.import_module, ("gallery", "router_pages", "pictures"))
 cell = pages.cell
 
 
@@ -91,7 +91,17 @@ def api_page() -> None:
     write("reference/api.md", f"# Python API\n\n{parts}\n")
 
 
+def gallery_page() -> None:
+    """Write the figures of the reference results."""
+    write("gallery.md", gallery.page())
+    for figure in gallery.SHOWN:
+        write(f"images/{figure}.svg", gallery.drawing(figure))
+    with mkdocs_gen_files.open("images/routing.png", "wb") as file:
+        file.write((ROOT / "dashboards" / "reference" / "routing.png").read_bytes())
+
+
 router_pages()
+gallery_page()
 column_page()
 key_page()
 command_page()
