@@ -192,4 +192,7 @@ def resolved(spec: CellSpec, image_size: int | None = None, classes: int | None 
 
 def count(cell: ResolvedCell) -> Count:
     """Return the counts of a cell's model."""
-    return Count(cell, Program(cell.model, _SCHEDULE, cell.spec.batch))
+    model, batch = cell.model, cell.spec.batch
+    if isinstance(model, TwoTowersConfig):
+        return Count(cell, TwoTowersProgram(model, _SCHEDULE, batch))
+    return Count(cell, Program(model, _SCHEDULE, batch))
