@@ -30,6 +30,50 @@ def check_pretraining(spec: CellSpec) -> None:
         )
 
 
+def check_contrastive(spec: CellSpec) -> None:
+    """Raise unless the keys of contrastive cells fit each other and the rest."""
+    if spec.text_model is None:
+        defaults = CellSpec.model_fields
+        for key in ("text_router", "text_length", "contrastive_loss", "freeze"):
+            if getattr(spec, key) != defaults[key].default:
+                raise BadInput(f"{key} needs text_model, the size of a text tower such as mu.", key=key)
+        return
+    if spec.text_length < 2:
+        raise BadInput(
+            "text_length=1 leaves no room for words beside the token that ends a caption.", key="text_length"
+        )
+    if spec.freeze is not None and spec.pretrain_data is None and spec.init_from is None:
+        raise BadInput(
+            "freeze=image needs a trained image tower: add pretrain_data or init_from, or leave freeze out.",
+            key="freeze",
+        )
+    if spec.freeze is not None and spec.augment not in (None, "none"):
+        raise BadInput(
+            f"freeze=image embeds each training image once: leave augment={spec.augment} out.", key="augment"
+        )
+    for key, what in (("test_time", "settings are tried"), ("tune", "tries are compared")):
+        if getattr(spec, key):
+            raise BadInput(
+                f"{what} by classification, which a cell with text_model does not learn: leave {key} out.", key=key
+            )
+    if spec.record_routing is not None:
+        raise BadInput(
+            f"record_routing is for cells that classify: leave it or text_model={spec.text_model} out.",
+            key="record_routing",
+        )
+    if spec.text_router is not None and spec.mesh_shape != (1, 1):
+        raise BadInput(
+            f"text_router={spec.text_router} is for one device: leave it or devices={spec.devices} out.",
+            key="text_router",
+        )
+    if routers.find(spec.router).needs_truth:
+        raise BadInput(
+            f"router '{spec.router}' routes by the right expert of each patch, which no pairs of images and captions "
+            "know.",
+            key="router",
+        )
+
+
 def check_eval_every(spec: CellSpec) -> None:
     """Raise if the training is over before its first evaluation."""
     if spec.eval_every is not None and spec.eval_every > spec.steps:

@@ -12,14 +12,16 @@ import numpy as np
 from moebench import data
 from moebench.evaluation.pass_over_split import Evaluation, evaluate, evaluation_batch
 from moebench.measuring.timing.sampler import Call
-from moebench.models import VitConfig
+from moebench.models import TwoTowersConfig, VitConfig
 from moebench.spec.cell_spec import CellSpec
 from moebench.training import (
     LayerProgram,
     Program,
     Schedule,
     TrainState,
+    TwoTowersProgram,
     WideProgram,
+    WideTwoTowersProgram,
     compile_unoptimized,
     compiled,
     mesh,
@@ -133,10 +135,14 @@ class Evaluator:
 
 
 def program_for(model: VitConfig, spec: CellSpec) -> Program:
-    """Return the programs of a model, or of one of its layers, on the devices of the specification."""
+    """Return the programs of a model, of two towers or of one layer, on the devices of the specification."""
     if spec.scope == "layer":
         return LayerProgram(model, schedule(spec), spec.batch)
     devices = mesh(spec.mesh_shape)
+    if isinstance(model, TwoTowersConfig):
+        if devices is None:
+            return TwoTowersProgram(model, schedule(spec), spec.batch)
+        return WideTwoTowersProgram(model, schedule(spec), spec.batch, devices)
     if devices is None:
         return Program(model, schedule(spec), spec.batch)
     return WideProgram(model, schedule(spec), spec.batch, devices)

@@ -41,10 +41,21 @@ def costs(cell: ResolvedCell, executables: Executables) -> Row:
     return {
         "params": count.parameters.total,
         "params_active": count.parameters.active,
+        **_of_text(count),
         **{column: None if math.isnan(value) else value for column, value in flops.items()},
         "train_peak_bytes": peak_bytes(executables.train_step),
         "infer_peak_bytes": peak_bytes(executables.infer),
         "train_bytes_estimate": count.memory.total,
+    }
+
+
+def _of_text(count: Count) -> Row:
+    """Return the costs of the text tower; nothing for a model that classifies."""
+    if count.text_parameters is None or count.text_forward is None:
+        return {}
+    return {
+        "text_params": count.text_parameters.total,
+        "flops_forward_per_text": count.text_forward.total / count.batch,
     }
 
 

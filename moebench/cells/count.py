@@ -19,15 +19,18 @@ from moebench.measuring import (
     TrainMemory,
     count_layer_parameters,
     count_parameters,
+    count_text_parameters,
     estimate,
     forward_flops,
     operations,
     padding,
     printed_train_flops,
+    text_router,
     traced,
 )
+from moebench.models import TextConfig, TwoTowersConfig
 from moebench.spec.cell_spec import CellSpec
-from moebench.training import Program, Schedule
+from moebench.training import Program, Schedule, TwoTowersProgram
 
 CHANNELS = 3
 # No count depends on the schedule.
@@ -51,7 +54,34 @@ class Count:
     def parameters(self) -> Parameters:
         """All parameters, and the parameters that one token can meet."""
         counted = count_layer_parameters if self.cell.spec.scope == "layer" else count_parameters
-        return counted(self.cell.model, self.cell.router)
+        image, text = counted(self.cell.model, self.cell.router), self.text_parameters
+        if text is None:
+            return image
+        factors = 2 if self.cell.spec.contrastive_loss == "sigmoid" else 1  # of the cosines
+        return Parameters(image.total + text.total + factors, image.active + text.active + factors)
+
+    @cached_property
+    def text(self) -> TextConfig | None:
+        """Shape of the text tower; None for a model that classifies."""
+        return self.cell.model.text if isinstance(self.cell.model, TwoTowersConfig) else None
+
+    @cached_property
+    def text_parameters(self) -> Parameters | None:
+        """Parameters of the text tower, and those that one token can meet; None without a text tower."""
+        return None if self.text is None else count_text_parameters(self.text)
+
+    @cached_property
+    def text_closed_form(self) -> Parts | None:
+        """FLOPs of the text tower for one caption by part, from the shapes; None without a text tower."""
+        return None if self.text is None else forward_flops(self.text, text_router(self.text), training=False)
+
+    @cached_property
+    def text_forward(self) -> Operations | None:
+        """Operations of embedding a batch of captions; None without a text tower."""
+        if not isinstance(self.program, TwoTowersProgram):
+            return None
+        captions = self.program.abstract_captions(self.batch)
+        return operations(traced(self.program.embed_texts, self.program.abstract_state, captions))
 
     @cached_property
     def closed_form(self) -> Parts:
@@ -162,4 +192,7 @@ def resolved(spec: CellSpec, image_size: int | None = None, classes: int | None 
 
 def count(cell: ResolvedCell) -> Count:
     """Return the counts of a cell's model."""
-    return Count(cell, Program(cell.model, _SCHEDULE, cell.spec.batch))
+    model, batch = cell.model, cell.spec.batch
+    if isinstance(model, TwoTowersConfig):
+        return Count(cell, TwoTowersProgram(model, _SCHEDULE, batch))
+    return Count(cell, Program(model, _SCHEDULE, batch))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import moebench.data
+    import moebench.data.pairs
 
 
 @cache
@@ -17,6 +18,32 @@ def source(name: str) -> "moebench.data.Source":
     from moebench import data  # counting needs none of the libraries that images come from
 
     return data.find(name)
+
+
+@cache
+def pair_source(name: str) -> "moebench.data.pairs.PairSource":
+    """Return the source of image-text pairs.
+
+    Raises:
+        BadInput: no pairs have that name.
+    """
+    from moebench.data.pairs import find_pairs
+
+    return find_pairs(name)
+
+
+@cache
+def pairs(name: str, image_size: int | None = None) -> "moebench.data.pairs.PairData":
+    """Read image-text pairs.
+
+    Args:
+        name: of the pairs, or their path.
+        image_size: side in pixels; None takes the data's own.
+
+    Raises:
+        BadInput: the pairs cannot be read, or not at that size.
+    """
+    return pair_source(name).load(image_size, partial(print, flush=True))
 
 
 @cache

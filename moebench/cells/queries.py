@@ -5,8 +5,9 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from moebench.cells.images import dataset
+from moebench.cells.images import dataset, pairs
 from moebench.cells.resolve import resolve_cell
+from moebench.data.dataset import Dataset
 from moebench.data.holdout import hold_out_validation
 from moebench.errors import BadInput
 from moebench.measuring import environment
@@ -62,11 +63,12 @@ def _prepared(spec: Mapping[str, Any]) -> dict[str, Any]:
         if spec.get(key) is None:
             continue
         try:
-            images = dataset(spec[key], spec.get(size))
+            contrastive = key == "data" and spec.get("text_model") is not None
+            images = pairs(spec[key], spec.get(size)) if contrastive else dataset(spec[key], spec.get(size))
         except BadInput as mistake:
             return {"error": str(mistake), "key": mistake.key if key == "data" else key}
         notes += (f"{spec[key]}: {note}" for note in images.notes)
-        if spec.get(TUNE) and key == "data":
+        if spec.get(TUNE) and key == "data" and isinstance(images, Dataset):
             try:
                 hold_out_validation(images)
             except BadInput as mistake:

@@ -4,7 +4,7 @@ Nothing is allocated and nothing runs, so that a whole grid is resolved in a mom
 """
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from flax import nnx
 
 from moebench import models, routers
 from moebench.cells.checks import (
+    check_contrastive,
     check_eval_every,
     check_groups,
     check_layer,
@@ -20,15 +21,16 @@ from moebench.cells.checks import (
     check_recording,
     check_truth,
 )
-from moebench.cells.images import source
+from moebench.cells.images import pair_source, source
 from moebench.cells.resolved_cell import ResolvedCell
 from moebench.cells.tries import resolve_tries
 from moebench.code.digests import digest
 from moebench.errors import BadInput
 from moebench.evaluation.test_time_settings import resolve_settings
-from moebench.measuring import shapes
-from moebench.models import VitConfig
+from moebench.measuring import shapes, text_router
+from moebench.models import TextConfig, TwoTowersConfig, VitConfig
 from moebench.spec.cell_spec import CellSpec, Scalar, Scope
+from moebench.spec.entry import parse_cell
 
 if TYPE_CHECKING:
     from moebench.data import Format
@@ -45,8 +47,11 @@ def resolve_cell(spec: CellSpec) -> ResolvedCell:
     if spec.scope == "layer":
         return _resolve_layer(spec)
     check_pretraining(spec)
+    check_contrastive(spec)
     check_eval_every(spec)
     check_recording(spec)
+    if spec.text_model is not None:
+        return _resolve_contrastive(spec)
     images = source(spec.data)
     found = images.format(spec.image_size)
     given = {"data": images.name, "image_size": found.image_size, "augment": spec.augment or images.augment}
@@ -56,6 +61,79 @@ def resolve_cell(spec: CellSpec) -> ResolvedCell:
     if spec.init_from is not None:
         return _resolve_saved(spec, found)
     return resolve_for(spec, found.image_size, found.channels, found.classes, check_truth(spec, found.truth))
+
+
+def _resolve_contrastive(spec: CellSpec) -> ResolvedCell:
+    """Resolve a cell of two towers: the image tower is that of a cell that classifies, without its head."""
+    pairs = pair_source(spec.data)
+    found = pairs.format(spec.image_size)
+    augment = "none" if spec.freeze else spec.augment or pairs.augment
+    spec = spec.model_copy(update={"data": pairs.name, "image_size": found.image_size, "augment": augment})
+    text = text_tower(spec, found.vocabulary)
+    from moebench.data import Format  # counting needs none of the libraries that images come from
+
+    images = Format(found.image_size, found.channels, classes=0)
+    if spec.pretrain_data is not None:
+        return _with_text(_resolve_pretrained(spec, images), text)
+    if spec.init_from is not None:
+        return _with_text(_resolve_saved(spec, images), text)
+    return _with_text(resolve_for(spec, found.image_size, found.channels, classes=0), text)
+
+
+def _with_text(cell: ResolvedCell, text: TextConfig) -> ResolvedCell:
+    """Return a cell with a text tower beside its image tower."""
+    of_image = {field.name: getattr(cell.model, field.name) for field in fields(VitConfig)}
+    towers = TwoTowersConfig(
+        **of_image,
+        text=replace(text, classes=cell.model.preset.size.width),
+        loss=cell.spec.contrastive_loss,
+        frozen=cell.spec.freeze is not None,
+    )
+    return replace(cell, model=towers)
+
+
+def text_tower(spec: CellSpec, vocabulary: int, width: int = 0) -> TextConfig:
+    """Return the shape of a cell's text tower.
+
+    Args:
+        spec: gives size, router and length.
+        vocabulary: numbers that a token can have.
+        width: of the embeddings.
+
+    Raises:
+        BadInput: an unknown size or router, or options that do not fit.
+    """
+    preset = models.text_preset(str(spec.text_model))
+    try:
+        asked = dict(parse_cell(spec.text_router or "dense"))
+        name, routed = str(asked.pop("router")), spec.text_router is not None
+        options: dict[str, Scalar] = {key: value for key, value in asked.items() if not isinstance(value, list)}
+        routers.check_options(name, options, ())
+        group = routers.find(name).group_images
+        config = TextConfig(
+            preset=preset,
+            image_size=0,
+            channels=0,
+            classes=width,
+            router=name,
+            router_options=options,
+            group_images=group,
+            moe_blocks=models.moe_blocks(preset.moe_layers, preset.size.layers) if routed else (),
+            precision=spec.precision,
+            vocabulary=vocabulary,
+            length=spec.text_length,
+        )
+        if routed:
+            shapes(config, text_router(config))
+    except BadInput as mistake:
+        raise BadInput(f"text_router: {mistake}", key="text_router") from mistake
+    if spec.batch % group:
+        raise BadInput(
+            f"text_router '{name}' routes groups of {group} captions, which do not divide a batch of {spec.batch}: use "
+            f"a batch that is a multiple of {group}.",
+            key="text_router",
+        )
+    return config
 
 
 def _resolve_pretrained(spec: CellSpec, found: "Format") -> ResolvedCell:
@@ -86,7 +164,7 @@ def _resolve_saved(spec: CellSpec, found: "Format") -> ResolvedCell:
     cell = resolve_for(start, found.image_size, saved.about["channels"], found.classes)
     schedule = training.Schedule(steps=1, learning_rate=1.0, weight_decay=0.0, warmup=0.0, clip_norm=1.0)
     state = training.Program(cell.model, schedule, spec.batch).abstract_state
-    saved.check(spec.model, cell.label, saved_models.arrays_of(state))
+    saved.check(spec.model, cell.label, training.image_arrays(cell.model, state))
     return replace(cell, spec=spec, saved_model=digest([json.dumps(saved.about["digests"], sort_keys=True)]))
 
 

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from moebench import models, routers
 from moebench.cells.fingerprint import VERSIONS, code
-from moebench.cells.images import source
+from moebench.cells.images import pair_source, source
 from moebench.cells.tries import Try
 from moebench.code.digests import digest
 from moebench.evaluation.test_time_settings import Setting
 from moebench.measuring import shapes
-from moebench.models import VitConfig
+from moebench.models import TwoTowersConfig, VitConfig
 from moebench.spec.cell_spec import CellSpec, Scope
 
 if TYPE_CHECKING:
     import moebench.data
+    import moebench.data.pairs
 
 TWIN = "dense"
 """Router of the model that a cell is timed beside."""
@@ -70,7 +71,7 @@ class ResolvedCell:
             "data": spec.data,
             "data_digest": self._content.get("data"),
             "image_size": self.model.image_size,
-            "classes": self.model.classes,
+            "classes": self.model.classes or None,
             "tokens_per_image": self.model.tokens,
             "experts": self.router.experts,
             "slots_per_expert": layer.slots_per_expert,
@@ -92,6 +93,7 @@ class ResolvedCell:
             "batch_size": spec.batch,
             "pretrain_data": self.pretraining.spec.data if self.pretraining else spec.init_from,
             "pretrain_steps": self.pretraining.spec.steps if self.pretraining else None,
+            **self._text_inputs,
             "precision": spec.precision,
             "learning_rate": None if "learning_rate" in spec.tune else spec.learning_rate,
             "config": json.dumps(self.config, sort_keys=True),
@@ -100,6 +102,20 @@ class ResolvedCell:
             unused = dict.fromkeys(("classes", *(name for name in CellSpec.outside(Scope.LAYER) if name in columns)))
             columns |= unused | {"data": "random tokens"}
         return columns
+
+    @property
+    def _text_inputs(self) -> dict[str, Any]:
+        """Input columns of a text tower; none for a cell that classifies."""
+        spec = self.spec
+        if spec.text_model is None:
+            return {}
+        return {
+            "text_model": spec.text_model,
+            "text_router": spec.text_router or "dense",
+            "text_length": spec.text_length,
+            "contrastive_loss": spec.contrastive_loss,
+            "freeze": spec.freeze,
+        }
 
     @property
     def config(self) -> dict[str, Any]:
@@ -125,9 +141,11 @@ class ResolvedCell:
         return asked | {name: value for name, value in filled_in.items() if name in asked}
 
     @property
-    def images(self) -> "moebench.data.Source | None":
-        """Source of the images; None for a layer measured alone, on random tokens."""
-        return None if self.spec.scope == "layer" else source(self.spec.data)
+    def images(self) -> "moebench.data.Source | moebench.data.pairs.PairSource | None":
+        """Source of the images, with captions for two towers; None for a layer alone, on random tokens."""
+        if self.spec.scope == "layer":
+            return None
+        return source(self.spec.data) if self.spec.text_model is None else pair_source(self.spec.data)
 
     @property
     def _content(self) -> dict[str, str]:
@@ -148,8 +166,10 @@ class ResolvedCell:
     @property
     def routers(self) -> tuple[str, ...]:
         """Names of all routers whose code gives this cell's results."""
-        twin = (TWIN,) if self.spec.timing_budget_s else ()
-        return tuple(sorted({self.spec.router, *(setting.model.router for setting in self.settings), *twin}))
+        others = [setting.model.router for setting in self.settings] + ([TWIN] if self.spec.timing_budget_s else [])
+        if isinstance(self.model, TwoTowersConfig) and self.model.text is not None:
+            others.append(self.model.text.router)
+        return tuple(sorted({self.spec.router, *others}))
 
     def identity(self, device: Mapping[str, Any]) -> dict[str, str]:
         """Return `cell_id`, of what was asked for and where, and `fingerprint`, of all else that decides results.

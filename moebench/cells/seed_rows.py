@@ -12,19 +12,22 @@ from jaxtyping import Bool
 
 from moebench import data
 from moebench.cells.compile import Evaluator, Executables, program_for
-from moebench.cells.images import source
+from moebench.cells.images import pairs as read_pairs
 from moebench.cells.log import say
 from moebench.cells.recording import CellRecorder, Place
 from moebench.cells.resolved_cell import ResolvedCell
 from moebench.cells.seed import train_or_resume
 from moebench.cells.transfer import Initializer, PretrainingDiverged, save_model
-from moebench.evaluation.columns import eval_curve_columns, evaluation_columns
+from moebench.data.pairs import PairData
+from moebench.data.pairs.split import PairSplit, pair_dataset
+from moebench.evaluation.columns import eval_curve_columns, evaluation_columns, pair_columns, pair_summary
 from moebench.evaluation.few_shot import Probe
-from moebench.evaluation.pass_over_split import split_digest
+from moebench.evaluation.pair_tests import PairTests
+from moebench.evaluation.pass_over_split import Evaluation, split_digest
 from moebench.evaluation.task_columns import TaskTruth
 from moebench.evaluation.test_time_sweep import Sweep
 from moebench.measuring.time_accounts import Accounts
-from moebench.training import EvalPoint, Schedule, Training, TrainState
+from moebench.training import EvalPoint, Program, Schedule, Training, TrainState, TwoTowersProgram
 from moebench.training.checkpoints import Checkpoints
 from moebench.training.columns import training_columns
 
@@ -43,7 +46,8 @@ class SeedRunner:
     test_set: str
     """Digest of the test split, in its own channels."""
     executables: Executables
-    evaluator: Evaluator
+    evaluator: Evaluator | None
+    """None if the cell has two towers."""
     initializer: Initializer | None
     """None where seeds start from fresh parameters."""
     probe: Probe | None
@@ -51,6 +55,8 @@ class SeedRunner:
     recorder: CellRecorder | None
     truth: TaskTruth | None
     """None unless the data is a diagnostic task."""
+    pair_tests: PairTests | None
+    """None unless the cell has two towers."""
     checkpoints: Checkpoints
     models: Path
     """Folder of the saved models."""
@@ -71,23 +77,30 @@ class SeedRunner:
         Programs that cannot be compiled end the cell before its training.
         """
         spec = cell.spec
-        own = read(spec.data, spec.image_size)
+        pairs = None if spec.text_model is None else read_pairs(spec.data, spec.image_size)
+        own = read(spec.data, spec.image_size) if pairs is None else pair_dataset(pairs, spec.text_length)
+        for note in own.notes if pairs is not None else ():
+            say(f"{spec.data}: {note}")
         images = data.with_channels(own, cell.model.channels)
-        task = source(spec.data)
+        task = cell.images
         truth = TaskTruth.read(task, own.test, cell.model.preset) if isinstance(task, data.Task) else None
         if cell.model.truth:
             images = replace(images, train=images.train.with_truth(), test=images.test.with_truth())
         say(f"{cell.label} on {spec.model}, {spec.data}: compiling")
         with accounts.spending("compile_s"):
             executables = Executables.compile(program_for(cell.model, spec))
-            evaluator = Evaluator.compile(executables.program, len(images.test))
+            evaluator, pair_tests = None, None
+            if pairs is None:
+                evaluator = Evaluator.compile(executables.program, len(images.test))
+            else:
+                pair_tests = _pair_tests(executables.program, pairs, images)
         initializer = Initializer(cell, models, read, say) if spec.pretrain_data or spec.init_from else None
         probe: Probe | None = None
-        if initializer is not None:
+        if initializer is not None and evaluator is not None:
             with accounts.spending("few_shot_s"):
                 probe = Probe(executables.program, images, evaluator.batch)
         sweep: Sweep | None = None
-        if cell.settings:
+        if cell.settings and evaluator is not None:
             with accounts.spending("test_time_s"):
                 sweep = Sweep(cell.settings, executables.program, evaluator.batch)
         recorder: CellRecorder | None = None
@@ -98,7 +111,7 @@ class SeedRunner:
             test_set = split_digest(own.test)
         return cls(
             *(cell, images, test_set, executables, evaluator, initializer, probe, sweep),
-            *(recorder, truth, checkpoints, models, accounts),
+            *(recorder, truth, pair_tests, checkpoints, models, accounts),
         )
 
     def start(self, seed: int, schedule: Schedule) -> TrainState:
@@ -141,13 +154,14 @@ class SeedRunner:
         if self.probe is not None:
             with self.accounts.spending("few_shot_s"):
                 row |= self.probe.evaluate(start, seed)
-        say(f"{part}: training {spec.steps} steps")
         with self.accounts.spending("training_s"):
+            images = self._trained_on(part, start)
+            say(f"{part}: training {spec.steps} steps")
             training, inputs = train_or_resume(
                 part,
                 seed,
                 start,
-                self.images.train,
+                images,
                 spec,
                 self.executables,
                 self.checkpoints,
@@ -161,6 +175,15 @@ class SeedRunner:
             return row | eval_curve_columns(training.eval_points)
         return row | self._evaluated(part, seed, training, shared)
 
+    def _trained_on(self, part: str, start: TrainState) -> data.Split:
+        """Return the training images, which a frozen image tower embeds once."""
+        images = self.images.train
+        if self.pair_tests is None or self.cell.spec.freeze is None:
+            return images
+        assert isinstance(images, PairSplit)
+        say(f"{part}: embedding {len(images):,} training images")
+        return self.pair_tests.embedded(start, images)
+
     @property
     def _evaluate_at(self) -> range:
         """Steps before the last after which the test split is evaluated."""
@@ -171,8 +194,15 @@ class SeedRunner:
     def _held_out(self, state: TrainState) -> tuple[float, float]:
         """Return loss and accuracy on the test split in the midst of a training."""
         with self.accounts.spending("evaluation_s"):
-            evaluation = self.evaluator(state, self.images.test)
+            if self.pair_tests is not None:
+                return self.pair_tests.held_out(state)
+            evaluation = self.evaluated(state, self.images.test)
         return evaluation.loss, evaluation.accuracy
+
+    def evaluated(self, state: TrainState, images: data.Split) -> Evaluation:
+        """Return the result of a pass over labelled images, in the channels of the model."""
+        assert self.evaluator is not None
+        return self.evaluator(state, images)
 
     def _record(self, seed: int, step: int, state: TrainState) -> None:
         """Record the routing in the midst of a training."""
@@ -184,14 +214,12 @@ class SeedRunner:
         """Evaluate, save and sweep a model whose training ended well."""
         cell = self.cell
         with self.accounts.spending("evaluation_s"):
-            evaluation = self.evaluator(training.state, self.images.test)
-        row = evaluation_columns(evaluation, cell.model, shared["flops_experts"])
-        if self.truth is not None:
-            row |= self.truth.evaluated(evaluation)
+            row, loss, accuracy = self._tested(training.state, shared["flops_experts"])
         if cell.spec.eval_every is not None:
-            last = EvalPoint(cell.spec.steps, evaluation.loss, evaluation.accuracy)
+            last = EvalPoint(cell.spec.steps, loss, accuracy)
             row |= eval_curve_columns([*training.eval_points, last])
-        say(f"{part}: accuracy {evaluation.accuracy:.4f} after {training.wall_s:.1f} s")
+        found = f"accuracy {accuracy:.4f}" if self.pair_tests is None else pair_summary(row)
+        say(f"{part}: {found} after {training.wall_s:.1f} s")
         if cell.spec.save_model:
             row["saved_model"] = save_model(cell, training.state, seed, self.models, say)
         if self.recorder is not None and self.recorder.wants(seed):
@@ -202,6 +230,26 @@ class SeedRunner:
                 flops, needles = shared["flops_forward_per_image"], self.truth.needles if self.truth else None
                 row["test_time"] = sweep_or_none(self.sweep, training.state, self.images.test, flops, part, needles)
         return row
+
+    def _tested(self, state: TrainState, flops_experts: float | None) -> tuple[Row, float, float]:
+        """Return the columns of all tests of a trained model, its loss and its accuracy."""
+        if self.pair_tests is not None:
+            pairs = self.pair_tests.evaluate(state)
+            return pair_columns(pairs, self.cell.model, flops_experts), pairs.loss, pairs.accuracy
+        evaluation = self.evaluated(state, self.images.test)
+        row = evaluation_columns(evaluation, self.cell.model, flops_experts)
+        if self.truth is not None:
+            row |= self.truth.evaluated(evaluation)
+        return row, evaluation.loss, evaluation.accuracy
+
+
+def _pair_tests(program: Program, pairs: PairData, images: data.Dataset) -> PairTests:
+    """Return the tests of two towers, whose images have the channels of the image tower."""
+    assert isinstance(program, TwoTowersProgram)
+    assert isinstance(images.train, PairSplit)
+    assert isinstance(images.test, PairSplit)
+    cut = (images.train.cut + images.test.cut) / (len(images.train.ids) + len(images.test.ids))
+    return PairTests(program, pairs, images.test, cut, partial(data.images_with_channels, channels=images.channels))
 
 
 def sweep_or_none(

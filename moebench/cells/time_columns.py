@@ -20,6 +20,7 @@ from moebench.cells.resolved_cell import TWIN, ResolvedCell
 from moebench.cells.self_test_record import known_scatter
 from moebench.measuring import Comparison, Interval, compare, peak_bytes
 from moebench.measuring.time_accounts import Accounts
+from moebench.models import TwoTowersConfig, VitConfig
 
 MOST_DOUBLINGS = 4
 _FREE_SHARE = 0.9
@@ -42,7 +43,7 @@ def timings(
     """
     # The model's own MLPs, so that a widened cell shows what its width costs and all cells of a suite share one twin.
     preset = replace(cell.model.preset, size=models.preset(cell.spec.model).size)
-    twin_model = replace(cell.model, preset=preset, router=TWIN, router_options={}, group_images=1)
+    twin_model = dense_twin(replace(cell.model, preset=preset))
     if twin_model == cell.model:
         twin = executables
     else:
@@ -73,10 +74,21 @@ def timings(
     return row
 
 
+def dense_twin(model: VitConfig) -> VitConfig:
+    """Return a model with MLPs in place of experts, of two towers in both."""
+    dense: dict[str, Any] = {"router": TWIN, "router_options": {}, "group_images": 1}
+    if isinstance(model, TwoTowersConfig) and model.text is not None and model.text.router != TWIN:
+        model = replace(model, text=replace(model.text, **dense, moe_blocks=()))
+    return replace(model, **dense)
+
+
 def _timed_training(
     cell: ResolvedCell, executables: Executables, twin: Executables, images: data.Split, accounts: Accounts
 ) -> Comparison:
     first = next(data.batches(images, cell.spec.batch, 1, 0))
+    embeddings = executables.program.abstract_batch(cell.spec.batch)[0]
+    if embeddings.shape != first.images.shape:  # a frozen tower, whose images are embedded before the first step
+        first = replace(first, images=np.zeros(embeddings.shape, np.float32))
     calls = {"cell": executables.train_step_call(first), "dense": twin.train_step_call(first)}
     return _noted(compare(calls, {"cell": "dense"}, cell.spec.timing_budget_s, seed=0), accounts)
 

@@ -1,7 +1,7 @@
 """Start of a cell from a trained model: pre-trained by the cell itself, or saved by another cell."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from moebench.errors import BadInput
 from moebench.files import set_aside
 from moebench.measuring import environment
 from moebench.models.positions import interpolated
-from moebench.training import TrainState, saved_models
+from moebench.training import TrainState, image_arrays, saved_models, with_image_arrays
 from moebench.training.array_files import array_path
 from moebench.training.checkpoints import Checkpoints
 from moebench.training.saved_models import HEAD, POSITIONS, SavedModel, arrays_of
@@ -109,7 +109,7 @@ def _folder(models: Path, cell: ResolvedCell, seed: int) -> Path:
 def save_model(
     cell: ResolvedCell, state: TrainState, seed: int, models: Path, say: Callable[[str], None]
 ) -> str | None:
-    """Save the trained model of a seed.
+    """Save the trained model of a seed, of two towers the image tower.
 
     Args:
         cell: the cell.
@@ -123,7 +123,7 @@ def save_model(
     """
     folder = _folder(models, cell, seed)
     try:
-        saved_models.save(folder, describe(cell, seed), arrays_of(state))
+        saved_models.save(folder, describe(cell, seed), image_arrays(cell.model, state))
     except BadInput as fault:
         say(f"seed {seed}: {fault}")
         return None
@@ -154,7 +154,8 @@ def describe(cell: ResolvedCell, seed: int) -> dict[str, Any]:
 def transferred(saved: SavedModel, arrays: Arrays, fresh: TrainState, cell: ResolvedCell) -> TrainState:
     """Return a fresh state with the arrays of a saved model.
 
-    Positions are interpolated. The head stays fresh if the saved model was trained on other data.
+    Positions are interpolated. The head stays fresh if the saved model was trained on other data. Of two towers the
+    image tower alone is taken over.
 
     Args:
         saved: describes the saved model.
@@ -165,16 +166,16 @@ def transferred(saved: SavedModel, arrays: Arrays, fresh: TrainState, cell: Reso
     Raises:
         BadInput: the saved model does not fit the cell.
     """
-    saved.check(cell.spec.model, cell.label, arrays_of(fresh))
+    own = image_arrays(cell.model, fresh)
+    saved.check(cell.spec.model, cell.label, own)
     same_head = (saved.about["data"], saved.about["classes"]) == (cell.spec.data, cell.model.classes)
 
     def taken(path: tuple[Any, ...], leaf: jax.Array) -> jax.Array:
         name = array_path(path)
-        if name.startswith(HEAD) and not same_head:
+        if name not in arrays or (name.startswith(HEAD) and not same_head):
             return leaf
         if name.startswith(POSITIONS):
             return jnp.asarray(interpolated(arrays[name].astype(np.float32), cell.model), leaf.dtype)
         return jnp.asarray(arrays[name], leaf.dtype)
 
-    found: Mapping[str, Any] = jax.tree_util.tree_map_with_path(taken, arrays_of(fresh))
-    return replace(fresh, **found)
+    return with_image_arrays(cell.model, fresh, jax.tree_util.tree_map_with_path(taken, own))

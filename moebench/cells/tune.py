@@ -116,7 +116,7 @@ def _run(part: str, runner: SeedRunner, images: Dataset, each: Try, schedule: Sc
     row |= {"steps": len(training.losses), "wall_s": training.wall_s, "diverged_step": training.diverged_step}
     row |= {"curve_step": steps, "curve_loss": [_finite(loss) for loss in losses], "curve_accuracy": accuracies}
     if training.diverged_step is None:
-        evaluation = runner.evaluator(training.state, images.validation)
+        evaluation = runner.evaluated(training.state, images.validation)
         row |= {"loss": _finite(evaluation.loss), "accuracy": evaluation.accuracy}
         say(f"{part}: validation loss {evaluation.loss:.4f} after {training.wall_s:.1f} s")
     return row

@@ -3,8 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Float32
 
 from moebench.data.dataset import Dataset, Pixels, Split
+
+Images = Float32[np.ndarray, "image height width channel"] | Pixels
 
 
 def with_channels(dataset: Dataset, channels: int) -> Dataset:
@@ -20,7 +23,19 @@ def with_channels(dataset: Dataset, channels: int) -> Dataset:
     return replace(dataset, train=train, test=test, validation=validation)
 
 
-def _convert(split: Split, channels: int) -> Split:
-    pixels = np.asarray(split.images[:] if isinstance(split.images, Pixels) else split.images)
+def images_with_channels(images: Images, channels: int) -> Images:
+    """Return images with so many channels, each the mean over the channels that they have.
+
+    Args:
+        images: returned as they are if they have that many channels.
+        channels: 1 or 3.
+    """
+    if images.shape[3] == channels:
+        return images
+    pixels = np.asarray(images[:] if isinstance(images, Pixels) else images)
     grey = pixels.mean(-1, keepdims=True, dtype=np.float32)
-    return replace(split, images=np.repeat(grey, channels, axis=-1))
+    return np.repeat(grey, channels, axis=-1)
+
+
+def _convert(split: Split, channels: int) -> Split:
+    return replace(split, images=images_with_channels(split.images, channels))

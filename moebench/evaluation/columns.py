@@ -1,11 +1,12 @@
 """Columns of the result table that the evaluation of one seed gives."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
+from moebench.evaluation.pair_tests import PairEvaluation
 from moebench.evaluation.pass_over_split import Evaluation
 from moebench.models import VitConfig
 from moebench.routers import RoutingCounts
@@ -33,6 +34,28 @@ def evaluation_columns(evaluation: Evaluation, model: VitConfig, flops_experts: 
     if flops_experts is not None:
         row["flops_padding"] = padding(model, flops_experts, evaluation.calls)
     return row
+
+
+def pair_columns(evaluation: PairEvaluation, model: VitConfig, flops_experts: float | None) -> Row:
+    """Return the columns of the tests of two towers; routing is that of the image tower.
+
+    Args:
+        evaluation: the tests.
+        model: the towers.
+        flops_experts: the cell's column of that name; None where the FLOPs are not known.
+    """
+    row = {**evaluation.columns, "eval_loss": evaluation.loss, "eval_wall_s": evaluation.wall_s}
+    row |= health(evaluation.routing) | calls(evaluation.calls)
+    if flops_experts is not None:
+        row["flops_padding"] = padding(model, flops_experts, evaluation.calls)
+    return row
+
+
+def pair_summary(row: Mapping[str, Any]) -> str:
+    """Return the main results of two towers in a phrase, for the log of the cell."""
+    seen = row.get("zero_shot_seen")
+    zero_shot = "" if seen is None else f"zero-shot {seen:.4f}, "
+    return f"{zero_shot}image to text R@1 {row['image_to_text_r1']:.4f} of {row['retrieval_images']:,}"
 
 
 def eval_curve_columns(points: Sequence[EvalPoint]) -> Row:

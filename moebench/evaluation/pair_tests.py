@@ -58,7 +58,12 @@ class PairTests:
     """The tests of one set of pairs for towers of one shape."""
 
     def __init__(
-        self, program: TwoTowersProgram, pairs: PairData, test: PairSplit, convert: Callable[[Images], Images]
+        self,
+        program: TwoTowersProgram,
+        pairs: PairData,
+        test: PairSplit,
+        cut: float,
+        convert: Callable[[Images], Images],
     ) -> None:
         """Choose the pairs for retrieval, encode all texts, and compile the programs that embed.
 
@@ -66,9 +71,10 @@ class PairTests:
             program: of the towers.
             pairs: give the tests.
             test: the test pairs, in the channels of the image tower.
+            cut: share of all captions that lose their last tokens.
             convert: returns images in the channels of the image tower.
         """
-        self.program, self.pairs, self.test = program, pairs, test
+        self.program, self.pairs, self.test, self.cut = program, pairs, test, cut
         count = min(len(test), MOST_IMAGES)
         self.rows = np.linspace(0, len(test) - 1, count).round().astype(np.int64)
         self.zero_shot_images = None if pairs.zero_shot is None else convert(pairs.zero_shot.images)
@@ -95,6 +101,7 @@ class PairTests:
         images = self.images(state, self.test.images)
         loss, accuracy = self._loss_of(state, images.embeddings)
         columns = self._zero_shot(state) | self._retrieval(state, images.embeddings)
+        columns["captions_cut"] = self.cut
         for name, choices in (("binding", self.pairs.binding), ("relations", self.pairs.relations)):
             columns[f"{name}_accuracy"] = self._chosen(state, images.embeddings, choices)
         seconds = time.perf_counter() - began

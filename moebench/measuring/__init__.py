@@ -15,7 +15,13 @@ from moebench.measuring.flops.closed_form import (
 )
 from moebench.measuring.flops.jaxpr import Operations, operations, traced
 from moebench.measuring.memory import TrainMemory, estimate, peak_bytes
-from moebench.measuring.parameters import Parameters, count_layer_parameters, count_parameters
+from moebench.measuring.parameters import (
+    Parameters,
+    count_layer_parameters,
+    count_parameters,
+    count_text_parameters,
+    text_router,
+)
 from moebench.measuring.roofline import Peak, measure_peak, moved_bytes
 from moebench.measuring.timing.interleaved import Comparison, compare
 from moebench.measuring.timing.sampler import Interval
@@ -34,6 +40,7 @@ __all__ = [
     "compiler_flops",
     "count_layer_parameters",
     "count_parameters",
+    "count_text_parameters",
     "environment",
     "estimate",
     "forward_flops",
@@ -45,6 +52,7 @@ __all__ = [
     "printed_train_flops",
     "routed_share",
     "shapes",
+    "text_router",
     "traced",
     "train_flops",
 ]

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 import jax
 from flax import nnx
 
+from moebench import routers
 from moebench.measuring.flops.closed_form import shapes
-from moebench.models import Experts, Vit, VitConfig, mlp_or_experts
+from moebench.models import Experts, TextConfig, TextTower, Vit, VitConfig, mlp_or_experts
 from moebench.models.rngs import rngs
 from moebench.routers import Router
 
@@ -36,6 +37,26 @@ def count_parameters(config: VitConfig, router: Router) -> Parameters:
     dense, routed = map(_size, model.blocks)
     total = _size(model) - dense - routed + (size.layers - with_experts) * dense + with_experts * routed
     return Parameters(total=total, active=round(total - with_experts * _not_met(model, config, router)))
+
+
+def count_text_parameters(config: TextConfig) -> Parameters:
+    """Return the parameters of a text tower; a token meets its row of the embedding alone, which counts whole.
+
+    Args:
+        config: the text tower.
+    """
+    tower = nnx.eval_shape(lambda: TextTower(config, rngs=rngs(0)))
+    total, with_experts = _size(tower), len(config.moe_blocks)
+    not_met = _not_met(tower, config, text_router(config)) if with_experts else 0
+    return Parameters(total=total, active=round(total - not_met))
+
+
+def text_router(config: TextConfig) -> Router:
+    """Return the router of a text tower for tokens of width 1, whose parameters are shapes."""
+    made: Router = nnx.eval_shape(
+        lambda: routers.create(config.router, dim=1, rngs=nnx.Rngs(0), **config.router_options)
+    )
+    return made
 
 
 def count_layer_parameters(config: VitConfig, router: Router) -> Parameters:

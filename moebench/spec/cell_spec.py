@@ -184,7 +184,7 @@ class CellSpec(BaseModel):
     close to each other, where pairs belong together. Default: none, and the cell learns to classify."""
     text_router: Annotated[str | None, Key(Scope.DOWNSTREAM, since=3)] = None
     """Routing strategy of the text tower with its options, such as soft[experts=4]. Default: dense."""
-    text_length: Annotated[Count, Key(Scope.DOWNSTREAM, since=3)] = 16
+    text_length: Annotated[Count, Key(Scope.DOWNSTREAM, since=3)] = 32
     """Tokens of a caption that the text tower reads: shorter captions are filled up, longer ones are cut."""
     contrastive_loss: Annotated[ContrastiveLoss, Key(Scope.DOWNSTREAM, since=3)] = "softmax"
     """Loss of a cell with a `text_model`: "softmax" over the batch in both directions, or "sigmoid" for each pair."""

@@ -30,6 +30,8 @@ from moebench.version import __version__
 RECORD, ARRAYS = "model.json", "arrays"
 HEAD, POSITIONS = "parameters.head.", "parameters.positions"
 """Arrays whose shapes may differ in the cell that starts: it has its own classes and patches."""
+OF_HEAD = (HEAD, "parameters.pre_logits.")
+"""Arrays that the image tower of two towers does not have."""
 
 
 class _Record(BaseModel):
@@ -80,7 +82,8 @@ class SavedModel:
         held = {path: tuple(shape) for path, (_, shape) in self.about["arrays"].items()}
         needed = {array_path(path): leaf.shape for path, leaf in jax.tree_util.tree_leaves_with_path(wanted)}
         for path in [*needed, *held]:
-            may_differ = path.startswith((HEAD, POSITIONS)) and path in held and path in needed
+            both = path in held and path in needed
+            may_differ = path.startswith((HEAD, POSITIONS) if both else OF_HEAD)
             if held.get(path) != needed.get(path) and not may_differ:
                 has, needs = (list(shapes[path]) if path in shapes else "nothing" for shapes in (held, needed))
                 raise BadInput(

@@ -169,11 +169,15 @@ def _one_row_each(table: pd.DataFrame, codes: np.ndarray) -> pd.DataFrame:
     numbers = [name for name in _NUMBERS if name != "seed"]
     cells = pd.concat([cells, table.iloc[shown][numbers].groupby(codes[shown]).mean()], axis=1).copy()
     pools = suite_pools(cells)
+    over_seeds: dict[str, np.ndarray] = {}
     for name in _OVER_SEEDS:
-        for end, values in zip(
-            ("", "_ci_low", "_ci_high"), _intervals(table[good], codes[good], pools, name), strict=True
-        ):
-            cells[f"{name}{end}"] = values
+        intervals = _intervals(table[good], codes[good], pools, name)
+        over_seeds |= {
+            f"{name}{end}": values for end, values in zip(("", "_ci_low", "_ci_high"), intervals, strict=True)
+        }
+    # At once: pandas warns of frames that grow by a hundred columns, one after the other.
+    rest = cells.drop(columns=[name for name in over_seeds if name in cells])
+    cells = pd.concat([rest, pd.DataFrame(over_seeds, index=cells.index)], axis=1).copy()
     cells["seeds"], cells["seeds_failed"] = seeds, failed
     reasons: list[dict[str, None]] = [{} for _ in range(count)]
     for code, reason in zip(codes[~good], table.loc[~good, "status_reason"], strict=True):

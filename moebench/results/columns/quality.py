@@ -1,6 +1,6 @@
 """Declare the columns that say how good a trained model is and how its training went."""
 
-from moebench.results.columns.column import BOOLS, HALVES, NUMBER, NUMBERS, TEXT, WHOLE, WHOLES, Column, in_group
+from moebench.results.columns.column import BOOLS, HALVES, NUMBER, NUMBERS, SMALL, TEXT, WHOLE, WHOLES, Column, in_group
 
 QUALITY = in_group(
     "quality",
@@ -8,7 +8,7 @@ QUALITY = in_group(
         "accuracy",
         NUMBER,
         "share",
-        "top-1 accuracy on the test split after the last step",
+        "top-1 accuracy on the test split after the last step; null for a cell with a text tower",
         "Accuracy",
         "higher",
         "seed",
@@ -18,7 +18,8 @@ QUALITY = in_group(
         "eval_loss",
         NUMBER,
         "nats",
-        "mean cross-entropy on the test split",
+        "mean cross-entropy on the test split; of a cell with a text tower, mean contrastive loss over batches of test "
+        "pairs",
         "Test loss",
         "lower",
         "seed",
@@ -81,6 +82,78 @@ QUALITY = in_group(
         )
         for shots, images in ((1, "image"), (5, "images"), (10, "images"))
     ),
+    *(
+        Column(
+            f"zero_shot_{name}",
+            NUMBER,
+            "share",
+            f"zero-shot accuracy on images of one object whose combination of colour and shape {occurs} in training; "
+            "all combinations are candidates, so that chance is 1 / zero_shot_classes; null without a text tower",
+            f"Zero-shot accuracy, {name}",
+            "higher",
+            "seed",
+            ("main", "quality axis", "scaled axis"),
+        )
+        for name, occurs in (("seen", "occurs"), ("unseen", "never occurs"))
+    ),
+    Column(
+        "zero_shot_classes", SMALL, "", "classes among which zero-shot classification chooses", "Classes of zero-shot"
+    ),
+    *(
+        Column(
+            f"{way}_r{depth}",
+            NUMBER,
+            "share",
+            f"recall at {depth}: share of {queries} among the {depth} that score highest; null without a text tower",
+            f"{title} R@{depth}",
+            "higher",
+            "seed",
+            ("main", "quality axis", "scaled axis") if depth == 1 else ("quality axis", "scaled axis"),
+        )
+        for way, title, queries in (
+            ("image_to_text", "Image to text", "images with a caption of their own"),
+            ("text_to_image", "Text to image", "captions with their image"),
+        )
+        for depth in (1, 5, 10)
+    ),
+    Column("retrieval_images", SMALL, "images", "test images among which retrieval searches", "Images of retrieval"),
+    Column(
+        "retrieval_captions",
+        SMALL,
+        "",
+        "captions of these images, all of which retrieval searches",
+        "Captions of retrieval",
+    ),
+    Column(
+        "binding_accuracy",
+        NUMBER,
+        "share",
+        "share of images that score higher with their caption than with one in which two objects have exchanged their "
+        "colours; chance is 1/2; null without a text tower",
+        "Binding accuracy",
+        "higher",
+        "seed",
+        ("main", "quality axis", "scaled axis"),
+    ),
+    Column(
+        "relations_accuracy",
+        NUMBER,
+        "share",
+        "share of images that score higher with their caption than with one in which a relation is reversed, which a "
+        "tower trained on labels alone cannot know; chance is 1/2; null without a text tower",
+        "Relations accuracy",
+        "higher",
+        "seed",
+        ("main", "quality axis", "scaled axis"),
+    ),
+    Column(
+        "captions_cut",
+        NUMBER,
+        "share",
+        "share of the training and test captions that are longer than text_length and lose their last tokens; null "
+        "without a text tower",
+        "Captions cut",
+    ),
     Column(
         "saved_model",
         TEXT,
@@ -93,7 +166,7 @@ QUALITY = in_group(
         "train_loss",
         NUMBER,
         "nats",
-        "mean cross-entropy over the last tenth of the steps",
+        "mean cross-entropy, or contrastive loss, over the last tenth of the steps",
         "Training loss",
         "lower",
         "seed",
@@ -120,7 +193,8 @@ QUALITY = in_group(
         "curve_accuracy",
         NUMBERS,
         "share",
-        "accuracy on training batches of the training curve: mean since the step recorded before",
+        "accuracy on training batches of the training curve: mean since the step recorded before; with a text tower, "
+        "share of images whose own caption scores highest in the batch",
         "Training accuracy over steps",
         varies="seed",
     ),
@@ -144,7 +218,8 @@ QUALITY = in_group(
         "curve_accuracy_eval",
         NUMBERS,
         "share",
-        "top-1 accuracy on the test split after each of curve_eval_step",
+        "top-1 accuracy on the test split after each of curve_eval_step; with a text tower, share of images whose own "
+        "caption scores highest in its batch",
         "Test accuracy over steps",
         varies="seed",
     ),
