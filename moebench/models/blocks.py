@@ -14,27 +14,13 @@ from typing_extensions import override
 
 from moebench import routers
 from moebench.errors import BadInput
+from moebench.models.activation import gelu
+from moebench.models.attention import Attention
 from moebench.models.moe import MoE
 from moebench.models.rngs import named
 from moebench.models.vit_config import VitConfig
+from moebench.routers.matmul import product
 from moebench.routers.router import as_argument
-
-
-class Attention(nnx.Module):
-    """Multi-head self-attention; the softmax is float32."""
-
-    def __init__(self, width: int, heads: int, *, dtype: jnp.dtype, rngs: nnx.Rngs) -> None:
-        self.heads = heads
-        xavier = nnx.initializers.xavier_uniform()
-        self.qkv = nnx.Linear(width, 3 * width, kernel_init=xavier, dtype=dtype, rngs=rngs)
-        self.out = nnx.Linear(width, width, kernel_init=xavier, dtype=dtype, rngs=rngs)
-
-    @override
-    def __call__(self, x: Float[Array, "row dim"], tokens: int) -> Float[Array, "row dim"]:
-        q, k, v = jnp.moveaxis(self.qkv(x).reshape(-1, tokens, 3, self.heads, x.shape[-1] // self.heads), 2, 0)
-        scores = jnp.einsum("bqhd,bkhd->bhqk", q, k, preferred_element_type=jnp.float32)
-        shares = jax.nn.softmax(scores * q.shape[-1] ** -0.5, axis=-1).astype(v.dtype)
-        return self.out(jnp.einsum("bhqk,bkhd->bqhd", shares, v).reshape(x.shape))
 
 
 class Mlp(nnx.Module):
@@ -47,7 +33,9 @@ class Mlp(nnx.Module):
 
     @override
     def __call__(self, x: Float[Array, "row dim"]) -> Float[Array, "row dim"]:
-        return self.out(jax.nn.gelu(self.hidden(x), approximate=True))
+        hidden = gelu(self.hidden(x))
+        assert self.out.bias is not None
+        return product(hidden, self.out.kernel[...].astype(hidden.dtype)) + self.out.bias[...].astype(hidden.dtype)
 
 
 def mlp_or_experts(config: VitConfig, routed: bool, *, rngs: nnx.Rngs) -> Mlp | MoE:

@@ -9,10 +9,11 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from moebench.errors import BadInput
-from moebench.models.matmul import by_expert
+from moebench.models.activation import gelu
 from moebench.models.rngs import named
 from moebench.models.sharding import over_experts
 from moebench.routers import Router, Routing
+from moebench.routers.matmul import by_expert
 from moebench.routers.router import as_argument
 
 
@@ -31,10 +32,10 @@ class Experts(nnx.Module):
 
     def __call__(self, inputs: Float[Array, "expert row dim"]) -> Float[Array, "expert row dim"]:
         """Return each expert's outputs for its own rows."""
-        kernel_in, bias_in, kernel_out, bias_out = self._weights()
+        bias_in, bias_out = (bias[...].astype(self.dtype)[:, None] for bias in (self.bias_in, self.bias_out))
         rows = over_experts(inputs.astype(self.dtype))
-        hidden = jax.nn.gelu(by_expert(rows, kernel_in) + bias_in[:, None], approximate=True)
-        return over_experts(hidden @ kernel_out + bias_out[:, None])
+        hidden = gelu(by_expert(rows, self.kernel_in[...]) + bias_in)
+        return over_experts(by_expert(hidden, self.kernel_out[...]) + bias_out)
 
     def ragged(self, inputs: Float[Array, "row dim"], sizes: Int[Array, "expert"]) -> Float[Array, "row dim"]:
         """Return each expert's outputs for its own rows, which are sorted by expert; further rows give zero.
@@ -49,7 +50,7 @@ class Experts(nnx.Module):
         # ragged_dot does not define its result in rows of no expert.
         real = (jnp.arange(rows) < sizes.sum())[:, None]
         hidden = jax.lax.ragged_dot(inputs.astype(self.dtype), kernel_in, sizes) + bias_in[expert]
-        hidden = jax.nn.gelu(jnp.where(real, hidden, 0), approximate=True)
+        hidden = gelu(jnp.where(real, hidden, 0))
         return jnp.where(real, jax.lax.ragged_dot(hidden, kernel_out, sizes) + bias_out[expert], 0)
 
     def merged(
@@ -59,7 +60,7 @@ class Experts(nnx.Module):
         kernel_in, bias_in, kernel_out, bias_out = (
             jnp.einsum("ge,e...->g...", weights.astype(self.dtype), array) for array in self._weights()
         )
-        hidden = jax.nn.gelu(tokens.astype(self.dtype) @ kernel_in + bias_in[:, None], approximate=True)
+        hidden = gelu(tokens.astype(self.dtype) @ kernel_in + bias_in[:, None])
         return hidden @ kernel_out + bias_out[:, None]
 
     def _weights(self) -> tuple[Array, ...]:

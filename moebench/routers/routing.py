@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 from typing_extensions import override
 
-from moebench.routers.metrics import RoutingCounts, gate_entropy
+from moebench.routers.metrics import RoutingCounts, fewest_tokens, gate_entropy
 from moebench.routers.pairs import TokenExperts
 
 LOW_MASS = 0.25
@@ -143,9 +143,6 @@ class SoftRouting(Routing):
     def counts(self) -> RoutingCounts:
         groups, tokens, experts, slots = self.dispatch_weights.shape
         mass = self.combine_weights.sum((0, 1, 3))
-        heaviest_first = jnp.sort(self.dispatch_weights, axis=1, descending=True)
-        # A token is still needed while the heavier tokens carry less than the share.
-        needed = jnp.cumsum(heaviest_first, axis=1) - heaviest_first < SLOT_SHARE
         everything = jnp.asarray(groups * tokens, jnp.float32)
         all_slots = jnp.asarray(groups * experts * slots, jnp.float32)
         return RoutingCounts(
@@ -159,5 +156,5 @@ class SoftRouting(Routing):
             filled=all_slots,
             slots=all_slots,
             under_dispatched=(self.dispatch_weights.sum((2, 3)) < LOW_MASS).sum().astype(jnp.float32),
-            slot_spread=needed.sum().astype(jnp.float32),
+            slot_spread=fewest_tokens(self.dispatch_weights, SLOT_SHARE).sum(),
         )

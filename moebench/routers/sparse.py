@@ -10,7 +10,9 @@ from typing_extensions import override
 
 from moebench.errors import unknown
 from moebench.routers.capacity import OWN_RULE, ROUNDINGS, RULES, capacity
+from moebench.routers.cpu_kernels import sorted_by_expert
 from moebench.routers.hard_routing import EinsumSlotRouting, RaggedSlotRouting, SlotRouting
+from moebench.routers.matmul import product
 from moebench.routers.router import Router, RoutingFlops, at_least_float32
 
 ROUTING_BY_DISPATCH: dict[str, type[SlotRouting]] = {
@@ -84,7 +86,8 @@ class SparseRouter(Router):
     def logits(self, tokens: Float[Array, "group token dim"]) -> Float[Array, "group token expert"]:
         """Return tokens · kernel, in at least float32."""
         precise = at_least_float32(tokens)
-        return precise @ self.kernel[...].astype(precise.dtype)
+        kernel = self.kernel[...].astype(precise.dtype)
+        return product(precise.reshape(-1, precise.shape[-1]), kernel).reshape(*tokens.shape[:2], -1)
 
     def choices(self, training: bool) -> int:
         """Return the experts of each token in training, or in evaluation."""
@@ -271,10 +274,8 @@ def assign_slots(
     """
     groups, tokens, choices = expert.shape
     queue = jnp.take_along_axis(expert, order[..., None], axis=1).swapaxes(1, 2).reshape(groups, choices * tokens)
-    # A stable sort by expert keeps the queue's order among the tokens that chose one expert.
-    sorted_expert, place_in_queue = jax.lax.sort_key_val(
-        queue, jnp.broadcast_to(jnp.arange(choices * tokens), queue.shape), is_stable=True
-    )
+    # Among the tokens that chose one expert the queue keeps its order.
+    sorted_expert, place_in_queue = sorted_by_expert(queue, experts)
     wanted = jax.vmap(lambda ranked: jnp.searchsorted(ranked, jnp.arange(experts + 1)))(sorted_expert)
     place = wanted[:, :-1, None] + jnp.arange(slots)
     filled = place < wanted[:, 1:, None]

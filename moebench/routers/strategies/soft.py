@@ -8,6 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 from typing_extensions import override
 
+from moebench.routers.matmul import product
 from moebench.routers.registry import register
 from moebench.routers.router import Router, RoutingFlops, at_least_float32
 from moebench.routers.routing import Routing, SoftRouting
@@ -80,10 +81,11 @@ class Soft(Router):
         """
         precise = at_least_float32(tokens)
         phi = self.phi[..., :slots].astype(precise.dtype)
-        if not self.normalise:
-            return jnp.einsum("gsd,dep->gsep", precise, phi)
-        scale = self.scale[...].astype(precise.dtype)
-        return jnp.einsum("gsd,dep->gsep", l2_normalise(precise, -1), scale * l2_normalise(phi, 0))
+        if self.normalise:
+            scale = self.scale[...].astype(precise.dtype)
+            precise, phi = l2_normalise(precise, -1), scale * l2_normalise(phi, 0)
+        flat = product(precise.reshape(-1, phi.shape[0]), phi.reshape(phi.shape[0], -1))
+        return flat.reshape(*tokens.shape[:2], *phi.shape[1:])
 
     @override
     def flops(self, group_tokens: int, dim: int, *, training: bool = True) -> RoutingFlops:

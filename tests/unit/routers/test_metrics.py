@@ -6,7 +6,7 @@ import pytest
 from routers_by_hand import FOUR_TOKENS, Gates, health, quickly, route
 
 from moebench.routers import SlotRouting
-from moebench.routers.metrics import RoutingCounts
+from moebench.routers.metrics import RoutingCounts, fewest_tokens
 
 
 def test_of_a_routing_that_refuses_a_token() -> None:
@@ -81,3 +81,18 @@ def test_a_token_in_two_slots_is_processed_once() -> None:
     counts: RoutingCounts = routing.counts()
     assert (counts.tokens, counts.unprocessed, counts.filled, counts.slots) == (3, 1, 3, 4)
     np.testing.assert_array_equal(counts.load, [2, 1])
+
+
+def test_fewest_tokens_of_slots_worked_by_hand() -> None:
+    # 0.5 + 0.25 + 0.125 = 0.875 falls short of 0.9, so 4 tokens; 58 of 64 equal weights are 0.906, 57 are 0.891; nine
+    # tenths are 0.9 but for rounding; one token that has everything is enough.
+    uneven, alone = [0.5, 0.25, 0.125, 0.125], [0.0, 0.0, 1.0]
+    slots = [jnp.array(weights) for weights in (uneven, [1 / 64] * 64, [0.1] * 10, alone)]
+    assert [float(fewest_tokens(weights[None], 0.9)[0]) for weights in slots] == [4, 58, 9, 1]
+
+
+def test_fewest_tokens_are_those_of_sorted_weights() -> None:
+    weights = np.random.default_rng(0).dirichlet(np.full(20, 0.3), (2, 5)).swapaxes(1, 2).astype(np.float32)
+    falling = -np.sort(-weights, axis=1)
+    expected = (np.cumsum(falling, axis=1, dtype=np.float64) - falling < 0.9).sum(1)
+    np.testing.assert_array_equal(fewest_tokens(jnp.asarray(weights), 0.9), expected)
