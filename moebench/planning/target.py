@@ -27,7 +27,7 @@ def check_compiler(device: Device) -> str:
     if device.platform == "cpu":
         return f"jaxlib {importlib.metadata.version('jaxlib')}"
     if device.platform == "tpu":
-        if (found := _version("libtpu")) is None or importlib.util.find_spec("libtpu") is None:
+        if (found := _version("libtpu")) is None or not _is_there("libtpu"):
             raise _missing(device, "libtpu", "plan-tpu")
         if (wanted := _wanted_libtpu()) and not f"{found}.".startswith(wanted):
             raise BadInput(
