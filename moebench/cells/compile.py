@@ -1,6 +1,6 @@
 """Compiled programs of one model, and the calls that the stopwatch times."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import SingleDeviceSharding
 
 from moebench import data
 from moebench.evaluation.pass_over_split import Evaluation, evaluate, evaluation_batch
@@ -40,11 +41,10 @@ class TrainPrograms:
     def compile(cls, program: Program) -> "TrainPrograms":
         """Compile for the training batch of a program."""
         seed = jax.eval_shape(lambda: jnp.zeros((), jnp.int32))
-        batch = program.abstract_batch(program.batch)
         return cls(
             program=program,
             init=compile_unoptimized(program.init, seed, program.abstract_schedule),
-            train_step=compiled(program.train_step, program.abstract_state, *batch, donate=(0,)),
+            train_step=compile_train_step(program),
         )
 
     def fresh(self, seed: int, schedule: Schedule | None = None) -> TrainState:
@@ -73,14 +73,13 @@ class Executables(TrainPrograms):
     def compile(cls, program: Program) -> "Executables":
         """Compile for the training batch of a program."""
         training = TrainPrograms.compile(program)
-        infer = compiled(program.infer, program.abstract_state, program.abstract_images(program.batch))
-        return cls(program, training.init, training.train_step, infer)
+        return cls(program, training.init, training.train_step, compile_infer(program, program.batch))
 
     def infer_batch(self, images: int) -> jax.stages.Compiled:
         """Return inference for a batch of `images`, compiled unless that is the training batch."""
         if images == self.program.batch:
             return self.infer
-        return compiled(self.program.infer, self.program.abstract_state, self.program.abstract_images(images))
+        return compile_infer(self.program, images)
 
     def train_step_call(self, batch: data.Split) -> Call:
         """Return a call that takes one more training step with the same batch."""
@@ -134,18 +133,54 @@ class Evaluator:
         return evaluate(self.step, state, split, self.batch)
 
 
-def program_for(model: VitConfig, spec: CellSpec) -> Program:
-    """Return the programs of a model, of two towers or of one layer, on the devices of the specification."""
+def compile_train_step(program: Program, device: jax.Device | None = None) -> jax.stages.Compiled:
+    """Compile a training step, which overwrites its state.
+
+    Args:
+        program: for the batch of its own.
+        device: to compile for; None: the default device, or the mesh of the program.
+    """
+    arguments = program.abstract_state, *program.abstract_batch(program.batch)
+    return compiled(program.train_step, *_on(device, arguments), donate=(0,))
+
+
+def compile_infer(program: Program, images: int, device: jax.Device | None = None) -> jax.stages.Compiled:
+    """Compile inference for a batch.
+
+    Args:
+        program: of the model.
+        images: of the batch.
+        device: to compile for; None: the default device, or the mesh of the program.
+    """
+    return compiled(program.infer, *_on(device, (program.abstract_state, program.abstract_images(images))))
+
+
+def _on(device: jax.Device | None, shapes: Any) -> Any:
+    """Return shapes that lie on a device."""
+    if device is None:
+        return shapes
+    there = SingleDeviceSharding(device)
+    return jax.tree.map(lambda shape: jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=there), shapes)
+
+
+def program_for(model: VitConfig, spec: CellSpec, devices: Sequence[jax.Device] | None = None) -> Program:
+    """Return the programs of a model, of two towers or of one layer, on the devices of the specification.
+
+    Args:
+        model: the model.
+        spec: gives mesh, batch and schedule.
+        devices: to lay the mesh on; None: the machine's.
+    """
     if spec.scope == "layer":
         return LayerProgram(model, schedule(spec), spec.batch)
-    devices = mesh(spec.mesh_shape)
+    laid_out = mesh(spec.mesh_shape, devices)
     if isinstance(model, TwoTowersConfig):
-        if devices is None:
+        if laid_out is None:
             return TwoTowersProgram(model, schedule(spec), spec.batch)
-        return WideTwoTowersProgram(model, schedule(spec), spec.batch, devices)
-    if devices is None:
+        return WideTwoTowersProgram(model, schedule(spec), spec.batch, laid_out)
+    if laid_out is None:
         return Program(model, schedule(spec), spec.batch)
-    return WideProgram(model, schedule(spec), spec.batch, devices)
+    return WideProgram(model, schedule(spec), spec.batch, laid_out)
 
 
 def schedule(spec: CellSpec) -> Schedule:

@@ -181,13 +181,27 @@ def resolved(spec: CellSpec, image_size: int | None = None, classes: int | None 
     Raises:
         BadInput: as `resolve_for`.
     """
-    preset = models.preset(spec.model)
-    if spec.scope == "layer":
-        raise BadInput("whole models are counted here: leave scope=layer out.", key="scope")
-    cell = resolve_for(spec, image_size or spec.image_size or preset.image_size, CHANNELS, classes or preset.classes)
+    cell = resolve_published(spec, image_size, classes)
     if spec.router != "dense":
         return cell
     return replace(cell, model=replace(cell.model, moe_blocks=()))
+
+
+def resolve_published(spec: CellSpec, image_size: int | None = None, classes: int | None = None) -> ResolvedCell:
+    """Resolve a specification for the images that its model was published for, whatever its data set.
+
+    Args:
+        spec: data set and schedule have no effect.
+        image_size: side in pixels; None takes the specification's or the published size.
+        classes: None takes the number that the model was published for.
+
+    Raises:
+        BadInput: as `resolve_for`, and for a layer alone.
+    """
+    preset = models.preset(spec.model)
+    if spec.scope == "layer":
+        raise BadInput("whole models are counted here: leave scope=layer out.", key="scope")
+    return resolve_for(spec, image_size or spec.image_size or preset.image_size, CHANNELS, classes or preset.classes)
 
 
 def count(cell: ResolvedCell) -> Count:

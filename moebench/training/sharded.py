@@ -1,6 +1,6 @@
 """Define programs over a mesh of devices, of one process or of several."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -42,16 +42,17 @@ def join_processes(environment: Mapping[str, str]) -> None:
     jax.distributed.initialize(given[COORDINATOR], num_processes=int(count), process_id=int(number))
 
 
-def mesh(shape: tuple[int, int]) -> Mesh | None:
+def mesh(shape: tuple[int, int], devices: Sequence[jax.Device] | None = None) -> Mesh | None:
     """Return the devices of a cell as a mesh; None for a single device, which needs no mesh.
 
     Args:
         shape: parts of the images, parts of the experts.
+        devices: to choose from; None: the machine's.
 
     Raises:
         BadInput: the machine has fewer devices, or the processes of the cell have more.
     """
-    wanted, there = shape[0] * shape[1], jax.devices()
+    wanted, there = shape[0] * shape[1], list(devices or jax.devices())
     asked = f"devices={shape[0]}x{shape[1]}"
     if wanted > len(there):
         raise BadInput(f"{asked} are {wanted} devices, and here are {len(there)}.", key="devices")

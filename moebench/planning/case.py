@@ -1,0 +1,147 @@
+"""Compile one program of one cell for a device, and read the facts: a program that runs in a process of its own."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from moebench import routers
+from moebench.cells.compile import compile_infer, compile_train_step, program_for
+from moebench.cells.count import Count, resolve_published
+from moebench.cells.resolve import resolve_cell
+from moebench.cells.resolved_cell import ResolvedCell
+from moebench.errors import BadInput
+from moebench.files import publishing
+from moebench.measuring.environment import pin_jax_settings
+from moebench.models import VitConfig
+from moebench.planning.devices import find
+from moebench.planning.facts import Facts, read_facts
+from moebench.planning.target import absent_devices
+from moebench.spec.cell_spec import CellSpec
+from moebench.training import Program
+
+ProgramName = Literal["train", "infer"]
+
+
+class Case(BaseModel):
+    """One program to compile."""
+
+    model_config = ConfigDict(frozen=True)
+
+    spec: CellSpec
+    published: bool
+    """Whether images are of the size that the model was published for, whatever the data set."""
+    device: str
+    program: ProgramName
+    blocks: tuple[int, int] | None = None
+    """Blocks without experts and with experts, of a model that is compiled at less than its depth; None: all."""
+
+
+class Compiled(BaseModel):
+    """What came of a case: facts, with the FLOPs of the whole batch, or the reason why there are none."""
+
+    model_config = ConfigDict(frozen=True)
+
+    facts: Facts | None = None
+    flops: float = 0.0
+    """Of all devices together, as `moebench flops` counts them, without padding."""
+    status: str | None = None
+    """oom, timeout or crashed if there are no facts."""
+    reason: str | None = None
+
+
+def resolve(spec: CellSpec, published: bool) -> ResolvedCell:
+    """Resolve the specification of a case.
+
+    Args:
+        spec: of the cell.
+        published: as in `Case`.
+
+    Raises:
+        BadInput: as `resolve_cell`.
+    """
+    for plugin in spec.plugins:
+        routers.load_plugin(Path(plugin))
+    return resolve_published(spec) if published else resolve_cell(spec)
+
+
+def blocks_of(model: VitConfig) -> tuple[int, int]:
+    """Return the number of a model's blocks without experts, and with experts."""
+    return model.preset.size.layers - len(model.moe_blocks), len(model.moe_blocks)
+
+
+def shrunk(model: VitConfig, blocks: tuple[int, int]) -> VitConfig:
+    """Return a model of fewer blocks, those with experts behind those without, or by turns if the model has them so.
+
+    Args:
+        model: the whole model.
+        blocks: as in `Case`.
+    """
+    plain, routed = blocks
+    numbers = tuple(range(plain, plain + routed))
+    if plain == routed and model.moe_blocks == tuple(range(1, model.preset.size.layers, 2)):
+        numbers = tuple(range(1, plain + routed, 2))
+    size = replace(model.preset.size, layers=plain + routed)
+    return replace(model, preset=replace(model.preset, size=size), moe_blocks=numbers)
+
+
+def compile_case(case: Case) -> Compiled:
+    """Compile the program of a case and read its facts.
+
+    Raises:
+        BadInput: as `resolve_cell`.
+    """
+    device = find(case.device)
+    cell = resolve(case.spec, case.published)
+    if case.blocks is not None:
+        cell = replace(cell, model=shrunk(cell.model, case.blocks))
+    data, experts = case.spec.mesh_shape
+    there: Sequence[Any] = absent_devices(device, data * experts)
+    program = program_for(cell.model, case.spec, there)
+    single = there[0] if data * experts == 1 and device.platform != "cpu" else None
+    began = time.perf_counter()
+    if case.program == "train":
+        compiled = compile_train_step(program, single)
+    else:
+        compiled = compile_infer(program, case.spec.batch, single)
+    seconds = time.perf_counter() - began
+    order = program.mesh.devices.flat if hasattr(program, "mesh") else there[:1]
+    hosts = [each.process_index for each in order]
+    counted = Count(cell, _on_one_device(cell.model, program))
+    return Compiled(
+        facts=read_facts(compiled, hosts, device.cache_bytes, seconds),
+        flops=(counted.step if case.program == "train" else counted.forward).total,
+    )
+
+
+def _on_one_device(model: VitConfig, program: Program) -> Program:
+    """Return the programs of a model without its mesh, whose FLOPs are those of all devices together."""
+    return Program(model, program.schedule, program.batch) if hasattr(program, "mesh") else program
+
+
+def main(argv: list[str]) -> int:
+    """Compile the case in the file `argv[0]`; write what came of it into the file `argv[1]`."""
+    import jax
+
+    jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_enable_compilation_cache", False)  # a stored program has no text to read
+    pin_jax_settings()
+    try:
+        answer = compile_case(Case.model_validate_json(Path(argv[0]).read_bytes()))
+    except BadInput as mistake:
+        answer = Compiled(status="crashed", reason=str(mistake))
+    except jax.errors.JaxRuntimeError as error:
+        answer = failure(str(error))
+    with publishing(Path(argv[1])) as temporary:
+        temporary.write_text(answer.model_dump_json(), encoding="utf-8")
+    return 0
+
+
+def failure(message: str) -> Compiled:
+    """Return what came of a compilation that the compiler ended with a message."""
+    first = next((line.strip() for line in message.splitlines() if line.strip()), "no message")
+    status = "oom" if "RESOURCE_EXHAUSTED" in message or "out of memory" in message else "crashed"
+    return Compiled(status=status, reason=first if len(first) <= 300 else first[:297] + "...")

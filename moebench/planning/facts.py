@@ -1,0 +1,274 @@
+"""Read what a compiled program takes and moves: memory, kernels, bytes, collectives."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+from pydantic import BaseModel, ConfigDict
+
+from moebench.measuring.memory import peak_bytes
+from moebench.planning.hlo_text import Computation, Module, Operation
+
+_PRODUCTS = frozenset(("dot", "convolution", "ragged-dot"))
+_GATHERED = frozenset(("dynamic-slice", "gather", "slice"))
+_COLLECTIVES = (
+    *("all-gather", "all-reduce", "all-to-all", "collective-broadcast", "collective-permute", "ragged-all-to-all"),
+    "reduce-scatter",
+)
+_HOST_SPACE = 5
+_HOST_OPERATIONS = frozenset(("infeed", "outfeed", "send", "recv"))
+
+
+class Collective(BaseModel):
+    """All collectives of one kind among groups of one shape."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: str
+    crosses_hosts: bool
+    group: int
+    """Devices that exchange data with each other."""
+    hosts: int
+    """Hosts of such a group."""
+    count: float
+    bytes: float
+    """That one device receives at the least, whatever the algorithm."""
+    network_bytes: float
+    """Of these, the part that must come from other hosts, if the devices of a host share the work."""
+
+
+class Facts(BaseModel):
+    """A compiled program: bytes of one device and of one call, kernels, and traffic."""
+
+    model_config = ConfigDict(frozen=True)
+
+    argument_bytes: float
+    output_bytes: float
+    alias_bytes: float
+    temp_bytes: float
+    peak_bytes: float
+    """Arguments + outputs + temporaries − aliases."""
+    moved_bytes: float
+    """Read and written by all kernels, as if each read its operands from the device's memory."""
+    bound_bytes: float
+    """Of these, what no cache can serve: arrays larger than the device's cache whenever a kernel reads or writes them,
+    and all other arguments and outputs once, but for as much as the cache holds."""
+    compiler_flops: float | None
+    """Of one device, as the compiler counts them; None where it does not say."""
+    kernels: dict[str, float]
+    """Calls of kernels by kind."""
+    collectives: list[Collective]
+    aliased_arguments: float
+    """Number of arguments whose memory an output takes over."""
+    host_transfers: float
+    """Transfers to or from the host within the program."""
+    compile_s: float
+
+
+def read_facts(compiled: jax.stages.Compiled, hosts: Sequence[int], cache_bytes: int, compile_s: float) -> Facts:
+    """Return the facts of a compiled program.
+
+    Args:
+        compiled: the program.
+        hosts: host of each device of the program, in the order of the mesh.
+        cache_bytes: size of an array that may stay on the chip between two kernels.
+        compile_s: seconds that the compilation took.
+    """
+    plan = compiled.memory_analysis()
+    assert plan is not None
+    module = Module.parse(str(compiled.as_text()))
+    counted = compiled.cost_analysis() or {}
+    moved, bound = 0.0, _unavoidable(module, cache_bytes)
+    kernels: Counter[str] = Counter()
+    for computation, operation, times in module.kernels():
+        kernels[kernel_kind(module, operation)] += times
+        for size in _traffic(module, computation, operation):
+            moved += times * size
+            bound += times * size if size > cache_bytes else 0
+    return Facts(
+        argument_bytes=plan.argument_size_in_bytes,
+        output_bytes=plan.output_size_in_bytes,
+        alias_bytes=plan.alias_size_in_bytes,
+        temp_bytes=plan.temp_size_in_bytes,
+        peak_bytes=peak_bytes(compiled) or 0,
+        moved_bytes=moved,
+        bound_bytes=bound,
+        compiler_flops=counted.get("flops"),
+        kernels=dict(kernels.most_common()),
+        collectives=collectives(module, hosts),
+        aliased_arguments=len(module.aliased_parameters),
+        host_transfers=sum(map(is_host_transfer, module.operations)),
+        compile_s=compile_s,
+    )
+
+
+def kernel_kind(module: Module, operation: Operation) -> str:
+    """Return the kind of a kernel in words."""
+    if operation.opcode == "custom-call":
+        target = operation.target
+        if "cublas" in target:
+            return "cuBLAS product"
+        return "cuDNN attention" if "fmha" in target else f"custom call {target}"
+    if operation.opcode == "fusion":
+        if module.contains(operation.called["calls"], _PRODUCTS):
+            return "product in a fusion"
+        triton = "__triton" in operation.attributes
+        return "Triton fusion" if triton else f"{operation.fusion_kind.lower()} fusion"
+    return _plain(operation.opcode)
+
+
+def _plain(opcode: str) -> str:
+    return opcode.removesuffix("-start")
+
+
+def is_host_transfer(operation: Operation) -> bool:
+    """Return whether an operation moves data between device and host, or calls Python."""
+    return (
+        operation.opcode in _HOST_OPERATIONS
+        or "callback" in operation.target
+        or any(each.space == _HOST_SPACE for each in operation.types)
+    )
+
+
+def _traffic(module: Module, computation: Computation, operation: Operation) -> list[float]:
+    """Return the bytes of each array that a kernel reads from the device's memory or writes to it."""
+    read: dict[str, float] = {}
+    for place, name in enumerate(operation.operands):
+        source = computation.by_name[name]
+        size: float = sum(each.bytes for each in source.types if not each.space)
+        if operation.opcode == "fusion":
+            inside = module.computations[operation.called["calls"]]
+            size = min(size, _read_inside(inside, inside.parameters[place].name))
+        elif operation.opcode in (*_GATHERED, "dynamic-update-slice") and not place:
+            size = min(size, _bytes(operation)) if operation.opcode in _GATHERED else 0
+        read[name] = max(read.get(name, 0), size)
+    written = [each.bytes for each in operation.types if not each.space]
+    if "cublas" in operation.target and len(written) > 1:
+        written.pop()  # the room to work in, of which a product uses none or little
+    if operation.opcode == "dynamic-update-slice":
+        written = [_bytes(computation.by_name[operation.operands[1]])]
+    elif operation.opcode == "fusion":
+        inside = module.computations[operation.called["calls"]]
+        root = next(each for each in inside.operations if each.is_root)
+        if root.opcode == "dynamic-update-slice":  # in place
+            written = [_bytes(inside.by_name[root.operands[1]])]
+    return [*read.values(), *written]
+
+
+def _unavoidable(module: Module, cache_bytes: int) -> float:
+    """Return the bytes of the arguments and outputs that fit the cache one by one, beyond what fits together."""
+    entry = module.computations[module.entry]
+    root = next(each for each in entry.operations if each.is_root)
+    arrays = [each for parameter in entry.parameters for each in parameter.types] + list(root.types)
+    small = sum(each.bytes for each in arrays if each.bytes <= cache_bytes and not each.space)
+    return max(0.0, small - cache_bytes)
+
+
+def _bytes(operation: Operation) -> int:
+    return sum(each.bytes for each in operation.types)
+
+
+def _read_inside(computation: Computation, name: str) -> float:
+    """Return the bytes that a fusion reads of one of its parameters, of which it may only take slices or rows."""
+    read = 0.0
+    for user in computation.users.get(name, []):
+        if user.opcode == "bitcast":
+            read += _read_inside(computation, user.name)
+        elif user.operands[0] == name and user.opcode in _GATHERED:
+            read += _bytes(user)
+        elif user.operands[0] == name and user.opcode == "dynamic-update-slice":
+            continue
+        else:
+            return math.inf
+    return read
+
+
+def collectives(module: Module, hosts: Sequence[int]) -> list[Collective]:
+    """Return the collectives of a program, those of equal kind and group together.
+
+    Args:
+        module: the program.
+        hosts: host of each device of the program.
+    """
+    found: dict[tuple[str, int, int], list[float]] = {}
+    for computation, operation, times in module.kernels():
+        kind = _plain(operation.opcode)
+        if kind not in _COLLECTIVES:
+            continue
+        given = sum(_bytes(computation.by_name[name]) for name in operation.operands)
+        groups = [group for group in operation.groups(len(hosts)) if len(group) > 1]
+        if not groups:
+            continue
+        size = len(groups[0])
+        spread = max(len({hosts[device] for device in group}) for group in groups)
+        received, from_network = _RECEIVED[kind](given, size), _RECEIVED[kind](given, spread) / (size / spread)
+        if kind == "all-gather":  # what a host lacks is shared by its devices; each device's part is `given`
+            from_network = given * size * (spread - 1) / spread / (size / spread)
+        elif kind in ("all-to-all", "ragged-all-to-all", "collective-permute"):  # each device for itself
+            from_network = received if kind == "collective-permute" else given * (spread - 1) / spread
+        sums = found.setdefault((kind, size, spread), [0.0, 0.0, 0.0])
+        for index, value in enumerate((1, received, from_network if spread > 1 else 0.0)):
+            sums[index] += times * value
+    return [
+        Collective(
+            kind=kind,
+            crosses_hosts=spread > 1,
+            group=size,
+            hosts=spread,
+            count=count,
+            bytes=received,
+            network_bytes=network,
+        )
+        for (kind, size, spread), (count, received, network) in sorted(found.items())
+    ]
+
+
+_RECEIVED: dict[str, Callable[[float, int], float]] = {
+    # Bytes that one of n devices must receive, from the bytes that it gives.
+    "all-gather": lambda given, n: given * (n - 1),
+    "all-reduce": lambda given, n: 2 * given * (n - 1) / n,
+    "reduce-scatter": lambda given, n: given * (n - 1) / n,
+    "all-to-all": lambda given, n: given * (n - 1) / n,
+    "ragged-all-to-all": lambda given, n: given * (n - 1) / n,
+    "collective-permute": lambda given, n: given,
+    "collective-broadcast": lambda given, n: given,
+}
+
+
+def combine(terms: Sequence[tuple[float, Facts]]) -> Facts:
+    """Return the weighted sum of facts, number by number: an extrapolation over programs of different depths.
+
+    Args:
+        terms: weight and facts of each program.
+    """
+    numbers: dict[str, Any] = {
+        name: _total([(weight, getattr(facts, name)) for weight, facts in terms]) for name in _NUMBERS
+    }
+    kinds = dict.fromkeys(kind for _, facts in terms for kind in facts.kernels)
+    kernels = {kind: _total([(weight, facts.kernels.get(kind, 0.0)) for weight, facts in terms]) for kind in kinds}
+    counted = [(weight, facts.compiler_flops) for weight, facts in terms if facts.compiler_flops is not None]
+    flops = _total(counted) if len(counted) == len(terms) else None
+    return Facts(**numbers, kernels=kernels, compiler_flops=flops, collectives=_combined_collectives(terms))
+
+
+def _total(terms: Sequence[tuple[float, float]]) -> float:
+    return max(0.0, math.fsum(weight * value for weight, value in terms))
+
+
+_NUMBERS = tuple(name for name, field in Facts.model_fields.items() if field.annotation is float)
+
+
+def _combined_collectives(terms: Sequence[tuple[float, Facts]]) -> list[Collective]:
+    def key(each: Collective) -> tuple[str, int, int]:
+        return each.kind, each.group, each.hosts
+
+    found = {key(each): each for _, facts in terms for each in facts.collectives}
+    sums = {one: dict.fromkeys(("count", "bytes", "network_bytes"), 0.0) for one in found}
+    for weight, facts in terms:
+        for each in facts.collectives:
+            for name in sums[key(each)]:
+                sums[key(each)][name] += weight * getattr(each, name)
+    positive = {one: {name: max(0.0, value) for name, value in sums[one].items()} for one in found}
+    return [each.model_copy(update=positive[one]) for one, each in found.items()]

@@ -1,0 +1,108 @@
+"""Run compilations, each in a process of its own with limits of time and memory; keep what came of them."""
+
+import hashlib
+import importlib.metadata
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from moebench.cells.fingerprint import code, digest
+from moebench.data.cache import read_record, write_record
+from moebench.executors.exit_reason import explain, oom_kills_so_far
+from moebench.executors.memory_limit import limit_bytes
+from moebench.executors.process_pool import Task, Workers
+from moebench.planning.case import Case, Compiled
+from moebench.planning.devices import find
+from moebench.planning.target import check_compiler, environment
+from moebench.spec.limits import Limits
+
+PROGRAM = "moebench.planning.case"
+
+
+class Compiler:
+    """Compiles cases one after another; a case that was compiled before is read from the cache folder."""
+
+    def __init__(self, limits: Limits, say: Callable[[str], None], fresh: bool = False) -> None:
+        """Start the process that compilations are forked from.
+
+        Args:
+            limits: of each compilation.
+            say: receives a line before each compilation.
+            fresh: compile again what was compiled before.
+        """
+        self._limits, self._say, self._fresh = limits, say, fresh
+        self._workers: Workers | None = None
+        self.compiled = 0
+
+    def __enter__(self) -> "Compiler":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._workers is not None:
+            self._workers.close()
+
+    def __call__(self, case: Case, what: str) -> Compiled:
+        """Return what came of a case.
+
+        Args:
+            case: to compile.
+            what: names the case to the user.
+        """
+        key = _key(case)
+        if not self._fresh and (known := read_record(key, Compiled)) is not None:
+            return known
+        self._say(f"compiling {what}")
+        found = self._run(case)
+        self.compiled += 1
+        if found.facts is not None:
+            write_record(key, found)
+        return found
+
+    def _run(self, case: Case) -> Compiled:
+        if self._workers is None:
+            self._workers = Workers([PROGRAM])
+        device, (data, experts) = find(case.device), case.spec.mesh_shape
+        with tempfile.TemporaryDirectory(prefix="moebench-") as folder:
+            given, out, log = (Path(folder, name) for name in ("case.json", "compiled.json", "log"))
+            given.write_text(case.model_dump_json(), encoding="utf-8")
+            limits = self._limits
+            task = Task(
+                "compile",
+                PROGRAM,
+                [str(given), str(out)],
+                log,
+                limits.time_limit_s,
+                limit_bytes(limits),
+                environment(device, data * experts),
+            )
+            kills = oom_kills_so_far()
+            try:
+                self._workers.start(task)
+                (end,) = self._workers.ends()
+            except BaseException:
+                self._workers.close()  # first: a worker that still runs would write into the folder after its removal
+                raise
+            if out.exists():
+                return Compiled.model_validate_json(out.read_bytes())
+            status, reason = explain(end, task, oom_kills_so_far() - kills)
+            return Compiled(status=status, reason=f"the compiler was {reason}" if end.stopped else reason)
+
+
+def _key(case: Case) -> str:
+    """Return a name that is equal for equal programs, compilers and readers, and for no others."""
+    own = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py"))))
+    versions = {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax", "numpy")}
+    spec = case.spec.model_dump(mode="json", exclude={"seeds", "plugins"})
+    return "plan-" + digest(
+        [
+            *code(case.spec.router),
+            json.dumps({**case.model_dump(mode="json"), "spec": spec}, sort_keys=True),
+            json.dumps(versions, sort_keys=True),
+            check_compiler(find(case.device)),
+            own.hexdigest(),
+        ]
+    )

@@ -1,0 +1,244 @@
+"""Plan a cell for a device: compile its programs, see whether they fit, bound their times, find the largest batch."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+from moebench.cells.resolved_cell import ResolvedCell
+from moebench.errors import BadInput
+from moebench.executors.memory_limit import usable_bytes
+from moebench.measuring import count_layer_parameters, count_parameters
+from moebench.planning.bounds import Bound, bound
+from moebench.planning.case import Case, Compiled, ProgramName, blocks_of, resolve
+from moebench.planning.devices import Device
+from moebench.planning.facts import Facts, combine
+from moebench.planning.target import check_mesh
+from moebench.spec.cell_spec import CellSpec
+
+MOST_BLOCKS = 24
+"""Blocks of a model that is compiled at its whole depth; a step of 24 blocks compiles in one to two minutes."""
+_SHALLOW, _DEEPER = 2, 4
+"""Blocks of each kind in the two depths from which a deeper model is extrapolated."""
+_CLOSE = 1.03
+"""The search for the largest batch ends when the next guess is nearer than this."""
+_MOST_TRIES = 4
+_RAISED_SHARE = 0.95
+"""Largest share of a GPU's memory that XLA_PYTHON_CLIENT_MEM_FRACTION is commonly raised to."""
+
+
+@dataclass(frozen=True)
+class ProgramPlan:
+    """Plan of one program of a cell; of a program that did not compile, the reason."""
+
+    facts: Facts | None
+    flops: float
+    """Of one call on all devices together."""
+    bound: Bound | None
+    fits: str
+    """yes, raised (only with a raised XLA_PYTHON_CLIENT_MEM_FRACTION), or no; empty without facts."""
+    depths: tuple[tuple[int, int], ...] = ()
+    """Blocks without and with experts of the models from which the facts are extrapolated; empty: nothing is."""
+    status: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class CellPlan:
+    """Plan of one cell."""
+
+    cell: ResolvedCell
+    device: Device
+    params: int
+    train: ProgramPlan
+    infer: ProgramPlan
+    largest_batch: int | None
+    """Largest batch of a training step that was found to fit; None if none was, or none was searched."""
+    too_large_batch: int | None
+    """Smallest batch that was found not to fit; None if none was."""
+
+    @property
+    def failed(self) -> bool:
+        """Return whether a program did not compile for another reason than the size of the device."""
+        return any(each.status not in (None, "oom") for each in (self.train, self.infer))
+
+    @cached_property
+    def train_steps(self) -> int:
+        """Return the training steps of all seeds of the cell, its tries and its pre-training among them."""
+        spec, steps = self.cell.spec, self.cell.spec.steps
+        tried = steps * len(self.cell.tries) if len(self.cell.tries) > 1 else 0
+        before = (spec.pretrain_steps or steps) if spec.pretrain_data is not None else 0
+        return len(spec.seeds) * (steps + before) + tried
+
+    @property
+    def device_hours(self) -> float | None:
+        """Return the hours of one device that the training takes at the least; None without a bound."""
+        if self.train.bound is None:
+            return None
+        data, experts = self.cell.spec.mesh_shape
+        return self.train_steps * self.train.bound.seconds * data * experts / 3600
+
+
+CompileCase = Callable[[Case, str], Compiled]
+
+
+def check(spec: CellSpec, published: bool, device: Device) -> ResolvedCell:
+    """Return the resolved cell of a specification, if the device can be planned for.
+
+    Args:
+        spec: of the cell.
+        published: whether images are of the size that the model was published for, whatever the data set.
+        device: the kind of device.
+
+    Raises:
+        BadInput: a mistake in the specification, or devices that fill no host or slice.
+    """
+    data, experts = spec.mesh_shape
+    check_mesh(device, data * experts)
+    cell = resolve(spec, published)
+    if data * experts > 1 and spec.scope == "layer":
+        raise BadInput(f"scope=layer is for one device: leave devices={spec.devices} out.", key="devices")
+    return cell
+
+
+def plan_cell(
+    spec: CellSpec, published: bool, device: Device, compile_case: CompileCase, *, search: bool = True
+) -> CellPlan:
+    """Return the plan of a cell.
+
+    Args:
+        spec: of the cell.
+        published: as in `check`.
+        device: the kind of device.
+        compile_case: compiles a case; receives what to call it, too.
+        search: whether to search for the largest batch.
+
+    Raises:
+        BadInput: as `check`.
+    """
+    cell = check(spec, published, device)
+    planner = _Planner(cell, published, device, compile_case)
+    train, infer = planner.program("train", spec.batch), planner.program("infer", spec.batch)
+    largest, too_large = planner.largest_batch(train) if search else (None, None)
+    counted = count_layer_parameters if spec.scope == "layer" else count_parameters
+    params = counted(cell.model, cell.router).total
+    return CellPlan(cell, device, params, train, infer, largest, too_large)
+
+
+@dataclass(frozen=True)
+class _Planner:
+    cell: ResolvedCell
+    published: bool
+    device: Device
+    compile_case: CompileCase
+
+    @property
+    def devices(self) -> int:
+        data, experts = self.cell.spec.mesh_shape
+        return data * experts
+
+    @property
+    def memory(self) -> int:
+        """Return the bytes of the memory of one device."""
+        return self.device.memory_bytes or usable_bytes()
+
+    def program(self, name: ProgramName, batch: int) -> ProgramPlan:
+        """Return the plan of a program for a batch."""
+        terms = self._terms()
+        found = [self._compiled(name, batch, blocks) for _, blocks in terms]
+        depths = tuple(blocks for _, blocks in terms if blocks is not None)
+        for each in found:
+            if each.facts is None:
+                fits = "no" if each.status == "oom" else ""
+                return ProgramPlan(None, math.nan, None, fits, depths, each.status, each.reason)
+        weights = [weight for weight, _ in terms]
+        facts = combine([(weight, each.facts) for weight, each in zip(weights, found, strict=True) if each.facts])
+        flops = math.fsum(weight * each.flops for weight, each in zip(weights, found, strict=True))
+        bounded = bound(facts, flops, self.device, self.devices, self.cell.spec.precision)
+        return ProgramPlan(facts, flops, bounded, self._fits(facts), depths)
+
+    def largest_batch(self, planned: ProgramPlan) -> tuple[int | None, int | None]:
+        """Return the largest batch of a training step found to fit, and the smallest found not to fit.
+
+        Bytes grow linearly with the batch, but for what the compiler rounds: each guess lies on the line through the
+        two largest batches that were compiled.
+
+        Args:
+            planned: the plan of the training step for the cell's own batch.
+        """
+        limit, unit = self.device.usable_share * self.memory, self._unit()
+        batch = self.cell.spec.batch
+        peaks = {batch: planned.facts.peak_bytes} if planned.facts else {}
+        fitting = {batch} if planned.facts and planned.facts.peak_bytes <= limit else set()
+        too_large = set() if fitting else {batch}
+        if planned.status not in (None, "oom"):
+            return None, None
+        for _ in range(_MOST_TRIES):
+            guess = _guess(peaks, limit, self._fixed_bytes(planned)) if peaks else batch / 4
+            most, least = min(too_large, default=math.inf), max(fitting, default=0)
+            if guess >= most or guess <= least:
+                guess = (most + least) / 2 if too_large else guess
+            if math.isinf(guess):
+                break
+            tried = max(unit, int(guess // unit) * unit)
+            if tried in fitting | too_large or (fitting and min(tried, most) <= least * _CLOSE):
+                break
+            found = self.program("train", tried)
+            if found.facts is None and found.status != "oom":
+                break
+            if found.facts is not None:
+                peaks[tried] = found.facts.peak_bytes
+            (fitting if found.facts is not None and found.facts.peak_bytes <= limit else too_large).add(tried)
+        return max(fitting, default=None), min(too_large, default=None)
+
+    def _fixed_bytes(self, planned: ProgramPlan) -> float:
+        """Return the bytes of a training step that do not grow with the batch, at the least: its state."""
+        return planned.facts.alias_bytes if planned.facts else 0.0
+
+    def _unit(self) -> int:
+        """Return the number of images that every batch must be a multiple of."""
+        data, experts = self.cell.spec.mesh_shape
+        return math.lcm(data * experts, data * self.cell.model.group_images)
+
+    def _fits(self, facts: Facts) -> str:
+        share = facts.peak_bytes / self.memory
+        if share <= self.device.usable_share:
+            return "yes"
+        return "raised" if self.device.platform == "cuda" and share <= _RAISED_SHARE else "no"
+
+    def _terms(self) -> list[tuple[float, tuple[int, int] | None]]:
+        """Return the depths to compile with their weights, whose weighted sum has as many blocks as the model."""
+        plain, routed = blocks_of(self.cell.model)
+        if plain + routed <= MOST_BLOCKS or self.cell.spec.scope == "layer":
+            return [(1.0, None)]
+        step = _DEEPER - _SHALLOW
+        if not plain or not routed:
+            further = (plain + routed - _SHALLOW) / step
+            shallow, deeper = ((_SHALLOW, 0), (_DEEPER, 0)) if plain else ((0, _SHALLOW), (0, _DEEPER))
+            return [(1 - further, shallow), (further, deeper)]
+        if plain == routed:
+            further = (plain - _SHALLOW) / step
+            return [(1 - further, (_SHALLOW, _SHALLOW)), (further, (_DEEPER, _DEEPER))]
+        more_plain, more_routed = (plain - _SHALLOW) / step, (routed - _SHALLOW) / step
+        return [
+            (1 - more_plain - more_routed, (_SHALLOW, _SHALLOW)),
+            (more_plain, (_DEEPER, _SHALLOW)),
+            (more_routed, (_SHALLOW, _DEEPER)),
+        ]
+
+    def _compiled(self, name: ProgramName, batch: int, blocks: tuple[int, int] | None) -> Compiled:
+        spec = self.cell.spec.model_copy(update={"batch": batch})
+        case = Case(spec=spec, published=self.published, device=self.device.name, program=name, blocks=blocks)
+        what = f"{self.cell.label} {_WORDS[name]}, batch {batch}"
+        return self.compile_case(case, what + (f", {sum(blocks)} blocks" if blocks else ""))
+
+
+_WORDS = {"train": "training step", "infer": "inference"}
+
+
+def _guess(peaks: dict[int, float], limit: float, fixed: float) -> float:
+    """Return the batch at which the line through the two largest batches reaches a limit; through one, from `fixed`."""
+    (larger, most), *others = sorted(peaks.items(), reverse=True)
+    smaller, least = others[0] if others else (0, fixed)
+    slope = (most - least) / (larger - smaller)
+    return larger + (limit - most) / slope if slope > 0 else math.inf if most <= limit else 0.0

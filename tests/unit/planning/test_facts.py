@@ -1,0 +1,169 @@
+"""Traffic, kernels and collectives of compiled programs, against numbers worked by hand."""
+
+import pytest
+
+from moebench.planning import facts
+from moebench.planning.facts import Collective, Facts, combine
+from moebench.planning.hlo_text import Module
+
+
+def module(entry: str, computations: str = "") -> Module:
+    return Module.parse(f"HloModule m\n\n{computations}\n\nENTRY %main () -> f32[] {{\n{entry}\n}}\n")
+
+
+def traffic(read: Module) -> list[float]:
+    """Return the bytes of each kernel."""
+    return [sum(facts._traffic(read, inside, operation)) for inside, operation, _ in read.kernels()]
+
+
+def test_a_kernel_reads_each_operand_once_and_writes_its_result() -> None:
+    read = module(
+        """  %a = f32[10,4]{1,0} parameter(0)
+  %b = bf16[10,4]{1,0:S(1)} parameter(1)
+  %square = f32[10,4]{1,0} multiply(%a, %a)
+  %chip = f32[10,4]{1,0} add(%a, %b)
+  ROOT %view = f32[40]{0} bitcast(%square)"""
+    )
+    # b lies on the chip: only a is read and the sum written.
+    assert traffic(read) == [160 + 160, 160 + 160]
+
+
+def test_a_slice_reads_what_it_takes_and_an_update_writes_what_changes() -> None:
+    read = module(
+        """  %table = f32[100,4]{1,0} parameter(0)
+  %row = f32[1,4]{1,0} parameter(1)
+  %at = s32[] parameter(2)
+  %slice = f32[1,4]{1,0} dynamic-slice(%table, %at, %at), dynamic_slice_sizes={1,4}
+  ROOT %update = f32[100,4]{1,0} dynamic-update-slice(%table, %row, %at, %at)"""
+    )
+    assert traffic(read) == [16 + 4 + 16, 16 + 4 + 16]
+
+
+def test_a_fusion_that_gathers_rows_reads_these_rows() -> None:
+    inside = """%rows (t: f32[100,4], i: s32[3]) -> f32[3,4] {
+  %t = f32[100,4]{1,0} parameter(0)
+  %v = f32[100,4]{1,0} bitcast(%t)
+  %i = s32[3]{0} parameter(1)
+  %g = f32[3,4]{1,0} gather(%v, %i), offset_dims={1}
+  ROOT %n = f32[3,4]{1,0} negate(%g)
+}"""
+    read = module(
+        """  %table = f32[100,4]{1,0} parameter(0)
+  %places = s32[3]{0} parameter(1)
+  ROOT %fusion = f32[3,4]{1,0} fusion(%table, %places), kind=kLoop, calls=%rows""",
+        inside,
+    )
+    assert traffic(read) == [48 + 12 + 48]
+
+
+def test_the_room_of_a_cublas_product_is_not_moved() -> None:
+    read = module(
+        """  %a = bf16[8,8]{1,0} parameter(0)
+  ROOT %p = (bf16[8,8]{1,0}, s8[33554432]{0}) custom-call(%a, %a), custom_call_target="__cublas$lt$matmul\""""
+    )
+    assert traffic(read) == [128 + 128]
+
+
+def test_kinds_of_kernels() -> None:
+    inside = """%product (t: f32[4,4]) -> f32[4,4] {
+  %t = f32[4,4]{1,0} parameter(0)
+  ROOT %d = f32[4,4]{1,0} dot(%t, %t), lhs_contracting_dims={1}, rhs_contracting_dims={0}
+}
+
+%sum (u: f32[4,4]) -> f32[4] {
+  %u = f32[4,4]{1,0} parameter(0)
+  ROOT %r = f32[4]{0} reduce(%u), dimensions={1}
+}"""
+    read = module(
+        """  %a = f32[4,4]{1,0} parameter(0)
+  %1 = f32[4,4]{1,0} custom-call(%a), custom_call_target="__cublas$gemm"
+  %2 = f32[4,4]{1,0} custom-call(%a), custom_call_target="__cudnn$fmhaSoftmax"
+  %3 = f32[4,4]{1,0} custom-call(%a), custom_call_target="TopK"
+  %4 = f32[4,4]{1,0} fusion(%a), kind=kOutput, calls=%product
+  %5 = f32[4]{0} fusion(%a), kind=kInput, calls=%sum
+  %6 = f32[4]{0} fusion(%a), kind=kCustom, calls=%sum, backend_config={"kind":"__triton"}
+  %7 = f32[4,4]{1,0} all-reduce-start(%a), to_apply=%sum
+  %8 = f32[4,4]{1,0} all-reduce-done(%7)
+  ROOT %9 = f32[4,4]{1,0} sort(%8), dimensions={0}, to_apply=%sum""",
+        inside,
+    )
+    assert [facts.kernel_kind(read, operation) for _, operation, _ in read.kernels()] == [
+        *("cuBLAS product", "cuDNN attention", "custom call TopK", "product in a fusion", "input fusion"),
+        *("Triton fusion", "all-reduce", "sort"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        # 8 devices on 2 hosts of 4. Each gives 100 floats, 400 bytes.
+        # Each receives the parts of the 7 others; a host lacks 4 parts, 1600 bytes, of which each device fetches 400.
+        ("all-gather(%a), replica_groups=[1,8]<=[8]", ("all-gather", 8, 2, 2800, 400)),
+        # Within a host nothing crosses.
+        ("all-gather(%a), replica_groups=[2,4]<=[8]", ("all-gather", 4, 1, 1200, 0)),
+        # Scatter and gather of 7/8 of the data; between hosts 2 · 1/2 of a quarter of it.
+        ("all-reduce(%a), replica_groups=[1,8]<=[8]", ("all-reduce", 8, 2, 700, 100)),
+        # Pairs of one device of each host: no sharing.
+        ("all-reduce(%a), replica_groups=[4,2]<=[2,4]T(1,0)", ("all-reduce", 2, 2, 400, 400)),
+        ("reduce-scatter(%a), replica_groups=[1,8]<=[8]", ("reduce-scatter", 8, 2, 350, 50)),
+        # 7/8 of the data is for others, 4/8 for the other host.
+        ("all-to-all(%a), replica_groups=[1,8]<=[8]", ("all-to-all", 8, 2, 350, 200)),
+        ("collective-permute(%a), source_target_pairs={{0,4},{4,0}}", ("collective-permute", 2, 2, 400, 400)),
+    ],
+)
+def test_bytes_that_a_device_receives(line: str, expected: tuple[str, int, int, float, float]) -> None:
+    read = module(f"  %a = f32[100]{{0}} parameter(0)\n  ROOT %c = f32[100]{{0}} {line}")
+    (found,) = facts.collectives(read, hosts=[0, 0, 0, 0, 1, 1, 1, 1])
+    kind, group, hosts, received, network = expected
+    assert (found.kind, found.group, found.hosts, found.crosses_hosts) == (kind, group, hosts, hosts > 1)
+    assert (found.count, found.bytes, found.network_bytes) == (1, received, network)
+
+
+def test_groups_of_one_device_exchange_nothing() -> None:
+    read = module("  %a = f32[100]{0} parameter(0)\n  ROOT %c = f32[100]{0} all-reduce(%a), replica_groups=[8,1]<=[8]")
+    assert facts.collectives(read, hosts=[0] * 8) == []
+
+
+def test_transfers_to_the_host() -> None:
+    read = module(
+        """  %a = f32[4]{0} parameter(0)
+  %1 = f32[4]{0:S(5)} copy(%a)
+  %2 = f32[4]{0} custom-call(%a), custom_call_target="xla_ffi_python_gpu_callback"
+  %3 = token[] outfeed(%a)
+  ROOT %4 = f32[4]{0} negate(%a)"""
+    )
+    assert [facts.is_host_transfer(each) for each in read.operations] == [False, True, True, True, False]
+
+
+def some_facts(blocks: float, kernels: dict[str, float], count: float) -> Facts:
+    gathers = Collective(
+        kind="all-gather", crosses_hosts=False, group=8, hosts=1, count=count, bytes=10 * count, network_bytes=0
+    )
+    return Facts(
+        argument_bytes=100 + 10 * blocks,
+        output_bytes=1,
+        alias_bytes=0,
+        temp_bytes=7 * blocks,
+        peak_bytes=101 + 17 * blocks,
+        moved_bytes=blocks,
+        bound_bytes=blocks,
+        compiler_flops=3 * blocks,
+        kernels=kernels,
+        collectives=[gathers],
+        aliased_arguments=blocks,
+        host_transfers=0,
+        compile_s=1,
+    )
+
+
+def test_facts_of_two_depths_give_those_of_a_third() -> None:
+    shallow = some_facts(2, {"copy": 4, "sort": 1}, count=6)
+    deeper = some_facts(4, {"copy": 8}, count=10)
+    # 32 = 2 + 15 · (4 − 2)
+    deep = combine([(-14, shallow), (15, deeper)])
+    assert deep.argument_bytes == 100 + 320
+    assert deep.peak_bytes == 101 + 17 * 32
+    assert deep.compiler_flops == 96
+    # −14 sorts are none; 4 + 15 · 4 copies.
+    assert deep.kernels == {"copy": 64, "sort": 0}
+    assert (deep.collectives[0].count, deep.collectives[0].bytes) == (66, 660)

@@ -1,0 +1,140 @@
+"""Plans of cells, from compilations that are made up: the search, the extrapolation, what fails."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from planning_facts import facts
+
+from moebench.cells import count
+from moebench.errors import BadInput
+from moebench.planning.case import Case, Compiled, blocks_of, resolve, shrunk
+from moebench.planning.devices import DEVICES
+from moebench.planning.plan import CellPlan, plan_cell
+from moebench.spec.cell_spec import CellSpec
+from moebench.spec.entry import build_spec, parse_cell
+
+H200 = DEVICES["h200"]
+GB = 1e9
+
+
+def spec(router: str = "dense", **values: Any) -> CellSpec:
+    entry = {"model": "mu/2", "batch": 16, "precision": "mixed", **values, **parse_cell(router)}
+    return build_spec(count.completed(entry))
+
+
+def compiling(peak: Callable[[int], float], tried: list[int]) -> Callable[[Case, str], Compiled]:
+    """Return a compiler whose training steps have a given peak for each batch; `tried` receives the batches."""
+
+    def compile_case(case: Case, what: str) -> Compiled:
+        if case.program == "train":
+            tried.append(case.spec.batch)
+        return Compiled(facts=facts(peak_bytes=peak(case.spec.batch), alias_bytes=5 * GB), flops=case.spec.batch * 1e9)
+
+    return compile_case
+
+
+def planned(spec: CellSpec, peak: Callable[[int], float], tried: list[int] | None = None) -> CellPlan:
+    return plan_cell(spec, True, H200, compiling(peak, [] if tried is None else tried))
+
+
+def test_the_largest_batch_is_found_in_a_few_compilations() -> None:
+    # 113.5 GB are JAX's; 20 GB and 50 MB an image: 1870 images fit, which are no whole number of groups of 8.
+    tried: list[int] = []
+    plan = planned(spec("bpr[experts=4]"), lambda batch: 20 * GB + 0.05 * GB * batch, tried)
+    assert plan.train.fits == "yes"
+    assert plan.largest_batch is not None
+    assert plan.largest_batch % 8 == 0
+    assert 0.97 * 1870 < plan.largest_batch <= 1870
+    assert len(tried) <= 5
+
+
+def test_a_batch_that_does_not_fit_is_searched_downwards() -> None:
+    plan = planned(spec(batch=4096), lambda batch: 20 * GB + 0.05 * GB * batch)
+    assert plan.train.fits == "no"
+    assert plan.largest_batch is not None
+    assert 0.97 * 1870 < plan.largest_batch <= 1870
+    assert plan.too_large_batch is not None
+    assert plan.too_large_batch > 1870
+
+
+def test_a_compiler_that_runs_out_of_memory_bounds_the_search() -> None:
+    def compile_case(case: Case, what: str) -> Compiled:
+        if case.spec.batch > 100:
+            return Compiled(status="oom", reason="RESOURCE_EXHAUSTED: too much")
+        return Compiled(facts=facts(peak_bytes=GB + case.spec.batch * 1e6), flops=1.0)
+
+    plan = plan_cell(spec(), True, H200, compile_case)
+    assert plan.largest_batch is not None
+    assert 16 <= plan.largest_batch <= 100
+    assert plan.too_large_batch is not None
+    assert plan.too_large_batch > 100
+    too_large = plan_cell(spec(batch=128), True, H200, compile_case, search=False)
+    assert (too_large.train.fits, too_large.train.status, too_large.failed) == ("no", "oom", False)
+
+
+def test_a_state_beyond_the_memory_leaves_no_batch() -> None:
+    plan = planned(spec(), lambda batch: 200 * GB + batch)
+    assert (plan.train.fits, plan.largest_batch) == ("no", None)
+
+
+def test_a_share_that_JAX_must_be_given() -> None:
+    assert planned(spec(), lambda batch: 0.8 * H200.memory_bytes).train.fits == "raised"
+    assert planned(spec(), lambda batch: 0.96 * H200.memory_bytes).train.fits == "no"
+
+
+def test_a_failed_compilation_is_a_plan_with_a_reason() -> None:
+    plan = plan_cell(spec(), True, H200, lambda case, what: Compiled(status="timeout", reason="stopped"))
+    assert (plan.failed, plan.train.status, plan.infer.reason) == (True, "timeout", "stopped")
+    assert (plan.largest_batch, plan.device_hours, plan.train.fits) == (None, None, "")
+
+
+@pytest.mark.parametrize(
+    ("router", "moe_layers"),
+    [("dense", None), ("soft[experts=4]", None), ("soft[experts=4]", "every-2"), ("soft[experts=4]", "last-n:3")],
+)
+def test_deep_models_are_extrapolated_from_their_blocks(router: str, moe_layers: str | None) -> None:
+    """A compiler that takes 3 bytes a block without experts and 5 a block with experts, and 7 for the rest."""
+    asked: list[tuple[int, int]] = []
+
+    def compile_case(case: Case, what: str) -> Compiled:
+        plain, routed = case.blocks or (0, 0)
+        asked.append((plain, routed))
+        model = shrunk(resolve(case.spec, case.published).model, (plain, routed))
+        assert blocks_of(model) == (plain, routed)
+        return Compiled(facts=facts(peak_bytes=7 + 3 * plain + 5 * routed), flops=2 + plain)
+
+    given = {} if moe_layers is None else {"moe_layers": moe_layers}
+    plan = plan_cell(spec(router, model="h/14", **given), True, H200, compile_case, search=False)
+    plain, routed = blocks_of(plan.cell.model)
+    assert plain + routed == 32
+    assert max(map(sum, asked)) <= 8
+    assert plan.train.facts is not None
+    assert plan.train.facts.peak_bytes == pytest.approx(7 + 3 * plain + 5 * routed)
+    assert plan.train.flops == pytest.approx(2 + plain)
+    assert plan.train.depths
+
+
+def test_a_shallow_model_is_compiled_whole() -> None:
+    plan = planned(spec(), lambda batch: GB)
+    assert plan.train.depths == ()
+
+
+def test_blocks_by_turns_stay_by_turns() -> None:
+    every_other = resolve(spec("soft[experts=4]", model="h/14", moe_layers="every-2"), True).model
+    assert shrunk(every_other, (2, 2)).moe_blocks == (1, 3)
+    last_half = resolve(spec("soft[experts=4]", model="h/14"), True).model
+    assert shrunk(last_half, (2, 2)).moe_blocks == (2, 3)
+
+
+def test_hours_of_all_devices_for_all_seeds() -> None:
+    # 2 seeds of 1000 steps of 16 GFLOPs on 989 TFLOP/s for each of 4 devices, all of them busy.
+    whole = spec(steps=1000, seeds=[0, 1], devices="4x1")
+    plan = plan_cell(whole, True, H200, compiling(lambda batch: GB, []), search=False)
+    assert plan.train_steps == 2000
+    assert plan.device_hours == pytest.approx(2000 * 16e9 / 989e12 / 3600)
+
+
+def test_devices_that_fill_no_host() -> None:
+    with pytest.raises(BadInput, match="12 h200 fill no whole number of hosts"):
+        plan_cell(spec(devices="12x1", batch=48), True, H200, compiling(lambda batch: GB, []))
