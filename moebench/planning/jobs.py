@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from moebench.cells.fingerprint import code, digest
+from moebench.cells.fingerprint import code
+from moebench.code.digests import digest
 from moebench.data.cache import read_record, write_record
 from moebench.executors.exit_reason import explain, oom_kills_so_far
 from moebench.executors.memory_limit import limit_bytes
