@@ -31,6 +31,7 @@ class BytePairTokenizer:
         """
         self._stored = stored
         self._tokenizer = _package().Tokenizer.from_str(stored)
+        self._tokenizer.encode_special_tokens = True  # a caption that contains "<end>" does not end there
 
     @property
     def vocabulary(self) -> int:

@@ -1,8 +1,9 @@
 """Find image-text pairs by name or place, and load them.
 
 `scenes-N` has N training scenes (8,192 is the usual number), 1,000 test scenes for retrieval, and 20 zero-shot images
-for each of 64 combinations of colour and shape, of which 51 are seen in training. Images have 32 pixels by default.
-Training pairs have 5 captions an image, of at most 31 words and the end token.
+for each of 64 combinations of colour and shape, of which 51 are seen in training. Images have 32 pixels by default, and
+objects lie near the centres of the quarters of the image, so that patches of 8 pixels suit them. Each image has 5
+captions of at most 28 words.
 """
 
 from moebench.data.pairs.own import READABLE, OwnPairs

@@ -11,7 +11,7 @@ from moebench.data.pairs.tokenizer import LENGTH, WordTokenizer
 from moebench.data.scenes.grammar import TEMPLATES, caption, vocabulary
 from moebench.data.scenes.sample import Dice
 from moebench.data.scenes.scene import COMBINATIONS, SEEN, with_colours_exchanged
-from moebench.data.scenes.source import Scenes, Shown, test_scenes, train_scenes
+from moebench.data.scenes.source import Scenes, Shown, retrieval_scenes, train_scenes
 from moebench.data.source import Say
 from moebench.spec.cell_spec import Augment
 
@@ -56,7 +56,7 @@ class ScenePairs:
         """Load the images from the cache, or render them now, and word their captions."""
         found = self._scenes.rendered(image_size, say)
         assert found.validation is not None
-        tested = test_scenes()
+        tested = retrieval_scenes()
         return PairData(
             self.name,
             _captioned(found.train, train_scenes(self._scenes.count)),

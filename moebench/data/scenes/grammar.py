@@ -53,8 +53,6 @@ TEMPLATES = (
     "a large dotted {}",
 )
 """Prompts for zero-shot classification: each size with each texture."""
-LONGEST = 28
-"""Words of the longest caption: two groups of two objects, "left of" twice, and the frame "this image shows"."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from moebench.data.scenes.sample import RADII, Layout, Placed
 
 PERIODS = 8
 """Periods of a texture along the side of an image."""
-_DARK = 0.55
+_DARK = 0.65
 """Brightness of the dark parts of a texture."""
 _NOISE = 8
 """Noise changes a colour value by −8 to 7 of 255."""
@@ -132,7 +132,6 @@ def _coverage(objects: Sequence[Placed], size: int, window: int) -> tuple[Int64[
     """Return the corner of each object's window in pixels, and how much of each of its pixels the object covers."""
     centres = np.array([(placed.x, placed.y) for placed in objects]) * size
     radii = np.array([placed.radius for placed in objects]) * size
-    turns = np.array([placed.turn for placed in objects])
     corners = np.floor(centres).astype(np.int64) - window // 2
     coverage = np.empty((len(objects), window, window), np.float32)
     members: dict[str, list[int]] = defaultdict(list)
@@ -142,10 +141,7 @@ def _coverage(objects: Sequence[Placed], size: int, window: int) -> tuple[Int64[
     for shape, chosen in members.items():
         near = (corners[chosen, :, None] - centres[chosen, :, None] + pixels) / radii[chosen, None, None]
         x, y = near[:, 0, None, :].astype(np.float32), near[:, 1, :, None].astype(np.float32)
-        tangent = turns[chosen, None, None]
-        cosine = ((1 - tangent**2) / (1 + tangent**2)).astype(np.float32)
-        sine = (2 * tangent / (1 + tangent**2)).astype(np.float32)
-        distance = _SHAPES[shape](cosine * x + sine * y, cosine * y - sine * x)
+        distance = _SHAPES[shape](x, y)
         radius = radii[chosen, None, None].astype(np.float32)
         coverage[chosen] = (0.5 - distance * radius).clip(0, 1)
     return corners, coverage
