@@ -105,18 +105,7 @@ class OwnPairs:
         found = self._images.load(image_size, say)
         train = _captioned(found.train, self._captions_of("train"))
         test = _captioned(found.test, self._captions_of("test"))
-        tokenizer = self._tokenizer(train.captions)
-        notes = [*found.notes]
-        for split, pairs in (("training", train), ("test", test)):
-            cut = tokenizer.encode(pairs.captions, LENGTH).cut
-            if cut:
-                said = (
-                    f"{cut:,} of {len(pairs.captions):,} {split} captions are longer than {LENGTH - 1} tokens, and are "
-                    "cut."
-                )
-                say(said)
-                notes.append(said)
-        return PairData(self.name, train, test, tokenizer, notes=tuple(notes))
+        return PairData(self.name, train, test, self._tokenizer(train.captions), notes=found.notes)
 
     def _tokenizer(self, texts: Sequence[str]) -> Tokenizer:
         digest = hashlib.blake2b(json.dumps(texts).encode(), digest_size=16).hexdigest()

@@ -187,14 +187,6 @@ def test_the_tokenizer_is_kept_and_follows_the_training_captions(tmp_path: Path,
     assert loaded(folder).tokenizer.digest != first.tokenizer.digest
 
 
-def test_captions_that_are_cut_are_counted(folder: Path) -> None:
-    csv(
-        folder,
-        [(name, " ".join("abcdefghijklmnopqrstuvwxyz"[:20] * 2) if name == "a.png" else "short") for name in NAMES],
-    )
-    assert "1 of 2 test captions are longer than 31 tokens, and are cut." in loaded(folder).notes
-
-
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     assert "pip install 'moebench[text]'" in _refused(folder)

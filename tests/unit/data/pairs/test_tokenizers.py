@@ -72,7 +72,7 @@ def test_frequent_words_are_single_tokens(stored: str) -> None:
     assert (found.ids != END).sum(1).tolist() == [
         1,
         5,
-    ]  # a space and four letters, of which no two stand together in the captions
+    ]  # "gods": a space and four letters
 
 
 def test_byte_pairs_are_cut_and_counted(stored: str) -> None:
