@@ -11,7 +11,7 @@ from typing import Any
 
 from moebench.data.pairs.captions import CAPTION_NAMES, CaptionedPart, captioned, distinct, texts
 from moebench.data.regular_files import first_line, read_regular, shown, why
-from moebench.data.user.file_tree import LeftOut, folders, is_hidden, stamp, walk
+from moebench.data.user.file_tree import LeftOut, folders, is_hidden, stamp, visible, walk
 from moebench.data.user.formats import is_image
 from moebench.data.user.labels import clean
 from moebench.data.user.reader import Part, Raw, Uniform
@@ -69,14 +69,19 @@ class CaptionFolder:
     @cached_property
     def _images(self) -> dict[str, tuple[Path, dict[str, Path]]]:
         """The folder of each split, and its images by their paths from there."""
-        return {name: (folder, self._walk(folder)) for name, folder in _splits(self.root).items()}
+        found = _splits(self.root)
+        if "" not in found:
+            for entry in visible(self.root, self._left_out):
+                if entry.name not in found:
+                    self._left_out.add("outside of the folders of splits with captions", entry.path)
+        return {name: (folder, self._walk(folder)) for name, folder in found.items()}
 
     def _walk(self, folder: Path) -> dict[str, Path]:
         found = {}
         for file in walk(folder, self._left_out):
             if is_image(file):
                 found[clean(file.relative_to(folder).as_posix())] = file
-            elif file.name not in FILES:
+            elif file != _file(folder):
                 self._left_out.add("no images that Pillow reads", file, file.suffix.lower() or "without suffix")
         return found
 

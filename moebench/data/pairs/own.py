@@ -17,6 +17,7 @@ from moebench.data.pairs.caption_table import CaptionTable
 from moebench.data.pairs.captions import CaptionedListing, CaptionedPart
 from moebench.data.pairs.pairs import CaptionedImages, PairData, PairFormat
 from moebench.data.pairs.tokenizer import LENGTH, Tokenizer
+from moebench.data.regular_files import shown
 from moebench.data.source import Say
 from moebench.data.user import detect
 from moebench.data.user.named_splits import NamedSplits
@@ -150,7 +151,9 @@ def collection(name: str) -> Collection:
         return CaptionFolder(Path(name))
     found = detect.collection(name)
     if not isinstance(found, Table):
-        raise BadInput(f"{found.where} has no captions: give {READABLE}.", key="data")
+        texts = [file for file in sorted(Path(name).glob("*")) if file.suffix in (".csv", ".jsonl")]
+        hint = f"rename {shown(texts[0].name)} to captions{texts[0].suffix}" if texts else f"give {READABLE}"
+        raise BadInput(f"{found.where} has no captions: {hint}.", key="data")
     return CaptionTable(found)
 
 

@@ -75,6 +75,9 @@ def test_splits_by_name_and_by_place(tmp_path: Path, folder: Path) -> None:
         "test": dict.fromkeys((0, 1), ("in test",)),
     }
     assert "left out: the split 'val' with 2 images." in found.notes
+    images(both / "dev", ["1.png"])
+    (note,) = (note for note in loaded(both).notes if note.startswith("left out, outside of"))
+    assert note == f"left out, outside of the folders of splits with captions: 1, such as {both / 'dev'}."
     named = shown(loaded(f"train={folder},test={both / 'test'}"))
     assert len(named["train"]) == 5
     assert named["test"] == dict.fromkeys((0, 1), ("in test",))
@@ -160,6 +163,8 @@ def test_two_files_of_captions_are_one_too_many(folder: Path) -> None:
 def test_places_without_captions_are_refused(tmp_path: Path) -> None:
     images(tmp_path / "classes", ["cat/1.png", "dog/1.png"])
     assert "classes has no captions: give a folder with captions.csv" in _refused(tmp_path / "classes")
+    write(tmp_path / "classes" / "metadata.csv", "file_name,text")
+    assert _refused(tmp_path / "classes").endswith("has no captions: rename metadata.csv to captions.csv.")
     assert "did you mean" in _refused(tmp_path / "clases")
     assert _refused("digits").startswith("digits has labels and no captions: give scenes-8192, or")
     assert "did you mean 'scenes-8192'" in _refused("scene-8192")
