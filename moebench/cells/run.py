@@ -17,14 +17,14 @@ import jax
 from moebench import data
 from moebench.cells.compile import Executables, schedule
 from moebench.cells.cost_columns import costs, efficiency
-from moebench.cells.images import dataset
+from moebench.cells.images import dataset, pairs
 from moebench.cells.log import say
 from moebench.cells.program_cache import CacheUse
 from moebench.cells.queries import prepare, resolve
 from moebench.cells.recording import Place
 from moebench.cells.resolve import resolve_cell
 from moebench.cells.resolved_cell import ResolvedCell
-from moebench.cells.seed_rows import Read, SeedRunner
+from moebench.cells.seed_rows import Read, ReadPairs, SeedRunner
 from moebench.cells.time_columns import timings
 from moebench.cells.tune import tune
 from moebench.errors import BadInput
@@ -50,6 +50,7 @@ def run(
     models: Path | None = None,
     recordings: Place | None = None,
     tuning: str | None = None,
+    read_pairs: ReadPairs = pairs,
 ) -> Iterator[Row]:
     """Run a cell, or the part of it that its checkpoints leave; yield one row for each seed.
 
@@ -60,6 +61,7 @@ def run(
         models: folder of saved models; None takes `_models` beside the checkpoints.
         recordings: where recordings of the routing go; None records nothing.
         tuning: tries that earlier seeds of the cell recorded, as in the column of that name; None trains all tries.
+        read_pairs: returns image-text pairs at a size.
 
     Yields:
         The columns of a seed, without the identity columns of the driver.
@@ -74,7 +76,7 @@ def run(
         seeds: dict[int, Row] = {seed: {"status": "ok"} for seed in spec.seeds}
     else:
         models = models or checkpoints.folder.with_name("_models")
-        runner = SeedRunner.compile(cell, read, models, checkpoints, accounts, recordings)
+        runner = SeedRunner.compile(cell, read, models, checkpoints, accounts, recordings, read_pairs)
         shared = {**_static_columns(cell, runner.executables), "test_set": runner.test_set}
         shared |= _time_columns(cell, runner.executables, runner.images.train, accounts, cache, shared)
         tuned = tune(runner, tuning)

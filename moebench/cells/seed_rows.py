@@ -12,7 +12,6 @@ from jaxtyping import Bool
 
 from moebench import data
 from moebench.cells.compile import Evaluator, Executables, program_for
-from moebench.cells.images import pairs as read_pairs
 from moebench.cells.log import say
 from moebench.cells.recording import CellRecorder, Place
 from moebench.cells.resolved_cell import ResolvedCell
@@ -34,6 +33,8 @@ from moebench.training.columns import training_columns
 Row = dict[str, Any]
 Read = Callable[[str, int | None], data.Dataset]
 """Returns the images of a data set at a size; None takes the data set's own size."""
+ReadPairs = Callable[[str, int | None], PairData]
+"""Returns image-text pairs at a size; None takes the pairs' own size."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class SeedRunner:
         checkpoints: Checkpoints,
         accounts: Accounts,
         recordings: Place | None,
+        read_pairs: ReadPairs,
     ) -> "SeedRunner":
         """Read the images of a cell and compile all of its programs.
 

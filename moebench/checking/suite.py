@@ -16,13 +16,14 @@ import jax
 import numpy as np
 
 from moebench.cells.count_published import counts
-from moebench.cells.images import source
+from moebench.cells.images import pair_source, source
 from moebench.cells.queries import resolve
 from moebench.cells.resolve import resolve_cell
 from moebench.cells.run import run
 from moebench.checking.claim_costs import unequal_costs
 from moebench.checking.failure import Failure
 from moebench.data import Dataset, Pixels, Split
+from moebench.data.pairs import CaptionedImages, PairData, WordTokenizer
 from moebench.errors import BadInput
 from moebench.papers import agreement
 from moebench.results import write_rows
@@ -70,7 +71,7 @@ class SuiteChecks:
 
     def _run(self, specs: list[CellSpec]) -> list[Failure]:
         """Run those whose like has not been run; what failed now or then. The compiler works on two at a time."""
-        kinds = [(spec.router, spec.scope, bool(spec.test_time)) for spec in specs]
+        kinds = [(spec.router, spec.scope, bool(spec.test_time), bool(spec.text_model)) for spec in specs]
         new = {kind: spec for kind, spec in zip(kinds, specs, strict=True) if kind not in self._ran}
         with contextlib.redirect_stdout(io.StringIO()), _hasty(), ThreadPoolExecutor(2) as pool:
             self._ran.update(zip(new, pool.map(_run, new.values()), strict=True))
@@ -110,7 +111,12 @@ def _run(spec: CellSpec) -> Failure | None:
     with tempfile.TemporaryDirectory(prefix="moebench-") as folder:
         checkpoints = Checkpoints(Path(folder, "checkpoints"), {}, spec.checkpoint_every_s, _no_one)
         try:
-            (row,) = run(spec, checkpoints, partial(_noise, batch=spec.batch))
+            (row,) = run(
+                spec,
+                checkpoints,
+                partial(_noise, batch=spec.batch),
+                read_pairs=partial(_noise_pairs, batch=spec.batch),
+            )
             write_rows([_IDENTITY | row], Path(folder, "row.parquet"))
         except Exception as error:
             return Failure(label, f"run at toy size it raises {in_words(error)}")
@@ -137,6 +143,25 @@ def _noise(name: str, image_size: int | None, *, batch: int) -> Dataset:
     pixels = Pixels(drawn, (127.5,) * channels, (74.0,) * channels, hidden=int(kind.truth))
     train = Split(pixels, np.arange(images, dtype=np.int32) % kind.classes)
     return Dataset(name, kind.classes, train=train, test=train.subset(np.arange(batch)))
+
+
+def _noise_pairs(name: str, image_size: int | None, *, batch: int) -> PairData:
+    """Return noise with one caption each in place of image-text pairs.
+
+    Args:
+        name: of the pairs.
+        image_size: side in pixels; None takes the pairs' own size.
+        batch: images for training, and as many for testing.
+    """
+    kind = pair_source(name).format(image_size)
+    shape = (batch, kind.image_size, kind.image_size, kind.channels)
+    drawn = np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
+    pixels = Pixels(drawn, (127.5,) * kind.channels, (74.0,) * kind.channels)
+    captions = tuple(f"image {number}" for number in range(batch))
+    captioned = CaptionedImages(pixels, captions, np.arange(batch + 1))
+    # As many ids as the model has been resolved for, of which two are no words.
+    tokenizer = WordTokenizer(["image", *(str(number) for number in range(kind.vocabulary - 3))])
+    return PairData(name, captioned, captioned, tokenizer)
 
 
 def _no_one(_: str) -> None:

@@ -75,11 +75,17 @@ def print_summary(console: Console, results: "Results") -> None:
     from moebench.cli.narrow_tables import print_table
     from moebench.reports.answer.sentence import answer, details
     from moebench.reports.answer.terminal_table import render_claims, render_table, render_texts
-    from moebench.reports.tables import gains
+    from moebench.reports.tables import gains, pairs
 
     console.print()
-    print_table(console, render_table(results.cells))
-    console.print()
+    of_pairs = pairs(results)
+    if not of_pairs.texts or results.cells["accuracy"].notna().any():
+        print_table(console, render_table(results.cells))
+        console.print()
+    if of_pairs.texts:
+        print_table(console, render_texts(of_pairs))
+        console.print("[ ] 95 % interval over seeds", style="dim", markup=False)
+        console.print()
     if results.verdicts:
         print_table(console, render_claims(results.verdicts))
         console.print()
@@ -93,17 +99,22 @@ def print_summary(console: Console, results: "Results") -> None:
 def print_numbers(console: Console, results: "Results") -> None:
     """The numbers of one cell, each with its interval where it has one."""
     from moebench.reports import flag_marks
-    from moebench.reports.quantities import quantity, written_interval
+    from moebench.reports.analysis.pair_scores import pair_scores
+    from moebench.reports.quantities import quantity, written, written_interval
 
     cell = results.cells.iloc[0].to_dict()
+    tests = pair_scores(results)
+    chances = dict(zip(tests["quantity"], tests["chance"], strict=True))
     lines: dict[str, str] = {}
-    for name in _NUMBERS:
+    for name in (*chances, *_NUMBERS):
         shown = quantity(name)
         value, low, high = (float(cell.get(f"{name}{end}", float("nan"))) for end in ("", "_ci_low", "_ci_high"))
         if not math.isnan(value):  # else this cell has no such number
             lines[shown.title] = flag_marks.mark(cell, name) + written_interval(value, low, high, shown.kind)
             if name == "accuracy" and cell["seeds"] == 1:
                 lines[shown.title] += " (one seed, so no interval)"
+            if name in chances:
+                lines[shown.title] += f" (chance {written(chances[name], shown.kind)})"
     console.print()
     width = max(map(len, lines), default=0)
     for title, text in lines.items():

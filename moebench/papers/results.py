@@ -1,8 +1,9 @@
 """Results that the papers printed, to be laid over what was measured here, and always marked as such.
 
-Both tables are from "From Sparse to Soft Mixtures of Experts", arXiv 2308.00951v2: `soft_moe_figure6.csv` from its
+All tables are from "From Sparse to Soft Mixtures of Experts", arXiv 2308.00951v2: `soft_moe_figure6.csv` from its
 Figure 6 (quality over experts), `soft_moe_long_runs.csv` from its Tables 1 and 8 (quality over cost). Quality is the
-10-shot accuracy on ImageNet after training on JFT-4B.
+10-shot accuracy on ImageNet after training on JFT-4B. `soft_moe_lit.csv` is its Table 3: image towers frozen after
+training on JFT-4B, beside a ViT-g text tower that was trained on WebLI.
 """
 
 import csv
@@ -23,6 +24,37 @@ def results() -> pd.DataFrame:
     `flops_forward_per_image`, `flops_train_total`, `infer_s_per_image` (seconds on a TPUv3 core).
     """
     return pd.DataFrame([*_over_experts(), *_over_cost()])
+
+
+PRINTED_TESTS = {
+    "zero_shot_seen": "ImageNet",
+    "image_to_text_r1": "COCO",
+    "text_to_image_r1": "COCO",
+}
+"""Data set of the printed result that stands beside each column of two towers."""
+
+
+def image_text_results() -> pd.DataFrame:
+    """The printed results of frozen image towers beside a text tower, one row for each image tower.
+
+    Columns: `source`, `label`, `router` as it is called here, and, as shares, `zero_shot_seen` (ImageNet),
+    `zero_shot_cifar100`, `zero_shot_pet`, `image_to_text_r1` and `text_to_image_r1` (COCO).
+    """
+    return pd.DataFrame(
+        [
+            {
+                "source": f"{SOURCE}, Table {row['table']}",
+                "label": row["model"],
+                "router": "dense" if row["model"].startswith("ViT") else "soft",
+                "zero_shot_seen": float(row["imagenet_zero_shot"]) / 100,
+                "zero_shot_cifar100": float(row["cifar100_zero_shot"]) / 100,
+                "zero_shot_pet": float(row["pet_zero_shot"]) / 100,
+                "image_to_text_r1": float(row["coco_image_to_text"]) / 100,
+                "text_to_image_r1": float(row["coco_text_to_image"]) / 100,
+            }
+            for row in _rows("soft_moe_lit.csv")
+        ]
+    )
 
 
 def _over_experts() -> list[dict[str, object]]:

@@ -14,6 +14,7 @@ Figure = Literal[
     "dots",
     "multiplier",
     "scorecard",
+    "contrastive",
 ]
 """A name here and the function that draws the figure, registered in `moebench.reports.figures`, are one figure."""
 

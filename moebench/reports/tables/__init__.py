@@ -4,16 +4,29 @@ from collections.abc import Collection
 
 from moebench.reports.analysis.cells import Results
 from moebench.reports.tables.of_cells import cell_texts, failed, health, main, timing, timing_quality, tuning
+from moebench.reports.tables.of_pairs import pairs
 from moebench.reports.tables.of_suites import claims, divergence, environment, gains, slopes
 from moebench.reports.tables.table import Field, Table
 
-__all__ = ["Field", "Table", "all_tables", "cell_texts", "claims", "few_tables", "gains", "main", "timing_quality"]
+__all__ = [
+    "Field",
+    "Table",
+    "all_tables",
+    "cell_texts",
+    "claims",
+    "few_tables",
+    "gains",
+    "main",
+    "pairs",
+    "timing_quality",
+]
 
 
 def all_tables(results: Results) -> list[Table]:
     """Return the tables of a report that have rows, in their order."""
     made = (
         main(results),
+        pairs(results),
         gains(results),
         slopes(results.rows),
         divergence(results.rows),

@@ -1,7 +1,6 @@
 """Cells of two towers: a frozen image tower, both towers from scratch, what is tested, resumed and refused."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,19 +9,20 @@ import jax
 import numpy as np
 import pytest
 
-from moebench.cells import images, seed_rows
+from moebench.cells import images
 from moebench.cells.count import count
 from moebench.cells.queries import prepare
 from moebench.cells.resolve import resolve_cell
 from moebench.cells.run import run
-from moebench.data.pairs import CaptionedImages, PairData, ZeroShot, load_pairs
+from moebench.data import Pixels
+from moebench.data.pairs import CaptionedImages, Choices, PairData, load_pairs
 from moebench.data.pairs.split import PairSplit, pair_dataset
 from moebench.errors import BadInput
 from moebench.evaluation.pair_tests import PairTests
 from moebench.models.two_towers import TwoTowersConfig
 from moebench.results import load, write_rows
 from moebench.spec.cell_spec import CellSpec
-from moebench.training import TwoTowersProgram
+from moebench.training import Progress, TwoTowersProgram
 from moebench.training.checkpoints import Checkpoints
 
 LIT: dict[str, Any] = {"pretrain_data": "scenes-256", "pretrain_steps": 2, "freeze": "image"}
@@ -35,37 +35,28 @@ def spec(**changes: Any) -> CellSpec:
 
 
 @pytest.fixture(scope="module")
-def few() -> Iterator[PairData]:
+def few() -> PairData:
     """The scenes with 40 test pairs and two zero-shot images of each class, for all cells of this module."""
     whole = load_pairs("scenes-256")
     assert whole.zero_shot is not None
     assert whole.binding is not None
-    first = whole.test.offsets[40]
-    test = CaptionedImages(
-        replace(whole.test.images, rows=np.arange(40) + whole.test.images.rows[0])
-        if whole.test.images.rows is not None
-        else replace(whole.test.images, rows=np.arange(40)),
-        whole.test.captions[:first],
-        whole.test.offsets[:41],
-    )
-    rows = np.flatnonzero(np.arange(len(whole.zero_shot.labels)) % 10 == 0)
-    shown = whole.zero_shot.images
-    zero_shot: ZeroShot = replace(
-        whole.zero_shot,
-        images=replace(shown, rows=rows if shown.rows is None else shown.rows[rows]),
-        labels=whole.zero_shot.labels[rows],
-    )
-    near = np.flatnonzero(whole.binding.rows < 40)
-    binding = replace(
-        whole.binding,
-        rows=whole.binding.rows[near],
-        true=[whole.binding.true[place] for place in near],
-        false=[whole.binding.false[place] for place in near],
-    )
-    found = replace(whole, test=test, zero_shot=zero_shot, binding=binding, relations=None)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(seed_rows, "read_pairs", lambda name, size: found)
-        yield found
+    first = int(whole.test.offsets[40])
+    test = CaptionedImages(part(whole.test.images, np.arange(40)), whole.test.captions[:first], whole.test.offsets[:41])
+    rows = np.arange(0, len(whole.zero_shot.labels), 10)
+    shown = part(whole.zero_shot.images, rows)
+    zero_shot = replace(whole.zero_shot, images=shown, labels=whole.zero_shot.labels[rows])
+    near = np.flatnonzero(whole.binding.rows < 40).tolist()
+    true, false = ([each[place] for place in near] for each in (whole.binding.true, whole.binding.false))
+    binding = Choices(whole.binding.rows[near], true, false)
+    return replace(whole, test=test, zero_shot=zero_shot, binding=binding, relations=None)
+
+
+def part(images: Pixels, rows: np.ndarray) -> Pixels:
+    return replace(images, rows=rows if images.rows is None else images.rows[rows])
+
+
+def ran(asked: CellSpec, checkpoints: Checkpoints, folder: Path, few: PairData) -> dict[str, Any]:
+    return next(run(asked, checkpoints, models=folder / "models", read_pairs=lambda name, size: few))
 
 
 @pytest.fixture(scope="module")
@@ -78,20 +69,20 @@ def lit(few: PairData, folder: Path) -> dict[str, Any]:
     """The row of a frozen image tower, whose training was killed after 25 steps and resumed."""
 
     class Killed(Checkpoints):
-        def offer(self, part: str, progress: Any) -> None:
+        def offer(self, part: str, progress: Progress) -> None:
             super().offer(part, progress)
             if part == "seed 0":
                 raise KeyboardInterrupt
 
     asked = spec(**LIT, eval_every=20)
     with pytest.raises(KeyboardInterrupt):
-        list(run(asked, Killed(folder / "killed", {}, 1e-9, print), models=folder / "models"))
-    return next(run(asked, Checkpoints(folder / "killed", {}, 1e-9, print), models=folder / "models"))
+        ran(asked, Killed(folder / "killed", {}, 1e-9, print), folder, few)
+    return ran(asked, Checkpoints(folder / "killed", {}, 1e-9, print), folder, few)
 
 
 @pytest.fixture(scope="module")
 def unbroken(few: PairData, folder: Path, lit: dict[str, Any]) -> dict[str, Any]:
-    return next(run(spec(**LIT, eval_every=20), Checkpoints(folder / "whole", {}, 0, print), models=folder / "models"))
+    return ran(spec(**LIT, eval_every=20), Checkpoints(folder / "whole", {}, 0, print), folder, few)
 
 
 def test_a_frozen_tower_and_a_text_tower_give_one_row(lit: dict[str, Any], few: PairData, tmp_path: Path) -> None:
@@ -162,7 +153,7 @@ def test_texts_of_other_lengths_compile_nothing(few: PairData) -> None:
 
 def test_both_towers_learn_from_scratch_with_experts_in_both(few: PairData, folder: Path) -> None:
     asked = spec(contrastive_loss="sigmoid", text_router="soft[experts=2]", steps=2, save_model=True)
-    row = next(run(asked, Checkpoints(folder / "scratch", {}, 0, print), models=folder / "models"))
+    row = ran(asked, Checkpoints(folder / "scratch", {}, 0, print), folder, few)
     assert (row["status"], row["text_router"], row["freeze"]) == ("ok", "soft[experts=2]", None)
     assert row["pretrain_data"] is None
     # Ten below zero for every pair: the loss starts near -log sigmoid(-10) of its own text.
