@@ -69,7 +69,7 @@ def lit(few: PairData, folder: Path) -> dict[str, Any]:
     """The row of a frozen image tower, whose training was killed after 25 steps and resumed."""
 
     class Killed(Checkpoints):
-        def offer(self, part: str, progress: Progress) -> None:
+        def offer(self, part: str | None = None, progress: Progress | None = None) -> None:
             super().offer(part, progress)
             if part == "seed 0":
                 raise KeyboardInterrupt
