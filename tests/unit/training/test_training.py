@@ -1,5 +1,6 @@
 """Training: the schedule, what decays, divergence and its step, evaluation along the way."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -270,3 +271,12 @@ def test_rematerialised_gradients_are_equal_and_store_less() -> None:
     traces = {remat: jax.make_jaxpr(program.gradient)(*shapes) for remat, program in programs.items()}
     assert activation_bytes(traces["blocks"]) < activation_bytes(traces["dots"]) < activation_bytes(traces["none"])
     assert operations(traces["blocks"]).total > 1.2 * operations(traces["none"]).total
+
+
+@pytest.mark.parametrize("options", [{}, {"dispatch": "ragged"}], ids=["gather", "ragged"])
+def test_the_parts_of_a_model_are_named_in_its_program(options: dict[str, str]) -> None:
+    program = Program(tiny("tokens-choice", experts=2, **options), SCHEDULE, batch=8)
+    lowered = jax.jit(program.train_step).lower(program.abstract_state, *program.abstract_batch(8))
+    text = lowered.as_text(debug_info=True)
+    parts = ("embed", "attention", "router", "dispatch", "experts", "combine", "head")
+    assert [part for part in parts if not re.search(rf"[/(]{part}[/)]", text)] == []
