@@ -206,6 +206,7 @@ def resolve_for(spec: CellSpec, image_size: int, channels: int, classes: int, tr
         group_images=group_images,
         moe_blocks=models.moe_blocks(spec.moe_layers or preset.moe_layers, preset.size.layers),
         precision=spec.precision,
+        remat=spec.remat,
         truth=truth,
     )
     if spec.total_slots is not None:

@@ -31,6 +31,7 @@ from moebench.errors import BadInput
 from moebench.measuring import environment
 from moebench.measuring.environment import pin_jax_settings
 from moebench.measuring.time_accounts import Accounts
+from moebench.measuring.timing.trace import STEPS, trace_steps
 from moebench.results.parquet_files import write_rows
 from moebench.spec.cell_spec import CellSpec
 from moebench.spec.job_record import JobRecord
@@ -51,6 +52,7 @@ def run(
     recordings: Place | None = None,
     tuning: str | None = None,
     read_pairs: ReadPairs = pairs,
+    trace: Path | None = None,
 ) -> Iterator[Row]:
     """Run a cell, or the part of it that its checkpoints leave; yield one row for each seed.
 
@@ -62,6 +64,7 @@ def run(
         recordings: where recordings of the routing go; None records nothing.
         tuning: tries that earlier seeds of the cell recorded, as in the column of that name; None trains all tries.
         read_pairs: returns image-text pairs at a size.
+        trace: folder of a profile of ten training steps; None writes none.
 
     Yields:
         The columns of a seed, without the identity columns of the driver.
@@ -72,13 +75,14 @@ def run(
     accounts, cache, started_at = Accounts(), CacheUse(), datetime.now(UTC)
     cell = resolve_cell(spec)
     if spec.scope == "layer":
-        shared = _layer_columns(cell, accounts, cache)
+        shared = _layer_columns(cell, accounts, cache, trace)
         seeds: dict[int, Row] = {seed: {"status": "ok"} for seed in spec.seeds}
     else:
         models = models or checkpoints.folder.with_name("_models")
         runner = SeedRunner.compile(cell, read, models, checkpoints, accounts, recordings, read_pairs)
         shared = {**_static_columns(cell, runner.executables), "test_set": runner.test_set}
         shared |= _time_columns(cell, runner.executables, runner.images.train, accounts, cache, shared)
+        _trace(cell, runner.executables, runner.images.train, trace)
         tuned = tune(runner, tuning)
         shared |= tuned.columns
         seeds = {seed: tuned.failure or runner.row(seed, tuned.schedule, shared) for seed in spec.seeds}
@@ -107,14 +111,25 @@ def _time_columns(
     return timed | efficiency(cell, shared | timed)
 
 
-def _layer_columns(cell: ResolvedCell, accounts: Accounts, cache: CacheUse) -> Row:
+def _trace(cell: ResolvedCell, executables: Executables, images: data.Split, folder: Path | None) -> None:
+    """Write a profile of ten training steps with one batch, unless there is no folder for it."""
+    if folder is None:
+        return
+    say(f"tracing {STEPS} training steps into {folder}")
+    batch = next(data.batches(images, cell.spec.batch, 1, 0))
+    trace_steps(executables.train_step_call(batch), folder)
+
+
+def _layer_columns(cell: ResolvedCell, accounts: Accounts, cache: CacheUse, trace: Path | None) -> Row:
     """Return the columns of a layer that is timed alone."""
     say(f"a layer of {cell.spec.model}, {cell.label}: compiling")
     program = LayerProgram(cell.model, schedule(cell.spec), cell.spec.batch)
     with accounts.spending("compile_s"):
         executables = Executables.compile(program)
-    shared = _static_columns(cell, executables)
-    return shared | _time_columns(cell, executables, program.random_tokens(), accounts, cache, shared)
+    shared, tokens = _static_columns(cell, executables), program.random_tokens()
+    shared |= _time_columns(cell, executables, tokens, accounts, cache, shared)
+    _trace(cell, executables, tokens, trace)
+    return shared
 
 
 def main(arguments: list[str]) -> int:
@@ -136,7 +151,8 @@ def main(arguments: list[str]) -> int:
         checkpoints = Checkpoints(folder, owner, job.spec.checkpoint_every_s, say)
         recordings = Place(Path(job.recordings or out.with_name("_routing")), identity)
         models = Path(job.models) if job.models else None
-        rows = list(run(job.spec, checkpoints, models=models, recordings=recordings, tuning=job.tuning))
+        trace = Path(job.trace) if job.trace else None
+        rows = list(run(job.spec, checkpoints, models=models, recordings=recordings, tuning=job.tuning, trace=trace))
     except BadInput as mistake:
         print(mistake, file=sys.stderr)
         return 2

@@ -21,6 +21,14 @@ Plugins = Annotated[
     list[Path] | None,
     typer.Option("--plugin", metavar="FILE.py", help="A file with routers of your own, which is run; repeatable."),
 ]
+Trace = Annotated[
+    Path | None,
+    typer.Option(
+        "--trace",
+        metavar="DIR",
+        help="Write a profile of ten training steps of each cell that runs, for Perfetto and XProf.",
+    ),
+]
 SuiteAmongResults = Annotated[
     str | None, typer.Option("--suite", metavar="NAME", help="Whose results; may be left out if there is one.")
 ]
@@ -32,6 +40,21 @@ PageOut = Annotated[
 Show = Annotated[bool, typer.Option("--open", help="Open it in the browser.")]
 
 _PIPE_WIDTH = 10_000
+
+
+def trace_folder(folder: Path | None) -> Path | None:
+    """Return the folder of `--trace`, which is made if it is missing.
+
+    Raises:
+        BadInput: the folder cannot be made, or is a file.
+    """
+    if folder is None:
+        return None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"--trace {folder} is no folder that can be written: {error.strerror}.") from error
+    return folder
 
 
 def whole_number(text: object) -> int:

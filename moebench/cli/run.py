@@ -38,6 +38,7 @@ def suite(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cells, which would run, and why.")] = False,
     fresh: options.Fresh = False,
     retry_failed: options.RetryFailed = False,
+    trace: options.Trace = None,
 ) -> None:
     """Run a suite, or the rest of it, and report.
 
@@ -57,7 +58,7 @@ def suite(
 
     chosen = find.find(name)
     if isinstance(chosen, CountingSuite):
-        given = (profile, filters, seeds, jobs, plugins, dry_run, fresh, retry_failed)
+        given = (profile, filters, seeds, jobs, plugins, dry_run, fresh, retry_failed, trace)
         flops.run(chosen, results, has_options=executor != "local" or any(given))
         return
     size = chosen.profile(profile) if profile else None
@@ -85,7 +86,7 @@ def suite(
             printing.print_cells(console, asked)
             return
         remember(store, chosen)
-        failed = _run_cells(console, asked, chosen.name, store, placer, size.limits, fresh)
+        failed = _run_cells(console, asked, chosen.name, store, placer, size.limits, fresh, options.trace_folder(trace))
     found, problems = results_of(store, results, [cell.cell_id for cell in planned], chosen.claims)
     printing.print_summary(console, found)
     with console.status("drawing the figures and the dashboard") if console.is_terminal else nullcontext():
@@ -128,6 +129,7 @@ def run(
     results: options.Results = Path("results"),
     fresh: options.Fresh = False,
     retry_failed: options.RetryFailed = False,
+    trace: options.Trace = None,
 ) -> None:
     """Run one cell without a suite and print what was measured.
 
@@ -150,6 +152,7 @@ def run(
     values = {**parse_cell(cell), **{key: value for key, value in given.items() if value is not None}}
     asked = grid.Cell(build_spec(values)).with_plugins(options.plugin_files(plugins))
     asked = asked.with_seeds(parse_seeds(seeds)) if seeds is not None else asked
+    folder = options.trace_folder(trace)
     results, _ = located(results, SINGLE_CELLS)
     store = Store(results, SINGLE_CELLS)
     console = options.console()
@@ -159,7 +162,7 @@ def run(
             planned = plan_cells([asked], placer, store, fresh=fresh, retry_failed=retry_failed, say=say)
         printing.print_cell(console, planned[0])
         printing.print_plan(console, planned, printing.device(placer.environment()), store)
-        failed = _run_cells(console, planned, SINGLE_CELLS, store, placer, limits, fresh)
+        failed = _run_cells(console, planned, SINGLE_CELLS, store, placer, limits, fresh, folder)
     found, problems = results_of(store, results, [planned[0].cell_id])
     printing.print_numbers(console, found)
     printing.print_paths(console, store, [])
@@ -192,17 +195,29 @@ def _run_cells(
     executor: "Executor",
     limits: "Limits",
     fresh: bool,
+    trace: Path | None,
 ) -> list[str]:
-    """Run what has to be run and show it; the failed cells, each with its status and reason.
+    """Run what has to be run, show it, and return the failed cells, each with its status and reason.
 
-    Raises typer.Exit(130) on Ctrl-C.
+    Args:
+        console: shows progress.
+        cells: all that were asked for; those without seeds are finished.
+        suite: name of the suite.
+        store: takes the rows.
+        executor: places the cells.
+        limits: time and memory of a cell.
+        fresh: whether everything is run again.
+        trace: folder of profiles of training steps; None writes none.
+
+    Raises:
+        typer.Exit: with 130, on Ctrl-C.
     """
     from moebench.cli.progress import outcome, showing, watching
     from moebench.files import set_aside
     from moebench.results.run_status import damaged_statuses
     from moebench.suites.plan import FAILED
     from moebench.suites.prepare_data import prepare
-    from moebench.suites.run import CellEnded, new_run_id, run_cells
+    from moebench.suites.run import CellEnded, new_run_id, run_cells, trace_name
 
     waiting = [cell for cell in cells if cell.seeds]
     failed = [f"{cell.label} ({cell.failed} before)" for cell in cells if cell.failed]
@@ -214,7 +229,7 @@ def _run_cells(
     if not waiting:
         store.seal(run_id)  # a driver that was killed may have left it to do
         return failed
-    events = run_cells(waiting, suite=suite, store=store, run_id=run_id, executor=executor, limits=limits)
+    events = run_cells(waiting, suite=suite, store=store, run_id=run_id, executor=executor, limits=limits, trace=trace)
     ended = 0
     try:
         with showing(console) as say:
@@ -232,6 +247,10 @@ def _run_cells(
         then = "--fresh would run them again" if fresh else "the same command goes on"
         options.say(f"\ninterrupted: {ended} of {len(waiting)} cells are finished and kept; {then}.", err=True)
         raise typer.Exit(ending.exit_code(interrupt)) from None
+    if trace is not None:
+        for cell in waiting:
+            if (written := trace / trace_name(cell)).is_dir():
+                options.say(written)
     return failed
 
 

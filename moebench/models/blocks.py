@@ -190,11 +190,11 @@ class RoutedBlock(nnx.Module):
         self, x: Float[Array, "row dim"], images: Float[Array, "image token dim"], routing: routers.Routing
     ) -> Float[Array, "row dim"]:
         """Return the tokens after the block, which the taken ones pass and the others bypass."""
-        with jax.named_scope("dispatch_combine"):
+        with jax.named_scope("dispatch_combine/dispatch"):
             inside = routing.dispatch(images)
         rows = inside.reshape(-1, x.shape[-1])
         added = self.block(rows, inside.shape[2], None)[0] - rows
-        with jax.named_scope("dispatch_combine"):
+        with jax.named_scope("dispatch_combine/combine"):
             combined = routing.combine(added.reshape(inside.shape))
         return x + combined.reshape(x.shape)
 

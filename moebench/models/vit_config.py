@@ -24,6 +24,8 @@ class VitConfig:
     group_images: int
     moe_blocks: tuple[int, ...]
     precision: str = "float32"
+    remat: str = "none"
+    """What the backward pass computes again: nothing ("none"), whole blocks, or all but matrix products ("dots")."""
     truth: bool = False
     """Whether images have a further channel, the truth about each pixel's patch, which the router receives and the
     rest of the model does not."""

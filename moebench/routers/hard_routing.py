@@ -149,7 +149,7 @@ class RaggedSlotRouting(SlotRouting):
     def apply(self, tokens: Float[Array, "group token dim"], experts: ExpertMlps) -> Float[Array, "group token dim"]:
         groups, count, dim = tokens.shape
         nowhere, most = groups * count, groups * self._most_filled()
-        with jax.named_scope("dispatch_combine"):
+        with jax.named_scope("dispatch_combine/dispatch"):
             rows = self._rows().swapaxes(0, 1).reshape(-1)
             filled = rows < nowhere
             place = jnp.where(filled, jnp.cumsum(filled) - 1, most)
@@ -159,7 +159,7 @@ class RaggedSlotRouting(SlotRouting):
             inputs = jnp.take(tokens.reshape(-1, dim), row, axis=0, mode="fill", fill_value=0)
         with jax.named_scope("experts"):
             outputs = experts.ragged(inputs, self._filled().sum((0, 2)))
-        with jax.named_scope("dispatch_combine"):
+        with jax.named_scope("dispatch_combine/combine"):
             weighted = outputs * weight.astype(outputs.dtype)[:, None]
             summed = jnp.zeros((nowhere, dim), outputs.dtype).at[row].add(weighted, mode="drop")
         return summed.reshape(tokens.shape)

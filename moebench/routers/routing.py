@@ -72,11 +72,11 @@ class Routing(abc.ABC):
 
     def apply(self, tokens: Float[Array, "group token dim"], experts: ExpertMlps) -> Float[Array, "group token dim"]:
         """Return the layer's outputs: tokens to slots, slots through the experts, and back."""
-        with jax.named_scope("dispatch_combine"):
+        with jax.named_scope("dispatch_combine/dispatch"):
             inputs = self.dispatch(tokens)
         with jax.named_scope("experts"):
             outputs = experts(inputs.reshape(inputs.shape[0], -1, inputs.shape[-1]))
-        with jax.named_scope("dispatch_combine"):
+        with jax.named_scope("dispatch_combine/combine"):
             return self.combine(outputs.reshape(inputs.shape))
 
     @property

@@ -21,6 +21,7 @@ Scalar = str | int | float | bool | None
 Precision = Literal["float32", "mixed", "bfloat16"]
 Augment = Literal["none", "crop", "crop-flip"]
 ContrastiveLoss = Literal["softmax", "sigmoid"]
+Remat = Literal["none", "blocks", "dots"]
 Count = Annotated[int, Field(ge=1, le=10**9), BeforeValidator(whole)]
 """A number of steps, images or slots, which may be written 1000.0; larger numbers overflow a program's counters."""
 Pixels = Annotated[int, Field(ge=1, le=1 << 14), BeforeValidator(whole)]
@@ -140,6 +141,11 @@ class CellSpec(BaseModel):
     precision: Precision = "float32"
     """Number format: "float32" throughout; "mixed" computes in bfloat16 and stores parameters, gradients and optimiser
     moments in float32; "bfloat16" stores these in bfloat16 too. Logits, softmaxes and norms are always float32."""
+    remat: Annotated[Remat, Key(Scope.TRAINING, since=3)] = "none"
+    """What the backward pass of a training step computes again instead of storing it, which saves memory and costs
+    FLOPs: "none" stores everything; "dots" stores the results of matrix products and computes all else again; "blocks"
+    stores each block's input and computes the whole block again, about a third more FLOPs. Results are equal but for
+    rounding. Counts of FLOPs contain what is computed again."""
     learning_rate: Annotated[float, Field(gt=0), Key(Scope.TRAINING)] = 2e-3
     """Peak learning rate of AdamW."""
     weight_decay: Annotated[float, Field(ge=0), Key(Scope.TRAINING)] = 0.05

@@ -37,3 +37,5 @@ class JobRecord(BaseModel):
     """Folder of recordings of routing; None: one beside the rows."""
     tuning: str | None = None
     """Tries of the cell's tuning that earlier seeds recorded, as their rows have them; None: none."""
+    trace: str | None = None
+    """Folder of a profile of ten training steps; None: none is written."""

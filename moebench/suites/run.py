@@ -52,15 +52,28 @@ def run_cells(
     run_id: str,
     executor: Executor,
     limits: Limits,
+    trace: Path | None = None,
 ) -> Generator[CellStarted | CellEnded, None, None]:
-    """Run the seeds that each cell is to run; however this ends, what is finished is sealed.
+    """Run the seeds that each cell is to run; seal what is finished, whatever ends the run.
 
     A cell that leaves no rows gets them here, with its status, reason and log.
+
+    Args:
+        cells: with the seeds to run.
+        suite: name of the suite.
+        store: takes the rows.
+        run_id: name of the run.
+        executor: places the cells.
+        limits: time and memory of a cell.
+        trace: folder that takes a profile of each cell, in a folder of its own; None writes none.
+
+    Yields:
+        The start and the end of each cell.
     """
     by_id = {planned.cell_id: planned for planned in cells}
     began: dict[str, datetime] = {}
     root = store.root
-    jobs = [_job(planned, suite, store, run_id, limits) for planned in cells]
+    jobs = [_job(planned, suite, store, run_id, limits, trace) for planned in cells]
     try:
         with announcing(root, suite, run_id, len(jobs)) as announcement:
             for event in executor.run(jobs):
@@ -81,7 +94,7 @@ def run_cells(
         store.seal(run_id)
 
 
-def _job(planned: PlannedCell, suite: str, store: Store, run_id: str, limits: Limits) -> Job:
+def _job(planned: PlannedCell, suite: str, store: Store, run_id: str, limits: Limits, trace: Path | None) -> Job:
     if planned.fresh:
         store.forget_checkpoint(planned.cell_id)
     log = store.log_file(run_id, planned.cell_id, planned.attempt)
@@ -94,11 +107,17 @@ def _job(planned: PlannedCell, suite: str, store: Store, run_id: str, limits: Li
         "models": str((store.root / "_models").absolute()),
         "recordings": str(store.recordings_folder.absolute()),
         "tuning": planned.tuning,
+        "trace": None if trace is None else str(trace.absolute() / trace_name(planned)),
     }
     with publishing(spec) as temporary:
         temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
     out = store.cell_file(run_id, planned.cell_id, planned.attempt)
     return Job(planned.cell_id, spec, out, log, limits, math.prod(planned.cell.spec.mesh_shape))
+
+
+def trace_name(planned: PlannedCell) -> str:
+    """Return the name of the folder of a cell's trace: its router and its id."""
+    return f"{planned.cell.spec.router}-{planned.cell_id}"
 
 
 def _identity(planned: PlannedCell, suite: str, run_id: str) -> dict[str, Any]:

@@ -29,8 +29,11 @@ def spec(**changes: Any) -> CellSpec:
 def test_a_layer_s_row_holds_its_costs_and_times_and_nothing_of_training(tmp_path: Path) -> None:
     source, out = tmp_path / "spec.json", tmp_path / "out.parquet"
     identity = {"suite": "s", "run_id": "r", "cell_id": "c", "attempt": 1, "fingerprint": "f"}
-    source.write_text(json.dumps({"spec": spec().as_json(), "identity": identity}))
+    trace = tmp_path / "traces" / "bpr-c"
+    source.write_text(json.dumps({"spec": spec().as_json(), "identity": identity, "trace": str(trace)}))
     assert run.main([str(source), str(out)]) == 0
+    # For Perfetto and for XProf.
+    assert [len(list(trace.rglob(kind))) for kind in ("*.trace.json.gz", "*.xplane.pb")] == [1, 1]
     (row,) = (row for _, row in pd.read_parquet(out).iterrows())
     assert (row.status, row.scope, row.model, row.data, row.tokens_per_image) == (
         *("ok", "layer", "mu/2", "random tokens", 16),

@@ -10,7 +10,7 @@ from moebench.spec.cell_spec import CellSpec, Scope, is_place
 
 IN_TRAINING_ONLY = (
     *("data", "augment", "steps", "learning_rate", "weight_decay", "warmup", "clip_norm"),
-    *("moe_layers", "position_init", "devices"),
+    *("moe_layers", "position_init", "devices", "remat"),
     *("test_time", "pretrain_data", "pretrain_steps", "pretrain_image_size", "init_from", "save_model"),
     *("checkpoint_every_s", "eval_every", "record_routing", "record_during_training", "record_seeds", "tune"),
 )

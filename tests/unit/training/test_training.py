@@ -1,5 +1,6 @@
 """Training: the schedule, what decays, divergence and its step, evaluation along the way."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from tiny_models import SCHEDULE, stripes, tiny
 
 from moebench.data import Split, batches
+from moebench.measuring import operations
+from moebench.measuring.memory import activation_bytes
 from moebench.training import (
     EvalPoint,
     Program,
@@ -250,3 +253,30 @@ def test_a_training_is_evaluated_on_the_way(soft: tuple[Any, Any]) -> None:
     resumed = Progress(init(jnp.asarray(0, jnp.int32)), (1.0,) * 24, (0.0,) * 24, (1.0,) * 24, 0.0, expected[:2])
     rest = train(step, resumed, batches(stripes(24), 8, 40, 0, done=24), **given)
     assert [point.step for point in rest.eval_points] == [12, 24, 36]
+
+
+def test_rematerialised_gradients_are_equal_and_store_less() -> None:
+    # A router with state, which the backward pass must not update again.
+    plain = tiny("loss-free", experts=2)
+    programs = {remat: Program(replace(plain, remat=remat), SCHEDULE, batch=8) for remat in ("none", "dots", "blocks")}
+    shapes = programs["none"].abstract_state, *programs["none"].abstract_batch(8)
+    start, batch = programs["none"].init(jnp.asarray(0, jnp.int32)), next(batches(stripes(24), 8, 1, seed=0))
+    found = {
+        remat: compile_unoptimized(program.gradient, *shapes)(start, batch.images, batch.labels)
+        for remat, program in programs.items()
+    }
+    for remat in ("dots", "blocks"):
+        for ours, plain_ in zip(jax.tree.leaves(found[remat]), jax.tree.leaves(found["none"]), strict=True):
+            np.testing.assert_allclose(ours, plain_, rtol=1e-4, atol=1e-6)
+    traces = {remat: jax.make_jaxpr(program.gradient)(*shapes) for remat, program in programs.items()}
+    assert activation_bytes(traces["blocks"]) < activation_bytes(traces["dots"]) < activation_bytes(traces["none"])
+    assert operations(traces["blocks"]).total > 1.2 * operations(traces["none"]).total
+
+
+@pytest.mark.parametrize("options", [{}, {"dispatch": "ragged"}], ids=["gather", "ragged"])
+def test_the_parts_of_a_model_are_named_in_its_program(options: dict[str, str]) -> None:
+    program = Program(tiny("tokens-choice", experts=2, **options), SCHEDULE, batch=8)
+    lowered = jax.jit(program.train_step).lower(program.abstract_state, *program.abstract_batch(8))
+    text = lowered.as_text(debug_info=True)
+    parts = ("embed", "attention", "router", "dispatch", "experts", "combine", "head")
+    assert [part for part in parts if not re.search(rf"[/(]{part}[/)]", text)] == []
