@@ -18,8 +18,8 @@ READ = """
     const shown = (selector) => all(selector).filter((element) => element.offsetParent !== null);
     const row = (found) => [...found.children].map((cell) => cell.innerText.trim());
     return {
-        tables: Object.fromEntries(all("[data-table]").map((table) => [table.dataset.table, all("tr", table).map(row)])),
-        facts: Object.fromEntries(shown(".facts dt").map((term) => [term.innerText, term.nextElementSibling.innerText])),
+        tables: Object.fromEntries(all("[data-table]").map((of) => [of.dataset.table, all("tr", of).map(row)])),
+        facts: Object.fromEntries(shown(".facts dt").map((dt) => [dt.innerText, dt.nextElementSibling.innerText])),
         sections: shown("main section h2").map((head) => head.innerText),
         answer: shown(".answer")[0].innerText,
     };
