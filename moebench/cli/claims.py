@@ -18,7 +18,7 @@ def claims(
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the claims as Markdown.")] = False,
     results: options.Results = Path("results"),
 ) -> None:
-    """List the claims of all results, paper by paper: shown, contradicted or undecided.
+    """List each paper's claims: shown, contradicted or undecided.
 
     Every verdict is corrected for the number of claims of its suite (Holm). An undecided claim comes with the
     difference that would have been found with 80 % power.

@@ -16,8 +16,8 @@ _SELECTION = "results folder, run, commit, or keys such as router=soft,experts=8
 
 
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help=f"What is asked about: a {_SELECTION}.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="What it is set against, likewise.")],
+    a: Annotated[str, typer.Argument(metavar="A", help=f"Results to judge: a {_SELECTION}.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Results to compare A with, named in one of these ways.")],
     metric: Annotated[
         list[str] | None,
         typer.Option(metavar="COLUMN", help="What to compare, repeatable; by default accuracy and times beside dense."),

@@ -29,7 +29,7 @@ def conform(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the diagnosis as JSON.")] = False,
 ) -> None:
-    """Compare a layer of any framework with the paper's, and name the rule that differs.
+    """Compare a layer of any framework with the paper's.
 
     The layer gets the weights and tokens of a dozen cases, ties, collapse and dropped tokens among them. If its outputs
     are not the reference's, known variants and pairs of them are tried, and the one that explains it is named.

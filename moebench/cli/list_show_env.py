@@ -68,7 +68,9 @@ def show(
     group_images: Annotated[
         int | None,
         typer.Option(
-            parser=options.whole_number, metavar="N", help="Images routed together; by default the router's habit."
+            parser=options.whole_number,
+            metavar="N",
+            help="Images routed together; by default as its authors do.",
         ),
     ] = None,
     plugins: options.Plugins = None,

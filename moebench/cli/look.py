@@ -23,7 +23,7 @@ def look(
     show: options.Show = False,
     results: options.Results = Path("results"),
 ) -> None:
-    """Show recorded routing on the same images under two routers, as one HTML page that needs no network.
+    """Show recorded routing on images, two routers side by side.
 
     Cells are recorded by the key record_routing. One cell of each router is shown unless cells are named.
     """

@@ -51,9 +51,10 @@ def plan(
     plugins: options.Plugins = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Compile training step and inference for a device that is not there.
+    """Compile a model for a device that is not there.
 
-    Shows whether they fit, what they move, a lower bound of their times, and the largest batch. Nothing runs.
+    Shows whether training step and inference fit, what they move, a lower bound of their times, and the largest batch.
+    Nothing runs.
     """
     from moebench.planning import devices as known
     from moebench.planning.target import check_compiler

@@ -42,7 +42,7 @@ def plot(
     ] = None,
     results: options.Results = Path("results"),
 ) -> None:
-    """Draw a figure from the results, or from recordings of routing (record_routing).
+    """Draw a figure from results or from recorded routing.
 
     Figures of recordings show one cell of each router unless --cell names some; --cell, --layer and --images are for
     them alone.
@@ -99,7 +99,10 @@ def dashboard(
     show: options.Show = False,
     results: options.Results = Path("results"),
 ) -> None:
-    """Write the results of one suite, or of all in the folder, as one HTML page that needs no network."""
+    """Write results as one HTML page that works offline.
+
+    The page has one suite, or all suites of the results folder.
+    """
     from moebench.reports import write
     from moebench.results import chosen_stores
     from moebench.suites.suite_record import asked

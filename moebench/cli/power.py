@@ -25,10 +25,11 @@ def power(
     ] = 1.0,
     results: options.Results = Path("results"),
 ) -> None:
-    """Say how many seeds find a difference with 80 % power, claim by claim.
+    """Say how many seeds would find a difference, claim by claim.
 
-    The scatter over seeds and test images is estimated from the suite's results. Without results an accuracy is
-    assumed to scatter by 0.6 points over seeds. Each claim is tested at 5 % divided by the number of claims.
+    Found means significant in 80 % of runs. The scatter over seeds and test images is estimated from the suite's
+    results. Without results an accuracy is assumed to scatter by 0.6 points over seeds. Each claim is tested at 5 %
+    divided by the number of claims.
     """
     from rich.table import Table
     from rich.text import Text

@@ -1,6 +1,7 @@
 """Watching cells run: a live bar on a terminal, plain lines in a pipe."""
 
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
+SILENCE_S = 60.0
+"""Seconds after which a pipe gets a line, whether or not a cell has ended."""
 Watch = Callable[[CellStarted | CellEnded], None]
 """Shows one event of a run."""
 
@@ -29,7 +32,8 @@ def watching(console: "Console", labels: Sequence[str]) -> Iterator[Watch]:
         with _bar(console, pace, max(map(len, labels))) as watch:
             yield watch
     else:
-        yield _lines(console, pace)
+        with _lines(console, pace) as watch:
+            yield watch
 
 
 @contextmanager
@@ -83,18 +87,44 @@ def outcome(event: CellEnded) -> str:
     return f"{event.status}: {event.reason}" + (f" (other seeds: {accuracy})" if accuracy else "")
 
 
-def _lines(console: "Console", pace: Pace) -> Watch:
-    def watch(event: CellStarted | CellEnded) -> None:
-        if isinstance(event, CellStarted):
-            return
-        pace.end_one()
+@contextmanager
+def _lines(console: "Console", pace: Pace) -> Iterator[Watch]:
+    """Print a line for each cell that ends, and what is running if no line came for a while."""
+    running: dict[str, Path] = {}
+    woken = threading.Event()  # by a line, and by the end
+    over = False
+
+    def say(text: str) -> None:
         later = f", {time_left(pace.seconds_left())}" if pace.ended < pace.total else ""
-        count = f"[{pace.ended}/{pace.total}]"
-        line = f"{count} {event.planned.label}: {outcome(event)}, {duration(event.seconds)}{later}"
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(f"[{pace.ended}/{pace.total}] {text}{later}", markup=False, soft_wrap=True)
         console.file.flush()
 
-    return watch
+    def remind() -> None:
+        while not over:
+            if woken.wait(SILENCE_S):
+                woken.clear()
+            elif cells := dict(running):
+                doing = last_line(next(iter(cells.values()))) if len(cells) == 1 else ""
+                say("running: " + ": ".join(filter(None, [", ".join(cells), doing])))
+
+    def watch(event: CellStarted | CellEnded) -> None:
+        label = event.planned.label
+        if isinstance(event, CellStarted):
+            running[label] = event.log
+            return
+        running.pop(label, None)
+        pace.end_one()
+        say(f"{label}: {outcome(event)}, {duration(event.seconds)}")
+        woken.set()
+
+    reminder = threading.Thread(target=remind, daemon=True)
+    reminder.start()
+    try:
+        yield watch
+    finally:
+        over = True
+        woken.set()
+        reminder.join()
 
 
 @contextmanager

@@ -67,7 +67,7 @@ def replay(
     as_json: Annotated[bool, typer.Option("--json", help="Print all rows as JSON.")] = False,
     plugins: options.Plugins = None,
 ) -> None:
-    """Route recorded logits again under other rules, and count drops and load.
+    """Route recorded logits under other rules; count drops and load.
 
     Works for models that were trained elsewhere: top k, capacity, order and group size are changed after the fact.
     """

@@ -87,9 +87,9 @@ def verify(folder: Folder = None, suite: OneSuite = None, results: options.Resul
 
 @app.command(epilog=options.example("results compact"))
 def compact(folder: Folder = None, suite: OneSuite = None, results: options.Results = Path("results")) -> None:
-    """Put the finished cells of killed runs into one file, and give old files today's columns.
+    """Put cells of killed runs into one file; update old files.
 
-    Not while a run is going on.
+    Files of earlier versions get today's columns. Not while a run is going on.
     """
     from moebench.results import chosen_stores
 

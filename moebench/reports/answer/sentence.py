@@ -12,7 +12,7 @@ from moebench.claims.written import summary
 from moebench.errors import BadInput
 from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.divergence import stability, verdict
-from moebench.reports.analysis.expert_trend import trends
+from moebench.reports.analysis.expert_trend import trends_together
 from moebench.reports.analysis.ranking import SETTING, compared_pairs
 from moebench.reports.analysis.test_time import cuts
 from moebench.reports.answer import few_shot, layer_times
@@ -162,15 +162,10 @@ def _over_dense(best: Cell, dense: list[Cell]) -> str:
 
 
 def _trend(rows: pd.DataFrame) -> list[str]:
-    """Return for which routers of one setting accuracy rises or falls with the experts; nothing if none varies.
-
-    The intervals are so wide that all of them hold at once in 95 %.
-    """
-    fitted = int(trends(rows)["slope"].notna().sum())
-    if not fitted:
+    """Return for which routers of one setting accuracy rises or falls with the experts; nothing if none varies."""
+    slopes: list[Cell] = trends_together(rows).dropna(subset="slope").to_dict("records")
+    if not slopes:
         return []
-    slopes: list[Cell] = trends(rows, level=1 - 0.05 / fitted).to_dict("records")
-    slopes = [row for row in slopes if not isnan(row["slope"])]
     rising = [row for row in slopes if row["low"] > 0]
     falling = [row for row in slopes if row["high"] < 0]
     rest = [str(row["router"]) for row in slopes if row["low"] <= 0 <= row["high"]]
@@ -181,7 +176,7 @@ def _trend(rows: pd.DataFrame) -> list[str]:
     ]
     if rest:
         texts.append(f"no trend over the number of experts is significant for {_listed(rest)}")
-    return [", while ".join(texts) + (f" (corrected for {fitted} routers)" if fitted > 1 else "")]
+    return [", while ".join(texts) + (f" (corrected for {len(slopes)} routers)" if len(slopes) > 1 else "")]
 
 
 def _divergence(rows: pd.DataFrame) -> list[str]:

@@ -39,6 +39,8 @@ CONFIG: Spec = {
         "orient": "top",
         "title": None,
         "columnPadding": 14,
+        # Over names of cells as well, so that a narrow page has room for a legend.
+        "layout": {"top": {"anchor": "start", "bounds": "full"}},
     },
     "rule": {"color": "currentColor"},
     "text": {"color": "currentColor"},

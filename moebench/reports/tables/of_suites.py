@@ -12,7 +12,7 @@ from moebench.errors import BadInput
 from moebench.reports import run_facts
 from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.divergence import stability
-from moebench.reports.analysis.expert_trend import trends
+from moebench.reports.analysis.expert_trend import trends_together
 from moebench.reports.analysis.gains import gains as found_gains
 from moebench.reports.analysis.ranking import SETTING
 from moebench.reports.quantities import written as written_number
@@ -20,6 +20,7 @@ from moebench.reports.tables.table import Field, Filled, Table, known, make, poi
 from moebench.results.schema import column
 
 Row = Mapping[Any, Any]
+_SLOPES = "slope of a line through the seeds' values; the intervals of all routers hold at once in 95 %"
 _GAINS = (
     "difference of cells paired by seed and test image, corrected for all rows; capacity: more parameters or experts "
     "without learned routing; mixing: slots of one expert; learned routing: against fixed or random choices"
@@ -57,7 +58,7 @@ def gains(results: Results) -> Table:
 
 def slopes(rows: pd.DataFrame) -> Table:
     """Return the change of accuracy of each router with each doubling of its experts."""
-    found = trends(rows)
+    found = trends_together(rows)
     found = found if found["slope"].notna().any() else found.iloc[:0]
     records = found.to_dict("records")
     changes = [points(*row) for row in zip(found["slope"], found["low"], found["high"], strict=True)]
@@ -65,7 +66,11 @@ def slopes(rows: pd.DataFrame) -> Table:
     fields: list[Filled] = [
         (Field("router", "Router", number=False), *2 * (found["router"].astype(str).tolist(),)),
         *_settings(found),
-        (Field("slope", "Points for each doubling", better="higher"), changes, found["slope"].tolist()),
+        (
+            Field("slope", "Points for each doubling", better="higher", meaning=_SLOPES),
+            changes,
+            found["slope"].tolist(),
+        ),
         (Field("levels", "Numbers of experts"), *2 * (found["levels"].astype(str).tolist(),)),
         (Field("verdict", "Verdict", number=False), verdicts, verdicts),
     ]

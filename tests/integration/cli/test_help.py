@@ -70,3 +70,14 @@ def test_the_defaults_that_run_tells_are_those_of_a_cell(capsys: pytest.CaptureF
         default = CellSpec.model_fields[option].default
         assert re.search(rf"--{option} [^-]*by default {default}\.", shown), option
     assert CellSpec.model_fields["seeds"].default == (0,)
+
+
+def test_no_sentence_is_cut_in_a_list_of_commands(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for path, command in COMMANDS.items():
+        if hasattr(command, "commands"):
+            with pytest.raises(SystemExit):
+                main([*path, "--help"])
+            assert "..." not in capsys.readouterr().out.partition("\nCommands:\n")[2]

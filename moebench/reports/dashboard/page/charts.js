@@ -8,9 +8,11 @@ const lowered = (title) => title[0].toLowerCase() + title.slice(1);
 
 const find = (list, key) => list.find((quantity) => quantity.key === key) || list[0];
 
+const onPhone = () => innerWidth < 560;
+
 function tokens(axis, quantity) {
   // On a phone a title has two lines.
-  const lines = innerWidth < 560 ? quantity.title.split(/(?<=,) /) : quantity.title;
+  const lines = onPhone() ? quantity.title.split(/(?<=,) /) : quantity.title;
   return { [`@${axis}.title`]: quantity.title, [`@${axis}.axis`]: lines, [`@${axis}.labels`]: quantity.labels };
 }
 
@@ -22,6 +24,18 @@ function makeLogarithmic(specification, axis, values) {
     const encoding = part.encoding[axis];
     if (encoding?.scale) Object.assign(encoding.scale, { type: "log", nice: false, zero: undefined });
     if (encoding?.axis) encoding.axis.values = values;
+  }
+}
+
+// On a phone, names of cells and of pairs of routers have two lines, so that half of the width is left for what is drawn.
+function narrow(specification, points) {
+  for (const part of specification.layer || [specification]) {
+    const { x, y } = part.encoding;
+    if (typeof x?.axis?.title === "string") x.axis.title = x.axis.title.split(/(?<=,) /);
+    if (y?.axis && y.type === "nominal") {
+      specification.height = 25 * new Set(points.map((row) => row[y.field])).size;
+      Object.assign(y.axis, { labelFontSize: 9.5, labelLimit: 150, labelExpr: "split(replace(replace(datum.label, '[', '\\n['), ' − ', ' −\\n'), '\\n')" });
+    }
   }
 }
 
@@ -57,6 +71,7 @@ async function drawNow(figure, name, slot, state, part) {
     // Where a finger scrolls, it cannot drag a box as well.
     if (matchMedia("(pointer: coarse)").matches) delete specification.params;
     Object.assign(specification, { datasets: sets, description }, height && { height });
+    if (onPhone()) narrow(specification, sets.points);
     const host = element("div", { class: "drawing" });
     figure.replaceChildren(host, tools(figure, slot));
     const columns = Math.max(1, Math.floor((host.clientWidth - 60) / specification.usermeta.legend));
@@ -140,7 +155,7 @@ function pointsOf(list, x, y, text = textOf) {
 // What to know of the times among these quantities, for a note under a chart.
 function timingNote(list, ...quantities) {
   const flagged = list.filter((cell) => quantities.some(({ key }) => textOf(cell, key).startsWith("~"))).length;
-  const notes = flagged ? [`Timing of ${flagged} of ${list.length} cells flagged (~); the section on time says why.`] : [];
+  const notes = flagged ? [`These times are flagged (~) in ${flagged} of ${list.length} cells; the section on time says why.`] : [];
   if (quantities.some((quantity) => quantity.kind === "s")) notes.push("Seconds of different cells compare only on a quiet machine; times dense were measured in turns.");
   return notes.join(" ");
 }

@@ -110,7 +110,7 @@ function drawForest(figure) {
     sets: { points: rows, zero: [{ x: 0 }] },
     height: 22 * rows.length,
     // Room for the numbers on the right, of which a phone has less.
-    replace: { "@x.low": low - 0.03 * (high - low), "@x.high": high + (innerWidth < 560 ? 1 : 0.3) * (high - low), "@x.title": title, "@x.axis": title + " (points)", "@x.labels": "format(datum.value * 100, '+~r')" },
+    replace: { "@x.low": low - 0.03 * (high - low), "@x.high": high + (onPhone() ? 1 : 0.3) * (high - low), "@x.title": title, "@x.axis": title + " (points)", "@x.labels": "format(datum.value * 100, '+~r')" },
     description: `${title} of ${rows.length} pairs of routers, in points.`,
     table: { rows, columns: [textColumn("label", "Routers"), shownColumn(title + " (points)", "effect"), textColumn("verdict", "Verdict"), textColumn("cells", "Pairs of cells")] },
   });

@@ -1,0 +1,41 @@
+"""What a pipe shows of a run: a line for each cell that ends, and one at least so often."""
+
+import io
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from moebench.cli import progress
+from moebench.suites.run import CellEnded, CellStarted
+
+
+class Lines(io.StringIO):
+    """What is printed, and a mark as soon as a text is among it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text, self.found = text, threading.Event()
+
+    def write(self, text: str) -> int:
+        written = super().write(text)
+        if self.text in self.getvalue():
+            self.found.set()
+        return written
+
+
+def test_a_pipe_is_told_what_runs_although_no_cell_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "SILENCE_S", 0.01)
+    log = tmp_path / "cell.log"
+    log.write_text("compiling\nstep 20 of 300\n")
+    planned: Any = SimpleNamespace(label="soft[experts=4]")
+    lines = Lines("[0/2] running: soft[experts=4]: step 20 of 300, estimating the time left\n")
+    with progress.watching(Console(file=lines, width=80), ["soft[experts=4]", "dense"]) as watch:
+        watch(CellStarted(planned, log))
+        assert lines.found.wait(10)
+        watch(CellEnded(planned, 83.0, "ok", None, 0.881))
+    assert "[1/2] soft[experts=4]: accuracy 88.1 %, 1 min 23 s, " in lines.getvalue()
+    assert threading.active_count() == 1 or all("remind" not in each.name for each in threading.enumerate())
