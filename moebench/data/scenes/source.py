@@ -13,17 +13,16 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 
-from moebench.data.cache import is_kept, kept
 from moebench.data.dataset import Dataset, Format
+from moebench.data.drawn import Drawing, Parts
 from moebench.data.scenes.grammar import Wording, wordings
 from moebench.data.scenes.render import PERIODS, render
 from moebench.data.scenes.sample import Dice, arrange, draw_scene, draw_single
 from moebench.data.scenes.scene import COMBINATIONS, SEEN, SEEN_COMBINATIONS, Scene
-from moebench.data.set_files import SplitName, Writer
+from moebench.data.set_files import SplitName
 from moebench.data.source import Say
 from moebench.data.threads import mapped
 from moebench.errors import BadInput
@@ -37,8 +36,6 @@ PER_COMBINATION = 20
 """Images of one object for each combination, seen or held out."""
 TEST_SCENES = 1000
 """Scenes for retrieval, no two of which have the same colours and shapes."""
-RENDERING = 2
-"""Version of scenes and rendering, part of the cache key: raised with every change that changes an image."""
 _PART = 256
 """Scenes drawn at a time, each part from its own seed."""
 _TRAIN, _TEST, _SINGLE = range(3)
@@ -120,7 +117,7 @@ class Scenes:
 
     def is_ready(self, image_size: int | None) -> bool:
         """Return whether the images are rendered already."""
-        return is_kept(self._key(self.format(image_size)))
+        return self._drawing(image_size).is_ready()
 
     def load(self, image_size: int | None, say: Say) -> Dataset:
         """Load the images for classification: scenes for training, single objects of seen combinations for testing."""
@@ -139,30 +136,27 @@ class Scenes:
         Training images come first; the test split has the single objects of all combinations, and the scenes for
         retrieval stand where a validation split is stored.
         """
+        return self._drawing(image_size).load(say)
+
+    def _drawing(self, image_size: int | None) -> Drawing:
         kind = replace(self.format(image_size), classes=len(COMBINATIONS))
+        counts: dict[SplitName, int] = {
+            "train": self.count,
+            "test": len(COMBINATIONS) * PER_COMBINATION,
+            "validation": TEST_SCENES,
+        }
 
-        def make(folder: Path) -> None:
-            say(f"rendering {self.name} at {kind.image_size} pixels, once for this machine")
-            counts: dict[SplitName, int] = {
-                "train": self.count,
-                "test": len(COMBINATIONS) * PER_COMBINATION,
-                "validation": TEST_SCENES,
+        def parts() -> Parts:
+            shown: dict[SplitName, tuple[Sequence[Shown], int]] = {
+                "train": (train_scenes(self.count), _TRAIN),
+                "test": (singles(), _SINGLE),
+                "validation": (retrieval_scenes(), _TEST),
             }
-            with Writer(folder, counts, kind, say) as writer:
-                shown: dict[SplitName, tuple[Sequence[Shown], int]] = {
-                    "train": (train_scenes(self.count), _TRAIN),
-                    "test": (singles(), _SINGLE),
-                    "validation": (retrieval_scenes(), _TEST),
-                }
-                for split, (scenes, seed) in shown.items():
-                    for images, labels in _drawn(scenes, kind.image_size, seed):
-                        writer.add(split, images, labels)
-                writer.finish()
+            for split, (scenes, seed) in shown.items():
+                for images, labels in _drawn(scenes, kind.image_size, seed):
+                    yield split, images, labels
 
-        return kept(self.name, self._key(kind), make, say)
-
-    def _key(self, kind: Format) -> str:
-        return f"{self.name}-{kind.image_size}px-v{RENDERING}"
+        return Drawing(self.name, kind, counts, __package__, parts)
 
 
 def train_scenes(count: int) -> list[Shown]:
