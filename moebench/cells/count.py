@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from moebench import models, routers
-from moebench.cells.resolve import resolve_for
+from moebench.cells.checks import check_contrastive
+from moebench.cells.resolve import resolve_for, text_tower, with_text_tower
 from moebench.cells.resolved_cell import ResolvedCell
 from moebench.errors import BadInput
 from moebench.measuring import (
@@ -33,6 +34,8 @@ from moebench.spec.cell_spec import CellSpec
 from moebench.training import Program, Schedule, TwoTowersProgram
 
 CHANNELS = 3
+VOCABULARY = 32_000
+"""Tokens that a text tower tells apart where no captions are given: those of the public code of 2308.00951."""
 # No count depends on the schedule.
 _SCHEDULE = Schedule(steps=1, learning_rate=1e-3, weight_decay=0.1, warmup=0.0, clip_norm=1.0)
 
@@ -144,6 +147,7 @@ class Count:
             "flops_train_per_image": self.step.total / self.batch,
             "flops_train_per_image_as_printed": printed_train_flops(forward.parts, self.step.parts) / self.batch,
             "flops_padding": per_image["experts"] * padding(model, self.cell.router, training=False),
+            **self._text_record,
             "parts": per_image,
             "closed_form": asdict(self.closed_form),
             "operations": {name: flops / self.batch for name, flops in forward.by_name.items()},
@@ -153,6 +157,23 @@ class Count:
             "optimizer_bytes": memory.optimizer,
             "activation_bytes": memory.activations,
             "train_bytes_estimate": memory.total,
+        }
+
+    @property
+    def _text_record(self) -> dict[str, Any]:
+        """The entries of `record` on a text tower; none without one."""
+        forward, closed = self.text_forward, self.text_closed_form
+        if self.text is None or self.text_parameters is None or forward is None or closed is None:
+            return {}
+        return {
+            "text_model": self.cell.spec.text_model,
+            "text_router": self.cell.spec.text_router or "dense",
+            "text_length": self.text.length,
+            "text_vocabulary": self.text.vocabulary,
+            "text_params": self.text_parameters.total,
+            "flops_forward_per_text": forward.total / self.batch,
+            "text_parts": {part: flops / self.batch for part, flops in asdict(forward.parts).items()},
+            "text_closed_form": asdict(closed),
         }
 
 
@@ -190,6 +211,8 @@ def resolved(spec: CellSpec, image_size: int | None = None, classes: int | None 
 def resolve_published(spec: CellSpec, image_size: int | None = None, classes: int | None = None) -> ResolvedCell:
     """Resolve a specification for the images that its model was published for, whatever its data set.
 
+    A text tower tells as many tokens apart as that of the Soft MoE paper's public code.
+
     Args:
         spec: data set and schedule have no effect.
         image_size: side in pixels; None takes the specification's or the published size.
@@ -201,7 +224,11 @@ def resolve_published(spec: CellSpec, image_size: int | None = None, classes: in
     preset = models.preset(spec.model)
     if spec.scope == "layer":
         raise BadInput("whole models are counted here: leave scope=layer out.", key="scope")
-    return resolve_for(spec, image_size or spec.image_size or preset.image_size, CHANNELS, classes or preset.classes)
+    check_contrastive(spec)
+    size = image_size or spec.image_size or preset.image_size
+    if spec.text_model is None:
+        return resolve_for(spec, size, CHANNELS, classes or preset.classes)
+    return with_text_tower(resolve_for(spec, size, CHANNELS, classes=0), text_tower(spec, VOCABULARY))
 
 
 def count(cell: ResolvedCell) -> Count:

@@ -74,14 +74,19 @@ def _resolve_contrastive(spec: CellSpec) -> ResolvedCell:
 
     images = Format(found.image_size, found.channels, classes=0)
     if spec.pretrain_data is not None:
-        return _with_text(_resolve_pretrained(spec, images), text)
+        return with_text_tower(_resolve_pretrained(spec, images), text)
     if spec.init_from is not None:
-        return _with_text(_resolve_saved(spec, images), text)
-    return _with_text(resolve_for(spec, found.image_size, found.channels, classes=0), text)
+        return with_text_tower(_resolve_saved(spec, images), text)
+    return with_text_tower(resolve_for(spec, found.image_size, found.channels, classes=0), text)
 
 
-def _with_text(cell: ResolvedCell, text: TextConfig) -> ResolvedCell:
-    """Return a cell with a text tower beside its image tower."""
+def with_text_tower(cell: ResolvedCell, text: TextConfig) -> ResolvedCell:
+    """Return a cell with a text tower beside its image tower.
+
+    Args:
+        cell: whose model has no head.
+        text: the text tower, of any width of the embeddings.
+    """
     of_image = {field.name: getattr(cell.model, field.name) for field in fields(VitConfig)}
     towers = TwoTowersConfig(
         **of_image,

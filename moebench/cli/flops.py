@@ -152,6 +152,9 @@ def _without_nan(value: Any) -> Any:
 
 def _title(record: dict[str, Any], asked_classes: int | None) -> str:
     side = record["image_size"]
+    if "text_params" in record:
+        tower = f"a text tower {record['text_model']} {record['text_router']}"
+        return f"{record['model']} {record['router']}, {side} × {side} pixels, beside {tower}"
     classes = f"{record['classes']:,} classes" + (", those it was published with" if asked_classes is None else "")
     return f"{record['model']} {record['router']}, {side} × {side} pixels, {classes}"
 
@@ -190,6 +193,12 @@ def _lines(record: dict[str, Any]) -> Iterator[str]:
         slots = f"{record['slots']} for each of {record['experts']} experts and each {group}"
         rows.append(("slots", f"{slots}, effective capacity factor {factor:.3f}"))
         rows.append(("blocks with experts", record["moe_layers"]))
+    if "text_params" in record:
+        tower = (
+            f"{record['text_params']:,} parameters, {written(record['flops_forward_per_text'], 'FLOPs')} per caption"
+        )
+        tower += f" of {record['text_length']} tokens out of {record['text_vocabulary']:,}"
+        rows.append(("text tower", tower))
     if record["flops_padding"]:
         rows.append(("padding", f"{written(record['flops_padding'], 'FLOPs')} of the experts', in slots never filled"))
     memory = ("parameter_bytes", "gradient_bytes", "optimizer_bytes", "activation_bytes")

@@ -94,7 +94,6 @@ def test_a_frozen_tower_and_a_text_tower_give_one_row(lit: dict[str, Any], few: 
     for name in ("zero_shot_seen", "zero_shot_unseen", "image_to_text_r1", "text_to_image_r1", "binding_accuracy"):
         assert 0 <= lit[name] <= 1
     assert lit["image_to_text_r1"] <= lit["image_to_text_r5"] <= lit["image_to_text_r10"]
-    assert lit["image_to_text_r10"] > 10 * 5 / 200 / 2
     assert (lit["relations_accuracy"], lit["captions_cut"]) == (None, 0)
     assert "accuracy" not in lit
     assert len(lit["curve_eval_loss"]) == 2
