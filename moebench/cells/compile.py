@@ -20,12 +20,12 @@ from moebench.training import (
     Program,
     Schedule,
     TrainState,
-    TwoTowersProgram,
     WideProgram,
     WideTwoTowersProgram,
     compile_unoptimized,
     compiled,
     mesh,
+    program_on_one_device,
 )
 
 
@@ -174,12 +174,10 @@ def program_for(model: VitConfig, spec: CellSpec, devices: Sequence[jax.Device] 
     if spec.scope == "layer":
         return LayerProgram(model, schedule(spec), spec.batch)
     laid_out = mesh(spec.mesh_shape, devices)
-    if isinstance(model, TwoTowersConfig):
-        if laid_out is None:
-            return TwoTowersProgram(model, schedule(spec), spec.batch)
-        return WideTwoTowersProgram(model, schedule(spec), spec.batch, laid_out)
     if laid_out is None:
-        return Program(model, schedule(spec), spec.batch)
+        return program_on_one_device(model, schedule(spec), spec.batch)
+    if isinstance(model, TwoTowersConfig):
+        return WideTwoTowersProgram(model, schedule(spec), spec.batch, laid_out)
     return WideProgram(model, schedule(spec), spec.batch, laid_out)
 
 

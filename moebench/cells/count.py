@@ -31,9 +31,11 @@ from moebench.measuring import (
 )
 from moebench.models import TextConfig, TwoTowersConfig
 from moebench.spec.cell_spec import CellSpec
-from moebench.training import Program, Schedule, TwoTowersProgram
+from moebench.training import Program, Schedule, TwoTowersProgram, program_on_one_device
 
 CHANNELS = 3
+PAIRS = "scenes-8192"
+"""Data of the specification of two towers that are counted, whatever the data."""
 VOCABULARY = 32_000
 """Tokens that a text tower tells apart where no captions are given: those of the public code of 2308.00951."""
 # No count depends on the schedule.
@@ -228,12 +230,10 @@ def resolve_published(spec: CellSpec, image_size: int | None = None, classes: in
     size = image_size or spec.image_size or preset.image_size
     if spec.text_model is None:
         return resolve_for(spec, size, CHANNELS, classes or preset.classes)
-    return with_text_tower(resolve_for(spec, size, CHANNELS, classes=0), text_tower(spec, VOCABULARY))
+    towers = with_text_tower(resolve_for(spec, size, CHANNELS, classes=0), text_tower(spec, VOCABULARY))
+    return replace(towers, spec=spec.model_copy(update={"data": PAIRS}))
 
 
 def count(cell: ResolvedCell) -> Count:
     """Return the counts of a cell's model."""
-    model, batch = cell.model, cell.spec.batch
-    if isinstance(model, TwoTowersConfig):
-        return Count(cell, TwoTowersProgram(model, _SCHEDULE, batch))
-    return Count(cell, Program(model, _SCHEDULE, batch))
+    return Count(cell, program_on_one_device(cell.model, _SCHEDULE, cell.spec.batch))

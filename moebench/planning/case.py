@@ -21,7 +21,7 @@ from moebench.planning.devices import find
 from moebench.planning.facts import Facts, read_facts
 from moebench.planning.target import absent_devices
 from moebench.spec.cell_spec import CellSpec
-from moebench.training import Program
+from moebench.training import Program, program_on_one_device
 
 ProgramName = Literal["train", "infer"]
 
@@ -119,7 +119,7 @@ def compile_case(case: Case) -> Compiled:
 
 def _on_one_device(model: VitConfig, program: Program) -> Program:
     """Return the programs of a model without its mesh, whose FLOPs are those of all devices together."""
-    return Program(model, program.schedule, program.batch) if hasattr(program, "mesh") else program
+    return program_on_one_device(model, program.schedule, program.batch) if hasattr(program, "mesh") else program
 
 
 def main(argv: list[str]) -> int:

@@ -20,6 +20,7 @@ from moebench.training.two_towers import (
     TwoTowersProgram,
     WideTwoTowersProgram,
     image_arrays,
+    program_on_one_device,
     with_image_arrays,
 )
 
@@ -45,6 +46,7 @@ __all__ = [
     "loss_spikes",
     "mesh",
     "processed_by_token",
+    "program_on_one_device",
     "train",
     "with_image_arrays",
 ]

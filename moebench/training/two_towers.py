@@ -187,6 +187,19 @@ class WideTwoTowersProgram(WideProgram, TwoTowersProgram):
         return self._split(super().abstract_captions(count))
 
 
+def program_on_one_device(config: VitConfig, schedule: Schedule, batch: int) -> Program:
+    """Return the programs of a model, of two towers or of one, on one device.
+
+    Args:
+        config: the model.
+        schedule: hyperparameters of states that are made without others.
+        batch: images or pairs of a training step.
+    """
+    if isinstance(config, TwoTowersConfig):
+        return TwoTowersProgram(config, schedule, batch)
+    return Program(config, schedule, batch)
+
+
 def image_arrays(config: VitConfig, state: TrainState) -> dict[str, Any]:
     """Return the parameters and variables of the image tower as one tree, named as those of a model that classifies.
 
