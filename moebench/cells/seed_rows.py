@@ -17,6 +17,7 @@ from moebench.cells.recording import CellRecorder, Place
 from moebench.cells.resolved_cell import ResolvedCell
 from moebench.cells.seed import train_or_resume
 from moebench.cells.transfer import Initializer, PretrainingDiverged, save_model
+from moebench.data.channels import images_with_channels
 from moebench.data.pairs import PairData
 from moebench.data.pairs.split import PairSplit, pair_dataset
 from moebench.evaluation.columns import eval_curve_columns, evaluation_columns, pair_columns, pair_summary
@@ -251,7 +252,7 @@ def _pair_tests(program: Program, pairs: PairData, images: data.Dataset) -> Pair
     assert isinstance(images.train, PairSplit)
     assert isinstance(images.test, PairSplit)
     cut = (images.train.cut + images.test.cut) / (len(images.train.ids) + len(images.test.ids))
-    return PairTests(program, pairs, images.test, cut, partial(data.images_with_channels, channels=images.channels))
+    return PairTests(program, pairs, images.test, cut, partial(images_with_channels, channels=images.channels))
 
 
 def sweep_or_none(

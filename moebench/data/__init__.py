@@ -1,7 +1,7 @@
 """Where images come from. Nothing is ever downloaded by default."""
 
 from moebench.data.batches import Prefetcher, batch_thunks, batches
-from moebench.data.channels import images_with_channels, with_channels
+from moebench.data.channels import with_channels
 from moebench.data.dataset import Dataset, Format, Pixels, Split
 from moebench.data.digits import digits
 from moebench.data.holdout import hold_out_validation
@@ -27,7 +27,6 @@ __all__ = [
     "digits",
     "find",
     "hold_out_validation",
-    "images_with_channels",
     "load",
     "names",
     "register",

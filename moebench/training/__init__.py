@@ -16,7 +16,6 @@ from moebench.training.program import (
 from moebench.training.sharded import WideProgram, join_processes, mesh
 from moebench.training.single_layer import LayerProgram
 from moebench.training.two_towers import (
-    ImageReport,
     TwoTowersProgram,
     WideTwoTowersProgram,
     image_arrays,
@@ -27,7 +26,6 @@ from moebench.training.two_towers import (
 __all__ = [
     "EvalPoint",
     "EvalReport",
-    "ImageReport",
     "LayerProgram",
     "Program",
     "Progress",

@@ -13,16 +13,18 @@ PUBLIC = {
     },
     "moebench.models": {
         "SIZES", "Block", "Experts", "Mlp", "MoE", "Preset", "RoutedBlock", "Size", "Vit", "VitConfig", "describe",
-        "make_block", "mlp_or_experts", "moe_blocks", "names", "preset", "through",
+        "make_block", "mlp_or_experts", "moe_blocks", "names", "preset", "through", "TextConfig", "TextTower",
+        "TwoTowers", "TwoTowersConfig", "text_preset",
     },
     "moebench.plot": {
         "test_time", "forest", "costs", "multiplier", "curves", "dots", "health", "pareto", "scaling", "scorecard",
-        "speed",
+        "speed", "contrastive",
     },
     "moebench.training": {
         "EvalPoint", "EvalReport", "LayerProgram", "Program", "Progress", "Schedule", "TrainState", "Training",
         "WideProgram", "calls_by_image", "compile_unoptimized", "compiled", "cross_entropy", "join_processes",
-        "loss_spikes", "mesh", "processed_by_token", "train",
+        "loss_spikes", "mesh", "processed_by_token", "train", "TwoTowersProgram", "WideTwoTowersProgram",
+        "image_arrays", "with_image_arrays", "program_on_one_device",
     },
 }  # fmt: skip
 

@@ -50,7 +50,9 @@ def test_kinds_follow_from_type_and_unit() -> None:
 
 def test_sections_name_columns_in_the_order_of_the_table() -> None:
     assert [each.name for each in in_section("quality axis")] == [
-        *("accuracy", "eval_loss", "few_shot_1", "few_shot_5", "few_shot_10")
+        *("accuracy", "eval_loss", "few_shot_1", "few_shot_5", "few_shot_10", "zero_shot_seen", "zero_shot_unseen"),
+        *(f"{way}_r{depth}" for way in ("image_to_text", "text_to_image") for depth in (1, 5, 10)),
+        *("binding_accuracy", "relations_accuracy"),
     ]
     assert [each.name for each in in_section("test-time quality")] == [
         *("accuracy", "eval_loss", "dropped_tokens", "dropped_assignments", "needles_processed", "slot_utilisation")

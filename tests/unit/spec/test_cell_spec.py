@@ -13,6 +13,7 @@ IN_TRAINING_ONLY = (
     *("moe_layers", "position_init", "devices", "remat"),
     *("test_time", "pretrain_data", "pretrain_steps", "pretrain_image_size", "init_from", "save_model"),
     *("checkpoint_every_s", "eval_every", "record_routing", "record_during_training", "record_seeds", "tune"),
+    *("text_model", "text_router", "text_length", "contrastive_loss", "freeze"),
 )
 
 
@@ -42,6 +43,11 @@ def test_pretraining_neither_times_nor_checkpoints_nor_evaluates_for_itself() ->
         "record_routing": None,
         "record_during_training": None,
         "record_seeds": None,
+        "text_model": None,
+        "text_router": None,
+        "text_length": 32,
+        "contrastive_loss": "softmax",
+        "freeze": None,
     }
 
 
