@@ -1,5 +1,6 @@
 """Tables of plans: routers side by side, or one row a cell."""
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
@@ -61,6 +62,7 @@ def _add_facts(table: Table, programs: "list[ProgramPlan]") -> None:
     row("  temporaries", lambda facts: written(facts.temp_bytes, "bytes"))
     row("  outputs − aliases", lambda facts: written(facts.output_bytes - facts.alias_bytes, "bytes"))
     _add(table, "FLOPs, all devices", programs, lambda each: written(each.flops, "FLOPs"))
+    row("FLOPs of products, a device", lambda facts: written(facts.product_flops or math.nan, "FLOPs"))
     row("bytes moved, a device", lambda facts: written(facts.moved_bytes, "bytes"))
     found = [each.facts for each in programs if each.facts is not None]
     kinds = dict.fromkeys(kind for facts in found for kind in facts.kernels if kind not in _collective_kinds(facts))

@@ -32,6 +32,8 @@ class Bound:
 def bound(facts: Facts, flops: float, device: Device, devices: int, precision: str) -> Bound | None:
     """Return the bound of a program; None for a device without a data sheet.
 
+    A device runs its share of the products, and what it computes again or beside other devices.
+
     Args:
         facts: of the program on one device.
         flops: of all devices together.
@@ -43,7 +45,7 @@ def bound(facts: Facts, flops: float, device: Device, devices: int, precision: s
         return None
     peak = device.flops["float32" if precision == "float32" else "bfloat16"]
     return Bound(
-        products_s=flops / devices / peak,
+        products_s=max(flops / devices, facts.product_flops or 0.0) / peak,
         memory_s=facts.bound_bytes / device.memory_bandwidth,
         collectives_s=collectives_s(facts.collectives, device),
     )

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from moebench.measuring.memory import peak_bytes
 from moebench.planning.hlo_text import Computation, Module, Operation
+from moebench.planning.products import product_flops
 
 _PRODUCTS = frozenset(("dot", "convolution", "ragged-dot"))
 _GATHERED = frozenset(("dynamic-slice", "gather", "slice"))
@@ -57,6 +58,8 @@ class Facts(BaseModel):
     and all other arguments and outputs once, but for as much as the cache holds."""
     compiler_flops: float | None
     """Of one device, as the compiler counts them; None where it does not say."""
+    product_flops: float | None
+    """Of one device, of the matrix products in the program; None where its text does not tell."""
     kernels: dict[str, float]
     """Calls of kernels by kind."""
     collectives: list[Collective]
@@ -96,6 +99,7 @@ def read_facts(compiled: jax.stages.Compiled, hosts: Sequence[int], cache_bytes:
         moved_bytes=moved,
         bound_bytes=bound,
         compiler_flops=counted.get("flops"),
+        product_flops=product_flops(module),
         kernels=dict(kernels.most_common()),
         collectives=collectives(module, hosts),
         aliased_arguments=len(module.aliased_parameters),
@@ -248,9 +252,18 @@ def combine(terms: Sequence[tuple[float, Facts]]) -> Facts:
     }
     kinds = dict.fromkeys(kind for _, facts in terms for kind in facts.kernels)
     kernels = {kind: _total([(weight, facts.kernels.get(kind, 0.0)) for weight, facts in terms]) for kind in kinds}
-    counted = [(weight, facts.compiler_flops) for weight, facts in terms if facts.compiler_flops is not None]
-    flops = _total(counted) if len(counted) == len(terms) else None
-    return Facts(**numbers, kernels=kernels, compiler_flops=flops, collectives=_combined_collectives(terms))
+    return Facts(
+        **numbers,
+        kernels=kernels,
+        compiler_flops=_total_if_known([(weight, facts.compiler_flops) for weight, facts in terms]),
+        product_flops=_total_if_known([(weight, facts.product_flops) for weight, facts in terms]),
+        collectives=_combined_collectives(terms),
+    )
+
+
+def _total_if_known(terms: Sequence[tuple[float, float | None]]) -> float | None:
+    known = [(weight, value) for weight, value in terms if value is not None]
+    return _total(known) if len(known) == len(terms) else None
 
 
 def _total(terms: Sequence[tuple[float, float]]) -> float:

@@ -33,6 +33,12 @@ def test_the_slowest_part_binds() -> None:
     assert (slow.seconds, slow.binds) == (pytest.approx(3), "collectives")
 
 
+def test_products_that_every_device_computes_are_not_shared() -> None:
+    found = bound(facts(product_flops=2 * 989e12), 2 * 989e12, H200, 2, "mixed")
+    assert found is not None
+    assert found.products_s == pytest.approx(2)
+
+
 def test_float32_products_have_their_own_peak() -> None:
     found = bound(facts(), 494e12, H200, 1, "float32")
     assert found is not None

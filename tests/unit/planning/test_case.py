@@ -49,6 +49,14 @@ def test_flops_are_those_that_the_command_flops_counts(spec: CellSpec, compiled:
     assert compiled["infer"].flops == counted.forward.total
 
 
+def test_flops_of_the_compiled_products_are_those_of_the_model(
+    spec: CellSpec, compiled: dict[ProgramName, Compiled]
+) -> None:
+    found = compiled["infer"].facts
+    assert found is not None
+    assert found.product_flops == count.count(resolve(spec, True)).forward.total
+
+
 def test_bytes_moved_are_near_those_that_the_compiler_counts(
     compiled: dict[ProgramName, Compiled], executables: Executables
 ) -> None:

@@ -148,6 +148,7 @@ def some_facts(blocks: float, kernels: dict[str, float], count: float) -> Facts:
         moved_bytes=blocks,
         bound_bytes=blocks,
         compiler_flops=3 * blocks,
+        product_flops=None,
         kernels=kernels,
         collectives=[gathers],
         aliased_arguments=blocks,
@@ -164,6 +165,7 @@ def test_facts_of_two_depths_give_those_of_a_third() -> None:
     assert deep.argument_bytes == 100 + 320
     assert deep.peak_bytes == 101 + 17 * 32
     assert deep.compiler_flops == 96
+    assert deep.product_flops is None
     # −14 sorts are none; 4 + 15 · 4 copies.
     assert deep.kernels == {"copy": 64, "sort": 0}
     assert (deep.collectives[0].count, deep.collectives[0].bytes) == (66, 660)
