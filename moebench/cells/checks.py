@@ -156,18 +156,16 @@ def check_mesh(spec: CellSpec, experts: int, group_images: int) -> None:
             f"devices={spec.devices} splits experts into {expert_shards} parts, which do not divide {experts} experts.",
             key="devices",
         )
-    # The dense twin can split its images only, and over all devices.
     if spec.batch % count:
         raise BadInput(
             f"devices={spec.devices} are {count} devices, which do not divide a batch of {spec.batch}: use a batch "
             f"that is a multiple of {count}.",
             key="devices",
         )
-    if experts > 1 and spec.batch // data_shards % group_images:
+    if spec.batch // count % group_images:
         raise BadInput(
-            f"devices={spec.devices} splits a batch of {spec.batch} into parts of {spec.batch // data_shards} images, "
-            f"and groups of {group_images} would straddle them: use a batch that is a multiple of "
-            f"{data_shards * group_images}.",
+            f"devices={spec.devices} splits a batch of {spec.batch} into parts of {spec.batch // count} images, and "
+            f"groups of {group_images} would straddle them: use a batch that is a multiple of {count * group_images}.",
             key="devices",
         )
     if count > 1 and spec.test_time:

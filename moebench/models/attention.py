@@ -1,6 +1,5 @@
 """Compute attention between the tokens of an image by the fastest way of each device; the softmax is float32."""
 
-from collections.abc import Callable
 from functools import cache, partial
 
 import jax
@@ -37,14 +36,12 @@ def attend(
         k: keys of that shape.
         v: values of that shape.
     """
-    on_device: dict[str, Callable[..., Array]] = {"cpu": attend_on_cpu}
-    if fits_cudnn(q.shape[1], q.shape[3], q.dtype) and has_cudnn():
-        on_device["cuda"] = _FUSED
-    attended: Array = jax.lax.platform_dependent(q, k, v, default=_PLAIN, **on_device)
+    if not (fits_cudnn(q.shape[1], q.shape[3], q.dtype) and has_cudnn()):
+        return attend_unfused(q, k, v)
+    attended: Array = jax.lax.platform_dependent(q, k, v, cuda=_FUSED, default=attend_unfused)
     return attended
 
 
-_PLAIN = partial(jax.nn.dot_product_attention, implementation="xla")
 _FUSED = partial(jax.nn.dot_product_attention, implementation="cudnn")
 
 
@@ -73,12 +70,15 @@ def has_cudnn() -> bool:
 
 
 @jax.custom_vjp
-def attend_on_cpu(
+def attend_unfused(
     q: Float[Array, "image token head dim"],
     k: Float[Array, "image token head dim"],
     v: Float[Array, "image token head dim"],
 ) -> Float[Array, "image token head dim"]:
     """Return what `attend` returns, with a backward pass of few passes over the weights.
+
+    All four products of the backward pass are of the type of the queries, with sums in float32. Automatic
+    differentiation would make two of them float32 products, since the scores are float32.
 
     The sum of weight times slope over the keys, which the gradient of a softmax subtracts, is taken as the product of
     output and slope, which is as wide as a head and not as the number of tokens (2205.14135, appendix B.4). XLA on CPUs
@@ -121,13 +121,23 @@ def _summed_over_queries(
 ) -> Float[Array, "image key head dim"]:
     """Return the sum over the queries of weight times row, for each key.
 
-    XLA transposes the left factor of such a product. The rows are narrower than the weights, and so is their result,
-    which is transposed back; without the barrier XLA would turn the product around again.
+    XLA on CPUs transposes the left factor of such a product. The rows are narrower than the weights, and so is their
+    result, which is transposed back.
     """
     if rows.shape[-1] >= weights.shape[-1]:
-        return jnp.einsum("bhqk,bqhd->bkhd", weights, rows)
+        return _summed(weights, rows)
+    summed: Array = jax.lax.platform_dependent(weights, rows, cpu=_summed_turned, default=_summed)
+    return summed
+
+
+def _summed(weights: Array, rows: Array) -> Array:
+    return jnp.einsum("bhqk,bqhd->bkhd", weights, rows)
+
+
+def _summed_turned(weights: Array, rows: Array) -> Array:
+    # Without the barrier XLA would turn the product around again.
     narrow = jax.lax.optimization_barrier(jnp.einsum("bqhd,bhqk->bhdk", rows, weights))
     return jnp.einsum("bhdk->bkhd", narrow)
 
 
-attend_on_cpu.defvjp(_forward, _backward)
+attend_unfused.defvjp(_forward, _backward)

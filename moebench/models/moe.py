@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from moebench.errors import BadInput
 from moebench.models.activation import gelu
 from moebench.models.rngs import named
-from moebench.models.sharding import over_experts
+from moebench.models.sharding import over_experts, over_images
 from moebench.routers import Router, Routing
 from moebench.routers.matmul import by_expert
 from moebench.routers.router import as_argument
@@ -35,7 +35,7 @@ class Experts(nnx.Module):
         bias_in, bias_out = (bias[...].astype(self.dtype)[:, None] for bias in (self.bias_in, self.bias_out))
         rows = over_experts(inputs.astype(self.dtype))
         hidden = gelu(by_expert(rows, self.kernel_in[...]) + bias_in)
-        return over_experts(by_expert(hidden, self.kernel_out[...]) + bias_out)
+        return over_images(by_expert(hidden, self.kernel_out[...]) + bias_out)
 
     def ragged(self, inputs: Float[Array, "row dim"], sizes: Int[Array, "expert"]) -> Float[Array, "row dim"]:
         """Return each expert's outputs for its own rows, which are sorted by expert; further rows give zero.

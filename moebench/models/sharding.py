@@ -1,16 +1,13 @@
-"""Lay the experts' inputs out on several devices: a mesh with an axis for images and one for experts."""
+"""Lay tokens and experts out on several devices: a mesh with two axes that both split images, one of them experts."""
 
 import jax
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float
 
 DATA, EXPERT = "data", "expert"
-"""Axes of a mesh: the first splits the images of a batch, the second the experts with their slots."""
-
-
-def image_axes(experts: int) -> tuple[str, ...]:
-    """Return the axes that split the images; a single expert leaves the second axis to the images."""
-    return (DATA,) if experts > 1 else (DATA, EXPERT)
+"""Axes of a mesh. Both together split the images of a batch; the second splits the experts with their slots."""
+IMAGES = (DATA, EXPERT)
+"""Axes that split the images."""
 
 
 def expert_axes(experts: int) -> str | None:
@@ -19,13 +16,23 @@ def expert_axes(experts: int) -> str | None:
 
 
 def over_experts(rows: Float[Array, "expert row dim"]) -> Float[Array, "expert row dim"]:
-    """Put each expert's rows on the expert's devices, split by image; return the rows unchanged without a mesh.
+    """Send each expert's rows to the expert's devices; return the rows unchanged without a mesh.
 
-    The mesh is the context's in which the model is traced. Rows are in the order of their groups of images.
+    Rows in the order of their groups of images, which every device fills for its own images, travel by one all-to-all
+    between the devices that share the experts. The mesh is that of the context in which the model is traced.
     """
+    axis = expert_axes(rows.shape[0])
+    return _laid_out(_laid_out(rows, PartitionSpec(None, IMAGES)), PartitionSpec(axis, DATA if axis else IMAGES))
+
+
+def over_images(rows: Float[Array, "expert row dim"]) -> Float[Array, "expert row dim"]:
+    """Send the experts' rows back to the devices of their images; return the rows unchanged without a mesh."""
+    axis = expert_axes(rows.shape[0])
+    return _laid_out(_laid_out(rows, PartitionSpec(axis, DATA if axis else IMAGES)), PartitionSpec(None, IMAGES))
+
+
+def _laid_out(rows: Array, spec: PartitionSpec) -> Array:
     if jax.sharding.get_abstract_mesh().empty:
         return rows
-    experts = rows.shape[0]
-    spec = PartitionSpec(expert_axes(experts), image_axes(experts))
     laid_out: Array = jax.lax.with_sharding_constraint(rows, spec)
     return laid_out

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 from typing_extensions import override
 
-from moebench.routers.cpu_kernels import weighted
+from moebench.routers.cpu_kernels import is_split, weighted
 from moebench.routers.metrics import RoutingCounts, gate_entropy
 from moebench.routers.pairs import TokenExperts, at_experts, ranked
 from moebench.routers.routing import ExpertMlps, Routing, mix, unmix
@@ -43,6 +43,9 @@ class SlotRouting(Routing):
 
     @override
     def dispatch(self, tokens: Float[Array, "group token dim"]) -> Float[Array, "expert group slot dim"]:
+        if is_split():
+            # Each group's slots from its own tokens, so that no device needs the tokens of another.
+            return jax.vmap(_taken)(tokens, self.token).swapaxes(0, 1)
         rows = tokens.reshape(-1, tokens.shape[-1])
         return jnp.take(rows, self._rows().swapaxes(0, 1), axis=0, mode="fill", fill_value=0)
 
@@ -51,6 +54,9 @@ class SlotRouting(Routing):
         groups, tokens, _ = self.gates.shape
         dim = outputs.shape[-1]
         scaled = weighted(outputs, self.weight.astype(outputs.dtype).swapaxes(0, 1))
+        if is_split():
+            zeros = jnp.zeros((groups, tokens, dim), outputs.dtype)
+            return jax.vmap(_added)(zeros, self.token, scaled.swapaxes(0, 1))
         rows = self._rows().swapaxes(0, 1).reshape(-1)
         summed = jnp.zeros((groups * tokens, dim), outputs.dtype).at[rows].add(scaled.reshape(-1, dim), mode="drop")
         return summed.reshape(groups, tokens, dim)
@@ -120,6 +126,16 @@ class SlotRouting(Routing):
             under_dispatched=jnp.asarray(jnp.nan),
             slot_spread=jnp.asarray(jnp.nan),
         )
+
+
+def _taken(tokens: Array, token: Array) -> Array:
+    """Return the tokens of one group in its slots; an empty slot is zero."""
+    return jnp.take(tokens, token, axis=0, mode="fill", fill_value=0)
+
+
+def _added(total: Array, token: Array, rows: Array) -> Array:
+    """Add the rows of one group's slots to their tokens; empty slots add nothing."""
+    return total.at[token].add(rows, mode="drop")
 
 
 @jax.tree_util.register_dataclass

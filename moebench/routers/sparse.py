@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from moebench.errors import unknown
 from moebench.routers.capacity import OWN_RULE, ROUNDINGS, RULES, capacity
-from moebench.routers.cpu_kernels import sorted_by_expert
+from moebench.routers.cpu_kernels import sorted_by_expert, top_k
 from moebench.routers.hard_routing import EinsumSlotRouting, RaggedSlotRouting, SlotRouting
 from moebench.routers.matmul import product
 from moebench.routers.router import Router, RoutingFlops, at_least_float32
@@ -180,7 +180,7 @@ class SparseRouter(Router):
         """
         tokens, experts = taken.shape[1:]
         ranked = jnp.where(taken, jax.lax.stop_gradient(scores), -jnp.inf).swapaxes(1, 2)
-        score, token = jax.lax.top_k(ranked, min(tokens, self.slots(tokens, training)))
+        score, token = top_k(ranked, min(tokens, self.slots(tokens, training)))
         return self.routing_from_slots(
             gates,
             jnp.where(score > -jnp.inf, token, tokens),

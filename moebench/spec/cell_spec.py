@@ -167,8 +167,8 @@ class CellSpec(BaseModel):
     checkpoint_every_s: Annotated[float, Field(ge=0), Key(Scope.DOWNSTREAM, off=0.0, in_identity=False)] = 60.0
     """Seconds of training between two checkpoints, from which a killed cell resumes; 0 writes none."""
     devices: Annotated[str, Key(Scope.TRAINING)] = "1x1"
-    """Device mesh, written DATAxEXPERT: a batch is split over the first number of devices, the experts with their slots
-    over the second."""
+    """Device mesh, written DATAxEXPERT: a batch is split over all devices, the experts with their slots over the second
+    number of devices. Tokens travel to their experts and back between these."""
     test_time: Annotated[tuple[dict[str, Scalar], ...], Key(Scope.DOWNSTREAM, since=2)] = ()
     """Further settings in which the trained model is evaluated, without new training: options of the router by name, or
     `router` for another router with the same parameters. Written as cells are: mappings whose lists are multiplied

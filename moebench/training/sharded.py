@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from moebench.errors import BadInput
 from moebench.models import VitConfig
-from moebench.models.sharding import DATA, EXPERT, expert_axes, image_axes
+from moebench.models.sharding import DATA, EXPERT, IMAGES, expert_axes
 from moebench.training.optimizer import Schedule
 from moebench.training.program import EvalReport, Program, StepReport, TrainState
 
@@ -67,7 +67,11 @@ def mesh(shape: tuple[int, int], devices: Sequence[jax.Device] | None = None) ->
 
 
 class WideProgram(Program):
-    """A program whose images, experts and slots are split over a mesh; all other arrays are on every device."""
+    """A program whose images are split over a mesh, and experts and slots over one of its axes.
+
+    All other arrays, such as the parameters of attention, are on every device. The optimiser's moments lie where their
+    parameters lie.
+    """
 
     def __init__(self, config: VitConfig, schedule: Schedule, batch: int, mesh: Mesh) -> None:
         """Trace the shapes of the model.
@@ -80,13 +84,13 @@ class WideProgram(Program):
         """
         super().__init__(config, schedule, batch)
         self.mesh = mesh
-        # A model without a MoE layer has no router: only its images can be split.
+        # A model without an MoE layer has no router: only its images can be split.
         self.experts = max((router.experts for router in self.routers), default=1)
 
     @property
     def shards(self) -> int:
         """Return the number of parts that a batch is split into."""
-        return int(np.prod([self.mesh.shape[axis] for axis in image_axes(self.experts)]))
+        return int(np.prod([self.mesh.shape[axis] for axis in IMAGES]))
 
     @override
     def init(self, seed: Any, schedule: Schedule | None = None) -> TrainState:
@@ -134,7 +138,7 @@ class WideProgram(Program):
 
     @property
     def _images(self) -> NamedSharding:
-        return NamedSharding(self.mesh, PartitionSpec(image_axes(self.experts)))
+        return NamedSharding(self.mesh, PartitionSpec(IMAGES))
 
     def _split(self, shape: Any) -> Any:
         """Return a shape over the images of a batch, split over the devices."""

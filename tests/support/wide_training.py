@@ -2,12 +2,16 @@
 
     python wide_training.py FOLDER ROUTERS MESHES        such as  /tmp/x dense,soft,two-towers 1x1,2x4
 
+With - in place of the folder, the training step is compiled only.
+
 A program of its own: how many devices a processor is split into is decided before JAX starts.
 """
 
 import json
 import os
+import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,7 @@ from tiny_models import captions, stripes, tiny, two_towers
 
 from moebench.data import Split, batches
 from moebench.evaluation.pass_over_split import evaluate
+from moebench.models import VitConfig
 from moebench.spec.cell_spec import CellSpec
 from moebench.training import (
     Program,
@@ -39,8 +44,22 @@ TWO_TOWERS = "two-towers"
 SCHEDULE = Schedule(steps=STEPS, learning_rate=1e-2, weight_decay=0.1, warmup=0.1, clip_norm=1.0)
 
 
+def configured(router: str) -> VitConfig:
+    """Return a model of four experts and groups of two images, or of what the router needs instead."""
+    alone = router in ("dense", "mixture-of-depths")
+    config = tiny(router) if alone else tiny(router, experts=4)
+    return replace(config, group_images=min(2, config.group_images))
+
+
+def collectives(program: jax.stages.Compiled) -> dict[str, int]:
+    """Return the number of collectives of a compiled program by kind, apart from sums over devices."""
+    kinds = ("all-to-all", "all-gather", "collective-permute")
+    text = program.as_text() or ""
+    return {kind: found for kind in kinds if (found := len(re.findall(rf" {kind}(?:-start)?\(", text)))}
+
+
 def trained(router: str, devices: str, folder: Path) -> dict[str, Any]:
-    config = tiny(router) if router == "dense" else tiny(router, experts=4)
+    config = configured(router)
     over = mesh(CellSpec(router=router, devices=devices).mesh_shape)
     program = WideProgram(config, SCHEDULE, BATCH, over) if over else Program(config, SCHEDULE, BATCH)
     state, (images, labels) = program.abstract_state, program.abstract_batch(BATCH)
@@ -60,6 +79,7 @@ def trained(router: str, devices: str, folder: Path) -> dict[str, Any]:
         "load": [float(load) for load in evaluated.routing[0].load],
         # Shape of what one device holds of the experts' kernels, and of what the optimiser has beside them.
         "held": sorted({shard(leaf) for leaf in leaves if leaf.shape[1:] == (8, 12)}),
+        "collectives": collectives(step),
         "batch": shard(program.device_put(np.zeros((BATCH, 1), np.float32))[0]),
         # One is enough: nothing in a checkpoint knows of routers, and each takes seconds.
         "restored": restored(program, training, folder / devices) if router == "bpr" else None,
@@ -103,9 +123,19 @@ def shard(array: jax.Array) -> str:
     return "x".join(map(str, array.addressable_shards[0].data.shape))
 
 
+def compiled_only(router: str, devices: str) -> dict[str, Any]:
+    over = mesh(CellSpec(router=router, devices=devices).mesh_shape)
+    assert over is not None
+    program = WideProgram(configured(router), SCHEDULE, BATCH, over)
+    step = compile_unoptimized(program.train_step, program.abstract_state, *program.abstract_batch(BATCH))
+    return {"router": router, "devices": devices, "collectives": collectives(step)}
+
+
 if __name__ == "__main__":
     join_processes(os.environ)
+    folder = sys.argv[1]
+    asked = compiled_only if folder == "-" else lambda router, devices: trained(router, devices, Path(folder))
     for router in sys.argv[2].split(","):
         for devices in sys.argv[3].split(","):
-            found = contrasted(devices) if router == TWO_TOWERS else trained(router, devices, Path(sys.argv[1]))
+            found = contrasted(devices) if router == TWO_TOWERS else asked(router, devices)
             print(json.dumps(found), flush=True)

@@ -6,6 +6,7 @@ from typing_extensions import override
 
 from moebench.errors import BadInput
 from moebench.routers.assignment import auction, sinkhorn
+from moebench.routers.cpu_kernels import top_k
 from moebench.routers.registry import register
 from moebench.routers.routing import Routing
 from moebench.routers.sparse import SparseRouter, array_order, softmax
@@ -33,7 +34,7 @@ class AssignedRouter(SparseRouter):
         gates = softmax(logits)
         return self.route_choices(
             gates,
-            self.assigned(scores, slots) if training else jax.lax.top_k(scores, choices)[1],
+            self.assigned(scores, slots) if training else top_k(scores, choices)[1],
             array_order(gates),
             weights=jax.nn.sigmoid(logits) if choices == 1 else gates,
             slots=slots,
@@ -54,7 +55,7 @@ class Sinkhorn(AssignedRouter):
 
     @override
     def assigned(self, scores: Float[Array, "group token expert"], slots: int) -> Int[Array, "group token choice"]:
-        return jax.lax.top_k(sinkhorn(scores), self.top_k)[1]
+        return top_k(sinkhorn(scores), self.top_k)[1]
 
 
 @register("base")

@@ -1,10 +1,10 @@
 """Route by Experts Choice (2202.09368): every expert chooses its best tokens."""
 
-import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 from typing_extensions import override
 
 from moebench.errors import BadInput
+from moebench.routers.cpu_kernels import top_k
 from moebench.routers.registry import register
 from moebench.routers.routing import Routing
 from moebench.routers.sparse import SparseRouter, softmax
@@ -60,7 +60,7 @@ class ExpertsChoice(SparseRouter):
         logits = self.logits(tokens)
         gates = softmax(logits)
         noisy = gates if noise_key is None else softmax(with_noise(logits, self.noise_std, noise_key))
-        token = jax.lax.top_k(noisy.swapaxes(1, 2), slots)[1]
+        token = top_k(noisy.swapaxes(1, 2), slots)[1]
         return self.routing_from_slots(
             gates, token, weights=noisy, requested_load=gates.sum((0, 1)), choices=self.most_choices(training)
         )

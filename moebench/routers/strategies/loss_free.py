@@ -34,7 +34,7 @@ class BiasedRouter(SparseRouter):
         training = noise_key is not None
         scores = jax.nn.sigmoid(self.logits(tokens))
         fixed = jax.lax.stop_gradient(scores)
-        expert = jax.lax.top_k(fixed + self.bias[...], self.choices(training))[1]
+        expert = top_k(fixed + self.bias[...], self.choices(training))[1]
         chosen = jnp.take_along_axis(scores, expert, axis=-1)
         if training:
             self.bias[...] = self.balanced(fixed, expert).astype(self.bias[...].dtype)

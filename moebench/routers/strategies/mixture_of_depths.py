@@ -5,6 +5,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from typing_extensions import override
 
 from moebench.errors import BadInput
+from moebench.routers.cpu_kernels import top_k
 from moebench.routers.registry import register
 from moebench.routers.routing import Routing
 from moebench.routers.sparse import SparseRouter
@@ -54,7 +55,7 @@ class MixtureOfDepths(SparseRouter):
         training = noise_key is not None
         weights = self.logits(tokens)
         slots = self.slots(tokens.shape[1], training)
-        token = jax.lax.top_k(weights.swapaxes(1, 2), slots)[1]
+        token = top_k(weights.swapaxes(1, 2), slots)[1]
         gates = jax.nn.sigmoid(weights)
         return self.routing_from_slots(
             gates, token, weights=weights, requested_load=gates.sum((0, 1)), choices=self.most_choices(training)

@@ -8,6 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 from typing_extensions import override
 
+from moebench.routers.cpu_kernels import top_k
 from moebench.routers.hard_routing import SlotRouting
 from moebench.routers.metrics import RoutingCounts, gate_entropy
 from moebench.routers.pairs import TokenExperts, at_experts
@@ -139,7 +140,7 @@ class ZeroExperts(SparseRouter):
     def __call__(self, tokens: Float[Array, "group token dim"], *, noise_key: PRNGKeyArray | None = None) -> Routing:
         training = noise_key is not None
         gates = softmax(self.logits(tokens))
-        expert = jax.lax.top_k(gates, self.choices(training))[1]
+        expert = top_k(gates, self.choices(training))[1]
         chosen = jax.nn.one_hot(expert, gates.shape[-1], dtype=gates.dtype).sum(2)
         of_mlps = gates[..., : self.experts]
         mlps = self.route_choices(

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from paths import SUPPORT
 
+from moebench import routers
 from moebench.cells.fingerprint import VERSIONS
 from moebench.cells.resolve import resolve_cell
 from moebench.cells.run import main
@@ -73,10 +74,33 @@ def test_eight_devices_give_the_curve_of_one(
     narrow, wide = on_one_and_eight[router, "1x1"], on_one_and_eight[router, "2x4"]
     same(wide, narrow)
     assert narrow["batch"] == "16x1"
-    # Four experts over four devices, sixteen images over two.
+    # Four experts over four devices, with the optimiser's moments; sixteen images over eight.
     assert narrow["held"] == ["4x8x12"]
     assert wide["held"] == ["1x8x12"]
-    assert wide["batch"] == "8x1"
+    assert wide["batch"] == "2x1"
+
+
+@pytest.mark.parametrize("router", ROUTERS)
+def test_tokens_travel_to_their_experts_and_back(
+    on_one_and_eight: dict[tuple[str, str], dict[str, Any]], router: str
+) -> None:
+    # One MoE layer: there and back, forward and backward.
+    assert on_one_and_eight[router, "1x1"]["collectives"] == {}
+    assert on_one_and_eight[router, "2x4"]["collectives"] == {"all-to-all": 4}
+
+
+@pytest.mark.slow
+def test_every_router_with_slots_sends_tokens_and_gathers_none() -> None:
+    # Experts over the whole batch, or quantiles of it, gather scores; a merged expert gathers kernels; ragged dispatch
+    # gathers tokens.
+    gathering = {"threshold", "expert-race", "quantile", "smear", "loss-free", "dropless"}
+    alone = {"dense", "mixture-of-depths"}
+    travelling = sorted(set(routers.names()) - gathering - alone)
+    found = results(begun([str(PROGRAM), "-", ",".join([*travelling, *sorted(alone)]), "2x4"], 8))
+    assert {key: found[key, "2x4"]["collectives"] for key in travelling} == {
+        key: {"all-to-all": 4} for key in travelling
+    }
+    assert [found[router, "2x4"]["collectives"] for router in sorted(alone)] == [{}, {}]
 
 
 def test_a_contrastive_loss_is_that_of_the_whole_batch_on_eight_devices(
@@ -138,7 +162,7 @@ def test_a_cell_of_two_processes_writes_one_file(tmp_path: Path) -> None:
         ({"devices": "0x2"}, "devices '0x2' is no mesh"),
         ({"devices": "1x3", "batch": 48}, "splits experts into 3 parts, which do not divide 4 experts"),
         ({"devices": "3x2", "batch": 64}, "are 6 devices, which do not divide a batch of 64: .* a multiple of 6"),
-        ({"devices": "4x2", "batch": 48}, "parts of 12 images, and groups of 8 would straddle them: .* multiple of 32"),
+        ({"devices": "4x2", "batch": 48}, "parts of 6 images, and groups of 8 would straddle them: .* multiple of 64"),
         # One expert leaves the images to be split over all devices, in groups of one.
         ({"router": "dense", "options": {}, "devices": "3x4", "batch": 64}, "are 12 devices, which do not divide"),
     ],

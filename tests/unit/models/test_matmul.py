@@ -98,6 +98,16 @@ def test_attention_in_bfloat16_has_a_softmax_of_float32() -> None:
     assert all("f32[" in line for line in exponentials)
 
 
+def test_products_of_attention_in_bfloat16_take_no_float32() -> None:
+    q, k, v = (drawn(number, 1, 3, 1, 2).astype(jnp.bfloat16) for number in range(3))
+    program = str(jax.make_jaxpr(lambda q, k, v: jax.vjp(attend, q, k, v)[1](v))(q, k, v))
+    types = dict(re.findall(r"(\w+):(\w+)\[", program))
+    products = re.findall(r"= dot_general\[.*?\] (\w+) (\w+)", program, re.S)
+    assert len(products) >= 6
+    # The sums of slope times output are a product of float32 slopes in no case.
+    assert {types[name] for pair in products for name in pair} == {"bf16"}
+
+
 @pytest.mark.parametrize(
     ("tokens", "dim", "dtype", "fits"),
     [
