@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 _NUMBERS = (
     *("accuracy", "eval_loss", "train_loss", "params", "params_active", "flops_forward_per_image"),
     *("flops_train_total", "train_step_s", "train_step_vs_dense", "infer_s_per_image", "infer_vs_dense"),
-    *("compile_s", "train_wall_s", "train_peak_bytes", "dropped_tokens", "load_cv", "router_entropy"),
+    *("compile_s", "train_wall_s", "train_peak_bytes", "dropped_tokens", "load_cv", "router_entropy", "dead_experts"),
+    # What the diagnostic tasks are for; other data have none of these.
+    *("domain_information", "needles_processed", "memorised_bits", "tail_accuracy"),
 )
 
 
