@@ -4,6 +4,12 @@
 for each of 64 combinations of colour and shape, of which 51 are seen in training. Images have 32 pixels by default, and
 objects lie near the centres of the quarters of the image, so that patches of 8 pixels suit them. Each image has 5
 captions of at most 28 words.
+
+A dense tower of 2 blocks of width 64 finds the caption of 64 % of the 1,000 test scenes at the first place, and
+classifies 99 % of single objects of seen and 53 % of held-out combinations, after 2,000 steps of 64 images of
+classification on scenes-32768 at a learning rate of 6e-3, and 500 steps of 128 pairs for a text tower of that size at
+4e-3 (one seed, both trained outside of moebench). On scenes-8192, whose images are then seen 16 times each, the figures
+are 57 %, 99 % and 18 %.
 """
 
 from moebench.data.pairs.own import READABLE, OwnPairs
