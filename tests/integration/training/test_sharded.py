@@ -112,7 +112,7 @@ def test_a_contrastive_loss_is_that_of_the_whole_batch_on_eight_devices(
     assert narrow["losses"][-1] < narrow["losses"][0] - 0.05
     assert wide["losses"] == pytest.approx(narrow["losses"], rel=1e-5)
     assert wide["texts"] == pytest.approx(narrow["texts"], abs=1e-4)
-    assert (wide["batch"], wide["held"]) == ("8x4", ["1x8x12"])
+    assert (wide["batch"], wide["held"]) == ("2x4", ["1x8x12"])
 
 
 def test_checkpoints_give_the_arrays_of_eight_devices_back(
