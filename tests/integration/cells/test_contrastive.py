@@ -30,7 +30,7 @@ LIT: dict[str, Any] = {"pretrain_data": "scenes-256", "pretrain_steps": 2, "free
 
 def spec(**changes: Any) -> CellSpec:
     given = {"router": "soft", "options": {"experts": 2}, "model": "mu/8", "steps": 27, "batch": 16}
-    text = {"text_model": "nano", "data": "scenes-256", "timing_budget_s": 0.0}
+    text = {"text_model": "nano", "data": "scenes-256", "learning_rate": 5e-3, "timing_budget_s": 0.0}
     return CellSpec(**{**given, **text, **changes})
 
 
