@@ -15,7 +15,7 @@ from moebench.reports.analysis.divergence import stability, verdict
 from moebench.reports.analysis.expert_trend import trends_together
 from moebench.reports.analysis.ranking import SETTING, compared_pairs
 from moebench.reports.analysis.test_time import cuts
-from moebench.reports.answer import few_shot, layer_times
+from moebench.reports.answer import few_shot, layer_times, pairs
 from moebench.reports.labels import shortened
 from moebench.reports.quantities import written, written_interval, written_points
 
@@ -36,9 +36,11 @@ def answer(results: Results) -> str:
     """Return the answer to a suite's question in at most 25 words, the verdict first; `details` has the intervals."""
     cells, good, timed = _answering(results)
     verdict = [f"{summary(results.verdicts)}."] if results.verdicts else []
-    if not good and not timed:
+    of_pairs = pairs.tested(results)
+    if not good and not timed and not of_pairs:
         return f"No answer: none of {_count(len(cells), 'cell')} ended well ({_states(cells)})."
-    found = layer_times.shortest(timed) if not good else _shortest(good)
+    unclassified = pairs.shortest(of_pairs) if of_pairs else layer_times.shortest(timed) if timed else ""
+    found = _shortest(good) if good else unclassified
     failed = sum(cell["seeds"] == 0 for cell in cells)
     failures = f"; {failed} of {_count(len(cells), 'cell')} failed" if failed else ""
     text = " ".join([*verdict, found])
@@ -52,13 +54,17 @@ def details(results: Results) -> str:
     Of a suite without claims the sentence also names trends, divergence and cuts; of others verdicts say more.
     """
     cells, good, timed = _answering(results)
-    if not good and not timed:
+    of_pairs = pairs.tested(results)
+    if not good and not timed and not of_pairs:
         return answer(results)
+    if not good and of_pairs:
+        ended = [cell for cell in cells if cell["seeds"]]
+        return f"{_ground(ended)}, {pairs.sentence(of_pairs)}{_failures(cells)}"
     if not good:
         return f"{_ground(timed)}, {layer_times.sentence(timed)}{_failures(cells)}"
-    pairs = compared_pairs(results.cells)
+    compared = compared_pairs(results.cells)
     settings = _settings(good)
-    best = _of_many(settings, pairs) if len(settings) > 1 else _best(good, pairs)
+    best = _of_many(settings, compared) if len(settings) > 1 else _best(good, compared)
     if results.verdicts:
         return f"{_ground(good)}, {best}{_failures(cells)}"
     trend = _trend(results.rows) if len(settings) == 1 else []

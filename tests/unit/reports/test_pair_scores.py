@@ -9,6 +9,7 @@ from moebench.papers.results import image_text_results
 from moebench.reports import figures
 from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.pair_scores import image_to_text_chance, pair_scores, text_to_image_chance
+from moebench.reports.answer.sentence import answer, details
 from moebench.reports.tables import all_tables, pairs
 
 FIGURE = "contrastive"
@@ -59,6 +60,15 @@ def test_each_test_stands_beside_its_chance_and_its_print(results: Results) -> N
     assert scores["printed"]["soft"]["image_to_text_r1"] == pytest.approx(0.56)
     assert np.isnan(scores["printed"]["soft"]["binding_accuracy"])
     assert scores["printed_of"]["soft"]["text_to_image_r1"] == "COCO, Soft MoE S/16 128E"
+
+
+def test_the_answer_names_the_best_cell_and_the_details_their_chance(results: Results) -> None:
+    towers = Results.from_frame(results.rows[results.rows["text_model"].notna()])
+    assert answer(towers) == "Highest zero-shot accuracy: soft[experts=1], 85.0 % (dense 60.0 %)."
+    said = details(towers)
+    assert "highest zero-shot accuracy: soft[experts=1], 85.0 % [" in said
+    assert "highest image to text R@1: soft[experts=1], 50.0 %" in said
+    assert "chance 10.0 %)" in said
 
 
 def test_the_table_ends_with_chance_and_print(results: Results) -> None:
