@@ -1,5 +1,7 @@
 """Compute the routing operations that XLA by itself compiles into slow programs on CPUs."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -71,3 +73,27 @@ def sorted_by_expert(
         return by_expert, order
     numbers = jax.lax.sort(jnp.minimum(expert, experts) * choices + jnp.arange(choices), is_stable=False)
     return numbers // choices, numbers % choices
+
+
+def starts(by_expert: Int[Array, "group choice"], experts: int) -> Int[Array, "group {experts}+1"]:
+    """Return for each expert, and for one beyond the last, the number of choices before the expert's first.
+
+    CPUs search for each expert's first choice. Accelerators would launch one kernel for each halving of the search, and
+    count by comparing all pairs instead.
+
+    Args:
+        by_expert: experts by choice, in rising order.
+        experts: number of experts.
+    """
+    found: Array = jax.lax.platform_dependent(
+        by_expert, cpu=partial(_starts_searched, experts=experts), default=partial(_starts_counted, experts=experts)
+    )
+    return found
+
+
+def _starts_searched(by_expert: Array, experts: int) -> Array:
+    return jax.vmap(lambda choices: jnp.searchsorted(choices, jnp.arange(experts + 1)))(by_expert)
+
+
+def _starts_counted(by_expert: Array, experts: int) -> Array:
+    return (by_expert[..., None] < jnp.arange(experts + 1)).sum(-2)

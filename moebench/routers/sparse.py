@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from moebench.errors import unknown
 from moebench.routers.capacity import OWN_RULE, ROUNDINGS, RULES, capacity
-from moebench.routers.cpu_kernels import sorted_by_expert, top_k
+from moebench.routers.cpu_kernels import sorted_by_expert, starts, top_k
 from moebench.routers.hard_routing import EinsumSlotRouting, RaggedSlotRouting, SlotRouting
 from moebench.routers.matmul import product
 from moebench.routers.router import Router, RoutingFlops, at_least_float32
@@ -276,7 +276,7 @@ def assign_slots(
     queue = jnp.take_along_axis(expert, order[..., None], axis=1).swapaxes(1, 2).reshape(groups, choices * tokens)
     # Among the tokens that chose one expert the queue keeps its order.
     sorted_expert, place_in_queue = sorted_by_expert(queue, experts)
-    wanted = jax.vmap(lambda ranked: jnp.searchsorted(ranked, jnp.arange(experts + 1)))(sorted_expert)
+    wanted = starts(sorted_expert, experts)
     place = wanted[:, :-1, None] + jnp.arange(slots)
     filled = place < wanted[:, 1:, None]
     taken = jnp.take_along_axis(place_in_queue, place.reshape(groups, -1), axis=-1, mode="clip")

@@ -12,7 +12,7 @@ import pytest
 
 from moebench.models.activation import gelu
 from moebench.models.attention import attend, fits_cudnn, has_cudnn
-from moebench.routers.cpu_kernels import sorted_by_expert, top_k, weighted
+from moebench.routers.cpu_kernels import _starts_counted, sorted_by_expert, starts, top_k, weighted
 from moebench.routers.matmul import by_expert, product
 from moebench.routers.routing import mix, unmix
 
@@ -67,6 +67,12 @@ def test_few_largest_values_are_the_first_of_equals() -> None:
     values, places = top_k(scores, 2)
     assert (values.tolist(), places.tolist()) == ([[3, 3], [5, -jnp.inf]], [[1, 2], [3, 0]])
     assert top_k(scores[:, :2], 2)[1].tolist() == [[1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize("ways", [starts, _starts_counted], ids=["here", "accelerators"])
+def test_starts_are_the_choices_of_lower_experts(ways: Callable[..., jax.Array]) -> None:
+    # Three experts; number 3 chooses none.
+    assert ways(jnp.array([[0, 0, 2, 2, 3], [1, 1, 1, 1, 1]]), 3).tolist() == [[0, 2, 2, 4], [0, 0, 5, 5]]
 
 
 @pytest.mark.parametrize("experts", [3, 2**30], ids=["one number", "two arrays"])
