@@ -92,8 +92,8 @@ def starts(by_expert: Int[Array, "group choice"], experts: int) -> Int[Array, "g
 
 
 def _starts_searched(by_expert: Array, experts: int) -> Array:
-    return jax.vmap(lambda choices: jnp.searchsorted(choices, jnp.arange(experts + 1)))(by_expert)
+    return jax.vmap(lambda choices: jnp.searchsorted(choices, jnp.arange(experts + 1)).astype(jnp.int32))(by_expert)
 
 
 def _starts_counted(by_expert: Array, experts: int) -> Array:
-    return (by_expert[..., None] < jnp.arange(experts + 1)).sum(-2)
+    return (by_expert[..., None] < jnp.arange(experts + 1)).sum(-2, dtype=jnp.int32)
