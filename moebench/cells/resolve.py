@@ -125,6 +125,7 @@ def text_tower(spec: CellSpec, vocabulary: int, width: int = 0) -> TextConfig:
             group_images=group,
             moe_blocks=models.moe_blocks(preset.moe_layers, preset.size.layers) if routed else (),
             precision=spec.precision,
+            remat=spec.remat,
             vocabulary=vocabulary,
             length=spec.text_length,
         )

@@ -211,3 +211,35 @@ def make_block(config: VitConfig, number: int, *, rngs: nnx.Rngs) -> Block | Rou
     if number in config.moe_blocks and routers.find(config.router).routes_through == "block":
         return RoutedBlock(config, dtype=dtype, rngs=of_block)
     return Block(config, number, dtype=dtype, rngs=of_block)
+
+
+def through_block(
+    block: Block | RoutedBlock,
+    x: Float[Array, "row dim"],
+    tokens: int,
+    noise_key: PRNGKeyArray | None,
+    truth: Int[Array, "image token"] | None = None,
+    *,
+    remat: str = "none",
+) -> tuple[Float[Array, "row dim"], routers.Routing | None]:
+    """Return a block's outputs and routing.
+
+    Args:
+        block: of a model.
+        x: float[images · tokens, dim].
+        tokens: tokens of an image.
+        noise_key: key of the noise in training; None: evaluation.
+        truth: the right expert of each token, or 255, for a router that needs the truth; None: not known.
+        remat: what the backward pass of a training step computes again, as in `VitConfig`.
+    """
+    if noise_key is None or remat == "none":
+        return block(x, tokens, noise_key, truth)
+
+    def forward(
+        block: Block | RoutedBlock, rows: Array, key: PRNGKeyArray, known: Array | None
+    ) -> tuple[Array, routers.Routing | None]:
+        return block(rows, tokens, key, known)
+
+    policy = jax.checkpoint_policies.dots_saveable if remat == "dots" else None
+    found: tuple[Array, routers.Routing | None] = nnx.remat(forward, policy=policy)(block, x, noise_key, truth)
+    return found

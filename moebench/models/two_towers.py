@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from moebench import routers
 from moebench.errors import unknown
-from moebench.models.blocks import Block, RoutedBlock, make_block
+from moebench.models.blocks import Block, RoutedBlock, make_block, through_block
 from moebench.models.presets import SIZES, Preset, Size
 from moebench.models.rngs import named
 from moebench.models.vit import Vit
@@ -108,7 +108,7 @@ class TextTower(nnx.Module):
         rows, routings = x.reshape(-1, x.shape[-1]), []
         for number, block in enumerate(self.blocks):
             key = None if noise_key is None else jax.random.fold_in(noise_key, number)
-            rows, routing = block(rows, self.config.length, key)
+            rows, routing = through_block(block, rows, self.config.length, key, remat=self.config.remat)
             if routing is not None:
                 routings.append(routing)
         last = self.norm(rows.reshape(x.shape)[:, -1])

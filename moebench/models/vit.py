@@ -6,15 +6,13 @@ Every module draws its parameters from keys of its own name, so that models with
 initial parameters for one seed: common random numbers for paired comparisons.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from moebench import routers
-from moebench.models.blocks import Block, RoutedBlock, make_block
+from moebench.models.blocks import Block, RoutedBlock, make_block, through_block
 from moebench.models.rngs import named
 from moebench.models.vit_config import VitConfig
 
@@ -59,38 +57,16 @@ class Vit(nnx.Module):
         self, images: Float[Array, "image height width channel"], noise_key: PRNGKeyArray | None
     ) -> tuple[Float[Array, "row dim"], list[routers.Routing]]:
         """Return the last block's tokens, and the routings; arguments are those of the model."""
-        truth = self.truth(images)
+        tokens, truth = self.config.tokens, self.truth(images)
         with jax.named_scope("embed"):
             x = self.embedded(images)
         routings = []
         for number, block in enumerate(self.blocks):
             key = None if noise_key is None else jax.random.fold_in(noise_key, number)
-            x, routing = self._through(block, x, key, truth)
+            x, routing = through_block(block, x, tokens, key, truth, remat=self.config.remat)
             if routing is not None:
                 routings.append(routing)
         return x, routings
-
-    def _through(
-        self,
-        block: Block | RoutedBlock,
-        x: Float[Array, "row dim"],
-        noise_key: PRNGKeyArray | None,
-        truth: Int[Array, "image token"] | None,
-    ) -> tuple[Float[Array, "row dim"], routers.Routing | None]:
-        """Return a block's outputs and routing; in training the backward pass computes again what `remat` says."""
-        tokens, remat = self.config.tokens, self.config.remat
-        if noise_key is None or remat == "none":
-            return block(x, tokens, noise_key, truth)
-
-        def forward(
-            block: Block | RoutedBlock, *arguments: Any
-        ) -> tuple[Float[Array, "row dim"], routers.Routing | None]:
-            rows, key, known = arguments
-            return block(rows, tokens, key, known)
-
-        policy = jax.checkpoint_policies.dots_saveable if remat == "dots" else None
-        found: tuple[Array, routers.Routing | None] = nnx.remat(forward, policy=policy)(block, x, noise_key, truth)
-        return found
 
     def truth(self, images: Float[Array, "image height width channel"]) -> Int[Array, "image token"] | None:
         """Return the right expert of each token, from the images' last channel; None if they have no such channel.
