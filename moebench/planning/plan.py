@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+from moebench.cells import count
 from moebench.cells.resolved_cell import ResolvedCell
 from moebench.errors import BadInput
 from moebench.executors.memory_limit import usable_bytes
-from moebench.measuring import count_layer_parameters, count_parameters
 from moebench.planning.bounds import Bound, bound
 from moebench.planning.case import Case, Compiled, ProgramName, blocks_of, resolve
 from moebench.planning.devices import Device
@@ -120,9 +120,7 @@ def plan_cell(
     planner = _Planner(cell, published, device, compile_case)
     train, infer = planner.program("train", spec.batch), planner.program("infer", spec.batch)
     largest, too_large = planner.largest_batch(train) if search else (None, None)
-    counted = count_layer_parameters if spec.scope == "layer" else count_parameters
-    params = counted(cell.model, cell.router).total
-    return CellPlan(cell, device, params, train, infer, largest, too_large)
+    return CellPlan(cell, device, count.count(cell).parameters.total, train, infer, largest, too_large)
 
 
 @dataclass(frozen=True)
