@@ -4,7 +4,10 @@ import hashlib
 import importlib.metadata
 import json
 import tempfile
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -20,6 +23,7 @@ from moebench.planning.target import check_compiler, environment
 from moebench.spec.limits import Limits
 
 PROGRAM = "moebench.planning.case"
+SAY_EVERY_S = 30.0
 
 
 class Compiler:
@@ -57,7 +61,8 @@ class Compiler:
         if not self._fresh and (known := read_record(key, Compiled)) is not None:
             return known
         self._say(f"compiling {what}")
-        found = self._run(case)
+        with reminding(self._say, what):
+            found = self._run(case)
         self.compiled += 1
         if found.facts is not None:
             write_record(key, found)
@@ -91,6 +96,29 @@ class Compiler:
                 return Compiled.model_validate_json(out.read_bytes())
             status, reason = explain(end, task, oom_kills_so_far() - kills)
             return Compiled(status=status, reason=f"the compiler was {reason}" if end.stopped else reason)
+
+
+@contextmanager
+def reminding(say: Callable[[str], None], what: str) -> Iterator[None]:
+    """Say every half minute that a compilation goes on.
+
+    Args:
+        say: receives the line.
+        what: names the compilation.
+    """
+    done, began = threading.Event(), time.monotonic()
+
+    def remind() -> None:
+        while not done.wait(SAY_EVERY_S):
+            say(f"compiling {what}: {time.monotonic() - began:.0f} s so far")
+
+    reminder = threading.Thread(target=remind, daemon=True)
+    reminder.start()
+    try:
+        yield
+    finally:
+        done.set()
+        reminder.join()
 
 
 def _key(case: Case) -> str:

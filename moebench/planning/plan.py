@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+from moebench.cells import count
 from moebench.cells.resolved_cell import ResolvedCell
 from moebench.errors import BadInput
 from moebench.executors.memory_limit import usable_bytes
-from moebench.measuring import count_layer_parameters, count_parameters
 from moebench.planning.bounds import Bound, bound
 from moebench.planning.case import Case, Compiled, ProgramName, blocks_of, resolve
 from moebench.planning.devices import Device
@@ -20,7 +20,7 @@ MOST_BLOCKS = 24
 """Blocks of a model that is compiled at its whole depth; a step of 24 blocks compiles in one to two minutes."""
 _SHALLOW, _DEEPER = 2, 4
 """Blocks of each kind in the two depths from which a deeper model is extrapolated."""
-_CLOSE = 1.03
+_CLOSE = 1.04
 """The search for the largest batch ends when the next guess is nearer than this."""
 _MOST_TRIES = 4
 _RAISED_SHARE = 0.95
@@ -64,7 +64,12 @@ class CellPlan:
 
     @cached_property
     def train_steps(self) -> int:
-        """Return the training steps of all seeds of the cell, its tries and its pre-training among them."""
+        """Return the training steps of all seeds of the cell, its tries and its pre-training among them.
+
+        A layer alone is not trained.
+        """
+        if self.cell.spec.scope == "layer":
+            return 0
         spec, steps = self.cell.spec, self.cell.spec.steps
         tried = steps * len(self.cell.tries) if len(self.cell.tries) > 1 else 0
         before = (spec.pretrain_steps or steps) if spec.pretrain_data is not None else 0
@@ -120,9 +125,7 @@ def plan_cell(
     planner = _Planner(cell, published, device, compile_case)
     train, infer = planner.program("train", spec.batch), planner.program("infer", spec.batch)
     largest, too_large = planner.largest_batch(train) if search else (None, None)
-    counted = count_layer_parameters if spec.scope == "layer" else count_parameters
-    params = counted(cell.model, cell.router).total
-    return CellPlan(cell, device, params, train, infer, largest, too_large)
+    return CellPlan(cell, device, count.count(cell).parameters.total, train, infer, largest, too_large)
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,7 @@ class _Planner:
                 guess = (most + least) / 2 if too_large else guess
             if math.isinf(guess):
                 break
-            tried = max(unit, int(guess // unit) * unit)
+            tried = _rounded(guess, unit)
             if tried in fitting | too_large or (fitting and min(tried, most) <= least * _CLOSE):
                 break
             found = self.program("train", tried)
@@ -231,6 +234,16 @@ class _Planner:
         case = Case(spec=spec, published=self.published, device=self.device.name, program=name, blocks=blocks)
         what = f"{self.cell.label} {_WORDS[name]}, batch {batch}"
         return self.compile_case(case, what + (f", {sum(blocks)} blocks" if blocks else ""))
+
+
+def _rounded(batch: float, unit: int) -> int:
+    """Return the largest multiple of a unit in a batch that has at most five binary digits, and one unit at the least.
+
+    Batches such as 1856 divide well among the units of a device; 1859 would be padded, and compiles for longer.
+    """
+    units = max(1, int(batch // unit))
+    step = 1 << max(0, units.bit_length() - 5)
+    return units // step * step * unit
 
 
 _WORDS = {"train": "training step", "infer": "inference"}

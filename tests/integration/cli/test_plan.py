@@ -13,7 +13,7 @@ from moebench.cli import main
 from moebench.planning import target
 from moebench.planning.case import Case, Compiled
 
-CELL = ("plan", "pico/8", "soft[experts=2]", "--on", "cpu", "--batch", "8")
+CELL = ("plan", "pico/8", "soft[experts=2]", "--on", "cpu", "--batch", "8", "--devices", "1x2")
 
 
 def run(*arguments: str, code: int = 0) -> None:
@@ -54,15 +54,19 @@ def test_a_cell_is_compiled_once(capsys: pytest.CaptureFixture[str]) -> None:
     run(*CELL)
     printed = capsys.readouterr().out
     assert printed.count("compiling") == 2
-    assert "pico/8, batch 8, mixed, compiled for 1 × cpu by jaxlib" in printed
+    assert "pico/8, batch 8, mixed, compiled for 2 × cpu (mesh 1x2) by jaxlib" in printed
     assert "predicts no time" not in printed  # there is no data sheet
     run(*CELL, "--json")
     captured = capsys.readouterr()
     assert captured.err == ""  # nothing is compiled again
     (soft,) = json.loads(captured.out)["cells"]
     assert (soft["router"], soft["batch"], soft["train"]["fits"]) == ("soft[experts=2]", 8, "yes")
-    # Parameters and two moments in float32.
-    assert soft["train"]["alias_bytes"] >= 3 * 4 * soft["params"]
+    # Parameters and two moments in float32; one of two experts on each device.
+    assert 3 * 4 * soft["params"] / 2 < soft["train"]["alias_bytes"] < 3 * 4 * soft["params"]
+    assert soft["train"]["collectives"]
+    for each in soft["train"]["collectives"]:
+        assert (each["group"], each["crosses_hosts"]) == (2, False)
+        assert each["bytes"] > 0
     assert soft["train"]["flops"] > 2 * soft["infer"]["flops"]
     assert soft["infer"]["bound"] is None
 
