@@ -85,7 +85,7 @@ def with_text_tower(cell: ResolvedCell, text: TextConfig) -> ResolvedCell:
 
     Args:
         cell: whose model has no head.
-        text: the text tower, of any width of the embeddings.
+        text: the text tower, which gets a projection to the width of the image tower.
     """
     of_image = {field.name: getattr(cell.model, field.name) for field in fields(VitConfig)}
     towers = TwoTowersConfig(
@@ -97,13 +97,12 @@ def with_text_tower(cell: ResolvedCell, text: TextConfig) -> ResolvedCell:
     return replace(cell, model=towers)
 
 
-def text_tower(spec: CellSpec, vocabulary: int, width: int = 0) -> TextConfig:
-    """Return the shape of a cell's text tower.
+def text_tower(spec: CellSpec, vocabulary: int) -> TextConfig:
+    """Return the shape of a cell's text tower, without its projection.
 
     Args:
         spec: gives size, router and length.
         vocabulary: numbers that a token can have.
-        width: of the embeddings.
 
     Raises:
         BadInput: an unknown size or router, or options that do not fit.
@@ -119,7 +118,7 @@ def text_tower(spec: CellSpec, vocabulary: int, width: int = 0) -> TextConfig:
             preset=preset,
             image_size=0,
             channels=0,
-            classes=width,
+            classes=0,
             router=name,
             router_options=options,
             group_images=group,

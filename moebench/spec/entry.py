@@ -136,12 +136,13 @@ def parse_cell(text: str) -> dict[str, Scalar]:
     Raises:
         BadInput: another form, a key that stands twice, or a number that cannot be meant.
     """
-    match = re.fullmatch(r"\s*([^\[\]=,\s]+)\s*(?:\[([^\[\]]*)\])?\s*", text)
+    # A value may be a router with options of its own, such as text_router=soft[experts=4].
+    match = re.fullmatch(r"\s*([^\[\]=,\s]+)\s*(?:\[((?:[^\[\]]|\[[^\[\]]*\])*)\])?\s*", text)
     if match is None:
         raise BadInput(f"'{shortened(text)}' is no cell; write a router with its options, such as 'soft[experts=16]'.")
     values: dict[str, str] = {}
     key = ""
-    for part in filter(None, (match[2] or "").split(",")):
+    for part in filter(None, re.split(r",(?![^\[]*\])", match[2] or "")):
         before, equals, after = part.partition("=")
         if equals:
             key = before.strip()

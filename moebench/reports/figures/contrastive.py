@@ -38,8 +38,11 @@ def contrastive(results: Results, layout: Layout = PAPER) -> Drawing:
     names = [name for name in _DRAWN if (scores["quantity"] == name).any()]
     if not names:
         raise BadInput("nothing to draw: no cell has a text_model; the suite contrastive has such cells.")
-    labels = list(dict.fromkeys(scores["label"]))
-    across = 2 if layout.columns == 1 else 3
+    labels, routers = (list(dict.fromkeys(scores[name])) for name in ("label", "router"))
+    # Options that all routed cells share need no room.
+    shown_as = routers if len(routers) == len(labels) else [shortened(label, 22) for label in labels]
+    narrow = layout.columns == 1
+    across = 2 if narrow else 3
     with look():
         down = -(-len(names) // across)
         drawing, axes = grid(layout, scores, down, across, 0.75 + 0.16 * len(labels), sharey=True)
@@ -66,9 +69,11 @@ def contrastive(results: Results, layout: Layout = PAPER) -> Drawing:
                     )
             chance = float(shown["chance"].iloc[0])
             panel.axvline(100 * chance, color="0.4", linestyle="--", linewidth=0.8)
-            panel.set_title(f"{plain(shown['title'].iloc[0])}\nchance {100 * chance:.3g} %", fontsize=7, loc="left")
+            panel.set_title(
+                f"{plain(shown['title'].iloc[0])}\nchance {100 * chance:.3g} %", fontsize=6 if narrow else 7, loc="left"
+            )
             panel.set_xlim(0, 103)
-            panel.set_yticks(range(len(labels)), [plain(shortened(label, 22)) for label in labels])
+            panel.set_yticks(range(len(labels)), list(map(plain, shown_as)), fontsize=6.5 if narrow else None)
             panel.set_ylim(len(labels) - 0.5, -0.5)
             if place + across >= len(names):
                 panel.set_xlabel("%")

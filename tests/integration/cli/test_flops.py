@@ -58,6 +58,23 @@ def test_json_has_every_number(capsys: pytest.CaptureFixture[str]) -> None:
     assert counted["elementwise"]["tanh"] == 6 * (49 + 64) * 1536
 
 
+def test_a_text_tower_is_counted_beside_the_image_tower(capsys: pytest.CaptureFixture[str]) -> None:
+    counted = json.loads(flops("mu/2", "dense[text_model=pico]", "--json", capsys=capsys))
+    # Width 32, 1 block, MLP 128, 32 tokens out of 32,000; projected to the image tower's width 64.
+    block = 4 * (32 * 32 + 32) + 2 * 2 * 32 + 2 * 32 * 128 + 128 + 32
+    text = 32_000 * 32 + 32 * 32 + block + 2 * 32 + 32 * 64 + 64
+    assert counted["text_params"] == text
+    parts = {"attention": 2 * (4 * 32 * 32**2 + 2 * 32**2 * 32), "mlp": 32 * 2 * 2 * 32 * 128, "head": 2 * 32 * 64}
+    assert {part: count for part, count in counted["text_parts"].items() if count} == parts
+    assert counted["text_closed_form"] == counted["text_parts"]
+    assert counted["flops_forward_per_text"] == sum(parts.values())
+    # The image tower has no head; one number is the factor of the cosines.
+    plain = json.loads(flops("mu/2", "dense", "--classes", "10", "--json", capsys=capsys))
+    assert counted["params"] == plain["params"] - (64 * 10 + 10) + text + 1
+    assert counted["flops_forward_per_image"] == plain["flops_forward_per_image"] - plain["parts"]["head"]
+    assert "text tower  " in flops("mu/2", "dense[text_model=pico]", capsys=capsys)
+
+
 def test_options_change_what_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--image-size", "32", "--classes", "10", "--group-images", "4", "--moe-layers", "last-n:1", "--json"]
     router = "tokens-choice[experts=4,capacity_factor=2.0]"

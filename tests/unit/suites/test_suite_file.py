@@ -228,13 +228,19 @@ def test_a_mistake_in_a_setting_names_its_line(test_time: str, message: str) -> 
         ("soft[experts=16, steps=5]", {"router": "soft", "experts": 16, "steps": 5}),
         ("bpr[capacity_factor=1.05]", {"router": "bpr", "capacity_factor": 1.05}),
         ("soft[moe_layers=2,3,experts=4]", {"router": "soft", "moe_layers": "2,3", "experts": 4}),
+        (
+            "dense[text_router=bpr[experts=4,top_k=1],steps=5]",
+            {"router": "dense", "text_router": "bpr[experts=4,top_k=1]", "steps": 5},
+        ),
     ],
 )
 def test_a_cell_on_the_command_line(text: str, values: dict[str, object]) -> None:
     assert parse_cell(text) == values
 
 
-@pytest.mark.parametrize("text", ["", "soft[", "soft[experts=2", "[experts=2]", "soft[16]", "soft[a=1,a=2]", "a b"])
+@pytest.mark.parametrize(
+    "text", ["", "soft[", "soft[experts=2", "[experts=2]", "soft[16]", "soft[a=1,a=2]", "a b", "soft[a=b[c]"]
+)
 def test_what_is_no_cell_is_said(text: str) -> None:
     with pytest.raises(BadInput):
         parse_cell(text)
