@@ -83,3 +83,11 @@ def test_every_page_stands_once_in_the_navigation_of_the_site() -> None:
     assert len(listed) == len(set(listed))
     written = {path.relative_to(REPOSITORY / "docs").as_posix() for path in (REPOSITORY / "docs").rglob("*.md")}
     assert written - {"simulations.md"} <= set(listed)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "examples/README.md", "benchmarks/README.md"])
+def test_links_of_pages_outside_of_the_site_resolve(page: str) -> None:
+    path = REPOSITORY / page
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)|src=\"([^\"]+)\"", path.read_text("utf-8"))
+    targets = [first or second for first, second in links]
+    assert [each for each in targets if ":" not in each and not (path.parent / each).exists()] == []
