@@ -11,6 +11,13 @@ from paths import DOCUMENTATION, REPOSITORY
 
 from moebench.suites import find
 
+SUITE = {
+    "name": "my-suite",
+    "question": "Is it so?",
+    "profiles": {"cpu": {"model": "mu/4", "data": "digits", "steps": 1, "batch": 4, "seeds": [0]}},
+    "cells": [{"router": "dense"}],
+}
+"""The rest of a suite of which a block shows a part."""
 BLOCKS = [
     pytest.param(language, code, id=f"{page.relative_to(REPOSITORY)}-{number}")
     for page in DOCUMENTATION
@@ -28,8 +35,9 @@ def test_blocks_of_code(language: str, code: str, tmp_path: Path, monkeypatch: p
     if language == "python":
         exec(compile(code, "documentation", "exec"), {})
         plt.close("all")
-    elif "cells:" in code:
-        Path("my-suite.yaml").write_text(code, "utf-8")
-        assert find.find("my-suite.yaml").profile("cpu").cells
     else:
-        assert set(yaml.safe_load(code)) == {"profiles"}
+        part = yaml.safe_load(code)
+        assert set(part) <= {"name", "question", "claims", "profiles", "cells", "figures"}
+        Path("my-suite.yaml").write_text(yaml.safe_dump(SUITE | part), "utf-8")
+        suite = find.find("my-suite.yaml")
+        assert all(suite.profile(name).cells for name in suite.profiles)

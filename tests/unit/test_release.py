@@ -75,3 +75,19 @@ def test_a_tag_builds_what_continuous_integration_checks() -> None:
 
 def test_no_file_of_a_killed_process_is_shipped() -> None:
     assert not list((REPOSITORY / "moebench").rglob(".*.tmp"))
+
+
+def test_every_page_stands_once_in_the_navigation_of_the_site() -> None:
+    text = (REPOSITORY / "mkdocs.yml").read_text("utf-8")
+    listed = re.findall(r"[\w/-]+\.md", text.partition("\nnav:")[2])
+    assert len(listed) == len(set(listed))
+    written = {path.relative_to(REPOSITORY / "docs").as_posix() for path in (REPOSITORY / "docs").rglob("*.md")}
+    assert written - {"simulations.md"} <= set(listed)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "examples/README.md", "benchmarks/README.md"])
+def test_links_of_pages_outside_of_the_site_resolve(page: str) -> None:
+    path = REPOSITORY / page
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)|src=\"([^\"]+)\"", path.read_text("utf-8"))
+    targets = [first or second for first, second in links]
+    assert [each for each in targets if ":" not in each and not (path.parent / each).exists()] == []
