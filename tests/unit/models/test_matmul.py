@@ -63,7 +63,7 @@ def test_few_largest_values_are_the_first_of_equals() -> None:
     scores = jnp.array([[1.0, 3.0, 3.0, 2.0], [-jnp.inf, -jnp.inf, -jnp.inf, 5.0]])
     values, places = top_k(scores, 1)
     assert (values.tolist(), places.tolist()) == ([[3], [5]], [[1], [3]])
-    assert jax.grad(lambda scores: top_k(scores, 1)[0].sum())(scores).tolist() == [[0, 0.5, 0.5, 0], [0, 0, 0, 1]]
+    assert jax.grad(lambda scores: top_k(scores, 1)[0].sum())(scores).tolist() == [[0, 1, 0, 0], [0, 0, 0, 1]]
     values, places = top_k(scores, 2)
     assert (values.tolist(), places.tolist()) == ([[3, 3], [5, -jnp.inf]], [[1, 2], [3, 0]])
     assert top_k(scores[:, :2], 2)[1].tolist() == [[1, 0], [0, 1]]
