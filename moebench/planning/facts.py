@@ -1,4 +1,4 @@
-"""Read what a compiled program takes and moves: memory, kernels, bytes, collectives."""
+"""Read memory, kernels, bytes moved and collectives of a compiled program."""
 
 import math
 from collections import Counter
