@@ -1,6 +1,7 @@
 """Tables of plans: routers side by side, or one row a cell."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from moebench.planning.plan import CellPlan, ProgramPlan
 
 _NONE = "–"
+_MOST_KINDS = 8
 _FITS = {"yes": "yes", "raised": "only with a raised share", "no": "no", "": _NONE}
 
 
@@ -65,12 +67,23 @@ def _add_facts(table: Table, programs: "list[ProgramPlan]") -> None:
     row("FLOPs of products, a device", lambda facts: written(facts.product_flops or math.nan, "FLOPs"))
     row("bytes moved, a device", lambda facts: written(facts.moved_bytes, "bytes"))
     found = [each.facts for each in programs if each.facts is not None]
-    kinds = dict.fromkeys(kind for facts in found for kind in facts.kernels if kind not in _collective_kinds(facts))
+    kinds = _kinds(found)
     row("kernels", lambda facts: f"{sum(facts.kernels.values()):,.0f}")
     for kind in kinds:
         row(f"  {kind}", partial(_kernels, kind=kind))
+    if others := _kinds(found, others=True):
+        row("  others", lambda facts: _count(sum(facts.kernels.get(kind, 0.0) for kind in others)))
     for key in dict.fromkeys(_key(each) for facts in found for each in facts.collectives):
         row(_collective_name(key), partial(_collective, key=key))
+
+
+def _kinds(found: "list[Facts]", *, others: bool = False) -> list[str]:
+    """Return the most frequent kinds of kernels besides collectives, or all other kinds."""
+    counts: Counter[str] = Counter()
+    for facts in found:
+        counts.update({kind: calls for kind, calls in facts.kernels.items() if kind not in _collective_kinds(facts)})
+    kinds = [kind for kind, _ in counts.most_common()]
+    return kinds[_MOST_KINDS:] if others else kinds[:_MOST_KINDS]
 
 
 def _kernels(facts: "Facts", *, kind: str) -> str:

@@ -41,7 +41,7 @@ class Case(BaseModel):
 
 
 class Compiled(BaseModel):
-    """What came of a case: facts, with the FLOPs of the whole batch, or the reason why there are none."""
+    """Facts of a compiled case, with the FLOPs of the whole batch; or the reason why there are none."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -123,7 +123,7 @@ def _on_one_device(model: VitConfig, program: Program) -> Program:
 
 
 def main(argv: list[str]) -> int:
-    """Compile the case in the file `argv[0]`; write what came of it into the file `argv[1]`."""
+    """Compile the case in the file `argv[0]`; write its result into the file `argv[1]`."""
     import jax
 
     jax.config.update("jax_platforms", "cpu")
@@ -141,7 +141,7 @@ def main(argv: list[str]) -> int:
 
 
 def failure(message: str) -> Compiled:
-    """Return what came of a compilation that the compiler ended with a message."""
+    """Return the result of a compilation that the compiler ended with a message."""
     first = next((line.strip() for line in message.splitlines() if line.strip()), "no message")
     status = "oom" if "RESOURCE_EXHAUSTED" in message or "out of memory" in message else "crashed"
     return Compiled(status=status, reason=first if len(first) <= 300 else first[:297] + "...")

@@ -19,7 +19,7 @@ _TERA = 1e12
 
 @dataclass(frozen=True)
 class Gpu:
-    """What XLA must know about a GPU to compile for one that is not there."""
+    """Properties of a GPU that XLA needs to compile for an absent one."""
 
     name: str
     cores: int

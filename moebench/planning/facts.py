@@ -1,4 +1,4 @@
-"""Read what a compiled program takes and moves: memory, kernels, bytes, collectives."""
+"""Read memory, kernels, bytes moved and collectives of a compiled program."""
 
 import math
 from collections import Counter
@@ -9,7 +9,7 @@ import jax
 from pydantic import BaseModel, ConfigDict
 
 from moebench.measuring.memory import peak_bytes
-from moebench.planning.hlo_text import Computation, Module, Operation
+from moebench.planning.hlo_text import ArrayType, Computation, Module, Operation
 from moebench.planning.products import product_flops
 
 _PRODUCTS = frozenset(("dot", "convolution", "ragged-dot"))
@@ -148,7 +148,7 @@ def _traffic(module: Module, computation: Computation, operation: Operation) -> 
         elif operation.opcode in (*_GATHERED, "dynamic-update-slice") and not place:
             size = min(size, _bytes(operation)) if operation.opcode in _GATHERED else 0
         read[name] = max(read.get(name, 0), size)
-    written = [each.bytes for each in operation.types if not each.space]
+    written = [each.bytes for each in _results(operation) if not each.space]
     if "cublas" in operation.target and len(written) > 1:
         written.pop()  # the room to work in, of which a product uses none or little
     if operation.opcode == "dynamic-update-slice":
@@ -159,6 +159,16 @@ def _traffic(module: Module, computation: Computation, operation: Operation) -> 
         if root.opcode == "dynamic-update-slice":  # in place
             written = [_bytes(inside.by_name[root.operands[1]])]
     return [*read.values(), *written]
+
+
+def _results(operation: Operation) -> tuple[ArrayType, ...]:
+    """Return the types of what a kernel writes: the start of an asynchronous operation names its operands as well."""
+    given = len(operation.operands)
+    if operation.opcode == "copy-start":  # (copy, original, context)
+        return operation.types[:1]
+    if operation.opcode in ("all-gather-start", "collective-permute-start"):  # (operands, results, contexts)
+        return operation.types[given : 2 * given]
+    return operation.types
 
 
 def _unavoidable(module: Module, cache_bytes: int) -> float:

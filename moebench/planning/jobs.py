@@ -1,4 +1,4 @@
-"""Run compilations, each in a process of its own with limits of time and memory; keep what came of them."""
+"""Run compilations, each in a process of its own with limits of time and memory; keep their results."""
 
 import hashlib
 import importlib.metadata
@@ -35,7 +35,7 @@ class Compiler:
         Args:
             limits: of each compilation.
             say: receives a line before each compilation.
-            fresh: compile again what was compiled before.
+            fresh: compile cases again whose results are kept.
         """
         self._limits, self._say, self._fresh = limits, say, fresh
         self._workers: Workers | None = None
@@ -51,7 +51,7 @@ class Compiler:
             self._workers.close()
 
     def __call__(self, case: Case, what: str) -> Compiled:
-        """Return what came of a case.
+        """Return the result of a case.
 
         Args:
             case: to compile.

@@ -115,7 +115,7 @@ def plan_cell(
         spec: of the cell.
         published: as in `check`.
         device: the kind of device.
-        compile_case: compiles a case; receives what to call it, too.
+        compile_case: compiles a case; its second argument names the case to the user.
         search: whether to search for the largest batch.
 
     Raises:

@@ -28,6 +28,18 @@ def test_a_kernel_reads_each_operand_once_and_writes_its_result() -> None:
     assert traffic(read) == [160 + 160, 160 + 160]
 
 
+def test_an_asynchronous_kernel_writes_its_results_alone() -> None:
+    read = module(
+        """  %a = f32[10]{0} parameter(0)
+  %fetch = (f32[10]{0:S(1)}, f32[10]{0}, u32[]) copy-start(%a)
+  %fetched = f32[10]{0:S(1)} copy-done(%fetch)
+  %gather = (f32[10]{0}, f32[40]{0}) all-gather-start(%a), replica_groups=[1,4]<=[4], dimensions={0}
+  ROOT %gathered = f32[40]{0} all-gather-done(%gather)"""
+    )
+    # A fetch onto the chip reads 40 bytes; the gather reads 40 and writes 160.
+    assert traffic(read) == [40, 200]
+
+
 def test_a_slice_reads_what_it_takes_and_an_update_writes_what_changes() -> None:
     read = module(
         """  %table = f32[100,4]{1,0} parameter(0)
