@@ -53,7 +53,6 @@ def test_tests_of_text_towers_are_compared_where_cells_have_them() -> None:
     report = compare(one, other)
     assert "accuracy" not in verdicts(report)
     assert row(report, "zero_shot_seen")["change"] == pytest.approx(0.03)
-    assert verdicts(report)["zero_shot_seen"] == BETTER
     assert "zero_shot_seen" not in verdicts(compare(cell(accuracies=OURS), cell(accuracies=THEIRS)))
 
 
