@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from moebench.claims.matching import Cell, cells_of, match
 from moebench.compare.claims import ClaimBothWays
 from moebench.compare.effect import EQUAL_OR_NOT, Background, Evidence, Found, Missing, evidence, overall
-from moebench.compare.metrics import DEFAULT, SECONDS, TIMED, check_metric, smallest_effect
+from moebench.compare.metrics import DEFAULT, PAIR_TESTS, SECONDS, TIMED, check_metric, smallest_effect
 from moebench.compare.notes import caveats, differing, in_words, why_no_metric, why_no_pair, why_too_little
 from moebench.errors import BadInput
 from moebench.reports.analysis.cells import prepared
@@ -83,7 +83,8 @@ def compare(
         a: the rows in question.
         b: the rows to compare them with.
         named: keys to which both selections give values, on which cells are therefore not matched.
-        metrics: columns to compare; by default accuracy and times, and seconds as well if the code differs.
+        metrics: columns to compare; by default accuracy and times, the tests of text towers, and seconds as well if the
+            code differs.
         across_environments: whether to compare times from different machines or versions.
         pool: rows of more cells, such as all of the suite, from which the scatter over seeds is estimated as well.
         claims: verdicts on the claims of the suites, to stand beside the comparison.
@@ -99,7 +100,8 @@ def compare(
     if not matching.pairs:
         raise BadInput(f"nothing to compare: {why_no_pair(matching)}")
     environment, code = differing(matching.pairs, ENVIRONMENT), differing(matching.pairs, CODE)
-    chosen = list(dict.fromkeys(metrics or (*DEFAULT, *(SECONDS if code else ()))))
+    tests = [name for name in PAIR_TESTS if any(name in side and side[name].notna().any() for side in (a, b))]
+    chosen = list(dict.fromkeys(metrics or (*DEFAULT, *tests, *(SECONDS if code else ()))))
     blocked = [metric for metric in chosen if metric in TIMED] if environment and not across_environments else []
     background = Background.from_cells([*ours, *theirs, *([] if pool is None else cells_of(prepared(pool)))])
     said = {

@@ -13,6 +13,8 @@ OVER_SEEDS = tuple(c.name for c in COLUMNS if c.varies == "seed" and c.better an
 PROCESSOR_TIMES = {"train_step_vs_dense": "train_step_cpu_vs_dense", "infer_vs_dense": "infer_cpu_vs_dense"}
 """For wall-clock beside that of the dense twin the same of processor time."""
 DEFAULT = ("accuracy", "train_step_vs_dense", "infer_vs_dense")
+PAIR_TESTS = ("zero_shot_seen", "zero_shot_unseen", "image_to_text_r1", "text_to_image_r1", "binding_accuracy")
+"""Compared as well where cells have a text tower."""
 SECONDS = ("train_step_s", "infer_s_per_image")
 """Compared as well where the code differs: the dense twin may then have changed with everything else."""
 

@@ -29,8 +29,8 @@ LIT: dict[str, Any] = {"pretrain_data": "scenes-256", "pretrain_steps": 2, "free
 
 
 def spec(**changes: Any) -> CellSpec:
-    given = {"router": "soft", "options": {"experts": 2}, "model": "mu/8", "steps": 27, "batch": 16}
-    text = {"text_model": "nano", "data": "scenes-256", "learning_rate": 5e-3, "timing_budget_s": 0.0}
+    given = {"router": "soft", "options": {"experts": 2}, "model": "pico/8", "steps": 27, "batch": 16}
+    text = {"text_model": "pico", "data": "scenes-256", "learning_rate": 5e-3, "timing_budget_s": 0.0}
     return CellSpec(**{**given, **text, **changes})
 
 
@@ -87,7 +87,7 @@ def unbroken(few: PairData, folder: Path, lit: dict[str, Any]) -> dict[str, Any]
 
 def test_a_frozen_tower_and_a_text_tower_give_one_row(lit: dict[str, Any], few: PairData, tmp_path: Path) -> None:
     assert (lit["status"], lit["freeze"], lit["text_model"], lit["contrastive_loss"]) == (
-        *("ok", "image", "nano", "softmax"),
+        *("ok", "image", "pico", "softmax"),
     )
     assert lit["train_loss"] < math.log(16)
     assert (lit["zero_shot_classes"], lit["retrieval_images"], lit["retrieval_captions"]) == (64, 40, 200)
@@ -122,10 +122,10 @@ def test_both_towers_are_counted_in_closed_form_and_from_the_program(lit: dict[s
     state = found.program.abstract_state
     of_image = sum(leaf.size for leaf in jax.tree.leaves(state.variables) if leaf.dtype == np.float32)
     assert lit["params"] == of_image + sum(leaf.size for leaf in jax.tree.leaves(state.parameters))
-    # Forward, and backward for both factors of each product; the logits of 16 texts with 16 images of width 64 need no
+    # Forward, and backward for both factors of each product; the logits of 16 texts with 16 images of width 32 need no
     # gradient of the images.
     text = 3 * found.text_closed_form.total * 16
-    assert lit["flops_train_step"] == pytest.approx(text + 2 * 2 * 16 * 16 * 64)
+    assert lit["flops_train_step"] == pytest.approx(text + 2 * 2 * 16 * 16 * 32)
 
 
 def test_texts_of_other_lengths_compile_nothing(few: PairData) -> None:
@@ -144,7 +144,7 @@ def test_texts_of_other_lengths_compile_nothing(few: PairData) -> None:
         lambda event, *_, **__: compiled.append(event) if "backend_compile" in event else None
     )
     for texts in (["red"], ["red star"] * 3, ["a photo of one small solid yellow heart"] * 40):
-        assert tests.texts(state, few.tokenizer.encode(texts, 32).ids).shape == (len(texts), 64)
+        assert tests.texts(state, few.tokenizer.encode(texts, 32).ids).shape == (len(texts), 32)
     assert compiled == []
     jax.jit(lambda x: x * 3.25)(1.5)
     assert compiled != []  # the listener listens
@@ -197,7 +197,7 @@ def test_what_does_not_fit_is_said_in_one_sentence(changes: dict[str, Any], says
 
 def test_a_frozen_tower_of_another_width_is_named(folder: Path, lit: dict[str, Any]) -> None:
     saved = next((folder / "models").iterdir())
-    with pytest.raises(BadInput, match=r"is soft\[.*\] on mu/8, and the cell's model is nano/8"):
+    with pytest.raises(BadInput, match=r"is soft\[.*\] on pico/8, and the cell's model is nano/8"):
         resolve_cell(spec(model="nano/8", init_from=str(saved), freeze="image"))
 
 

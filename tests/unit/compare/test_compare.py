@@ -45,6 +45,17 @@ def test_accuracy_by_hand() -> None:
     assert (found["verdict"], found["smallest_effect"]) == (BETTER, 0.005)
 
 
+def test_tests_of_text_towers_are_compared_where_cells_have_them() -> None:
+    one, other = (
+        cell(accuracies=[np.nan] * 3, eval_loss=shares[0], zero_shot_seen=list(shares), text_model="nano")
+        for shares in (OURS, THEIRS)
+    )
+    report = compare(one, other)
+    assert "accuracy" not in verdicts(report)
+    assert row(report, "zero_shot_seen")["change"] == pytest.approx(0.03)
+    assert "zero_shot_seen" not in verdicts(compare(cell(accuracies=OURS), cell(accuracies=THEIRS)))
+
+
 def test_what_would_have_been_found_stands_beside_every_change() -> None:
     one = row(compare(cell(accuracies=OURS), cell(accuracies=THEIRS), metrics=["accuracy"]), "accuracy")
     assert one["detectable"] == pytest.approx(smallest_detectable(0.01 / 3**0.5, 2))
