@@ -79,9 +79,10 @@ def time_left(seconds: float | None) -> str:
 
 def outcome(event: CellEnded) -> str:
     """How a cell ended, in a few words: its accuracy, or its status and reason."""
-    from moebench.reports.quantities import written
+    from moebench.reports.quantities import quantity, written
 
-    accuracy = "" if event.accuracy is None else f"accuracy {written(event.accuracy, 'share')}"
+    title = quantity(event.tested).title
+    accuracy = "" if event.accuracy is None else f"{title[:1].lower()}{title[1:]} {written(event.accuracy, 'share')}"
     if event.status == "ok":
         return accuracy or "done"
     return f"{event.status}: {event.reason}" + (f" (other seeds: {accuracy})" if accuracy else "")

@@ -4,7 +4,7 @@ import json
 import math
 import secrets
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,10 @@ from moebench.results import SCHEMA, Store, write_rows
 from moebench.spec.limits import Limits
 from moebench.suites.heartbeat import announcing
 from moebench.suites.plan import PlannedCell
+
+
+_TESTED = ("accuracy", "zero_shot_seen")
+"""Columns that tell how good a cell is, of which the first one with values is shown when the cell ends."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,9 @@ class CellEnded:
     """ok if every seed ended well, else the first status that is not."""
     reason: str | None
     accuracy: float | None
-    """Mean over the seeds that ended well."""
+    """Mean over the seeds that ended well; None if they were not tested."""
+    tested: str = "accuracy"
+    """Column that `accuracy` is the mean of: zero_shot_seen for two towers."""
 
 
 def new_run_id() -> str:
@@ -142,14 +148,17 @@ def _failed_rows(
 def _ended(planned: PlannedCell, end: Ended) -> CellEnded:
     rows = _rows(end.job.out)
     worst: Mapping[str, Any] = next((row for row in rows if row["status"] != "ok"), {"status": "ok"})
-    good = [row["accuracy"] for row in rows if row["status"] == "ok" and row["accuracy"] is not None]
-    accuracy = sum(good) / len(good) if good else None
-    return CellEnded(planned, end.seconds, worst["status"], worst.get("status_reason"), accuracy)
+    ended = CellEnded(planned, end.seconds, worst["status"], worst.get("status_reason"), None)
+    for tested in _TESTED:
+        good = [row[tested] for row in rows if row["status"] == "ok" and row[tested] is not None]
+        if good:
+            return replace(ended, accuracy=sum(good) / len(good), tested=tested)
+    return ended
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     import pyarrow.parquet as pq
 
-    table = pq.ParquetFile(path).read(["seed", "status", "status_reason", "accuracy"])
+    table = pq.ParquetFile(path).read(["seed", "status", "status_reason", *_TESTED])
     rows: list[dict[str, Any]] = table.to_pylist()
     return rows

@@ -27,6 +27,20 @@ class Lines(io.StringIO):
         return written
 
 
+@pytest.mark.parametrize(
+    ("ended", "told"),
+    [
+        (("ok", None, 0.881), "accuracy 88.1 %"),
+        (("ok", None, 0.992, "zero_shot_seen"), "zero-shot accuracy, seen 99.2 %"),
+        (("ok", None, None), "done"),
+        (("timeout", "after 3 s", 0.5), "timeout: after 3 s (other seeds: accuracy 50.0 %)"),
+    ],
+)
+def test_a_cell_ends_with_what_it_was_tested_by(ended: tuple[Any, ...], told: str) -> None:
+    planned: Any = SimpleNamespace()
+    assert progress.outcome(CellEnded(planned, 1.0, *ended)) == told
+
+
 def test_a_pipe_is_told_what_runs_although_no_cell_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "SILENCE_S", 0.01)
     log = tmp_path / "cell.log"
