@@ -16,7 +16,6 @@ from moebench.spec.limits import Limits
 from moebench.suites.heartbeat import announcing
 from moebench.suites.plan import PlannedCell
 
-
 _TESTED = ("accuracy", "zero_shot_seen")
 """Columns that tell how good a cell is, of which the first one with values is shown when the cell ends."""
 
