@@ -17,9 +17,7 @@ from moebench.suites.published_costs_file import CountingSuite
 
 REFERENCE = Path(__file__).parents[3] / "results" / "reference"
 _PAPER = re.compile(r"\d{4}\.\d{5}, ((section|table|tables|figure) \d|appendix [A-Z])")
-WAITING = ("contrastive",)
-"""Suites whose reference rows are still to be run."""
-NAMES = [name for name in find.shipped() if name not in WAITING and not isinstance(find.find(name), CountingSuite)]
+NAMES = [name for name in find.shipped() if not isinstance(find.find(name), CountingSuite)]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -52,14 +50,6 @@ def test_the_answer_has_at_most_25_words_and_begins_with_the_verdict(name: str) 
     said = answer(results)
     assert said.startswith(f"{summary(results.verdicts)}. ")
     assert len(said.split()) <= 25
-
-
-@pytest.mark.parametrize("name", WAITING)
-def test_suites_wait_for_reference_rows_only_until_they_are_there(name: str) -> None:
-    suite = find.find(name)
-    assert not isinstance(suite, CountingSuite)
-    assert all(_PAPER.match(claim.source) for claim in suite.claims)
-    assert not list((REFERENCE / name).glob("*"))
 
 
 def test_readme_heads_and_page_say_what_the_reference_rows_say() -> None:
