@@ -47,6 +47,11 @@ EMPTY |= {
     *("domain_information", "needles_processed", "tail_accuracy", "memorised_bits"),
     *("tuned", "tuned_tries", "tuned_margin", "tuned_on_edge", "tuning"),
 }
+# What cells with a text tower have.
+EMPTY |= {"text_model", "text_router", "text_length", "text_params", "flops_forward_per_text", "captions_cut"}
+EMPTY |= {f"{way}_r{rank}" for way in ("image_to_text", "text_to_image") for rank in (1, 5, 10)}
+EMPTY |= {"zero_shot_seen", "zero_shot_unseen", "zero_shot_classes", "retrieval_images", "retrieval_captions"}
+EMPTY |= {"contrastive_loss", "freeze", "binding_accuracy", "relations_accuracy"}
 EMPTY |= {f"{name}_{when}" for name in ("clock_mhz", "temperature_c") for when in ("before", "after")}
 
 

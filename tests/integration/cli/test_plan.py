@@ -92,7 +92,10 @@ def test_routers_stand_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("made_up")
-def test_a_suite_has_a_row_for_each_cell_and_a_sum(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_suite_has_a_row_for_each_cell_and_a_sum(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")  # a narrower terminal has a block for each cell
     suite = tmp_path / "two.yaml"
     suite.write_text(
         "name: two\nquestion: Which?\n"

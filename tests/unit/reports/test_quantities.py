@@ -76,7 +76,9 @@ def test_a_title_names_the_unit_of_numbers_that_are_written_without_one() -> Non
 def test_a_section_begins_with_quality_and_then_cost() -> None:
     names = [each.name for each in section("main")]
     assert names == [
-        *("accuracy", "few_shot_1", "few_shot_5", "few_shot_10", "compute_multiplier", "time_multiplier"),
+        *("accuracy", "few_shot_1", "few_shot_5", "few_shot_10"),
+        *("zero_shot_seen", "zero_shot_unseen", "image_to_text_r1", "text_to_image_r1"),
+        *("binding_accuracy", "relations_accuracy", "compute_multiplier", "time_multiplier"),
         *("flops_forward_per_image", "params"),
         *("train_step_vs_dense", "infer_vs_dense", "train_peak_bytes", "dropped_tokens"),
     ]
