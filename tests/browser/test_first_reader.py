@@ -119,3 +119,15 @@ def test_what_the_routing_looked_like(page: dict[str, Any], cells: pd.DataFrame)
     for key, cell in cells.drop("dense").iterrows():
         assert dead[name(key)] == f"{100 * cell['dead_experts']:.1f} %"
         assert float(entropy[name(key)]) == pytest.approx(cell["router_entropy"], abs=5e-4)
+
+
+def test_every_suite_of_the_page_is_drawn_without_an_error(browser: Any) -> None:
+    path = REPOSITORY / "dashboards" / "reference" / "dashboard.html"
+    browser.get_log("browser")
+    suites = sorted(each.name for each in (REPOSITORY / "results" / "reference").iterdir() if each.name[0] != "_")
+    for suite in suites:  # also that of layers, which has times and no quality
+        browser.get("about:blank")
+        browser.get(f"{path.as_uri()}#suite={suite}")
+        drawn(browser)
+        assert browser.execute_script(READ)["tables"]["main"], suite
+        assert (suite, browser.get_log("browser")) == (suite, [])

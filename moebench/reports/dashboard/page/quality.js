@@ -71,6 +71,7 @@ function pick(box) {
 // The limit of the cost: the cost of a cell, as Python writes it.
 function showLimit() {
   const [x, y] = [costAxis(), qualityAxis()];
+  if (!x || !y) return; // a suite of layers alone has no quality
   const select = document.getElementById("limit");
   const costs = pointsOf(filtered(), x, y).sort((a, b) => a.x - b.x);
   const named = new Map(costs.map((row) => [row.x_text.replace(/^~| \[.*$/g, ""), row.x]));
@@ -89,6 +90,7 @@ function limitCost(limit) {
 // The best of the cells shown in a sentence, and from how many of those trained alike its difference is not significant.
 function showWithin() {
   const [x, y] = [costAxis(), qualityAxis()];
+  if (!x || !y) return;
   const rows = pointsOf(visible(), x, y);
   const output = document.getElementById("within");
   if (!rows.length) return void (output.value = "No cell that is shown has these numbers.");
