@@ -4,17 +4,18 @@ import csv
 import io
 import json
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from moebench.data.pairs.captions import CAPTION_NAMES, CaptionedPart, captioned, distinct, texts
 from moebench.data.regular_files import first_line, read_regular, shown, why
-from moebench.data.user.file_tree import LeftOut, folders, is_hidden, stamp, visible, walk
+from moebench.data.user.file_tree import folders, is_hidden, stamp, visible, walk
+from moebench.data.user.folder import Folder
 from moebench.data.user.formats import is_image
 from moebench.data.user.labels import clean
-from moebench.data.user.reader import Part, Raw, Uniform
+from moebench.data.user.reader import Part, Raw
 from moebench.data.user.splits import EVALUATION_NAMES, TRAIN_NAMES
 from moebench.data.user.table import missing_column
 from moebench.errors import BadInput
@@ -25,15 +26,11 @@ FILE_NAMES = ("file_name", "filename", "file", "image")
 _MOST_BYTES = 1 << 30
 
 
-class CaptionFolder:
+class CaptionFolder(Folder):
     """ROOT/captions.csv and images anywhere below ROOT, or ROOT/SPLIT/captions.csv for splits such as train and test.
 
     Names of files are paths from the folder of the captions. Several lines may give captions of one file.
     """
-
-    def __init__(self, root: Path) -> None:
-        self.root, self.where = root, shown(root)
-        self._left_out = LeftOut()
 
     @staticmethod
     def is_there(folder: Path) -> bool:
@@ -53,18 +50,6 @@ class CaptionFolder:
         captions = [_file(folder) for folder, _ in self._images.values()]
         images = [file for _, found in self._images.values() for file in found.values()]
         return f"captions-{stamp(self.where, [*captions, *images])}"
-
-    def notes(self) -> Sequence[str]:
-        """Return sentences on what is left out. Complete after `parts`."""
-        return self._left_out.notes()
-
-    def uniform(self) -> Uniform | None:
-        """Return None: images may have any shape."""
-        return None
-
-    def content(self) -> Iterable[bytes]:
-        """Yield nothing: images have no uniform shape."""
-        return ()
 
     @cached_property
     def _images(self) -> dict[str, tuple[Path, dict[str, Path]]]:

@@ -1,24 +1,21 @@
 """Read image folders: a folder for each class, perhaps inside a folder for each split."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 from moebench.data.regular_files import shown
-from moebench.data.user.file_tree import LeftOut, folders, is_folder, stamp, visible, walk
+from moebench.data.user.file_tree import folders, is_folder, stamp, visible, walk
+from moebench.data.user.folder import Folder
 from moebench.data.user.formats import is_image
 from moebench.data.user.labels import clean
-from moebench.data.user.reader import Part, Raw, Uniform
+from moebench.data.user.reader import Part, Raw
 from moebench.data.user.splits import TRAIN_NAMES, are_splits
 from moebench.errors import BadInput
 
 
-class ImageFolder:
+class ImageFolder(Folder):
     """ROOT/CLASS/…/IMAGE, or ROOT/SPLIT/CLASS/…/IMAGE with splits such as train, val and test."""
-
-    def __init__(self, root: Path) -> None:
-        self.root, self.where = root, shown(root)
-        self._left_out = LeftOut()
 
     def parts(self) -> Mapping[str, Part]:
         """List the images of each split; only files that are images by suffix or content count.
@@ -32,18 +29,6 @@ class ImageFolder:
         """Return a digest of the paths, sizes and times of all images."""
         listed = [file for files in self._files.values() for file, _ in files or []]
         return stamp(self.where, listed)
-
-    def notes(self) -> Sequence[str]:
-        """Return sentences on files that are left out."""
-        return self._left_out.notes()
-
-    def uniform(self) -> Uniform | None:
-        """Return None: images may have any shape."""
-        return None
-
-    def content(self) -> Iterable[bytes]:
-        """Yield nothing: images have no uniform shape."""
-        return ()
 
     def _part(self, name: str, files: list[tuple[Path, str]] | None) -> Part:
         where = shown(self.root / name) if name else self.where
