@@ -1,1 +1,1 @@
-"""Know source code by what runs of it, so that results and drawn images are told from those of other code."""
+"""Know source code by what runs of it, so that results and drawn images are kept apart from those of other code."""
