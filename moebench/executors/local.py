@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import cached_property
 from typing import Any
 
@@ -34,12 +35,14 @@ class LocalExecutor:
         self._cell_program = cell_program or CELL_PROGRAM
         # Arrow imports pandas when it first converts a value: 0.3 s in every cell that has not inherited it.
         self._workers = Workers([self._cell_program, SURVEY, "pandas"])
+        self._closing = ExitStack()
+        self._closing.callback(self._workers.close)
 
     def __enter__(self) -> "LocalExecutor":
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._workers.close()
+        self._closing.close()
 
     def environment(self) -> dict[str, Any]:
         """What `cell.environment()` says in a worker.
@@ -74,35 +77,39 @@ class LocalExecutor:
                 job = waiting.popleft()
                 devices = [free.pop(0) for _ in range(takes)]
                 argv, limit = [str(job.spec), str(job.out)], limit_bytes(job.limits, side_by_side)
-                env = self._variables(devices, turns, side_by_side)
+                env = self._variables(devices, side_by_side)
                 task = Task(job.name, self._cell_program, argv, job.log, job.limits.time_limit_s, limit, env)
                 running[job.name] = (job, task, devices, oom_kills_so_far())
                 self._workers.start(task)
                 yield Started(job)
 
-        with tempfile.TemporaryDirectory(prefix="moebench-") as turns:
+        yield from fill()
+        for end in self._workers.ends():
+            job, task, devices, oom_kills = running.pop(end.name)
+            free.extend(devices)
+            if job.out.exists():  # it was published whole, so what happened afterwards does not matter
+                yield Ended(job, end.seconds)
+            else:
+                yield Ended(job, end.seconds, *explain(end, task, oom_kills_so_far() - oom_kills))
             yield from fill()
-            for end in self._workers.ends():
-                job, task, devices, oom_kills = running.pop(end.name)
-                free.extend(devices)
-                if job.out.exists():  # it was published whole, so what happened afterwards does not matter
-                    yield Ended(job, end.seconds)
-                else:
-                    yield Ended(job, end.seconds, *explain(end, task, oom_kills_so_far() - oom_kills))
-                yield from fill()
 
     @cached_property
     def _environment(self) -> dict[str, Any]:
         answer: dict[str, Any] = ask(self._workers, self._cell_program, None)
         return answer
 
-    def _variables(self, devices: Sequence[str], turns: str, side_by_side: int) -> dict[str, str]:
+    def _variables(self, devices: Sequence[str], side_by_side: int) -> dict[str, str]:
         """Return what a cell's environment says of its devices, or of the cells beside it on the processors."""
         if len(self._devices) > 1:
             return {"CUDA_VISIBLE_DEVICES": ",".join(devices)}
         if self._devices or side_by_side == 1:
             return {}
-        return {TURNS_VARIABLE: turns, AT_ONCE_VARIABLE: str(side_by_side)}
+        return {TURNS_VARIABLE: self._turns, AT_ONCE_VARIABLE: str(side_by_side)}
+
+    @cached_property
+    def _turns(self) -> str:
+        """Folder of the locks by which cells on processors take turns, which lasts as long as the executor."""
+        return self._closing.enter_context(tempfile.TemporaryDirectory(prefix="moebench-"))
 
     @property
     def _devices(self) -> list[str]:

@@ -272,7 +272,7 @@ def test_ctrl_c_keeps_what_is_finished(here: Here) -> None:
         "main(sys.argv[1:])"
     )
     driver = subprocess.Popen(
-        [sys.executable, "-c", program, "suite", "small.yaml", "--seeds", "0"],
+        [sys.executable, "-c", program, "suite", "small.yaml", "--seeds", "0", "--jobs", "1"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(SUPPORT), *sys.path])},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -248,6 +248,7 @@ def test_cells_on_processors_run_two_at_once_and_take_turns(tmp_path: Path, monk
     printed = [(tmp_path / f"{name}.log").read_text().split()[:2] for name in ("one", "two", "three")]
     assert {at_once for at_once, _ in printed} == {"2"}
     (folder,) = {folder for _, folder in printed}
+    assert Path(folder).is_absolute()
     assert not Path(folder).exists()
 
 
