@@ -27,6 +27,7 @@ from moebench.cells.resolved_cell import ResolvedCell
 from moebench.cells.seed_rows import Read, ReadPairs, SeedRunner
 from moebench.cells.time_columns import timings
 from moebench.cells.tune import tune
+from moebench.cells.turns import Turns
 from moebench.errors import BadInput
 from moebench.measuring import environment
 from moebench.measuring.environment import pin_jax_settings
@@ -73,20 +74,21 @@ def run(
         BadInput: the specification cannot be built.
     """
     accounts, cache, started_at = Accounts(), CacheUse(), datetime.now(UTC)
-    cell = resolve_cell(spec)
-    if spec.scope == "layer":
-        shared = _layer_columns(cell, accounts, cache, trace)
-        seeds: dict[int, Row] = {seed: {"status": "ok"} for seed in spec.seeds}
-    else:
-        models = models or checkpoints.folder.with_name("_models")
-        runner = SeedRunner.compile(cell, read, models, checkpoints, accounts, recordings, read_pairs)
-        shared = {**_static_columns(cell, runner.executables), "test_set": runner.test_set}
-        shared |= _time_columns(cell, runner.executables, runner.images.train, accounts, cache, shared)
-        _trace(cell, runner.executables, runner.images.train, trace)
-        tuned = tune(runner, tuning)
-        shared |= tuned.columns
-        seeds = {seed: tuned.failure or runner.row(seed, tuned.schedule, shared) for seed in spec.seeds}
-    shared |= {"started_at": started_at, **accounts.columns(), **cache.columns()}
+    turns, cell = Turns.from_environment(os.environ, accounts), resolve_cell(spec)
+    with turns.working():
+        if spec.scope == "layer":
+            shared = _layer_columns(cell, accounts, turns, cache, trace)
+            seeds: dict[int, Row] = {seed: {"status": "ok"} for seed in spec.seeds}
+        else:
+            models = models or checkpoints.folder.with_name("_models")
+            runner = SeedRunner.compile(cell, read, models, checkpoints, accounts, turns, recordings, read_pairs)
+            shared = {**_static_columns(cell, runner.executables), "test_set": runner.test_set}
+            shared |= _time_columns(cell, runner.executables, runner.images.train, accounts, turns, cache, shared)
+            _trace(cell, runner.executables, runner.images.train, turns, trace)
+            tuned = tune(runner, tuning)
+            shared |= tuned.columns
+            seeds = {seed: tuned.failure or runner.row(seed, tuned.schedule, shared) for seed in spec.seeds}
+    shared |= {"started_at": started_at, **turns.columns, **accounts.columns(), **cache.columns()}
     for seed in spec.seeds:
         yield shared | seeds[seed] | {"seed": seed}
 
@@ -98,7 +100,13 @@ def _static_columns(cell: ResolvedCell, executables: Executables) -> Row:
 
 
 def _time_columns(
-    cell: ResolvedCell, executables: Executables, images: data.Split, accounts: Accounts, cache: CacheUse, shared: Row
+    cell: ResolvedCell,
+    executables: Executables,
+    images: data.Split,
+    accounts: Accounts,
+    turns: Turns,
+    cache: CacheUse,
+    shared: Row,
 ) -> Row:
     """Return the time columns, none for a cell without a timing budget."""
     if not cell.spec.timing_budget_s:
@@ -107,28 +115,29 @@ def _time_columns(
         say("not timed: each of several processes would end its timing by its own clock, and wait for the others")
         return {}
     say("timing beside the dense twin")
-    timed = timings(cell, executables, images, accounts, cache)
+    timed = timings(cell, executables, images, accounts, turns, cache)
     return timed | efficiency(cell, shared | timed)
 
 
-def _trace(cell: ResolvedCell, executables: Executables, images: data.Split, folder: Path | None) -> None:
+def _trace(cell: ResolvedCell, executables: Executables, images: data.Split, turns: Turns, folder: Path | None) -> None:
     """Write a profile of ten training steps with one batch, unless there is no folder for it."""
     if folder is None:
         return
     say(f"tracing {STEPS} training steps into {folder}")
     batch = next(data.batches(images, cell.spec.batch, 1, 0))
-    trace_steps(executables.train_step_call(batch), folder)
+    with turns.alone():
+        trace_steps(executables.train_step_call(batch), folder)
 
 
-def _layer_columns(cell: ResolvedCell, accounts: Accounts, cache: CacheUse, trace: Path | None) -> Row:
+def _layer_columns(cell: ResolvedCell, accounts: Accounts, turns: Turns, cache: CacheUse, trace: Path | None) -> Row:
     """Return the columns of a layer that is timed alone."""
     say(f"a layer of {cell.spec.model}, {cell.label}: compiling")
     program = LayerProgram(cell.model, schedule(cell.spec), cell.spec.batch)
     with accounts.spending("compile_s"):
         executables = Executables.compile(program)
     shared, tokens = _static_columns(cell, executables), program.random_tokens()
-    shared |= _time_columns(cell, executables, tokens, accounts, cache, shared)
-    _trace(cell, executables, tokens, trace)
+    shared |= _time_columns(cell, executables, tokens, accounts, turns, cache, shared)
+    _trace(cell, executables, tokens, turns, trace)
     return shared
 
 

@@ -1,11 +1,11 @@
 """Train one seed, from its checkpoint if there is one."""
 
 from collections.abc import Callable, Container
-from functools import partial
 from typing import Any
 
 from moebench import data
 from moebench.cells.compile import TrainPrograms
+from moebench.cells.turns import Turns
 from moebench.spec.cell_spec import CellSpec
 from moebench.training import Progress, Training, TrainState, train
 from moebench.training.checkpoints import Checkpoints
@@ -22,6 +22,7 @@ def train_or_resume(
     spec: CellSpec,
     programs: TrainPrograms,
     checkpoints: Checkpoints,
+    turns: Turns,
     evaluate: Callable[[TrainState], tuple[float, float]] | None = None,
     evaluate_at: Container[int] = (),
     visit: Callable[[int, TrainState], None] = lambda step, state: None,
@@ -37,6 +38,7 @@ def train_or_resume(
         spec: gives steps, batch and augmentation.
         programs: compiled for that batch.
         checkpoints: of the cell.
+        turns: of the cell, which gives way after each read of the losses.
         evaluate: returns loss and accuracy of a state on held-out images.
         evaluate_at: numbers of steps, from 1, after which `evaluate` is called.
         visit: called with a step's number and the state after it.
@@ -45,6 +47,11 @@ def train_or_resume(
     Returns:
         The training, and the columns of making its batches in this process.
     """
+
+    def between_steps(progress: Progress) -> None:
+        checkpoints.offer(part, progress)
+        turns.give_way()
+
     progress = checkpoints.progress(part, programs.program.abstract_state) or Progress(start)
     done, augment = len(progress.losses), spec.augment or "none"
     prefetcher = data.Prefetcher(data.batch_thunks(images, spec.batch, spec.steps, seed, done=done, augment=augment))
@@ -52,7 +59,7 @@ def train_or_resume(
         programs.host_train_step,
         progress,
         prefetcher,
-        partial(checkpoints.offer, part),
+        between_steps,
         evaluate,
         evaluate_at,
         visit,

@@ -17,6 +17,7 @@ from moebench.cells.recording import CellRecorder, Place
 from moebench.cells.resolved_cell import ResolvedCell
 from moebench.cells.seed import train_or_resume
 from moebench.cells.transfer import Initializer, PretrainingDiverged, save_model
+from moebench.cells.turns import Turns
 from moebench.data.channels import images_with_channels
 from moebench.data.pairs import PairData
 from moebench.data.pairs.split import PairSplit, pair_dataset
@@ -63,6 +64,7 @@ class SeedRunner:
     models: Path
     """Folder of the saved models."""
     accounts: Accounts
+    turns: Turns
 
     @classmethod
     def compile(
@@ -72,6 +74,7 @@ class SeedRunner:
         models: Path,
         checkpoints: Checkpoints,
         accounts: Accounts,
+        turns: Turns,
         recordings: Place | None,
         read_pairs: ReadPairs,
     ) -> "SeedRunner":
@@ -97,7 +100,7 @@ class SeedRunner:
                 evaluator = Evaluator.compile(executables.program, len(images.test))
             else:
                 pair_tests = _pair_tests(executables.program, pairs, images)
-        initializer = Initializer(cell, models, read, say) if spec.pretrain_data or spec.init_from else None
+        initializer = Initializer(cell, models, read, turns, say) if spec.pretrain_data or spec.init_from else None
         probe: Probe | None = None
         if initializer is not None and evaluator is not None:
             with accounts.spending("few_shot_s"):
@@ -114,7 +117,7 @@ class SeedRunner:
             test_set = split_digest(own.test)
         return cls(
             *(cell, images, test_set, executables, evaluator, initializer, probe, sweep),
-            *(recorder, truth, pair_tests, checkpoints, models, accounts),
+            *(recorder, truth, pair_tests, checkpoints, models, accounts, turns),
         )
 
     def start(self, seed: int, schedule: Schedule) -> TrainState:
@@ -168,6 +171,7 @@ class SeedRunner:
                 spec,
                 self.executables,
                 self.checkpoints,
+                self.turns,
                 self._held_out,
                 self._evaluate_at,
                 partial(self._record, seed),

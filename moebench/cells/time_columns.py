@@ -18,6 +18,7 @@ from moebench.cells.compile import Executables, program_for
 from moebench.cells.program_cache import CacheUse
 from moebench.cells.resolved_cell import TWIN, ResolvedCell
 from moebench.cells.self_test_record import known_scatter
+from moebench.cells.turns import Turns
 from moebench.measuring import Comparison, Interval, compare, peak_bytes
 from moebench.measuring.time_accounts import Accounts
 from moebench.models import TwoTowersConfig, VitConfig
@@ -30,7 +31,7 @@ Row = dict[str, Any]
 
 
 def timings(
-    cell: ResolvedCell, executables: Executables, images: data.Split, accounts: Accounts, cache: CacheUse
+    cell: ResolvedCell, executables: Executables, images: data.Split, accounts: Accounts, turns: Turns, cache: CacheUse
 ) -> Row:
     """Time a cell beside its dense twin and return the time columns, without those of the accounts.
 
@@ -39,6 +40,7 @@ def timings(
         executables: its compiled programs.
         images: gives the batches.
         accounts: take the seconds of compiling, warm-up and timing.
+        turns: of the cell, which is timed while no other computes.
         cache: of programs, for the dense twin.
     """
     # The model's own MLPs, so that a widened cell shows what its width costs and all cells of a suite share one twin.
@@ -49,8 +51,8 @@ def timings(
     else:
         with accounts.spending("dense_compile_s"), cache.sharing():
             twin = Executables.compile(program_for(twin_model, cell.spec))
-    training = _timed_training(cell, executables, twin, images, accounts)
-    inference, batches = _timed_inference(cell, executables, twin, images, accounts, cache)
+    training = _timed_training(cell, executables, twin, images, accounts, turns)
+    inference, batches = _timed_inference(cell, executables, twin, images, accounts, turns, cache)
     named = {"training": training, "inference": inference}
     row = {
         **columns("train_step_s", training.seconds["cell"]),
@@ -83,14 +85,21 @@ def dense_twin(model: VitConfig) -> VitConfig:
 
 
 def _timed_training(
-    cell: ResolvedCell, executables: Executables, twin: Executables, images: data.Split, accounts: Accounts
+    cell: ResolvedCell,
+    executables: Executables,
+    twin: Executables,
+    images: data.Split,
+    accounts: Accounts,
+    turns: Turns,
 ) -> Comparison:
     first = next(data.batches(images, cell.spec.batch, 1, 0))
     embeddings = executables.program.abstract_batch(cell.spec.batch)[0]
     if embeddings.shape != first.images.shape:  # a frozen tower, whose images are embedded before the first step
         first = replace(first, images=np.zeros(embeddings.shape, np.float32))
     calls = {"cell": executables.train_step_call(first), "dense": twin.train_step_call(first)}
-    return _noted(compare(calls, {"cell": "dense"}, cell.spec.timing_budget_s, seed=0), accounts)
+    with turns.alone():
+        comparison = compare(calls, {"cell": "dense"}, cell.spec.timing_budget_s, seed=0)
+    return _noted(comparison, accounts)
 
 
 def _timed_inference(
@@ -99,6 +108,7 @@ def _timed_inference(
     twin: Executables,
     images: data.Split,
     accounts: Accounts,
+    turns: Turns,
     cache: CacheUse,
 ) -> tuple[Comparison, dict[str, int]]:
     """Return the comparison, whose programs are named as the batches, and the size of each batch."""
@@ -113,7 +123,8 @@ def _timed_inference(
             chosen = images.images[np.arange(size) % len(images)]
             calls[side + name] = model.infer_call(infer, state, chosen, wait=name == "one")
             baselines[name] = f"dense {name}"
-    comparison = compare(calls, baselines, cell.spec.timing_budget_s, seed=1)
+    with turns.alone():
+        comparison = compare(calls, baselines, cell.spec.timing_budget_s, seed=1)
     return _noted(comparison, accounts), batches
 
 

@@ -1,6 +1,7 @@
 """Start of a cell from a trained model: pre-trained by the cell itself, or saved by another cell."""
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +15,9 @@ from moebench import data
 from moebench.cells.compile import TrainPrograms, program_for
 from moebench.cells.resolved_cell import ResolvedCell
 from moebench.cells.seed import train_or_resume
+from moebench.cells.turns import Turns
 from moebench.errors import BadInput
-from moebench.files import set_aside
+from moebench.files import locked, set_aside
 from moebench.measuring import environment
 from moebench.models.positions import interpolated
 from moebench.training import TrainState, image_arrays, saved_models, with_image_arrays
@@ -40,6 +42,8 @@ class Initializer:
     """Folder of the saved models."""
     read: Callable[[str, int | None], data.Dataset]
     """Returns the images of a data set at a size."""
+    turns: Turns
+    """Of the cell, which gives way in the midst of a pre-training."""
     say: Callable[[str], None]
     """Prints a line to the log of the cell."""
 
@@ -66,8 +70,19 @@ class Initializer:
         return TrainPrograms.compile(program_for(self.cell.pretraining.model, self.cell.pretraining.spec))
 
     def _pretrained(self, cell: ResolvedCell, seed: int) -> tuple[SavedModel, Arrays]:
-        """Return the pre-trained model, which is trained unless another cell has saved it."""
+        """Return the pre-trained model, which is trained unless another cell has saved it or is at it."""
         folder = _folder(self.models, cell, seed)
+        with suppress(OSError):  # without the folder there is no lock, and saving says why
+            self.models.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            with self.turns.idle():  # who has the lock may have to give way to a timing, which waits for all at work
+                lock = folder.with_name(f".{folder.name}.lock")
+                waiting = f"pre-training of seed {seed}: waiting for another cell that trains the model"
+                stack.enter_context(locked(lock, lambda: self.say(waiting)))
+            return self._found_or_trained(folder, cell, seed)
+
+    def _found_or_trained(self, folder: Path, cell: ResolvedCell, seed: int) -> tuple[SavedModel, Arrays]:
+        """Return the pre-trained model, which is trained unless it lies in the folder."""
         part = f"pre-training of seed {seed}"
         if folder.is_dir():
             try:
@@ -84,7 +99,9 @@ class Initializer:
         # Beside the folder of the model: any cell that needs the model next resumes from there.
         beside = folder.with_name(f".{folder.name}")
         checkpoints = Checkpoints(beside, {"model": folder.name}, self.cell.spec.checkpoint_every_s, self.say)
-        training, _ = train_or_resume(part, seed, self._programs.fresh(seed), images, spec, self._programs, checkpoints)
+        training, _ = train_or_resume(
+            part, seed, self._programs.fresh(seed), images, spec, self._programs, checkpoints, self.turns
+        )
         if training.diverged_step is not None:
             checkpoints.remove()
             raise PretrainingDiverged(f"in pre-training, the loss was not finite at step {training.diverged_step}")

@@ -110,7 +110,7 @@ def _run(part: str, runner: SeedRunner, images: Dataset, each: Try, schedule: Sc
         return row
     say(f"{part}: training {runner.cell.spec.steps} steps")
     training, _ = train_or_resume(
-        part, TUNING_SEED, start, images.train, runner.cell.spec, runner.executables, runner.checkpoints
+        part, TUNING_SEED, start, images.train, runner.cell.spec, runner.executables, runner.checkpoints, runner.turns
     )
     steps, losses, accuracies = training.curve()
     row |= {"steps": len(training.losses), "wall_s": training.wall_s, "diverged_step": training.diverged_step}

@@ -31,7 +31,12 @@ def suite(
     executor: Annotated[str, typer.Option(metavar="NAME", help="What places the cells on devices.")] = "local",
     jobs: Annotated[
         int | None,
-        typer.Option(parser=options.whole_number, metavar="N", help="Cells side by side, each on its own device."),
+        typer.Option(
+            parser=options.whole_number,
+            metavar="N",
+            help="Cells side by side: on accelerators one each, which is the default; on processors two, which pause "
+            "while one is timed.",
+        ),
     ] = None,
     plugins: options.Plugins = None,
     results: options.Results = Path("results"),

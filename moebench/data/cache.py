@@ -8,11 +8,9 @@ second process of the user waits for the first. Two users who start at once may 
 """
 
 import contextlib
-import fcntl
 import os
 import shutil
-import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
@@ -24,7 +22,7 @@ from moebench.data.regular_files import read_regular, why
 from moebench.data.set_files import DamagedSet, read_set
 from moebench.data.source import Say
 from moebench.errors import BadInput
-from moebench.files import publishing
+from moebench.files import locked, publishing
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -165,27 +163,7 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{uuid4().hex[:12]}.tmp")
 
 
-@contextlib.contextmanager
-def _locked(key: str, say: Say) -> Iterator[None]:
-    """Hold this user's lock of a data set, which the kernel releases if the process is killed.
-
-    The lock only saves work: a finished folder is published by renaming, which needs no lock. If the lock file is not
-    this user's own regular file, such as a link that somebody planted, no lock is taken.
-    """
-    path = cache_folder() / f".{key}.{os.geteuid()}.lock"
-    try:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
-    except OSError:
-        yield
-        return
-    try:
-        status = os.fstat(lock)
-        if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid():
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                say(f"waiting for another process that makes {cache_folder() / key}")
-                fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
+def _locked(key: str, say: Say) -> contextlib.AbstractContextManager[None]:
+    """Hold this user's lock of a data set, which only saves work: a finished folder is published by renaming."""
+    waiting = f"waiting for another process that makes {cache_folder() / key}"
+    return locked(cache_folder() / f".{key}.{os.geteuid()}.lock", lambda: say(waiting))

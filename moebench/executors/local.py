@@ -1,8 +1,10 @@
-"""Cells on this machine: a fresh process for each, on devices that no other cell has meanwhile."""
+"""Cells on this machine: a fresh process for each, on accelerators of its own or in turns on the processors."""
 
 import os
+import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import cached_property
 from typing import Any
 
@@ -12,15 +14,20 @@ from moebench.executors.exit_reason import explain, oom_kills_so_far
 from moebench.executors.memory_limit import limit_bytes
 from moebench.executors.process_pool import Task, Workers
 from moebench.executors.remote import SURVEY, ask, prepare
+from moebench.spec.machine import usable_cpus
+from moebench.spec.side_by_side import AT_ONCE_VARIABLE, TURNS_VARIABLE
 
 CELL_PROGRAM = "moebench.cells.run"
+_CELLS_ON_PROCESSORS = 2
+"""Cells side by side on processors by default. A step of a small model keeps about one busy: two cells on two
+processors took 1.6 times less than one after the other (12 cells of the default suite's size, AMD EPYC)."""
 
 
 class LocalExecutor:
     """Runs `jobs` cells side by side, by default as many as there are devices; a wide cell takes several of them.
 
-    Timed cells never share a device, so more `jobs` than devices are refused; all processors of the machine
-    together are one device. `cell_program` is the module that `python -m` would run for one cell.
+    A cell has its accelerators for itself. Cells on processors share these, by default two, and take turns: all others
+    pause while one is timed. `cell_program` is the module that `python -m` would run for one cell.
     """
 
     def __init__(self, jobs: int | None = None, cell_program: str | None = None) -> None:
@@ -28,12 +35,14 @@ class LocalExecutor:
         self._cell_program = cell_program or CELL_PROGRAM
         # Arrow imports pandas when it first converts a value: 0.3 s in every cell that has not inherited it.
         self._workers = Workers([self._cell_program, SURVEY, "pandas"])
+        self._closing = ExitStack()
+        self._closing.callback(self._workers.close)
 
     def __enter__(self) -> "LocalExecutor":
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._workers.close()
+        self._closing.close()
 
     def environment(self) -> dict[str, Any]:
         """What `cell.environment()` says in a worker.
@@ -56,10 +65,10 @@ class LocalExecutor:
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Started | Ended]:
         """Run the jobs, in their order, as devices become free."""
-        side_by_side = self._side_by_side()
-        free = self._devices
-        most = len(free)
         waiting = deque(jobs)
+        side_by_side = min(self._side_by_side(), max(1, len(waiting)))
+        free = self._devices or [str(index) for index in range(side_by_side)]
+        most = len(free)
         running: dict[str, tuple[Job, Task, list[str], int]] = {}
 
         def fill() -> Iterator[Started]:
@@ -68,7 +77,7 @@ class LocalExecutor:
                 job = waiting.popleft()
                 devices = [free.pop(0) for _ in range(takes)]
                 argv, limit = [str(job.spec), str(job.out)], limit_bytes(job.limits, side_by_side)
-                env = {"CUDA_VISIBLE_DEVICES": ",".join(devices)} if most > 1 else {}
+                env = self._variables(devices, side_by_side)
                 task = Task(job.name, self._cell_program, argv, job.log, job.limits.time_limit_s, limit, env)
                 running[job.name] = (job, task, devices, oom_kills_so_far())
                 self._workers.start(task)
@@ -89,23 +98,42 @@ class LocalExecutor:
         answer: dict[str, Any] = ask(self._workers, self._cell_program, None)
         return answer
 
+    def _variables(self, devices: Sequence[str], side_by_side: int) -> dict[str, str]:
+        """Return what a cell's environment says of its devices, or of the cells beside it on the processors."""
+        if len(self._devices) > 1:
+            return {"CUDA_VISIBLE_DEVICES": ",".join(devices)}
+        if self._devices or side_by_side == 1:
+            return {}
+        return {TURNS_VARIABLE: self._turns, AT_ONCE_VARIABLE: str(side_by_side)}
+
+    @cached_property
+    def _turns(self) -> str:
+        """Folder of the locks by which cells on processors take turns, which lasts as long as the executor."""
+        return self._closing.enter_context(tempfile.TemporaryDirectory(prefix="moebench-"))
+
     @property
     def _devices(self) -> list[str]:
-        """The devices by the names that CUDA takes; all processors of the machine are one."""
+        """The accelerators by the names that CUDA takes; none on processors."""
         platform, count = self._environment["platform"], self._environment["device_count"]
+        if platform == "cpu":
+            return []
         if platform != "gpu":
             return ["0"]
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
         return visible if len(visible) == count else [str(index) for index in range(count)]
 
     def _side_by_side(self) -> int:
-        """How many cells may run at once."""
-        devices = len(self._devices)
-        jobs = devices if self._jobs is None else self._jobs
-        if jobs > devices:
-            platform = self._environment["platform"]
-            held = "the processors, which are one device" if platform == "cpu" else f"{devices} device(s)"
-            raise BadInput(
-                f"--jobs {jobs} is more than this machine can time: it has {held}, and timed cells never share one."
-            )
+        """Return how many cells may run at once.
+
+        Raises:
+            BadInput: more jobs than accelerators or processors.
+        """
+        most, default = len(self._devices), len(self._devices)
+        if not self._devices:
+            most = usable_cpus()
+            default = min(most, _CELLS_ON_PROCESSORS)
+        jobs = default if self._jobs is None else self._jobs
+        if jobs > most:
+            there = f"{most} device(s), which cells do not share" if self._devices else f"{most} processor(s)"
+            raise BadInput(f"--jobs {jobs} is more than this machine can time: it has {there}.")
         return jobs

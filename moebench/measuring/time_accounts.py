@@ -16,6 +16,7 @@ ACCOUNTS = (
     "recording_s",
     "pretrain_s",
     "few_shot_s",
+    "waiting_s",
 )
 
 

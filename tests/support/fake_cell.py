@@ -120,6 +120,8 @@ def misbehave(how: str | None) -> None:
             program = f"import os\nif os.fork() == 0:\n os.setsid()\n if os.fork() == 0:\n  {program}"
         child = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
         time.sleep(60 if how == "hang-with-session" else 1)
+    if how == "turns":
+        print(os.environ.get("MOEBENCH_CELLS_AT_ONCE"), os.environ.get("MOEBENCH_TURNS"))
     if how == "segv":
         os.kill(os.getpid(), signal.SIGSEGV)
     if how == "exit":

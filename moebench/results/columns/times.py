@@ -1,6 +1,6 @@
 """Declare the columns that are timed, and those that say how far a time can be trusted."""
 
-from moebench.results.columns.column import BOOL, NUMBER, TEXTS, WHOLE, Column, in_group, timed
+from moebench.results.columns.column import BOOL, NUMBER, SMALL, TEXTS, WHOLE, Column, in_group, timed
 
 TIME = in_group(
     "time",
@@ -201,6 +201,21 @@ TIME = in_group(
         "Pre-training",
     ),
     Column("few_shot_s", NUMBER, "s", "part of cell_wall_s: few-shot probes, compiling included", "Few-shot probes"),
+    Column(
+        "waiting_s",
+        NUMBER,
+        "s",
+        "part of cell_wall_s: waiting while a cell beside it was timed, or for others to pause before its own timing",
+        "Waiting for other cells",
+    ),
+    Column(
+        "cells_at_once",
+        SMALL,
+        "",
+        "largest number of cells that ran side by side on the same processors. They pause while one of them is timed; "
+        "compile_s, train_wall_s and the parts of cell_wall_s are longer than those of a cell alone",
+        "Cells side by side",
+    ),
     Column(
         "other_s",
         NUMBER,

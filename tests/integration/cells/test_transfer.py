@@ -18,8 +18,10 @@ from moebench.cells.resolve import resolve_cell
 from moebench.cells.resolved_cell import ResolvedCell
 from moebench.cells.run import run
 from moebench.cells.transfer import Initializer, describe, transferred
+from moebench.cells.turns import Turns
 from moebench.errors import BadInput
 from moebench.evaluation import few_shot
+from moebench.measuring.time_accounts import Accounts
 from moebench.results import at_test_time, load, suite_names, write_rows
 from moebench.spec.cell_spec import CellSpec
 from moebench.spec.entry import build_spec
@@ -28,12 +30,18 @@ from moebench.training.checkpoints import Checkpoints
 from moebench.training.program import StepReport
 from moebench.training.saved_models import SavedModel, arrays_of
 
+ALONE = Turns(None, Accounts())
 UPSTREAM: dict[str, Any] = {"pretrain_data": "digits", "pretrain_steps": 3}
 
 
 def spec(**changes: Any) -> CellSpec:
     given = {"router": "soft", "options": {"experts": 2}, "model": "mu/4", "steps": 2, "batch": 8}
     return CellSpec(**{**given, "timing_budget_s": 0.0, "seeds": (0, 1), **changes})
+
+
+def in_folder(models: Path) -> list[str]:
+    """Return the names in a folder of models, but for those of locks."""
+    return [path.name for path in models.iterdir() if path.suffix != ".lock"]
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +71,10 @@ def test_a_cell_starts_from_what_it_trained_upstream(rows: list[dict[str, Any]],
         assert row["pretrain_s"] > 0
         assert row["few_shot_s"] > 0
     # Two upstream models and two of the cell's own, none of them half written.
-    kept = {path.name for path in (folder / "_models").iterdir()}
-    assert len(kept) == 4
-    assert {Path(row["saved_model"]).name for row in rows} < kept
-    assert not any(name.startswith(".") for name in kept)
+    models = in_folder(folder / "_models")
+    assert len(models) == 4
+    assert {Path(row["saved_model"]).name for row in rows} < set(models)
+    assert not any(name.startswith(".") for name in models)
     assert suite_names(folder) == []
 
 
@@ -91,7 +99,7 @@ def test_another_cell_takes_the_upstream_model_that_is_there(
 ) -> None:
     cell = resolve_cell(spec(**UPSTREAM))
     monkeypatch.setattr("moebench.cells.transfer.train_or_resume", None)  # nothing is trained
-    origin = Initializer(cell, folder / "_models", lambda name, size: pytest.fail("images were read"), print)
+    origin = Initializer(cell, folder / "_models", lambda name, size: pytest.fail("images were read"), ALONE, print)
     state = origin.initial_state(fresh, 1)
     assert "seed 1: starting from" in capsys.readouterr().out
     before, after = (jax.tree.leaves(each.parameters["blocks"]) for each in (fresh, state))
@@ -107,7 +115,7 @@ def test_a_training_upstream_that_is_killed_goes_on(
 
     # 26 steps, of which the first 25 are looked at, and kept.
     cell = resolve_cell(spec(pretrain_data="digits", pretrain_steps=26, checkpoint_every_s=1e-9))
-    origin = Initializer(cell, tmp_path / "_models", dataset, print)
+    origin = Initializer(cell, tmp_path / "_models", dataset, ALONE, print)
 
     class Still(TrainPrograms):
         """Steps that change nothing, and need no compiling."""
@@ -130,11 +138,11 @@ def test_a_training_upstream_that_is_killed_goes_on(
         patched.setattr(saved_models, "save", killed)
         with pytest.raises(KeyboardInterrupt):
             origin.initial_state(fresh, 0)
-    assert [path.name[0] for path in (tmp_path / "_models").iterdir()] == ["."]
+    assert [name[0] for name in in_folder(tmp_path / "_models")] == ["."]
     origin.initial_state(fresh, 0)
     assert "pre-training of seed 0: resuming from the checkpoint after step 25" in capsys.readouterr().out
     # What was under way is gone, and the model is there.
-    assert [path.name[0] == "." for path in (tmp_path / "_models").iterdir()] == [False]
+    assert [name[0] == "." for name in in_folder(tmp_path / "_models")] == [False]
 
 
 def test_a_kept_model_gives_its_arrays_back_and_starts_cells(rows: list[dict[str, Any]]) -> None:

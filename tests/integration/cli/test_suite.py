@@ -56,7 +56,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 def test_a_suite_runs_reports_and_has_nothing_left_to_do(here: Here) -> None:
     here.write(SUITE.replace("figures: []", "figures: [pareto, scaling]"))
-    code, out, err = here.call("suite", "small.yaml")
+    code, out, err = here.call("suite", "small.yaml", "--jobs", "1")
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0] == "small  Do more experts help?"
@@ -90,7 +90,7 @@ def test_tries_of_tuning_are_counted_before_they_run(here: Here) -> None:
 
 def test_a_failed_cell_is_named_and_ends_with_1(here: Here) -> None:
     here.write(SUITE + "  - {router: soft, experts: 8, behave: crash}\n")
-    code, out, err = here.call("suite", "small.yaml")
+    code, out, err = here.call("suite", "small.yaml", "--jobs", "1")
     assert code == 1
     assert "[6/6] soft[experts=8,behave=crash]: crashed: exit code 1: ValueError: planted crash" in out
     assert "dashboard" in out
@@ -272,7 +272,7 @@ def test_ctrl_c_keeps_what_is_finished(here: Here) -> None:
         "main(sys.argv[1:])"
     )
     driver = subprocess.Popen(
-        [sys.executable, "-c", program, "suite", "small.yaml", "--seeds", "0"],
+        [sys.executable, "-c", program, "suite", "small.yaml", "--seeds", "0", "--jobs", "1"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(SUPPORT), *sys.path])},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

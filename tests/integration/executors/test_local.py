@@ -174,7 +174,7 @@ def test_a_killed_driver_takes_its_cell_with_it(tmp_path: Path) -> None:
 
 
 def test_a_killed_server_takes_its_cell_with_it_and_the_next_job_runs(tmp_path: Path) -> None:
-    with LocalExecutor(cell_program="fake_cell") as local:
+    with LocalExecutor(jobs=1, cell_program="fake_cell") as local:
         events = local.run([job(tmp_path, "hang", name="one"), job(tmp_path, name="two")])
         next(events)
         pids = printed_pids(tmp_path / "one.log")
@@ -220,12 +220,42 @@ def test_mapped_files_are_no_memory_that_a_cell_takes(tmp_path: Path) -> None:
     assert 24 << 20 < with_own < 48 << 20
 
 
-def test_more_jobs_than_devices_are_refused_with_the_reason() -> None:
+@pytest.mark.parametrize(
+    ("variables", "jobs", "there"),
+    [
+        ({}, 10**6, r"it has \d+ processor\(s\)\.$"),
+        ({"FAKE_PLATFORM": "gpu", "FAKE_DEVICES": "2"}, 3, r"it has 2 device\(s\), which cells do not share\.$"),
+        ({"FAKE_PLATFORM": "tpu", "FAKE_DEVICES": "8"}, 2, r"it has 1 device\(s\), which cells do not share\.$"),
+    ],
+)
+def test_more_jobs_than_the_machine_can_time_are_refused_with_the_reason(
+    variables: dict[str, str], jobs: int, there: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
     with (
-        LocalExecutor(jobs=2, cell_program="fake_cell") as local,
-        pytest.raises(BadInput, match=r"--jobs 2 .* processors, which are one device"),
+        LocalExecutor(jobs=jobs, cell_program="fake_cell") as local,
+        pytest.raises(BadInput, match=rf"--jobs {jobs} is more than this machine can time: {there}"),
     ):
         local.environment()  # asked for before a dry run too
+
+
+def test_cells_on_processors_run_two_at_once_and_take_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("moebench.executors.local.usable_cpus", lambda: 2)
+    with LocalExecutor(cell_program="fake_cell") as local:
+        events = list(local.run([job(tmp_path, "turns", name=name) for name in ("one", "two", "three")]))
+    assert [type(event) for event in events[:3]] == [Started, Started, Ended]
+    printed = [(tmp_path / f"{name}.log").read_text().split()[:2] for name in ("one", "two", "three")]
+    assert {at_once for at_once, _ in printed} == {"2"}
+    (folder,) = {folder for _, folder in printed}
+    assert Path(folder).is_absolute()
+    assert not Path(folder).exists()
+
+
+def test_a_cell_without_others_takes_no_turns(tmp_path: Path) -> None:
+    with LocalExecutor(cell_program="fake_cell") as local:
+        end(local, job(tmp_path, "turns"))
+    assert (tmp_path / "cell.log").read_text().split()[:2] == ["None", "None"]
 
 
 def test_each_cell_gets_a_device_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

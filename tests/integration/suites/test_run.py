@@ -157,7 +157,7 @@ def test_a_disk_that_is_full_from_the_start_is_said(
 
 def test_an_interrupted_run_keeps_what_is_finished(executor: LocalExecutor, store: Store, tmp_path: Path) -> None:
     grid = [cell("dense", seeds=(0,)), cell(behave="hang", seeds=(0,))]
-    with LocalExecutor(cell_program="fake_cell") as mine:
+    with LocalExecutor(jobs=1, cell_program="fake_cell") as mine:
         events = run_cells(
             plan_cells(grid, mine, store),
             suite="small",

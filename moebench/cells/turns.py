@@ -1,0 +1,102 @@
+"""Turns of cells that share processors: any number of them work, or one alone is timed.
+
+The step of a small model leaves half of two processors idle, so that two cells side by side end much sooner than one
+after the other. Their timings must not see each other. A cell that is to be timed therefore waits until every other
+cell has come to a place where it can pause, and these go on when the timing has ended.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from moebench.measuring.time_accounts import Accounts
+from moebench.spec.side_by_side import AT_ONCE_VARIABLE, TURNS_VARIABLE
+
+Row = dict[str, int]
+
+
+class Turns:
+    """The turns of one cell; without a folder of locks there are no others, and nothing waits.
+
+    Two locks make them. All who work share the lock `work`, and a timing has it for itself. Who wants either takes the
+    lock `turn` first and keeps it until the lock `work` is theirs: without it a timing would wait for as long as others
+    work by overlapping turns. The kernel releases the locks of a cell that is killed.
+    """
+
+    def __init__(self, folder: Path | None, accounts: Accounts, at_once: int = 1) -> None:
+        """Open the locks.
+
+        Args:
+            folder: of the locks, which the executor made; None for a cell that runs alone.
+            accounts: take the seconds of waiting.
+            at_once: the largest number of cells side by side.
+        """
+        self._folder = folder
+        self._accounts = accounts
+        self._at_once = at_once
+
+    @classmethod
+    def from_environment(cls, variables: Mapping[str, str], accounts: Accounts) -> "Turns":
+        """Return the turns that the executor of the cell arranged."""
+        folder = variables.get(TURNS_VARIABLE)
+        return cls(Path(folder) if folder else None, accounts, int(variables.get(AT_ONCE_VARIABLE, "1")))
+
+    @property
+    def columns(self) -> Row:
+        """Return the columns of the result table."""
+        return {"cells_at_once": self._at_once}
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Work beside others while the block lasts."""
+        if self._folder is None:
+            yield
+            return
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._turn, self._work = (os.open(self._folder / name, flags, 0o600) for name in ("turn", "work"))
+        try:
+            self._begin_work()
+            yield
+        finally:
+            os.close(self._work)
+            os.close(self._turn)
+
+    def give_way(self) -> None:
+        """Pause for a timing that waits, if there is one; called at work."""
+        if self._folder is not None:
+            fcntl.flock(self._work, fcntl.LOCK_UN)
+            self._begin_work()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only one to compute while the block lasts; called at work."""
+        if self._folder is None:
+            yield
+            return
+        fcntl.flock(self._work, fcntl.LOCK_UN)
+        with self._accounts.spending("waiting_s"):
+            fcntl.flock(self._turn, fcntl.LOCK_EX)
+            fcntl.flock(self._work, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._work, fcntl.LOCK_SH)  # nobody else waits for it: they wait for the turn
+            fcntl.flock(self._turn, fcntl.LOCK_UN)
+
+    @contextmanager
+    def idle(self) -> Iterator[None]:
+        """Wait for something else than a turn while the block lasts; called at work."""
+        if self._folder is not None:
+            fcntl.flock(self._work, fcntl.LOCK_UN)
+        with self._accounts.spending("waiting_s"):
+            yield
+        if self._folder is not None:
+            self._begin_work()
+
+    def _begin_work(self) -> None:
+        with self._accounts.spending("waiting_s"):
+            fcntl.flock(self._turn, fcntl.LOCK_EX)
+            fcntl.flock(self._work, fcntl.LOCK_SH)
+        fcntl.flock(self._turn, fcntl.LOCK_UN)
