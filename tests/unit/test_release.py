@@ -30,6 +30,16 @@ def workflow(name: str) -> dict[str, Any]:
     return found
 
 
+def test_extras_without_which_tests_are_skipped_are_installed_before_a_change_lands() -> None:
+    tests = "".join(path.read_text("utf-8") for path in (REPOSITORY / "tests").rglob("test_*.py"))
+    needed = set(re.findall(r"importorskip\(.*reason=\".*moebench\[(\w+)\]", tests))
+    assert {"crosscheck", "ray", "text"} <= needed
+    script = (REPOSITORY / ".ci" / "run").read_text("utf-8")
+    (extras,) = re.findall(r"-e '\.\[([\w,]+)\]'", script)
+    assert "pip install --quiet 'torch==" in script  # of all its versions, one that installs in a minute
+    assert needed - {"crosscheck"} <= set(extras.split(","))
+
+
 def test_every_python_that_is_promised_is_tested(project: dict[str, Any]) -> None:
     lowest, highest = supported("Python").split(" to ")
     promised = [f"3.{minor}" for minor in range(int(lowest[2:]), int(highest[2:]) + 1)]

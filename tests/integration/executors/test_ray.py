@@ -7,12 +7,14 @@ from typing import Any
 
 import psutil
 import pytest
+from example_scripts import SUITE, commands, run
 from executor_jobs import end, gone, job, printed_pids
 from paths import SUPPORT
 
 from moebench.executors import Ended, Started
 from moebench.executors.base import ExecutorError
 from moebench.executors.ray import RayExecutor
+from moebench.results import load
 from moebench.spec.limits import Limits
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'moebench[ray]'")
@@ -98,3 +100,15 @@ def test_closing_stops_the_running_cell(executor: RayExecutor, tmp_path: Path) -
 def test_a_cell_program_that_cannot_be_imported_is_said(executor: RayExecutor) -> None:
     with RayExecutor(cell_program="no_such_program") as other, pytest.raises(ExecutorError, match="no_such_program"):
         other.environment()
+
+
+def test_the_example_runs_a_suite_on_the_cluster_that_an_address_names(executor: RayExecutor, tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(SUITE)
+    # What the driver inherits shows where cells ran: those of the cluster inherit from whoever started it.
+    address = ray.get_runtime_context().gcs_address
+    here = {**commands(tmp_path), "RAY_ADDRESS": address, "FAKE_PLATFORM": "the driver's"}
+    placed = run("cluster/ray.sh", "tiny.yaml", "results", where=tmp_path, environment=here)
+    assert placed.returncode == 0, placed.stdout + placed.stderr
+    rows = load(tmp_path / "results", "tiny")
+    assert rows["status"].tolist() == 6 * ["ok"]
+    assert set(rows["platform"]) == {"cpu"}
