@@ -23,7 +23,7 @@ from moebench.models.positions import interpolated
 from moebench.training import TrainState, image_arrays, saved_models, with_image_arrays
 from moebench.training.array_files import array_path
 from moebench.training.checkpoints import Checkpoints
-from moebench.training.saved_models import HEAD, POSITIONS, SavedModel, arrays_of
+from moebench.training.saved_models import HEAD, POSITIONS, SavedModel
 
 Arrays = Mapping[str, np.ndarray]
 """Arrays by their paths in the model."""
@@ -106,7 +106,7 @@ class Initializer:
             checkpoints.remove()
             raise PretrainingDiverged(f"in pre-training, the loss was not finite at step {training.diverged_step}")
         self.say(f"{part}: training loss {training.final_loss:.3f} after {training.wall_s:.1f} s")
-        about, tree = describe(cell, seed), arrays_of(training.state)
+        about, tree = describe(cell, seed), image_arrays(cell.model, training.state)
         try:
             saved_models.save(folder, about, tree)
         except BadInput as fault:  # other cells pre-train again
