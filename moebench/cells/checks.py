@@ -51,16 +51,20 @@ def check_contrastive(spec: CellSpec) -> None:
         raise BadInput(
             f"freeze=image embeds each training image once: leave augment={spec.augment} out.", key="augment"
         )
-    for key, what in (("test_time", "settings are tried"), ("tune", "tries are compared")):
+    of_labels = (
+        ("tune", "compares tries by their loss in", "leave tune out and give one learning_rate"),
+        ("test_time", "compares settings by their accuracy in", "leave test_time out"),
+        (
+            "record_routing",
+            "records routing beside the predictions of",
+            f"leave it or text_model={spec.text_model} out",
+        ),
+    )
+    for key, does, right in of_labels:
         if getattr(spec, key):
             raise BadInput(
-                f"{what} by classification, which a cell with text_model does not learn: leave {key} out.", key=key
+                f"{key} {does} classification, which a cell with text_model does not learn: {right}.", key=key
             )
-    if spec.record_routing is not None:
-        raise BadInput(
-            f"record_routing is for cells that classify: leave it or text_model={spec.text_model} out.",
-            key="record_routing",
-        )
     if spec.text_router is not None and spec.mesh_shape != (1, 1):
         raise BadInput(
             f"text_router={spec.text_router} is for one device: leave it or devices={spec.devices} out.",
