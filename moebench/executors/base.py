@@ -44,7 +44,7 @@ class Ended:
 
 @runtime_checkable
 class Executor(Protocol):
-    """Places cell programs on devices. Results travel by files, so losing the driver loses no finished cell."""
+    """A way to run cells on devices. Results travel by files, so that the loss of the driver loses no finished cell."""
 
     def environment(self) -> dict[str, Any]:
         """Return platform, device kind and versions that a cell will find, as columns of the result table.

@@ -27,9 +27,9 @@ size, AMD EPYC).
 
 
 class LocalExecutor:
-    """Runs `jobs` cells side by side, by default one for each device; a cell on several devices counts as several.
+    """Executor that runs `jobs` cells side by side on this machine, by default one for each device.
 
-    A cell on accelerators shares them with no other cell. Cells on processors share the processors, by default two
+    A cell on several devices counts as several cells. A cell on accelerators shares them with no other cell. Cells on processors share the processors, by default two
     cells at a time; while one cell is timed, the other cells pause. `cell_program` is the module that `python -m` would
     run for one cell.
     """

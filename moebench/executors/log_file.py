@@ -7,7 +7,7 @@ TAIL_BYTES = 1 << 16
 
 
 class CappedLog:
-    """Writes the first megabyte at once, and on closing the last 64 KiB of the rest."""
+    """A log file that gets the first megabyte at once, and on closing the last 64 KiB of the rest."""
 
     def __init__(self, path: str | Path) -> None:
         self._file = open(path, "wb", buffering=0)  # noqa: SIM115 (closed by close)

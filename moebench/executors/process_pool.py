@@ -51,7 +51,7 @@ class TaskEnd:
 
 
 class Workers:
-    """Forks a process for each task from one server that has imported `preload`.
+    """Processes for tasks, each forked from one server that has imported `preload`.
 
     The server starts at once and imports in the background; the first event waits for the import. If the server is
     killed, its tasks are reported as killed, and the next task starts another server.

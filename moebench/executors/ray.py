@@ -20,8 +20,9 @@ _LOOK_AGAIN_S = 5.0
 
 
 class RayExecutor:
-    """Runs as many cells side by side as the cluster has accelerators, or `jobs`, which Ray queues beyond that number.
+    """Executor that runs as many cells side by side as a Ray cluster has accelerators, or `jobs`.
 
+    Ray queues cells beyond the number of accelerators.
     Without accelerators a cell takes all processors of a node. Only the nodes with the most processors then get cells:
     smaller nodes are another device. A cell whose node is lost is placed once more.
 

@@ -30,7 +30,7 @@ _LOST = ("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED")
 
 
 class SlurmExecutor:
-    """Submits one array for each resource class, of which `jobs` tasks may run side by side.
+    """Executor that submits one Slurm array for each resource class, with `jobs` tasks side by side.
 
     A cell takes GPUs of one node if the partition has any, else a whole node. A cell whose node fails is submitted once
     more. The end of the run cancels all jobs. `cluster` is submitit's name for the scheduler; "local" needs no Slurm.
