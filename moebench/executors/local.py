@@ -29,9 +29,9 @@ size, AMD EPYC).
 class LocalExecutor:
     """Executor that runs `jobs` cells side by side on this machine, by default one for each device.
 
-    A cell on several devices counts as several cells. A cell on accelerators shares them with no other cell. Cells on processors share the processors, by default two
-    cells at a time; while one cell is timed, the other cells pause. `cell_program` is the module that `python -m` would
-    run for one cell.
+    A cell on several devices counts as several cells. A cell on accelerators shares them with no other cell. Cells on
+    processors share the processors, by default two cells at a time; while one cell is timed, the other cells pause.
+    `cell_program` is the module that `python -m` would run for one cell.
     """
 
     def __init__(self, jobs: int | None = None, cell_program: str | None = None) -> None:
