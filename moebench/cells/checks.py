@@ -14,12 +14,12 @@ def check_pretraining(spec: CellSpec) -> None:
         return
     if routers.find(spec.router).needs_truth:
         raise BadInput(
-            f"router '{spec.router}' learns nothing that a start from a trained model could keep: leave "
+            f"router '{spec.router}' learns no parameters that a trained model could pass on: leave "
             f"{'pretrain_data' if spec.pretrain_data is not None else 'init_from'} out.",
             key="pretrain_data" if spec.pretrain_data is not None else "init_from",
         )
     if spec.pretrain_data is not None and spec.init_from is not None:
-        raise BadInput("pretrain_data and init_from both say where to start; leave one out.", key="init_from")
+        raise BadInput("pretrain_data and init_from both give the initial parameters; leave one out.", key="init_from")
     if spec.mesh_shape != (1, 1):
         raise BadInput(
             f"a start from a trained model is for one device: leave devices={spec.devices} out.", key="devices"

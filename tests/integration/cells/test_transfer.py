@@ -166,7 +166,7 @@ def test_a_kept_model_gives_its_arrays_back_and_starts_cells(rows: list[dict[str
         ),
         ({"model": "mu/2"}, r"is soft\[.*\] on mu/4, and the cell's model is mu/2"),
         ({"total_slots": 4}, "leave total_slots=4 out"),
-        ({"pretrain_data": "digits"}, "both say where to start"),
+        ({"pretrain_data": "digits"}, "both give the initial parameters"),
         ({"devices": "2x1"}, "is for one device: leave devices=2x1 out"),
     ],
 )
