@@ -14,12 +14,12 @@ def check_pretraining(spec: CellSpec) -> None:
         return
     if routers.find(spec.router).needs_truth:
         raise BadInput(
-            f"router '{spec.router}' learns nothing that a start from a trained model could keep: leave "
+            f"router '{spec.router}' learns no parameters that a trained model could pass on: leave "
             f"{'pretrain_data' if spec.pretrain_data is not None else 'init_from'} out.",
             key="pretrain_data" if spec.pretrain_data is not None else "init_from",
         )
     if spec.pretrain_data is not None and spec.init_from is not None:
-        raise BadInput("pretrain_data and init_from both say where to start; leave one out.", key="init_from")
+        raise BadInput("pretrain_data and init_from both give the initial parameters; leave one out.", key="init_from")
     if spec.mesh_shape != (1, 1):
         raise BadInput(
             f"a start from a trained model is for one device: leave devices={spec.devices} out.", key="devices"
@@ -51,16 +51,20 @@ def check_contrastive(spec: CellSpec) -> None:
         raise BadInput(
             f"freeze=image embeds each training image once: leave augment={spec.augment} out.", key="augment"
         )
-    for key, what in (("test_time", "settings are tried"), ("tune", "tries are compared")):
+    of_labels = (
+        ("tune", "compares tries by their loss in", "leave tune out and give one learning_rate"),
+        ("test_time", "compares settings by their accuracy in", "leave test_time out"),
+        (
+            "record_routing",
+            "records routing beside the predictions of",
+            f"leave it or text_model={spec.text_model} out",
+        ),
+    )
+    for key, does, right in of_labels:
         if getattr(spec, key):
             raise BadInput(
-                f"{what} by classification, which a cell with text_model does not learn: leave {key} out.", key=key
+                f"{key} {does} classification, which a cell with text_model does not learn: {right}.", key=key
             )
-    if spec.record_routing is not None:
-        raise BadInput(
-            f"record_routing is for cells that classify: leave it or text_model={spec.text_model} out.",
-            key="record_routing",
-        )
     if spec.text_router is not None and spec.mesh_shape != (1, 1):
         raise BadInput(
             f"text_router={spec.text_router} is for one device: leave it or devices={spec.devices} out.",

@@ -48,10 +48,10 @@ class TrainPrograms:
         )
 
     def fresh(self, seed: int, schedule: Schedule | None = None) -> TrainState:
-        """Draw the state before the first step.
+        """Return a state before the first step, with fresh parameters.
 
         Args:
-            seed: of the parameters and of the routing noise.
+            seed: seed of the parameters and of the routing noise.
             schedule: hyperparameters of the training; None takes the program's own.
         """
         state: TrainState = self.init(np.asarray(seed, np.int32), (schedule or self.program.schedule).as_arrays())
@@ -96,10 +96,10 @@ class Executables(TrainPrograms):
         """Return a call that infers the images.
 
         Args:
-            infer: compiled for as many images.
-            state: of the model.
-            images: on the host.
-            wait: return when the logits are computed, as a caller who needs them would wait.
+            infer: inference, compiled for the number of images.
+            state: state of the model.
+            images: images in the host's memory.
+            wait: whether the call returns only when the logits are computed.
         """
         on_device = self.program.device_put(images)
         if wait:
@@ -119,8 +119,8 @@ class Evaluator:
         """Compile for a split.
 
         Args:
-            program: of the model.
-            images: size of the split, which the batch divides into equal parts where it can.
+            program: program of the model.
+            images: images of the split, which the batch divides into equal parts if possible.
         """
         batch = evaluation_batch(images, program.batch, program.config.group_images * program.shards)
         some_images, labels = program.abstract_batch(batch)
@@ -137,8 +137,8 @@ def compile_train_step(program: Program, device: jax.Device | None = None) -> ja
     """Compile a training step, which overwrites its state.
 
     Args:
-        program: for the batch of its own.
-        device: to compile for; None: the default device, or the mesh of the program.
+        program: program of the model, for its own batch.
+        device: device to compile for; None: the default device, or the mesh of the program.
     """
     arguments = program.abstract_state, *program.abstract_batch(program.batch)
     return compiled(program.train_step, *_on(device, arguments), donate=(0,))
@@ -148,9 +148,9 @@ def compile_infer(program: Program, images: int, device: jax.Device | None = Non
     """Compile inference for a batch.
 
     Args:
-        program: of the model.
-        images: of the batch.
-        device: to compile for; None: the default device, or the mesh of the program.
+        program: program of the model.
+        images: images of the batch.
+        device: device to compile for; None: the default device, or the mesh of the program.
     """
     return compiled(program.infer, *_on(device, (program.abstract_state, program.abstract_images(images))))
 

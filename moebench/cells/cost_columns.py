@@ -13,11 +13,11 @@ Row = dict[str, Any]
 
 
 def costs(cell: ResolvedCell, executables: Executables) -> Row:
-    """Return parameters, FLOPs and memory, without padding, which only an evaluation knows.
+    """Return parameters, FLOPs and memory; padding is left out, because only an evaluation knows it.
 
     Args:
         cell: the cell.
-        executables: its compiled programs.
+        executables: compiled programs of the cell.
     """
     count, batch = Count(cell, executables.program), cell.spec.batch
     forward = count.forward
@@ -50,7 +50,7 @@ def costs(cell: ResolvedCell, executables: Executables) -> Row:
 
 
 def _of_text(count: Count) -> Row:
-    """Return the costs of the text tower; nothing for a model that classifies."""
+    """Return the costs of the text tower; an empty row for a model that classifies."""
     if count.text_parameters is None or count.text_forward is None:
         return {}
     return {
@@ -60,7 +60,7 @@ def _of_text(count: Count) -> Row:
 
 
 def _moved(program: Any, devices: int) -> float:
-    """Return the bytes that a program moves on all devices; NaN where its compiler does not count them."""
+    """Return the bytes that a program moves on all devices; NaN if its compiler does not count them."""
     moved = moved_bytes(program)
     return math.nan if moved is None else moved * devices
 
@@ -70,7 +70,7 @@ def efficiency(cell: ResolvedCell, row: Mapping[str, Any]) -> Row:
 
     Args:
         cell: the cell.
-        row: its cost and time columns.
+        row: cost and time columns of the cell.
     """
     peak, devices = measure_peak(str(cell.model.dtype)), math.prod(cell.spec.mesh_shape)
     found: Row = {"peak_flops_per_s": peak.flops_per_s, "peak_bytes_per_s": peak.bytes_per_s}

@@ -35,9 +35,9 @@ from moebench.training import Program, Schedule, TwoTowersProgram, program_on_on
 
 CHANNELS = 3
 PAIRS = "scenes-8192"
-"""Data of the specification of two towers that are counted, whatever the data."""
+"""Pairs that stand for the data when two towers are counted; no count depends on the data."""
 VOCABULARY = 32_000
-"""Tokens that a text tower tells apart where no captions are given: those of the public code of 2308.00951."""
+"""Vocabulary of a text tower if no captions are given: that of the public code of 2308.00951."""
 # No count depends on the schedule.
 _SCHEDULE = Schedule(steps=1, learning_rate=1e-3, weight_decay=0.1, warmup=0.0, clip_norm=1.0)
 
@@ -117,8 +117,8 @@ class Count:
     def record(self) -> dict[str, Any]:
         """Return all counts as plain values by name.
 
-        FLOPs are of the forward pass for one image: `parts` those of the program by part, `closed_form` those that the
-        shapes give, `operations` those of the program by operation, and `elementwise` those that no other entry has.
+        FLOPs are of the forward pass for one image: `parts` by part of the program, `operations` by operation of the
+        program, `closed_form` from the shapes alone, and `elementwise` for operations that no other entry includes.
         `flops_padding` is the share of `experts` for slots that no routing can fill; an evaluation finds more empty
         slots. `slots` are the slots of each expert for one group. Bytes are estimates.
         """
@@ -163,7 +163,7 @@ class Count:
 
     @property
     def _text_record(self) -> dict[str, Any]:
-        """The entries of `record` on a text tower; none without one."""
+        """Entries of `record` on a text tower; empty without a text tower."""
         forward, closed = self.text_forward, self.text_closed_form
         if self.text is None or self.text_parameters is None or forward is None or closed is None:
             return {}
@@ -197,9 +197,9 @@ def resolved(spec: CellSpec, image_size: int | None = None, classes: int | None 
     """Resolve the model of a specification, whatever its data set; a dense model has MLPs in all blocks.
 
     Args:
-        spec: data set and schedule have no effect.
+        spec: the specification; data set and schedule have no effect.
         image_size: side in pixels; None takes the size that the model was published for.
-        classes: None takes the number that the model was published for.
+        classes: number of classes; None takes the number that the model was published for.
 
     Raises:
         BadInput: as `resolve_for`.
@@ -213,12 +213,12 @@ def resolved(spec: CellSpec, image_size: int | None = None, classes: int | None 
 def resolve_published(spec: CellSpec, image_size: int | None = None, classes: int | None = None) -> ResolvedCell:
     """Resolve a specification for the images that its model was published for, whatever its data set.
 
-    A text tower tells as many tokens apart as that of the Soft MoE paper's public code.
+    A text tower has the vocabulary of the Soft MoE paper's public code.
 
     Args:
-        spec: data set and schedule have no effect.
+        spec: the specification; data set and schedule have no effect.
         image_size: side in pixels; None takes the specification's or the published size.
-        classes: None takes the number that the model was published for.
+        classes: number of classes; None takes the number that the model was published for.
 
     Raises:
         BadInput: as `resolve_for`, and for a layer alone.

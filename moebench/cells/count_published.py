@@ -1,4 +1,4 @@
-"""Count the models of a printed table, by the names and in the units of the print."""
+"""Count the models of a printed table, with the names and units of the table."""
 
 import json
 from collections.abc import Iterable

@@ -1,11 +1,12 @@
-"""What tells a cell from other cells: digests of what was asked for, and of the code that gives its results.
+"""Digests that tell a cell from other cells: of its specification, and of the code that computes its results.
 
 The code of a cell is the import closure of the cell program inside this package, and the strategies of the cell's
-routers: the modules of a router's own classes and what these import. Other strategies are not part of it. A change of
-a module counts where it changes the syntax tree; docstrings, comments and positions do not count.
+routers: the modules of a router's own classes and their imports. Other strategies are not part of the code. A change of
+a module counts if it changes the syntax tree; docstrings, comments and positions do not count.
 
-A plugin counts with the modules beside it that it imports. A data file that a plugin reads cannot be known, nor a
-module that it finds elsewhere or by a name put together while it runs: after a change of these, run with `--fresh`.
+A plugin counts together with the modules beside it that it imports. Unknown are a data file that a plugin reads, a
+module that a plugin finds elsewhere, and a module whose name is put together at run time: after a change of these, run
+with `--fresh`.
 """
 
 import importlib.util
@@ -18,7 +19,7 @@ from moebench.errors import BadInput
 from moebench.routers import plugins, registry
 
 CELL_PROGRAM = "moebench.cells.run"
-"""Module that runs a cell; all that it imports decides results."""
+"""Module that runs a cell; everything that it imports can change results."""
 VERSIONS = (
     *("jax_version", "jaxlib_version", "flax_version", "optax_version"),
     *("numpy_version", "pillow_version", "scikit_learn_version"),
@@ -39,7 +40,7 @@ class Code:
         self._sources: dict[str, Sources | None] = {root: PackageSources(package)} if package else {}
         self._modules = Modules(self._find_sources)
         self._shared: frozenset[str] | None = None
-        # By classes and not by names: an edited plugin has another class under the same name.
+        # By classes and not by names: an edited plugin has another class of equal name.
         self._of_router: dict[type, frozenset[str]] = {}
         self._digests: dict[frozenset[type], list[str]] = {}
 
@@ -70,7 +71,7 @@ class Code:
         classes = frozenset(routers.find(name) for name in names)
         if classes not in self._digests:
             modules = self.shared().union(*map(self.of_router, names))
-            # A plugin counts by what is in it and not by where it lies, which its module's name says.
+            # A plugin counts by its content and not by its path, which is part of its module's name.
             shown = {_root(name): "plugin" for name in modules if plugins.plugin_of(name)}
             self._digests[classes] = digests(self._modules, modules | self._modules.around(modules), shown)
         return self._digests[classes]
@@ -96,7 +97,7 @@ class Code:
         return found
 
     def _find_sources(self, root: str) -> Sources | None:
-        plugin = plugins.plugin_of(root)  # not kept: an edited plugin is another one
+        plugin = plugins.plugin_of(root)  # not cached: an edited plugin is another plugin
         if plugin is not None or root not in self._packages:
             return plugin
         if root not in self._sources:
@@ -105,7 +106,7 @@ class Code:
 
 
 def _sources(package: str) -> Sources | None:
-    """Return where the modules of a package lie; None for modules that were read from no file."""
+    """Return the sources of a package's modules; None for modules that were read from no file."""
     try:
         spec = importlib.util.find_spec(package)
     except ValueError:  # of __main__, and of modules that were made by hand
@@ -128,9 +129,9 @@ def _code() -> Code:
 
 
 def code(*names: str) -> list[str]:
-    """Return a name and a digest of each module that decides what cells with these routers give.
+    """Return a name and a digest of each module that can change the results of cells with these routers.
 
-    The answer is worked out once in a process for each router.
+    The answer is computed once in a process for each router.
 
     Raises:
         BadInput: no router has one of the names, or its class was not read from a file.

@@ -1,4 +1,4 @@
-"""Images of cells, found and read once in a process."""
+"""Images of cells, read once in a process."""
 
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -37,8 +37,8 @@ def pairs(name: str, image_size: int | None = None) -> "moebench.data.pairs.Pair
     """Read image-text pairs.
 
     Args:
-        name: of the pairs, or their path.
-        image_size: side in pixels; None takes the data's own.
+        name: name of the pairs, or their path.
+        image_size: side in pixels; None takes the data's own size.
 
     Raises:
         BadInput: the pairs cannot be read, or not at that size.
@@ -51,8 +51,8 @@ def dataset(name: str, image_size: int | None = None) -> "moebench.data.Dataset"
     """Read a data set.
 
     Args:
-        name: of the data set, or its path.
-        image_size: side in pixels; None takes the data set's own.
+        name: name of the data set, or its path.
+        image_size: side in pixels; None takes the data set's own size.
 
     Raises:
         BadInput: the images cannot be read, or not at that size.

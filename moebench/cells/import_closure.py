@@ -1,9 +1,9 @@
-"""Find the modules that a program is made of by the imports in their syntax trees, without running any.
+"""Find the modules of a program by the imports in their syntax trees, without running any module.
 
-Every import counts, also one inside a function, except those below `if TYPE_CHECKING:`, which never run. A module
-names the modules that it imports, and so on. The packages around a named module are part of the program, but what
-their `__init__` imports is so only where the package itself is named, as by `from package import name`. Modules whose
-names are put together while the program runs are not found.
+Every import counts, also one inside a function, except imports below `if TYPE_CHECKING:`, which never run. The imports
+of an imported module count in turn. The packages around an imported module are part of the program, but the imports of
+their `__init__` count only if the package itself is named, as by `from package import name`. Modules whose names are
+put together at run time are not found.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -18,7 +18,7 @@ from moebench.routers.plugins import in_words, module_file
 
 @runtime_checkable
 class Sources(Protocol):
-    """Give the modules of one package or of one plugin."""
+    """The files of the modules of one package or of one plugin."""
 
     def locate(self, name: str) -> Path | None:
         """Return the file of a module by its name inside the package, "" for the package; None if there is none."""
@@ -28,7 +28,7 @@ class Sources(Protocol):
 
 
 class PackageSources:
-    """Give the modules of a package on disk, or a module that is no package."""
+    """The modules of a package on disk, or a module that is no package."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -42,23 +42,19 @@ class PackageSources:
 
 
 class Modules:
-    """Know modules by their full names, and the modules that each of them imports.
-
-    Args:
-        find_sources: returns where the modules of a top-level name are, None for names that are not looked into.
-    """
+    """Modules by their full names, and the imports of each module."""
 
     def __init__(self, find_sources: Callable[[str], Sources | None]) -> None:
         self.find_sources = find_sources
 
     def locate(self, name: str) -> Path | None:
-        """Return the file of a module; None for modules that are not looked into."""
+        """Return the file of a module; None for modules whose sources are not known."""
         root, _, rest = name.partition(".")
         sources = self.find_sources(root)
         return sources.locate(rest) if sources else None
 
     def syntax(self, name: str) -> Syntax:
-        """Return what the text of a module says.
+        """Return the syntax of a module.
 
         Raises:
             BadInput: the module cannot be found, read or parsed.
@@ -81,12 +77,12 @@ class Modules:
     def closure(
         self, starts: Iterable[str], optional: Collection[str] = (), known: Collection[str] = ()
     ) -> frozenset[str]:
-        """Return the modules that some modules need, these included.
+        """Return the modules that some modules need, including themselves.
 
         Args:
             starts: the modules to begin with.
-            optional: modules that a package's `__init__` may import for others; from there they are not followed.
-            known: modules that are not looked into again and not returned.
+            optional: modules that a package's `__init__` may import for others; their imports from there do not count.
+            known: modules that are neither read again nor returned.
         """
         found: set[str] = set()
         waiting = list(starts)
@@ -128,19 +124,24 @@ class Modules:
             for _ in range(level - 1):
                 package = package.rpartition(".")[0]
             return f"{package}.{module}".strip(".")
-        # A plugin names what lies beside it without a package.
+        # A plugin names the modules beside it without a package.
         beside = f"{root}.{module}"
         return beside if module != root and self.is_beside(root, module) else module
 
     def is_beside(self, root: str, module: str) -> bool:
-        """Return whether a module of a plugin, of the top-level name `root`, finds another beside the plugin."""
+        """Return whether a module of a plugin finds another module beside the plugin.
+
+        Args:
+            root: top-level name of the plugin.
+            module: name of the other module.
+        """
         sources = self.find_sources(root)
         if sources is None or isinstance(sources, PackageSources):
             return False
         return sources.locate(module.partition(".")[0]) is not None
 
     def _targets(self, importer: str, statement: Import) -> list[str]:
-        """Return the modules that an import statement names, of those that are looked into."""
+        """Return the modules that an import statement names, if their sources are known."""
         module = self._absolute(importer, statement.module, statement.level)
         if statement.name is None:
             return [module] if self.locate(module) else []
@@ -175,9 +176,9 @@ def digests(modules: Modules, names: Iterable[str], shown: Mapping[str, str] | N
     """Return a name and a digest of each module, in the order of names.
 
     Args:
-        modules: where they are read.
-        names: their full names.
-        shown: top-level names to be written otherwise, since a plugin's own tells where its file lies.
+        modules: source of the modules.
+        names: full names of the modules.
+        shown: other top-level names to write, because a plugin's own name contains the path of its file.
     """
     found = []
     for name in names:

@@ -1,7 +1,7 @@
-"""Share compiled programs of dense twins over cells, by JAX's persistent cache in a private folder of the user.
+"""Share compiled programs of dense twins between cells, by JAX's persistent cache in a private folder of the user.
 
-The programs of the cell itself are compiled without the cache, so that their compile time is measured. A folder that
-JAX_COMPILATION_CACHE_DIR names is used for all programs instead, and the rows say so.
+The programs of the cell itself are compiled without the cache, so that their compile time is measured. If
+JAX_COMPILATION_CACHE_DIR names a folder, all programs use that folder instead, and the rows record this.
 """
 
 import hashlib
@@ -39,13 +39,13 @@ class CacheUse:
     _shared: int = 0
 
     def columns(self) -> dict[str, bool]:
-        """Return whether programs outside of the blocks of `sharing`, and inside, came from a cache."""
+        """Return whether programs outside and inside the blocks of `sharing` came from a cache."""
         own = _hits - self._before - self._shared
         return {"compile_cached": own > 0, "dense_compile_cached": self._shared > 0}
 
     @contextmanager
     def sharing(self) -> Iterator[None]:
-        """Take the programs that a block compiles from the user's cache, and keep new ones there."""
+        """Read the programs that a block compiles from the user's cache, and write new ones into the cache."""
         before = _hits
         try:
             with _persistent_cache():
@@ -67,7 +67,7 @@ jax.monitoring.register_event_listener(_count)
 
 @contextmanager
 def _persistent_cache() -> Iterator[None]:
-    """Use the folder of shared programs in a block, unless the user names a folder or ours is not safe to use."""
+    """Use the folder of shared programs in a block, unless the user names a folder or the folder is unsafe."""
     folder = None if jax.config.values["jax_compilation_cache_dir"] else program_folder()
     if folder is None:
         yield
@@ -92,13 +92,13 @@ def _persistent_cache() -> Iterator[None]:
 
 
 def program_folder() -> Path | None:
-    """Return the folder of shared programs, which is made if it is not there.
+    """Return the folder of shared programs, which is made if it is missing.
 
-    Programs are run, so that the folder must be the user's alone, also in a cache that users share. Programs for other
-    processors may not run here, so that the features of the processor are in its name.
+    Cached programs are executed, so that the folder must be the user's alone, even if users share a cache. Programs for
+    other processors may not run on this one, so that the folder's name includes the features of the processor.
 
     Returns:
-        None if the folder cannot be made, or if somebody else could write into it.
+        The folder; None if it cannot be made, or if another user could write into it.
     """
     folder = cache_folder() / f"programs-{os.getuid()}-{_processor()}"
     try:

@@ -35,7 +35,7 @@ def resolve(specs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         found.append(_resolved(spec, device))
         if time.monotonic() - said >= _SAY_EVERY_S:
             said = time.monotonic()
-            print(f"working out the cells: {len(found):,} of {len(specs):,}", flush=True)
+            print(f"resolving the cells: {len(found):,} of {len(specs):,}", flush=True)
     return found
 
 
@@ -51,7 +51,7 @@ def prepare(specs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Make the images of specifications and store them for the cells; check that validation splits can be held out.
 
     Returns:
-        For each specification `error` and `key` as from `resolve`, or nothing.
+        For each specification `error` and `key` as from `resolve`; an empty entry if nothing is wrong.
     """
     pin_jax_settings()
     return [_prepared(spec) for spec in specs]

@@ -26,16 +26,16 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Place:
-    """Where the recordings of a cell go, and what the driver calls the cell."""
+    """Folder of the recordings of a cell, and the driver's names for the cell."""
 
     folder: Path
-    """Of the suite's recordings."""
+    """Folder of the suite's recordings."""
     identity: Mapping[str, Any]
     """The identity columns suite, run_id, cell_id and attempt."""
 
 
 class CellRecorder:
-    """Records the seeds of one cell, one after the other."""
+    """Recorder of the seeds of one cell, one after the other."""
 
     def __init__(
         self, cell: ResolvedCell, program: Program, test: Split, place: Place, truth: TaskTruth | None = None
@@ -43,11 +43,11 @@ class CellRecorder:
         """Compile the recording.
 
         Args:
-            cell: whose specification asks for recordings.
-            program: of its model.
+            cell: the cell, whose specification requests recordings.
+            program: program of the cell's model.
             test: the test split.
-            place: where recordings go.
-            truth: of the diagnostic task; None for other data.
+            place: folder and names of the recordings.
+            truth: truth of the diagnostic task; None for other data.
         """
         assert cell.spec.record_routing is not None
         self.cell, self.place, self.truth = cell, place, truth
@@ -60,29 +60,29 @@ class CellRecorder:
         return below is None or seed < below
 
     def during(self, seed: int, step: int, state: TrainState) -> None:
-        """Record a model in the midst of its training, for `finish` of this process or of one that resumes.
+        """Record a model during its training, for `finish` in this process or in a process that resumes.
 
         Args:
-            seed: of the training.
+            seed: seed of the training.
             step: training steps taken.
-            state: after that step.
+            state: state after that step.
         """
         recorded = self.recorder.record(state, step)
         try:
             with publishing(self._part(seed, step)) as temporary:
                 pq.write_table(pa.table(recorded.columns), temporary, compression="zstd")
-        except BadInput as fault:  # a full disk is not worth the training
+        except BadInput as fault:  # a full disk should not end the training
             say(f"seed {seed}: the routing at step {step} is not recorded: {fault}")
 
     def finish(self, seed: int, state: TrainState) -> Row:
         """Publish the recording of a seed.
 
         Args:
-            seed: of the training.
-            state: of the trained model.
+            seed: seed of the training.
+            state: state of the trained model.
 
         Returns:
-            The columns that the recording gives; none if it cannot be written.
+            The columns of the recording; an empty row if the recording cannot be written.
         """
         identity, spec = self.place.identity, self.cell.spec
         origin = Origin(
@@ -111,7 +111,7 @@ class CellRecorder:
         return recording_columns(recording) | of_task
 
     def _read(self, seed: int, step: int) -> Recorded | None:
-        """The recording of a step; None if it was lost."""
+        """Return the recording of a step; None if the recording is lost."""
         try:
             table = pq.read_table(self._part(seed, step), partitioning=None)
         except (OSError, pa.ArrowException) as fault:
@@ -120,14 +120,14 @@ class CellRecorder:
         return Recorded({name: table[name].to_numpy() for name in table.column_names}, {})
 
     def _part(self, seed: int, step: int) -> Path:
-        """The file of a step until the seed is finished; tables of the folder skip names that begin with `_`."""
+        """Return the file of a step until the seed is finished; readers of the folder skip names with a leading `_`."""
         return self.place.folder / f"_{self.place.identity['cell_id']}-{seed}-step{step}.parquet"
 
 
 def steps_before_the_last(spec: CellSpec) -> tuple[int, ...]:
     """Return the steps at which a training is recorded: each half of the next, up to half of all steps.
 
-    `record_during_training` counts the trained model too; steps that would be the same or 0 are left out.
+    `record_during_training` counts the trained model too; repeated steps and step 0 are left out.
     """
     count = spec.record_during_training or 1
     return tuple(sorted({spec.steps >> back for back in range(1, count)} - {0, spec.steps}))

@@ -1,6 +1,6 @@
-"""Resolve a specification: fill in defaults, work out slots, find mistakes.
+"""Resolve a specification: fill in defaults, compute slots, find mistakes.
 
-Nothing is allocated and nothing runs, so that a whole grid is resolved in a moment.
+Nothing is allocated and nothing runs, so that a whole grid is resolved within a second.
 """
 
 import json
@@ -40,7 +40,7 @@ def resolve_cell(spec: CellSpec) -> ResolvedCell:
     """Resolve the specification of a cell.
 
     Raises:
-        BadInput: unknown names, options that do not fit each other, slots that no router can have.
+        BadInput: a name is unknown, options contradict each other, or no router can have the requested slots.
     """
     for plugin in spec.plugins:
         routers.load_plugin(Path(plugin))
@@ -84,7 +84,7 @@ def with_text_tower(cell: ResolvedCell, text: TextConfig) -> ResolvedCell:
     """Return a cell with a text tower beside its image tower.
 
     Args:
-        cell: whose model has no head.
+        cell: the cell, whose model has no head.
         text: the text tower, which gets a projection to the width of the image tower.
     """
     of_image = {field.name: getattr(cell.model, field.name) for field in fields(VitConfig)}
@@ -102,7 +102,7 @@ def text_tower(spec: CellSpec, vocabulary: int) -> TextConfig:
 
     Args:
         spec: gives size, router and length.
-        vocabulary: numbers that a token can have.
+        vocabulary: number of different tokens.
 
     Raises:
         BadInput: an unknown size or router, or options that do not fit.
@@ -156,7 +156,7 @@ def _resolve_pretrained(spec: CellSpec, found: "Format") -> ResolvedCell:
 
 
 def _resolve_saved(spec: CellSpec, found: "Format") -> ResolvedCell:
-    """Resolve a cell that starts from a saved model: options left out are the saved model's."""
+    """Resolve a cell that starts from a saved model, which gives the options that the specification leaves out."""
     from moebench import training  # counting needs no training
     from moebench.training import saved_models
 
@@ -185,10 +185,10 @@ def resolve_for(spec: CellSpec, image_size: int, channels: int, classes: int, tr
     """Resolve a specification for images of a given format, whatever its data set.
 
     Args:
-        spec: options left out are those that the model was published with.
+        spec: the specification; the published model gives the options that are left out.
         image_size: side in pixels.
-        channels: of the images.
-        classes: of the images.
+        channels: channels of the images.
+        classes: classes of the images.
         truth: whether the router receives the truth about each patch.
 
     Raises:
@@ -196,7 +196,7 @@ def resolve_for(spec: CellSpec, image_size: int, channels: int, classes: int, tr
     """
     preset = _preset(spec)
     known = routers.options(spec.router)
-    # A strategy that has no limit of its own takes none from a model that was published with another strategy.
+    # A strategy without a limit of its own takes no limit from a model that was published with another strategy.
     options = {key: value for key, value in preset.options.items() if known.get(key) is not None} | spec.options
     routers.check_options(spec.router, options, CellSpec.keys())
     group_images = spec.group_images or routers.find(spec.router).group_images
@@ -267,6 +267,7 @@ def _slot_options(spec: CellSpec, model: VitConfig, slots: int) -> dict[str, Sca
     own_limit = known["eval_capacity_factor"] is not None if "eval_capacity_factor" in known else False
     router = routers.find(spec.router)
     own_limit |= issubclass(router, routers.SparseRouter) and router.evaluation_is_unlimited
-    # As much compute as the dense MLP is meant for evaluation as well, whatever the strategy does there by default.
+    # A model of the dense MLP's compute keeps that compute in evaluation, whatever the strategy's default for
+    # evaluation.
     both = {"eval_capacity_factor": factor} if own_limit and "eval_capacity_factor" not in spec.options else {}
     return {option: factor, **both}

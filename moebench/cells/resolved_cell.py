@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import moebench.data.pairs
 
 TWIN = "dense"
-"""Router of the model that a cell is timed beside."""
+"""Router of the dense twin, beside which a cell is timed."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ResolvedCell:
     """A specification with defaults filled in, and the model that it describes."""
 
     spec: CellSpec
-    """As given; data set, image size and augmentation are filled in by `resolve_cell`."""
+    """The specification as given; `resolve_cell` fills in data set, image size and augmentation."""
     model: VitConfig
     router: routers.Router
     """A router of this cell for tokens of width 1, with its options filled in; its parameters are shapes."""
@@ -37,9 +37,9 @@ class ResolvedCell:
     tries: tuple[Try, ...] = ()
     """Combinations of hyperparameters to choose from; empty if nothing is tuned."""
     pretraining: "ResolvedCell | None" = None
-    """The cell that trains the model which this cell starts from; None without pre-training."""
+    """The cell that trains the initial model of this cell; None without pre-training."""
     saved_model: str = ""
-    """Digest of the saved model that this cell starts from: the folder may have another model tomorrow."""
+    """Digest of the saved model that this cell starts from, because the folder may contain another model later."""
 
     @property
     def label(self) -> str:
@@ -105,7 +105,7 @@ class ResolvedCell:
 
     @property
     def _text_inputs(self) -> dict[str, Any]:
-        """Input columns of a text tower; none for a cell that classifies."""
+        """Input columns of a text tower; empty for a cell that classifies."""
         spec = self.spec
         if spec.text_model is None:
             return {}
@@ -119,8 +119,8 @@ class ResolvedCell:
 
     @property
     def config(self) -> dict[str, Any]:
-        """Everything given, with defaults filled in, without keys that change no result."""
-        # A plugin counts by its content, which is part of the fingerprint, and not by its place.
+        """All keys with defaults filled in, without keys that cannot change a result."""
+        # A plugin counts by its content, which is part of the fingerprint, and not by its path.
         # A router that is a plain module declares no defaults.
         options = {**self.model.router_options, **self.router.options}
         filled_in = {
@@ -136,7 +136,7 @@ class ResolvedCell:
             ("mlp_ratio", self.model.preset.size == own.size),
             ("position_init", self.model.preset.position_init == own.position_init),
         ):
-            if same:  # written out or left to the model
+            if same:  # written out by the user or taken from the model
                 asked.pop(key, None)
         return asked | {name: value for name, value in filled_in.items() if name in asked}
 
@@ -149,7 +149,7 @@ class ResolvedCell:
 
     @property
     def _content(self) -> dict[str, str]:
-        """Digests of a user's own images, by the key that names their place."""
+        """Digests of a user's own images, by the key that names their path."""
         named = {"data": self.images, "pretrain_data": self.pretraining.images if self.pretraining else None}
         found = {key: images.identity() for key, images in named.items() if images is not None}
         return {key: content for key, content in found.items() if content}
@@ -172,15 +172,17 @@ class ResolvedCell:
         return tuple(sorted({self.spec.router, *others}))
 
     def identity(self, device: Mapping[str, Any]) -> dict[str, str]:
-        """Return `cell_id`, of what was asked for and where, and `fingerprint`, of all else that decides results.
+        """Return `cell_id`, a digest of specification and device, and `fingerprint`, a digest of all else.
+
+        The fingerprint changes when code, versions or data change, so that a row with another fingerprint is stale.
 
         Args:
-            device: the columns of the environment.
+            device: columns of the environment.
         """
-        # A user's images count by their content: a copy of them in another place is the same data.
+        # A user's images count by their content: a copy at another path is equal data.
         asked = self.config | {key: content for key, content in self._content.items() if key in self.config}
         return {
-            # JAX calls every processor "cpu"; their times are not each other's.
+            # JAX calls every processor "cpu", but their times cannot be compared.
             "cell_id": digest([json.dumps(asked, sort_keys=True), device["device_kind"], device["cpu"]]),
             "fingerprint": digest(
                 [

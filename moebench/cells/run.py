@@ -55,15 +55,15 @@ def run(
     read_pairs: ReadPairs = pairs,
     trace: Path | None = None,
 ) -> Iterator[Row]:
-    """Run a cell, or the part of it that its checkpoints leave; yield one row for each seed.
+    """Run a cell, or the part that its checkpoints leave to do; yield one row for each seed.
 
     Args:
-        spec: the cell.
-        checkpoints: of the cell.
+        spec: the specification.
+        checkpoints: checkpoints of the cell.
         read: returns the images of a data set at a size.
         models: folder of saved models; None takes `_models` beside the checkpoints.
         recordings: where recordings of the routing go; None records nothing.
-        tuning: tries that earlier seeds of the cell recorded, as in the column of that name; None trains all tries.
+        tuning: tries that earlier seeds of the cell recorded, as in the column `tuning`; None trains all tries.
         read_pairs: returns image-text pairs at a size.
         trace: folder of a profile of ten training steps; None writes none.
 
@@ -108,11 +108,11 @@ def _time_columns(
     cache: CacheUse,
     shared: Row,
 ) -> Row:
-    """Return the time columns, none for a cell without a timing budget."""
+    """Return the time columns; an empty row for a cell without a timing budget."""
     if not cell.spec.timing_budget_s:
         return {}
     if jax.process_count() > 1:
-        say("not timed: each of several processes would end its timing by its own clock, and wait for the others")
+        say("not timed: each process would end its timing by its own clock, and wait for the other processes")
         return {}
     say("timing beside the dense twin")
     timed = timings(cell, executables, images, accounts, turns, cache)
@@ -120,7 +120,7 @@ def _time_columns(
 
 
 def _trace(cell: ResolvedCell, executables: Executables, images: data.Split, turns: Turns, folder: Path | None) -> None:
-    """Write a profile of ten training steps with one batch, unless there is no folder for it."""
+    """Write a profile of ten training steps with one batch, if there is a folder for it."""
     if folder is None:
         return
     say(f"tracing {STEPS} training steps into {folder}")
@@ -144,7 +144,7 @@ def _layer_columns(cell: ResolvedCell, accounts: Accounts, turns: Turns, cache: 
 def main(arguments: list[str]) -> int:
     """Run the cell program; return 0 when its rows are written, 2 for a specification that cannot be built.
 
-    JAX's settings of randomness and of 64-bit mode are pinned, whatever the environment says.
+    JAX's settings of randomness and of 64-bit mode are fixed, whatever the environment variables.
     """
     if len(arguments) != 2:
         print("usage: python -m moebench.cells SPEC.json OUT.parquet", file=sys.stderr)

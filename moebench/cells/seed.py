@@ -32,20 +32,20 @@ def train_or_resume(
 
     Args:
         part: name of the training in checkpoints and log, such as "seed 0".
-        seed: draws the order of the images and their augmentation.
+        seed: seed of the order of the images and of their augmentation.
         start: the state before the first step.
         images: the training images.
         spec: gives steps, batch and augmentation.
-        programs: compiled for that batch.
-        checkpoints: of the cell.
-        turns: of the cell, which gives way after each read of the losses.
+        programs: programs compiled for that batch.
+        checkpoints: checkpoints of the cell.
+        turns: turns of the cell, which pauses for other cells' timings after each read of the losses.
         evaluate: returns loss and accuracy of a state on held-out images.
         evaluate_at: numbers of steps, from 1, after which `evaluate` is called.
         visit: called with a step's number and the state after it.
         visit_at: numbers of steps, from 1, after which `visit` is called.
 
     Returns:
-        The training, and the columns of making its batches in this process.
+        The training, and the columns on how this process made its batches.
     """
 
     def between_steps(progress: Progress) -> None:

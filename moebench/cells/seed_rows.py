@@ -45,21 +45,21 @@ class SeedRunner:
 
     cell: ResolvedCell
     images: data.Dataset
-    """In the channels of the model."""
+    """Images in the channels of the model."""
     test_set: str
-    """Digest of the test split, in its own channels."""
+    """Digest of the test split, in the data set's own channels."""
     executables: Executables
     evaluator: Evaluator | None
-    """None if the cell has two towers."""
+    """Compiled evaluation; None if the cell has two towers."""
     initializer: Initializer | None
-    """None where seeds start from fresh parameters."""
+    """Source of initial states; None if seeds start from fresh parameters."""
     probe: Probe | None
     sweep: Sweep | None
     recorder: CellRecorder | None
     truth: TaskTruth | None
-    """None unless the data is a diagnostic task."""
+    """Truth of a diagnostic task; None for other data."""
     pair_tests: PairTests | None
-    """None unless the cell has two towers."""
+    """Tests of two towers; None if the cell classifies."""
     checkpoints: Checkpoints
     models: Path
     """Folder of the saved models."""
@@ -80,7 +80,7 @@ class SeedRunner:
     ) -> "SeedRunner":
         """Read the images of a cell and compile all of its programs.
 
-        Programs that cannot be compiled end the cell before its training.
+        A program that cannot be compiled ends the cell before its training.
         """
         spec = cell.spec
         pairs = None if spec.text_model is None else read_pairs(spec.data, spec.image_size)
@@ -121,10 +121,10 @@ class SeedRunner:
         )
 
     def start(self, seed: int, schedule: Schedule) -> TrainState:
-        """Return the state before the first step, of a pre-trained or saved model where the cell starts from one.
+        """Return the state before the first step, with pre-trained or saved parameters if the cell starts from a model.
 
         Args:
-            seed: of parameters, pre-training and routing noise.
+            seed: seed of parameters, pre-training and routing noise.
             schedule: hyperparameters of the training.
 
         Raises:
@@ -140,7 +140,7 @@ class SeedRunner:
         """Return the columns of one seed, from the checkpoint if the seed is finished.
 
         Args:
-            seed: of parameters, order of the images and routing noise.
+            seed: seed of parameters, order of the images and routing noise.
             schedule: hyperparameters of the training.
             shared: columns that all seeds of the cell share.
         """
@@ -183,7 +183,7 @@ class SeedRunner:
         return row | self._evaluated(part, seed, training, shared)
 
     def _trained_on(self, part: str, start: TrainState) -> data.Split:
-        """Return the training images, which a frozen image tower embeds once."""
+        """Return the training images; a frozen image tower embeds them once."""
         images = self.images.train
         if self.pair_tests is None or self.cell.spec.freeze is None:
             return images
@@ -199,7 +199,7 @@ class SeedRunner:
         return range(every, steps, every)
 
     def _held_out(self, state: TrainState) -> tuple[float, float]:
-        """Return loss and accuracy on the test split in the midst of a training."""
+        """Return loss and accuracy on the test split during a training."""
         with self.accounts.spending("evaluation_s"):
             if self.pair_tests is not None:
                 return self.pair_tests.held_out(state)
@@ -207,18 +207,18 @@ class SeedRunner:
         return evaluation.loss, evaluation.accuracy
 
     def evaluated(self, state: TrainState, images: data.Split) -> Evaluation:
-        """Return the result of a pass over labelled images, in the channels of the model."""
+        """Evaluate labelled images, in the channels of the model."""
         assert self.evaluator is not None
         return self.evaluator(state, images)
 
     def _record(self, seed: int, step: int, state: TrainState) -> None:
-        """Record the routing in the midst of a training."""
+        """Record the routing during a training."""
         assert self.recorder is not None
         with self.accounts.spending("recording_s"):
             self.recorder.during(seed, step, state)
 
     def _evaluated(self, part: str, seed: int, training: Training, shared: Row) -> Row:
-        """Evaluate, save and sweep a model whose training ended well."""
+        """Evaluate, save and sweep a model whose training succeeded."""
         cell = self.cell
         with self.accounts.spending("evaluation_s"):
             row, loss, accuracy = self._tested(training.state, shared["flops_experts"])
@@ -267,15 +267,15 @@ def sweep_or_none(
     part: str,
     needles: Bool[np.ndarray, "image token"] | None = None,
 ) -> list[Row] | None:
-    """Evaluate a trained model in its settings; return None where one of them needs more memory than there is.
+    """Evaluate a trained model in its settings; return None if one of them needs more memory than there is.
 
     Args:
         sweep: the compiled settings.
-        state: of the trained model.
+        state: state of the trained model.
         test: the test split.
-        flops: FLOPs of a forward pass for one image; None where not known.
+        flops: FLOPs of a forward pass for one image; None if unknown.
         part: name of the seed in the log.
-        needles: whether each token is a needle of a diagnostic task; None where the task has none.
+        needles: whether each token is a needle of a diagnostic task; None if the task has no needles.
     """
     try:
         return sweep.evaluate(state, test, flops, needles)

@@ -1,4 +1,4 @@
-"""The scatter between timings that the last timing self-test found on this machine, for the intervals of its cells."""
+"""Scatter between timings, as the last timing self-test measured it on this machine, for intervals of its cells."""
 
 import platform
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from moebench.spec.records import read_record
 
 
 class _Found(BaseModel):
-    """What the last timing self-test on a machine found."""
+    """Result of the last timing self-test on a machine."""
 
     hostname: str
     device_kind: str
@@ -25,9 +25,10 @@ class _Found(BaseModel):
 
 
 def remember_scatter(taken: Sequence[Reading]) -> Path | None:
-    """Publish the scatter between timings in the cache, for cells on this machine; the path of the file.
+    """Publish the scatter between timings in the cache, for cells on this machine; return the file's path.
 
-    Too few readings publish nothing. So does a cache that cannot be written: the self-test has its result either way.
+    Too few readings publish nothing and return None. A cache that cannot be written also returns None: the result of
+    the self-test does not depend on the cache.
     """
     found = scatter(taken)
     if found is None:
@@ -42,7 +43,7 @@ def remember_scatter(taken: Sequence[Reading]) -> Path | None:
 
 
 def known_scatter() -> float | None:
-    """Return the scatter between timings that the last self-test found on this machine and kind of device, if any."""
+    """Return the scatter that the last self-test measured on this machine and kind of device; None if unknown."""
     if not _file().is_file():
         return None
     try:

@@ -25,7 +25,7 @@ from moebench.models import TwoTowersConfig, VitConfig
 
 MOST_DOUBLINGS = 4
 _FREE_SHARE = 0.9
-"""How much of an accelerator's free memory a batch may fill by estimate."""
+"""Share of an accelerator's free memory that a batch may fill by estimate."""
 
 Row = dict[str, Any]
 
@@ -37,13 +37,14 @@ def timings(
 
     Args:
         cell: the cell.
-        executables: its compiled programs.
+        executables: compiled programs of the cell.
         images: gives the batches.
-        accounts: take the seconds of compiling, warm-up and timing.
-        turns: of the cell, which is timed while no other computes.
-        cache: of programs, for the dense twin.
+        accounts: count the seconds of compiling, warm-up and timing.
+        turns: turns of the cell, which is timed while no other cell computes.
+        cache: cache of programs, for the dense twin.
     """
-    # The model's own MLPs, so that a widened cell shows what its width costs and all cells of a suite share one twin.
+    # The twin has the model's own MLPs: a widened cell then shows the cost of its width, and all cells of a suite share
+    # a twin.
     preset = replace(cell.model.preset, size=models.preset(cell.spec.model).size)
     twin_model = dense_twin(replace(cell.model, preset=preset))
     if twin_model == cell.model:
@@ -77,7 +78,7 @@ def timings(
 
 
 def dense_twin(model: VitConfig) -> VitConfig:
-    """Return a model with MLPs in place of experts, of two towers in both."""
+    """Return the model with MLPs in place of experts, in both towers if it has two."""
     dense: dict[str, Any] = {"router": TWIN, "router_options": {}, "group_images": 1}
     if isinstance(model, TwoTowersConfig) and model.text is not None and model.text.router != TWIN:
         model = replace(model, text=replace(model.text, **dense, moe_blocks=()))
@@ -111,7 +112,11 @@ def _timed_inference(
     turns: Turns,
     cache: CacheUse,
 ) -> tuple[Comparison, dict[str, int]]:
-    """Return the comparison, whose programs are named as the batches, and the size of each batch."""
+    """Time inference in turns with the dense twin.
+
+    Returns:
+        The comparison, with a program named as each batch, and the number of images of each batch.
+    """
     batches = inference_batches(cell, executables)
     calls, baselines = {}, {}
     sides = ((executables, "", "compile_s", nullcontext), (twin, "dense ", "dense_compile_s", cache.sharing))
@@ -147,7 +152,7 @@ def inference_batches(cell: ResolvedCell, executables: Executables) -> dict[str,
 
 
 def _inference_bytes(executables: Executables) -> tuple[int, int | None]:
-    """Return the bytes of the state, and of inference at the training batch or None if the compiler plans none."""
+    """Return the bytes of the state, and of inference at the training batch or None if unknown to the compiler."""
     leaves = jax.tree.leaves(executables.program.abstract_state)
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves), peak_bytes(executables.infer)
 
@@ -158,8 +163,8 @@ def largest_batch(batch: int, state_bytes: int, infer_bytes: int | None, free_by
     Args:
         batch: images of the training batch.
         state_bytes: bytes of the state.
-        infer_bytes: bytes of inference at the training batch, the state included; None where not known.
-        free_bytes: bytes that the accelerator has left.
+        infer_bytes: bytes of inference at the training batch, the state included; None if unknown.
+        free_bytes: free bytes of the accelerator.
     """
     if infer_bytes is None:
         return batch
@@ -177,7 +182,7 @@ def _noted(comparison: Comparison, accounts: Accounts) -> Comparison:
 
 
 def surroundings(training: Comparison, inference: Comparison) -> Row:
-    """Return the machine's state: the worse of both timings' shares and drifts, clocks before and after both."""
+    """Return the state of the machine in both timings: the larger shares and drifts, clocks before and after."""
     both = (training, inference)
     shares = [each.circumstances.other_process_share for each in both]
     before, after = training.circumstances.before, inference.circumstances.after
@@ -196,9 +201,9 @@ def columns(name: str, measured: Interval, factor: float = 1.0) -> Row:
     """Return the columns of a timed value: median, interval, samples.
 
     Args:
-        name: of the median's column.
-        measured: in seconds, or a ratio.
-        factor: multiplies all numbers.
+        name: column of the median.
+        measured: the interval, in seconds or as a ratio.
+        factor: factor of all numbers.
     """
     return {
         name: measured.value * factor,

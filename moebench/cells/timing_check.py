@@ -1,4 +1,4 @@
-"""Timing self-test on a program of the usual kind: a training step of a small model."""
+"""Timing self-test on a typical program: a training step of a small model."""
 
 from collections.abc import Iterator
 

@@ -23,7 +23,7 @@ from moebench.models.positions import interpolated
 from moebench.training import TrainState, image_arrays, saved_models, with_image_arrays
 from moebench.training.array_files import array_path
 from moebench.training.checkpoints import Checkpoints
-from moebench.training.saved_models import HEAD, POSITIONS, SavedModel, arrays_of
+from moebench.training.saved_models import HEAD, POSITIONS, SavedModel
 
 Arrays = Mapping[str, np.ndarray]
 """Arrays by their paths in the model."""
@@ -43,7 +43,7 @@ class Initializer:
     read: Callable[[str, int | None], data.Dataset]
     """Returns the images of a data set at a size."""
     turns: Turns
-    """Of the cell, which gives way in the midst of a pre-training."""
+    """Turns of the cell, which pauses for other cells' timings during a pre-training."""
     say: Callable[[str], None]
     """Prints a line to the log of the cell."""
 
@@ -52,7 +52,7 @@ class Initializer:
 
         Args:
             fresh: the state before the first step.
-            seed: of the pre-training.
+            seed: seed of the pre-training.
 
         Raises:
             PretrainingDiverged: the pre-training of the seed diverged.
@@ -70,19 +70,20 @@ class Initializer:
         return TrainPrograms.compile(program_for(self.cell.pretraining.model, self.cell.pretraining.spec))
 
     def _pretrained(self, cell: ResolvedCell, seed: int) -> tuple[SavedModel, Arrays]:
-        """Return the pre-trained model, which is trained unless another cell has saved it or is at it."""
+        """Return the pre-trained model, trained here unless another cell has saved it or is training it."""
         folder = _folder(self.models, cell, seed)
-        with suppress(OSError):  # without the folder there is no lock, and saving says why
+        with suppress(OSError):  # without the folder there is no lock; the saving prints the reason
             self.models.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
-            with self.turns.idle():  # who has the lock may have to give way to a timing, which waits for all at work
+            # Idle, because the cell with the lock may pause for a timing, which waits for every working cell.
+            with self.turns.idle():
                 lock = folder.with_name(f".{folder.name}.lock")
                 waiting = f"pre-training of seed {seed}: waiting for another cell that trains the model"
                 stack.enter_context(locked(lock, lambda: self.say(waiting)))
             return self._found_or_trained(folder, cell, seed)
 
     def _found_or_trained(self, folder: Path, cell: ResolvedCell, seed: int) -> tuple[SavedModel, Arrays]:
-        """Return the pre-trained model, which is trained unless it lies in the folder."""
+        """Return the pre-trained model, trained here unless the folder contains it."""
         part = f"pre-training of seed {seed}"
         if folder.is_dir():
             try:
@@ -96,7 +97,7 @@ class Initializer:
         spec = cell.spec
         self.say(f"{part}: {spec.steps} steps on {spec.data}")
         images = self.read(spec.data, spec.image_size).train
-        # Beside the folder of the model: any cell that needs the model next resumes from there.
+        # The checkpoint is beside the model's folder: the next cell that needs the model resumes from it.
         beside = folder.with_name(f".{folder.name}")
         checkpoints = Checkpoints(beside, {"model": folder.name}, self.cell.spec.checkpoint_every_s, self.say)
         training, _ = train_or_resume(
@@ -106,10 +107,10 @@ class Initializer:
             checkpoints.remove()
             raise PretrainingDiverged(f"in pre-training, the loss was not finite at step {training.diverged_step}")
         self.say(f"{part}: training loss {training.final_loss:.3f} after {training.wall_s:.1f} s")
-        about, tree = describe(cell, seed), arrays_of(training.state)
+        about, tree = describe(cell, seed), image_arrays(cell.model, training.state)
         try:
             saved_models.save(folder, about, tree)
-        except BadInput as fault:  # other cells pre-train again
+        except BadInput as fault:  # other cells repeat the pre-training
             self.say(f"{part}: {fault}")
         checkpoints.remove()
         leaves = jax.tree_util.tree_leaves_with_path(tree)
@@ -118,7 +119,7 @@ class Initializer:
 
 
 def _folder(models: Path, cell: ResolvedCell, seed: int) -> Path:
-    """Return the folder of a trained model, which cells share whose training is equal."""
+    """Return the folder of a trained model; cells of equal training share it."""
     identity = cell.identity(environment())
     return models / f"{identity['cell_id']}-{identity['fingerprint']}-{seed}"
 
@@ -126,17 +127,17 @@ def _folder(models: Path, cell: ResolvedCell, seed: int) -> Path:
 def save_model(
     cell: ResolvedCell, state: TrainState, seed: int, models: Path, say: Callable[[str], None]
 ) -> str | None:
-    """Save the trained model of a seed, of two towers the image tower.
+    """Save the trained model of a seed; of two towers only the image tower is saved.
 
     Args:
         cell: the cell.
-        state: after the last step.
-        seed: of the training.
+        state: state after the last step.
+        seed: seed of the training.
         models: folder of the saved models.
         say: prints a line to the log of the cell.
 
     Returns:
-        The folder of the model; None where it cannot be written, for a reason that is printed.
+        The folder of the model; None if it cannot be written, for a reason that is printed.
     """
     folder = _folder(models, cell, seed)
     try:
@@ -171,12 +172,12 @@ def describe(cell: ResolvedCell, seed: int) -> dict[str, Any]:
 def transferred(saved: SavedModel, arrays: Arrays, fresh: TrainState, cell: ResolvedCell) -> TrainState:
     """Return a fresh state with the arrays of a saved model.
 
-    Positions are interpolated. The head stays fresh if the saved model was trained on other data. Of two towers the
-    image tower alone is taken over.
+    Positions are interpolated. The head stays fresh if the saved model was trained on other data. Of two towers only
+    the image tower receives the arrays.
 
     Args:
-        saved: describes the saved model.
-        arrays: of the saved model.
+        saved: description of the saved model.
+        arrays: arrays of the saved model.
         fresh: the state before the first step.
         cell: the cell that starts.
 

@@ -19,7 +19,7 @@ class Try:
     """One combination of values."""
 
     values: Mapping[str, float]
-    """By key."""
+    """The value of each key."""
     loss_weights: Mapping[str, float]
     """Weight of each auxiliary loss of the router by its name."""
 
@@ -38,17 +38,17 @@ class Try:
 def resolve_tries(spec: CellSpec, model: VitConfig) -> tuple[VitConfig, tuple[Try, ...]]:
     """Resolve the combinations of a specification.
 
-    All tries share the compiled programs of one model, whose auxiliary losses are those that any try weighs.
+    All tries share the compiled programs of one model, which includes every auxiliary loss that some try weights.
 
     Args:
         spec: gives the values to choose from.
-        model: with the options that are not tuned.
+        model: the model with the options that are not tuned.
 
     Returns:
         The model to compile, and the tries; no tries if nothing is tuned, as in a layer measured alone.
 
     Raises:
-        BadInput: an option that is no weight of an auxiliary loss, or a value that the router cannot have.
+        BadInput: an option is no weight of an auxiliary loss, or the router cannot have a value.
     """
     if not spec.tune or spec.scope == "layer":
         return model, ()
@@ -94,10 +94,10 @@ def _loss_weights(model: VitConfig) -> dict[str, float]:
 def on_edge(chosen: Mapping[str, float], grid: Mapping[str, tuple[float, ...]]) -> bool:
     """Return whether a chosen value is the smallest or largest of its list, so that a better value may lie beyond.
 
-    A smallest value of 0 is no edge: none of the keys goes below.
+    A smallest value of 0 is no edge: no key has values below 0.
 
     Args:
         chosen: the best combination.
-        grid: all values by key.
+        grid: all values of each key.
     """
     return any(value == max(grid[key]) or (value == min(grid[key]) and value > 0) for key, value in chosen.items())

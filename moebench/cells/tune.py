@@ -17,7 +17,7 @@ from moebench.training import Schedule
 
 Row = dict[str, Any]
 TUNING_SEED = 2**31 - 1
-"""Seed of all tries, apart from those of the seeds that are run, and equal whichever of these are run."""
+"""Seed of all tries; it differs from the seeds that are run, and does not depend on them."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Tuned:
     columns: Row
     """Columns of the tuning, which all seeds share."""
     failure: Row | None = None
-    """Columns of every seed if no try ended well; None otherwise."""
+    """Columns of a seed if no try succeeded; None otherwise."""
 
 
 def tune(runner: SeedRunner, recorded: str | None = None) -> Tuned:
@@ -69,13 +69,13 @@ def tune(runner: SeedRunner, recorded: str | None = None) -> Tuned:
 
 
 def ranking(losses: Iterable[float | None]) -> list[int]:
-    """Return the places of the losses from the smallest on, the first of equal ones first, without unknown losses."""
+    """Return the positions of the losses in ascending order; ties keep their order, unknown losses are left out."""
     known = [(loss, place) for place, loss in enumerate(losses) if loss is not None]
     return [place for _, place in sorted(known)]
 
 
 def recorded_tries(text: str | None, tries: Sequence[Try]) -> list[Row]:
-    """Return the rows of all tries from the column `tuning`; no rows if the text is not of these tries."""
+    """Return the rows of all tries from the column `tuning`; an empty list if the text belongs to other tries."""
     try:
         found = json.loads(text or "[]")
         same = [{key: row[key] for key in each.values} for each, row in zip(tries, found, strict=True)]
@@ -123,5 +123,5 @@ def _run(part: str, runner: SeedRunner, images: Dataset, each: Try, schedule: Sc
 
 
 def _finite(value: float) -> float | None:
-    """Return a finite number, and None for all others, which JSON does not have."""
+    """Return a finite number; None for infinity and NaN, which JSON cannot represent."""
     return value if math.isfinite(value) else None

@@ -1,8 +1,8 @@
-"""Turns of cells that share processors: any number of them work, or one alone is timed.
+"""Turns of cells that share processors: several cells work at once, or one cell is timed alone.
 
 The step of a small model leaves half of two processors idle, so that two cells side by side end much sooner than one
-after the other. Their timings must not see each other. A cell that is to be timed therefore waits until every other
-cell has come to a place where it can pause, and these go on when the timing has ended.
+after the other. Their timings must not disturb each other. A cell that is to be timed therefore waits until every other
+cell has reached a point where it can pause; these cells continue when the timing has ended.
 """
 
 import fcntl
@@ -18,19 +18,20 @@ Row = dict[str, int]
 
 
 class Turns:
-    """The turns of one cell; without a folder of locks there are no others, and nothing waits.
+    """Turns of one cell; without a folder of locks the cell runs alone and never waits.
 
-    Two locks make them. All who work share the lock `work`, and a timing has it for itself. Who wants either takes the
-    lock `turn` first and keeps it until the lock `work` is theirs: without it a timing would wait for as long as others
-    work by overlapping turns. The kernel releases the locks of a cell that is killed.
+    Two locks make the turns. All working cells share the lock `work`; a timed cell has the lock `work` exclusively. A
+    cell that wants to work or to be timed first takes the lock `turn`, and keeps it until it has the lock `work`:
+    without `turn` a timing would wait for as long as other cells work in overlapping turns. The kernel releases the
+    locks of a killed cell.
     """
 
     def __init__(self, folder: Path | None, accounts: Accounts, at_once: int = 1) -> None:
         """Open the locks.
 
         Args:
-            folder: of the locks, which the executor made; None for a cell that runs alone.
-            accounts: take the seconds of waiting.
+            folder: folder of the locks, which the executor made; None for a cell that runs alone.
+            accounts: count the seconds of waiting.
             at_once: the largest number of cells side by side.
         """
         self._folder = folder
@@ -50,7 +51,7 @@ class Turns:
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """Work beside others while the block lasts."""
+        """Work beside other cells while the block lasts."""
         if self._folder is None:
             yield
             return
@@ -64,14 +65,14 @@ class Turns:
             os.close(self._turn)
 
     def give_way(self) -> None:
-        """Pause for a timing that waits, if there is one; called at work."""
+        """Pause for a timing that waits, if there is one; called during work."""
         if self._folder is not None:
             fcntl.flock(self._work, fcntl.LOCK_UN)
             self._begin_work()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Be the only one to compute while the block lasts; called at work."""
+        """Be the only cell that computes while the block lasts; called during work."""
         if self._folder is None:
             yield
             return
@@ -82,12 +83,12 @@ class Turns:
         try:
             yield
         finally:
-            fcntl.flock(self._work, fcntl.LOCK_SH)  # nobody else waits for it: they wait for the turn
+            fcntl.flock(self._work, fcntl.LOCK_SH)  # no other cell waits for `work`: other cells wait for `turn`
             fcntl.flock(self._turn, fcntl.LOCK_UN)
 
     @contextmanager
     def idle(self) -> Iterator[None]:
-        """Wait for something else than a turn while the block lasts; called at work."""
+        """Wait for something other than a turn while the block lasts; called during work."""
         if self._folder is not None:
             fcntl.flock(self._work, fcntl.LOCK_UN)
         with self._accounts.spending("waiting_s"):

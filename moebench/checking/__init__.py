@@ -1,4 +1,4 @@
-"""Trying routers and suites at toy size, and saying in words what does not hold."""
+"""Try routers and suites at toy size, and report every violation in a sentence."""
 
 from moebench.checking.failure import Failure
 from moebench.checking.router import check_router, check_routers

@@ -16,11 +16,11 @@ from moebench.spec.cell_spec import CellSpec
 from moebench.suites.suite_file import Suite
 
 _KNOWN = (COST, "params", "params_active")
-"""Costs that shapes tell; those of training steps are compared when there are rows."""
+"""Costs that follow from shapes; the costs of training steps are compared once there are rows."""
 
 
 def unequal_costs(suite: Suite) -> Iterator[Failure]:
-    """Yield each claim of a suite in one of whose profiles no two of its cells cost as much as each other.
+    """Yield each claim of a suite that, in some profile, finds no two cells of equal cost.
 
     Args:
         suite: a suite whose cells can all be resolved.
@@ -36,7 +36,7 @@ def unequal_costs(suite: Suite) -> Iterator[Failure]:
                 equal_cost(claim, pairs_of(claim, rows), rows)
             except UnequalCost as unequal:
                 key = "at" if claim.at is not None else claim.kind
-                what = f"profile '{name}' has {unequal}; say 'at: any cost', or compare cells of equal cost."
+                what = f"profile '{name}' has {unequal}; add 'at: any cost', or compare cells of equal cost."
                 yield Failure(f"claim {place + 1}", str(suite.source.error(("claims", place, key), what)).rstrip("."))
             except Undecidable:  # cells that this profile leaves out
                 continue
@@ -47,7 +47,12 @@ def _is_checked(claim: Claim) -> bool:
 
 
 def _rows(specs: Sequence[CellSpec], *, with_parameters: bool) -> Iterator[dict[str, Any]]:
-    """Yield a row for each cell as a run would write it, with the costs that follow from shapes."""
+    """Yield a row for each cell as a run would write it, with the costs that follow from shapes.
+
+    Args:
+        specs: the cells.
+        with_parameters: whether to count parameters as well, which takes longer.
+    """
     for number, spec in enumerate(specs):
         cell = resolve_cell(spec)
         row = {

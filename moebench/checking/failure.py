@@ -1,11 +1,11 @@
-"""What a check found."""
+"""A finding of a check."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Something that does not hold: the check that found it, and a sentence about it."""
+    """A violation: the check that found it, and a sentence about it."""
 
     check: str
     what: str

@@ -1,4 +1,4 @@
-"""One router through everything that the harness will ask of it."""
+"""Try one router in everything that the harness does with a router."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,21 +18,21 @@ from moebench.training import compile_unoptimized
 
 TOLERANCE = 1e-4
 HALF_TOLERANCE = 0.05
-"""Of results in bfloat16, which has 8 bits of precision, relative to the largest."""
+"""Tolerance of results in bfloat16, which has 8 bits of precision, relative to the largest result."""
 
 Answering = Callable[..., Answers]
-"""Takes the variables and the tokens."""
+"""A compiled program that takes the variables and the tokens."""
 
 
 def check_routers(names: Iterable[str]) -> Iterator[tuple[str, list[Failure]]]:
-    """`check_router` of each, in their order; the compiler works on two at a time."""
+    """Yield the name and the failures of each router, in their order; the compiler works on two at a time."""
     names = list(names)
     with ThreadPoolExecutor(2) as pool:
         yield from zip(names, pool.map(check_router, names), strict=True)
 
 
 def check_router(name: str) -> list[Failure]:
-    """Try a router at toy size; what does not hold, in words. Where nothing works, only the first thing is told."""
+    """Return the failures of a router at toy size; only the first one if nothing works."""
     try:
         routers.slots_per_expert(name, TOKENS, **toy_options(name))
         toy = Toy(name)
@@ -111,7 +111,7 @@ def _order(toy: Toy, program: Answering, answers: Answers) -> Iterator[Failure]:
 
 
 def _training(toy: Toy, program: Answering) -> Iterator[Failure]:
-    """Train it, and then see whether what it learned routes each group on its own: thresholds need a first batch."""
+    """Train the router, then test that it routes each group alone: thresholds need a first batch."""
     trained = yield from train(toy)
     alone = program(trained, toy.tokens).outputs[0]
     other = jax.random.normal(jax.random.key(5), toy.tokens.shape[1:], toy.dtype)
@@ -153,13 +153,13 @@ def _close(one: jax.Array, other: jax.Array) -> bool:
 
 
 def _distance(one: jax.Array, other: jax.Array) -> float:
-    """Largest difference; infinite where a number is missing on one side."""
+    """Return the largest difference; infinite if a number is missing on one side."""
     difference = np.abs(_plain(one) - _plain(other))
     return float(np.nan_to_num(difference, nan=np.inf).max(initial=0.0))
 
 
 def _moved(one: jax.Array, other: jax.Array) -> str:
-    """How many tokens of all differ."""
+    """Return how many of the tokens differ, as text."""
     moved = ~(np.abs(_plain(one) - _plain(other)).max(-1) <= TOLERANCE)
     return f"{moved.sum()} of {moved.size}"
 

@@ -1,6 +1,6 @@
-"""A suite: every cell of every profile resolved, and one cell of each router really run at toy size.
+"""Try a suite: resolve every cell of every profile, and run one cell of each router at toy size.
 
-One that only counts is small as it is.
+A counting suite is small, so that it is checked whole.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ _IDENTITY = {"suite": "check", "run_id": "check", "cell_id": "check", "fingerpri
 
 @dataclass
 class SuiteChecks:
-    """Checks of suites, in which a router that several of them run alike is run once, in the first of them."""
+    """Checks of suites; a router that several suites run with equal options is run once, in the first of them."""
 
     plugins: tuple[str, ...] = ()
 
@@ -48,7 +48,7 @@ class SuiteChecks:
         self._ran: dict[tuple[object, ...], Failure | None] = {}
 
     def check(self, suite: Suite | CountingSuite) -> list[Failure]:
-        """What does not hold."""
+        """Return the failures of a suite."""
         if isinstance(suite, CountingSuite):
             frame = agreement.compare(suite.models, counts(suite.models), suite.tolerances, suite.known)
             return [Failure("print", f"outside the tolerance: {line}") for line in agreement.outside(frame)]
@@ -56,7 +56,7 @@ class SuiteChecks:
         return failures or self._run(list(self._small_cells(suite)))
 
     def _unresolved(self, suite: Suite) -> Iterator[Failure]:
-        """The first cell of each profile that cannot be built, or is there twice."""
+        """Yield a failure for each profile's first cell that cannot be built or occurs twice."""
         for name, profile in suite.profiles.items():
             cells = [one.with_plugins(self.plugins) for one in profile.cells]
             try:
@@ -70,7 +70,10 @@ class SuiteChecks:
             yield small(one.with_plugins(self.plugins).spec)
 
     def _run(self, specs: list[CellSpec]) -> list[Failure]:
-        """Run those whose like has not been run; what failed now or then. The compiler works on two at a time."""
+        """Run the cells whose kind has not been run before; return all failures, earlier ones too.
+
+        The compiler works on two cells at a time.
+        """
         kinds = [(spec.router, spec.scope, bool(spec.test_time), bool(spec.text_model)) for spec in specs]
         new = {kind: spec for kind, spec in zip(kinds, specs, strict=True) if kind not in self._ran}
         with contextlib.redirect_stdout(io.StringIO()), _hasty(), ThreadPoolExecutor(2) as pool:
@@ -86,7 +89,7 @@ def _first_of_each_router(cells: Iterable[Cell]) -> list[Cell]:
 
 
 def small(spec: CellSpec) -> CellSpec:
-    """The cell at the smallest width, for two steps with as few images as its router routes together."""
+    """Return the cell at the smallest width, for two steps with the fewest images that its router allows."""
     found = resolve_cell(spec)
     changes = {
         "model": f"mu/{found.model.preset.patch}",
@@ -98,7 +101,7 @@ def small(spec: CellSpec) -> CellSpec:
         "eval_every": spec.eval_every and 1,
         "batch": found.model.group_images,
         "seeds": (0,),
-        "timing_budget_s": 1e-3 if spec.scope == "layer" else 0.0,  # a layer is run for its times alone
+        "timing_budget_s": 1e-3 if spec.scope == "layer" else 0.0,  # a layer alone is only timed
         "checkpoint_every_s": 0.0,
         "devices": "1x1",
     }
@@ -106,7 +109,7 @@ def small(spec: CellSpec) -> CellSpec:
 
 
 def _run(spec: CellSpec) -> Failure | None:
-    """Run the cell here, and write its row where nobody looks for it."""
+    """Run the cell in this process, with its row in a temporary folder."""
     label = resolve_cell(spec).label
     with tempfile.TemporaryDirectory(prefix="moebench-") as folder:
         checkpoints = Checkpoints(Path(folder, "checkpoints"), {}, spec.checkpoint_every_s, _no_one)
@@ -129,10 +132,11 @@ def _noise(name: str, image_size: int | None, *, batch: int) -> Dataset:
     """Return noise in place of the images of a data set, which may take hours to make.
 
     Args:
-        name: of the data set.
+        name: name of the data set.
         image_size: side in pixels; None takes the data set's own size.
-        batch: images of the test split; the training split has two images of each class more, so that one of each can
-            be held out for validation.
+        batch: images of the test split; the training split has two more images of each class, so that one of each can
+            be
+            held out for validation.
     """
     kind = source(name).format(image_size)
     images = batch + 2 * kind.classes
@@ -149,7 +153,7 @@ def _noise_pairs(name: str, image_size: int | None, *, batch: int) -> PairData:
     """Return noise with one caption each in place of image-text pairs.
 
     Args:
-        name: of the pairs.
+        name: name of the pairs.
         image_size: side in pixels; None takes the pairs' own size.
         batch: images for training, and as many for testing.
     """
@@ -159,18 +163,18 @@ def _noise_pairs(name: str, image_size: int | None, *, batch: int) -> PairData:
     pixels = Pixels(drawn, (127.5,) * kind.channels, (74.0,) * kind.channels)
     captions = tuple(f"image {number}" for number in range(batch))
     captioned = CaptionedImages(pixels, captions, np.arange(batch + 1))
-    # As many ids as the model has been resolved for, of which two are no words.
+    # As many ids as the model was resolved for; two of them are no words.
     tokenizer = WordTokenizer(["image", *(str(number) for number in range(kind.vocabulary - 3))])
     return PairData(name, captioned, captioned, tokenizer)
 
 
 def _no_one(_: str) -> None:
-    """Whom a sentence for the cell's log is told here."""
+    """Discard a line for the cell's log."""
 
 
 @contextlib.contextmanager
 def _hasty() -> Iterator[None]:
-    """Compile what is compiled inside without most optimisations, which take longer here than they save."""
+    """Compile programs inside the block with few optimisations, which take longer here than they save."""
     before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", True)
     try:

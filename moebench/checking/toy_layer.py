@@ -24,7 +24,7 @@ RATE = 0.1
 
 
 def toy_options(name: str) -> dict[str, Any]:
-    """A value for each option that must be given: 4 experts, and 2 of whatever else is counted."""
+    """Return a value for each required option: 4 experts, and 2 for every other number."""
     needed = (key for key, default in routers.options(name).items() if default is inspect.Parameter.empty)
     return {key: 4 if key == "experts" else 2 for key in needed}
 
@@ -40,23 +40,23 @@ class ToyLayer(nnx.Module):
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Answers:
-    """What a router says about tokens in evaluation."""
+    """Results of a router on tokens in evaluation."""
 
     outputs: Float[Array, "group token dim"]
-    """Of the whole layer."""
+    """Outputs of the whole layer."""
     gates: Float[Array, "group token expert"]
     dispatched: Float[Array, "expert group slot dim"]
     dispatched_by_view: Float[Array, "expert group slot dim"]
-    """The same by the dense view of the dispatch."""
+    """Dispatched tokens, computed by the dense view of the dispatch."""
     combined: Float[Array, "group token dim"]
-    """What arbitrary outputs of the slots add to the tokens."""
+    """Tokens that `combine` makes of arbitrary outputs of the slots."""
     combined_by_view: Float[Array, "group token dim"]
     combined_over_padding: Float[Array, "group token dim"]
     """As `combined`, with other outputs of the empty slots."""
     empty: Bool[Array, "expert group slot"]
     metrics: dict[str, Array]
     state: Any
-    """What the router keeps from step to step, after the call."""
+    """State of the router after the call."""
 
 
 class Toy:
@@ -69,7 +69,7 @@ class Toy:
 
     @cached_property
     def tokens(self) -> Float[Array, "group token dim"]:
-        """Random tokens, whose numbers bfloat16 has as well, so that a change of type changes no token."""
+        """Random tokens that bfloat16 represents exactly, so that a change of type changes no token."""
         drawn = jax.random.normal(jax.random.key(1), (GROUPS, TOKENS, DIM))
         return drawn.astype(jnp.bfloat16).astype(self.dtype)
 
@@ -79,13 +79,13 @@ class Toy:
         return self.parameters, self.state
 
     def answers(self, variables: tuple[Any, Any], tokens: Float[Array, "group token dim"]) -> Answers:
-        """One call without a noise key."""
+        """Return the results of one call without a noise key."""
         layer = nnx.merge(self.graph, *variables)
         routing = layer.router(tokens)
         inputs = routing.dispatch(tokens)
         empty = jnp.moveaxis(routing.dispatch_weights.sum(1) == 0, 0, 1)
         slots = jax.random.normal(jax.random.key(2), inputs.shape, inputs.dtype)
-        # A router may add to a token what no slot gave it.
+        # A router may add to a token more than the slots' outputs.
         beside = routing.combine(jnp.zeros_like(slots))
         return Answers(
             outputs=routing.apply(tokens, layer.experts),
@@ -101,7 +101,7 @@ class Toy:
         )
 
     def outputs(self, variables: tuple[Any, Any], tokens: Float[Array, "group token dim"]) -> tuple[Array, Array]:
-        """The layer's outputs and the gates, without a noise key."""
+        """Return the layer's outputs and the gates, without a noise key."""
         layer = nnx.merge(self.graph, *variables)
         routing = layer.router(tokens)
         return routing.apply(tokens, layer.experts), routing.gates
@@ -109,10 +109,10 @@ class Toy:
     def step(
         self, parameters: Any, state: Any, tokens: Float[Array, "group token dim"], key: PRNGKeyArray
     ) -> tuple[Float[Array, ""], Any, Any, Any]:
-        """A step of gradient descent: the loss, the gradient, and the parameters and the state after the step."""
+        """Take a step of gradient descent; return the loss, the gradient, and parameters and state after the step."""
 
         def objective(parameters: Any) -> tuple[Array, Any]:
-            # Copied, because routers store in them, and an array of the trace outside cannot be stored in here.
+            # A copy, because routers write into the variables, and an array of the outer trace cannot be written here.
             layer = nnx.merge(self.graph, parameters, state, copy=True)
             routing = layer.router(tokens, noise_key=key)
             outputs = routing.apply(tokens, layer.experts)
@@ -129,14 +129,14 @@ def _nonzero(weights: dict[str, float]) -> dict[str, float]:
 
 
 def traces_differ(function: Callable[..., Any], *arguments: Any) -> bool:
-    """Whether a function gives another program when it is traced again, as one does that draws numbers by itself."""
+    """Return whether a second trace of a function differs, as if the function draws its own random numbers."""
     one, other = (_program(function, *arguments) for _ in range(2))
     return one != other
 
 
 def _program(function: Callable[..., Any], *arguments: Any) -> tuple[str, list[bytes]]:
-    """The traced program, and the arrays that are fixed in it; addresses of functions differ from trace to trace."""
-    # In a function of its own, since JAX remembers the trace of one that it has met.
+    """Return the traced program and its constant arrays, without addresses, which differ from trace to trace."""
+    # A function of its own for each trace, because JAX caches the trace of a function.
     traced = jax.make_jaxpr(lambda *given: function(*given))(*arguments)
     fixed = [
         np.asarray(value).tobytes() for value in traced.consts if not jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
@@ -145,6 +145,6 @@ def _program(function: Callable[..., Any], *arguments: Any) -> tuple[str, list[b
 
 
 def variable(path: tuple[Any, ...]) -> str:
-    """The name of a variable of the layer, from its path in a tree; the router's own go without its name."""
+    """Return the name of a variable of the layer from its path; the router's own variables omit the router's name."""
     names = [str(getattr(part, "key", getattr(part, "name", ""))) for part in path]
     return ".".join(name for name in names if name not in ("router", "value", ""))

@@ -1,4 +1,4 @@
-"""Ten training steps of a toy layer: does every parameter learn, and does nothing break."""
+"""Ten training steps of a toy layer: every parameter must learn, and nothing may break."""
 
 from collections.abc import Generator
 from typing import Any
@@ -14,12 +14,12 @@ STEPS = 10
 
 
 def train(toy: Toy) -> Generator[Failure, None, tuple[Any, Any]]:
-    """Take the steps, each with a noise key of its own; returns the parameters and the state after the last."""
+    """Take the training steps, each with its own noise key; return parameters and state after the last step."""
     keys = jax.random.split(jax.random.key(4), STEPS)
     step = compile_unoptimized(toy.step, toy.parameters, toy.state, toy.tokens, keys[0])
     shapes = jax.tree.map(_shape, toy.state)
     parameters, state = toy.parameters, toy.state
-    slopes: dict[str, float] = {}  # the steepest of all steps, of each parameter
+    slopes: dict[str, float] = {}  # the largest gradient of each parameter over all steps
     for number, key in enumerate(keys, start=1):
         loss, gradient, after, new_state = step(parameters, state, toy.tokens, key)
         if number == 1:

@@ -170,7 +170,6 @@ def _cell_record(plan: "CellPlan") -> dict[str, Any]:
             "status_reason": program.reason,
             "fits": program.fits,
             "flops": program.flops if math.isfinite(program.flops) else None,
-            "extrapolated_from_blocks": [list(blocks) for blocks in program.depths] or None,
             **(program.facts.model_dump() if program.facts else {}),
             "bound": None
             if bound is None

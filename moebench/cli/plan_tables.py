@@ -156,7 +156,7 @@ def by_cell(plans: "list[CellPlan]") -> Table:
 
 
 def notes(plans: "list[CellPlan]", device: "Device", *, is_suite: bool) -> Iterator[str]:
-    """Yield the sentences below the tables: what failed, what is extrapolated, what the numbers are."""
+    """Yield the sentences below the tables: what failed, what the numbers are."""
     for plan in plans:
         for name, program in (("training step", plan.train), ("inference", plan.infer)):
             if program.status is not None:
@@ -166,9 +166,6 @@ def notes(plans: "list[CellPlan]", device: "Device", *, is_suite: bool) -> Itera
         missing = sum(plan.device_hours is None for plan in plans)
         without = f", without {missing} cells that did not compile" if missing else ""
         yield f"Training of all seeds takes at least {total:.3g} hours of one {device.name}{without}."
-    if any(plan.train.depths or plan.infer.depths for plan in plans):
-        depths = sorted({sum(blocks) for plan in plans for blocks in (*plan.train.depths, *plan.infer.depths)})
-        yield f"Extrapolated linearly from models of {' and '.join(map(str, depths))} blocks."
     if any(plan.train.bound for plan in plans):
         yield (
             "A time is a lower bound from the data sheet's peaks: no kernel reaches them, and a step takes longer. It "

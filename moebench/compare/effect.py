@@ -1,4 +1,4 @@
-"""The effect of one pair of cells, or of all pairs, on one metric: change, interval, test, and what they rest on."""
+"""The effect of A against B on one metric, for one pair of cells or for all pairs: change, interval and test."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -44,55 +44,55 @@ class Evidence:
     """The effect of A against B on one metric."""
 
     change: Interval
-    """A over B less 1 for times, else A less B."""
+    """A over B less 1 for times, A less B for other metrics."""
     p_value: float
-    """How probable such a change is without a difference; NaN of what is counted."""
+    """Probability of such a change without a difference; NaN for counted metrics."""
     detectable_at: Detectable
-    """Gives the change that a test at some level would have found with 80 % power."""
+    """Returns the change that a test at a given level would have found with 80 % power."""
     improvement: Interval
     """Probability that a sample, or a seed, of A is better than one of B."""
     test: str
     a: Samples
     b: Samples
     ratio: RatioTest | None = None
-    """Of times, the test that the change comes from."""
+    """The test that the change of a time comes from; None for other metrics."""
     on_processor_time: bool = False
 
     @property
     def levels(self) -> tuple[float, float]:
-        """Where A and B lie, which agrees with the change: means; of times what the test takes for their middle."""
+        """Levels of A and B that agree with the change: means; for times the levels that the test implies."""
         if self.ratio is None:
             return float(self.a.mean()), float(self.b.mean())
         ratio = self.ratio.ratio.value
-        # The middle of all ratios of A to B is not quite the ratio of their middles: each goes half of the way.
+        # The median of all ratios of A to B is not quite the ratio of their medians: each level moves half of the way.
         between = sqrt(pseudo_median(self.a) * pseudo_median(self.b))
         return between * sqrt(ratio), between / sqrt(ratio)
 
 
 @dataclass(frozen=True)
 class Missing:
-    """Why two cells say nothing of a metric."""
+    """The reason why two cells cannot be compared on a metric."""
 
     why: str
-    """The rest of a sentence that begins with the metric."""
+    """The reason, as the rest of a sentence that begins with the metric."""
     too_little: bool
-    """Whether there are values, but too few to judge by."""
+    """Whether there are values, but too few for a verdict."""
     lost_in_a: bool
-    """Whether B has what A lacks."""
+    """Whether B has values that A lacks."""
 
 
 Found = list[tuple[Pair, Evidence]]
-"""Pairs of cells that both have a metric, and what they say of it."""
+"""Pairs of cells that both have a metric, with the effect of each pair."""
 
 
 @dataclass(frozen=True)
 class Background:
-    """All cells of a comparison, by which single pairs are judged: how far seeds scatter, and timings."""
+    """All cells of a comparison, which give the scatter over seeds and between timings."""
 
     cells: Sequence[Cell]
     pools: Sequence[tuple[str, ...]]
     numbers: dict[int, int]
-    """The number of each cell by its identity; one measurement on both sides has one number."""
+    """Number of each cell by its identity; one measurement on both sides has one number."""
     scatter: float
     """Standard deviation of a log ratio to the dense twin between timings."""
     seconds_scatter: float
@@ -101,7 +101,7 @@ class Background:
 
     @classmethod
     def from_cells(cls, cells: Sequence[Cell]) -> "Background":
-        """Number the cells, those of A and of B first."""
+        """Return the background of cells, numbered with those of A and of B first."""
         once: dict[tuple[str, ...], int] = {}
         kept: list[Cell] = []
         numbers = {}
@@ -119,13 +119,13 @@ class Background:
         return cls(kept, pools, numbers, timing.scatter_of(rows).value, timing.seconds_scatter(rows))
 
     def values(self, metric: str) -> CellValues:
-        """Return a metric of all cells."""
+        """Return the values of a metric of all cells."""
         if metric not in self._values:
             self._values[metric] = CellValues.from_cells([cell.good for cell in self.cells], metric)
         return self._values[metric]
 
     def contrast(self, metric: str, pairs: Sequence[Pair]) -> Contrast:
-        """Return the mean difference over pairs of cells; that of a measurement from itself is certain."""
+        """Return the mean difference over pairs of cells, without error if A and B are one measurement."""
         numbered = [(self.numbers[id(pair.a)], self.numbers[id(pair.b)]) for pair in pairs]
         weights, values = mean_weights(numbered), self.values(metric)
         if all(abs(weight) < 1e-12 for weight in weights.values()):
@@ -134,7 +134,7 @@ class Background:
 
 
 def evidence(metric: str, pair: Pair, background: Background) -> Evidence | Missing:
-    """Return what two cells say of a metric.
+    """Return the effect of one pair of cells on a metric, or why there is none.
 
     Raises:
         BadInput: the cells were evaluated on different test images.
@@ -157,11 +157,12 @@ def evidence(metric: str, pair: Pair, background: Background) -> Evidence | Miss
 
 
 def overall(metric: str, found: Found, background: Background) -> Evidence:
-    """Return what all pairs say together: the geometric mean of times, the mean of other changes."""
+    """Return the effect over all pairs: the geometric mean of times, the mean of other changes."""
     samples = [(each.a, each.b) for _, each in found]
     pairs = [pair for pair, _ in found]
     if metric in TIMED:
-        # Against its dense twin each cell was timed by itself, else those of one cell share what is wrong with it.
+        # Each cell was timed separately against its own dense twin; otherwise all seeds of a cell share one timing
+        # error.
         shared = any(each.test == _UNPAIRED for _, each in found) and _sharing(pairs)
         test = geometric_mean_test([each.ratio for _, each in found if each.ratio], independent=not shared)
         name = found[0][1].test if len(found) == 1 else "geometric mean"
@@ -186,7 +187,7 @@ def _of_times(metric: str, pair: Pair, background: Background) -> Evidence | Mis
         return _too_little(pair, (a, b), FEW_SAMPLES, "sample")
     dense = [cell.shared["router"] == "dense" for cell in sides]
     if metric.endswith("_vs_dense") and dense.count(True) == 1:
-        # A router was timed in turns with a dense twin of its own, which says more than the timing of the dense cell.
+        # A router was timed in turns with its own dense twin, which is more precise than the timing of the dense cell.
         ratios = 1 / b if dense[0] else a
         a, b = (np.ones_like(b), b) if dense[0] else (a, np.ones_like(a))
         return _of_ratio(signed_rank(ratios).scattered(background.scatter), _PAIRED, [(a, b)], shared)
@@ -201,7 +202,7 @@ def _of_ratio(test: RatioTest, name: str, samples: Sequence[tuple[Samples, Sampl
 
 
 def _counted(metric: str, samples: Sequence[tuple[Samples, Samples]]) -> Evidence:
-    """Return the mean difference of numbers that are counted, which is certain."""
+    """Return the mean difference of counted numbers, which has no error."""
     change = float(np.mean([a.mean() - b.mean() for a, b in samples]))
     improvement = _improvement(samples, column(metric).higher_is_better).value
     certain = [Interval(value, value, value) for value in (change, improvement)]
@@ -234,13 +235,13 @@ def _sharing(pairs: Sequence[Pair]) -> bool:
 
 
 def _seeds(metric: str, cell: Cell) -> Samples:
-    """Return the values of a metric, one for each seed with the status ok and a number."""
+    """Return the values of a metric, one for each seed with status ok and a number."""
     values: Samples = cell.good[metric].to_numpy(np.float64)
     return values[np.isfinite(values)]
 
 
 def _samples(cell: Cell, metric: str) -> Samples:
-    """Return the samples of a timing, which all seeds of a cell share; none if one of them is no time."""
+    """Return the samples of a timing, which all seeds of a cell share; empty if one is no time."""
     timed = next((listed(value) for value in cell.good[f"{metric}_samples"] if listed(value)), [])
     samples = np.array(timed, dtype=np.float64)
     return samples if np.isfinite(samples).all() and (samples > 0).all() else samples[:0]
@@ -265,10 +266,10 @@ def _too_little(pair: Pair, values: tuple[Samples, Samples], fewest: int, noun: 
 
 
 def _scatter(metric: str, cell: Cell, background: Background) -> float:
-    """Return how far one timing of a cell is from the next, as the standard deviation of a logarithm."""
+    """Return the standard deviation, of a logarithm, between two timings of a cell."""
     if metric.endswith("_vs_dense"):
         return background.scatter
     share = float(cell.shared["other_process_cpu_share"])
     taken = min(share, 0.99) if cell.shared["platform"] == "cpu" and not isnan(share) else 0.0
-    # Seconds are too long by what others took, and there is no telling how much of theirs that is.
+    # Other processes lengthen seconds by an unknown part.
     return background.seconds_scatter - log(1 - taken)

@@ -1,9 +1,9 @@
-"""A comparison as a gate for continuous integration: passed, failed, or not to be decided.
+"""A comparison as a gate for continuous integration: passed, failed, or undecided.
 
-A gate fails when A is shown to be worse and its estimated change is as large as the gate allows or larger, over all
-cells together or in any one of them. It passes when that is not shown, and then says what is not ruled out: a gate
-that failed whenever a slow-down is possible would fail on every noisy machine. It cannot be decided, which is no pass,
-where A lacks what B has: a cell that failed, a single seed, times of another machine.
+A gate fails when A is shown to be worse and the estimated change is at least as large as the gate's share, over all
+cells together or in any one cell. Otherwise the gate passes, and its line gives the largest change that is not ruled
+out: a gate that failed whenever a slow-down is possible would fail on every noisy machine. The gate is undecided, which
+is no pass, if A lacks values that B has: a cell that failed, a single seed, times of another machine.
 """
 
 from collections.abc import Hashable, Sequence
@@ -22,10 +22,10 @@ State = Literal["passed", "failed", "undecided"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one gate."""
+    """The result of one gate."""
 
     gate: str
-    """As it is written on the command line."""
+    """The gate as written on the command line."""
     state: State
     why: str
 
@@ -34,10 +34,14 @@ class Outcome:
 
 
 def parse_share(text: str, option: str) -> float:
-    """A share written as 5% or 0.05.
+    """Return a share written as 5% or 0.05.
+
+    Args:
+        text: the share.
+        option: option of the command line, for the message.
 
     Raises:
-        BadInput: it is neither.
+        BadInput: `text` is neither a percentage nor a share below 1.
     """
     number, percent, rest = text.strip().partition("%")
     try:
@@ -50,7 +54,15 @@ def parse_share(text: str, option: str) -> float:
 
 
 def slower(report: Report, share: float, gate: str) -> Outcome:
-    """Whether A is slower by this share: by times beside the dense twin, or if only others were asked for, by those."""
+    """Return whether A is slower by a share of time.
+
+    Times beside the dense twin decide; other times decide if no time beside the dense twin is compared.
+
+    Args:
+        report: the comparison.
+        share: the slow-down that fails, 0.05 for 5 %.
+        gate: the gate as written on the command line.
+    """
     timed = [metric for metric in report.overall["metric"] if metric in TIMED]
     beside = [metric for metric in timed if metric.endswith("_vs_dense")]
     lost = [why for metric in report.lost if metric in TIMED for why in report.lost[metric]]
@@ -66,7 +78,13 @@ def slower(report: Report, share: float, gate: str) -> Outcome:
 
 
 def worse(report: Report, share: float, gate: str) -> Outcome:
-    """Whether the accuracy of A is lower by this share, in points."""
+    """Return whether the accuracy of A is lower by a share.
+
+    Args:
+        report: the comparison.
+        share: the loss of accuracy that fails, 0.05 for 5 points.
+        gate: the gate as written on the command line.
+    """
     metrics = [metric for metric in report.overall["metric"] if metric == "accuracy"]
     lost = list(report.lost.get("accuracy", ()))
     return _outcome(

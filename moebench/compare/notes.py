@@ -1,4 +1,4 @@
-"""What to know before trusting a comparison, and what to do where there is none."""
+"""Caveats of a comparison, and advice if nothing can be compared."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -13,14 +13,14 @@ from moebench.reports.quantities import quantity
 from moebench.statistics import FEW_SAMPLES
 
 Differing = dict[str, tuple[str, str]]
-"""Columns, with their values on either side."""
+"""Columns that differ, with the values of A and of B."""
 _SIDES = ((0, "A"), (1, "B"))
 _NAMED = 5
-"""Cells that a sentence names before it counts the rest."""
+"""Cells that a sentence names before it gives the number of further cells."""
 
 
 def differing(pairs: Sequence[Pair], columns: Sequence[str]) -> Differing:
-    """Columns in which some pair differs, with the values of each side."""
+    """Return the columns in which some pair differs, with the values of each side."""
     found = {}
     for column in columns:
         values = [(_value(pair.a, column), _value(pair.b, column)) for pair in pairs]
@@ -32,7 +32,7 @@ def differing(pairs: Sequence[Pair], columns: Sequence[str]) -> Differing:
 def _value(cell: Cell, column: str) -> str:
     value = cell.shared[column]
     if column == "jax_settings" and pd.isna(value):
-        return "{}"  # rows from before the column: nobody has written that they were changed
+        return "{}"  # rows older than the column; no row of that time had changed settings
     return "unknown" if pd.isna(value) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -41,40 +41,52 @@ def _listed(values: Collection[str]) -> str:
 
 
 def in_words(differing: Differing) -> str:
-    """`jax version: 0.9 against 0.10; cpu: …`."""
+    """Return the differences as text, such as `jax version: 0.9 against 0.10; cpu: …`."""
     return "; ".join(f"{column.replace('_', ' ')}: {a} against {b}" for column, (a, b) in differing.items())
 
 
 def why_no_pair(matching: Matching) -> str:
-    """What to do where no cells match."""
+    """Return why no cells match, and how to make them match."""
     near = "; ".join(f"{key} is {a} and {b}" for key, (a, b) in matching.in_the_way.items())
     first = next(iter(matching.in_the_way))
     return (
-        f"no cell of A matches one of B. The two that come nearest differ: {near}. Give {first} a value in both "
-        f"selections if that is what you mean to compare, as in '{first}=…'."
+        f"no cell of A matches one of B. The two nearest cells differ: {near}. To compare them, give {first} a value "
+        f"in both selections, as in '{first}=…'."
     )
 
 
 def why_no_metric(lacking: Sequence[str], blocked: Sequence[str], pairs: Sequence[Pair], environment: Differing) -> str:
-    """What to do where a metric that was asked for, or every metric, cannot be compared."""
+    """Return why a requested metric, or every metric, cannot be compared, and what to do.
+
+    Args:
+        lacking: metrics without values on both sides.
+        blocked: metrics that are not compared because machines or versions differ.
+        pairs: the matched cells.
+        environment: differences of machines and versions.
+    """
     if blocked and len(blocked) == len(lacking):
         return (
-            f"times from different machines or versions say nothing of the programs ({in_words(environment)}). "
-            "--across-environments compares them all the same."
+            f"times from different machines or versions do not compare the programs ({in_words(environment)}). "
+            "--across-environments compares the times nevertheless."
         )
     ended = [pair for pair in pairs if len(pair.a.good) and len(pair.b.good)]
     if not ended:
         failed = [f"{cell.label} ({cell.shared['status']})" for p in pairs for cell in _sides(p) if cell.good.empty]
         return (
-            f"of no two matched cells did both end well: {_some(failed)}. `moebench suite NAME --retry-failed` runs "
-            "them again."
+            f"in no pair of matched cells did both cells succeed: {_some(failed)}. "
+            "`moebench suite NAME --retry-failed` runs failed cells again."
         )
     present = ", ".join(f"{name} has {_present([_sides(pair)[place] for pair in ended])}" for place, name in _SIDES)
     return f"no matched cell has {' or '.join(lacking)} on both sides; {present}. --metric takes another column."
 
 
 def why_too_little(metric: str, absent: Sequence[Missing]) -> str:
-    """What to do where a metric rests on a single seed, or on too few samples, wherever there is any."""
+    """Return why a metric has too few seeds or samples, and what to do.
+
+    Args:
+        metric: the metric.
+        absent: the reasons, of which at least one is that there are too few values.
+    """
     what = f"{metric} cannot be judged: {_some([each.why for each in absent])}"
     if metric in TIMED:
         return f"{what}, and fewer than {FEW_SAMPLES} show little; a larger timing_budget_s takes more."
@@ -92,14 +104,14 @@ def caveats(
     code: Differing,
     blocked: Sequence[str],
 ) -> list[str]:
-    """Sentences that whoever reads the numbers should know.
+    """Return sentences that a reader of the numbers should know.
 
     Args:
         found: for each metric the pairs that have it.
-        missing: for each metric the pairs that do not.
+        missing: for each metric the pairs that lack it.
         pairs: all pairs.
-        environment: in what machines and versions differ.
-        code: in what the code differs.
+        environment: differences of machines and versions.
+        code: differences of the code.
         blocked: metrics that were not compared because of the environment.
     """
     return [
@@ -115,7 +127,7 @@ def _on_environment(environment: Differing, code: Differing, blocked: Sequence[s
     if blocked:
         notes.append(
             f"Times are not compared, for machines or versions differ ({in_words(environment)}); "
-            "--across-environments compares them all the same."
+            "--across-environments compares them nevertheless."
         )
     elif environment:
         notes.append(f"Machines or versions differ, and with them, perhaps, the times: {in_words(environment)}.")
@@ -138,18 +150,18 @@ def _on_times(found: Mapping[str, Found]) -> list[str]:
     if any(metric in TIMED and those for metric, those in found.items()):
         notes.append(
             "Times: A, B and their change are Hodges' and Lehmann's estimates, which belong to the test; tables and "
-            "pages of a suite show medians, which lie elsewhere where samples fall in two heaps."
+            "pages of a suite show medians, which differ from these estimates if the samples form two groups."
         )
     if any(each.on_processor_time for those in found.values() for _, each in those):
         notes.append(
-            "Other processes had a part of the processors, so that times beside dense are compared by processor time, "
-            "as tables and pages of a suite show them."
+            "Other processes used a part of the processors, so that times beside dense are compared by processor time, "
+            "as in the tables and pages of a suite."
         )
     if any(found.get(metric) for metric in SECONDS):
         notes.append(
-            "Seconds that were measured apart drift with the machine, and the more the more others have of it: their "
-            "intervals and p allow for that, so that a difference may not be significant though all samples of A are "
-            "shorter. "
+            "Seconds that were measured at different times drift with the machine, the more so the more of it other "
+            "processes use: intervals and p allow for the drift, so that a difference may not be significant although "
+            "all samples of A are shorter. "
             "Times beside the dense twin, which took turns with the cell, do not drift."
         )
     return notes
@@ -173,7 +185,7 @@ def _sides(pair: Pair) -> tuple[Cell, Cell]:
 
 
 def _present(cells: Sequence[Cell]) -> str:
-    """Which of the metrics that are compared by default some cell has, times with their samples."""
+    """Return the default metrics that some cell has, times with the number of their samples."""
     columns = {name: f"{name}_samples" if name in TIMED else name for name in (*DEFAULT, *SECONDS)}
     names = [name for name, column in columns.items() if any(_has_values(cell.good[column]) for cell in cells)]
     return " and ".join(names) or "none of the usual ones"
@@ -184,7 +196,7 @@ def _has_values(column: "pd.Series[Any]") -> bool:
 
 
 def _some(texts: Sequence[str]) -> str:
-    """The first few of these, and how many more there are."""
+    """Return the first few texts, and the number of further ones."""
     distinct = list(dict.fromkeys(texts))
     more = len(distinct) - _NAMED
     return "; ".join(distinct[:_NAMED]) + (f"; and {more} more" if more > 0 else "")

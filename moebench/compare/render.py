@@ -1,4 +1,4 @@
-"""A comparison for readers and programs: one line, a table for each metric, Markdown, JSON."""
+"""A comparison as text for readers and programs: one line, a table for each metric, Markdown, JSON."""
 
 from collections.abc import Mapping, Sequence
 from math import isnan
@@ -21,7 +21,7 @@ _LEVEL = 0.05
 
 
 def sentence(report: Report, a: str, b: str) -> str:
-    """The verdict in one line: in what A is better, in what worse, and where the difference is not significant."""
+    """Return the verdict in one line: the metrics in which A is better, worse, or not significantly different."""
     parts = []
     for verdict in (BETTER, WORSE, NEITHER):
         rows = report.overall[report.overall["verdict"] == verdict].to_dict("records")
@@ -33,10 +33,10 @@ def sentence(report: Report, a: str, b: str) -> str:
 
 
 def correction(report: Report) -> str:
-    """For how many comparisons the verdicts are corrected."""
+    """Return the sentence about the number of comparisons that verdicts are corrected for."""
     together, cells = report.comparisons
     if not cells:
-        return "What is counted has no doubt."
+        return "Counted metrics have no error."
     if cells == 1:
         return "One comparison, at the 5 % level."
     metrics = f"{together} metric{'s' * (together > 1)} over all cells"
@@ -45,7 +45,7 @@ def correction(report: Report) -> str:
 
 
 def render_tables(report: Report) -> "list[Table]":
-    """A table for each metric: a line for each pair of cells, and one for all."""
+    """Return a table for each metric: a line for each pair of cells, and one for all pairs."""
     from rich.table import Table
     from rich.text import Text
 
@@ -73,7 +73,14 @@ def render_tables(report: Report) -> "list[Table]":
 
 
 def markdown(report: Report, a: str, b: str, outcomes: Sequence[str] = ()) -> str:
-    """The same as Markdown that GitHub reads, the verdict first, and what came of gates."""
+    """Return the comparison in GitHub's Markdown: the verdict, the gates, the tables.
+
+    Args:
+        report: the comparison.
+        a: name of selection A.
+        b: name of selection B.
+        outcomes: results of the gates, a line each.
+    """
     parts = [f"**{escaped(line)}**" for line in (sentence(report, a, b), *outcomes)]
     for metric, lines in _lines(report).items():
         headings = _headings(metric)
@@ -92,7 +99,7 @@ def _claim_lines(report: Report) -> list[tuple[str, ...]]:
 
 
 def legend(report: Report) -> list[str]:
-    """Return what the columns mean, a sentence for each."""
+    """Return a sentence for each column of the tables."""
     together, cells = report.comparisons
     lines = [
         "[ ]: interval of 95 %, each for itself.",
@@ -110,7 +117,7 @@ def legend(report: Report) -> list[str]:
 
 
 def named(row: Row) -> str:
-    """What was compared, with the clock that timed it."""
+    """Return the title of the metric of a row, with the clock that timed it."""
     metric = row["metric"]
     if row["clock"] == "processor" and metric in PROCESSOR_TIMES:
         return quantity(PROCESSOR_TIMES[metric]).title
@@ -118,7 +125,7 @@ def named(row: Row) -> str:
 
 
 def unmatched(report: Report) -> list[str]:
-    """The cells without a counterpart, a sentence for each side; of very many the first."""
+    """Return a sentence for each side that has cells without a counterpart; long lists are cut."""
     return [
         f"Only in {side}, not compared: {', '.join(cells[:_LISTED])}"
         + (f" and {len(cells) - _LISTED} more, in --json." if len(cells) > _LISTED else ".")
@@ -128,7 +135,13 @@ def unmatched(report: Report) -> list[str]:
 
 
 def record(report: Report, a: str, b: str) -> dict[str, Any]:
-    """The same as plain values for JSON; what has no number is None."""
+    """Return the comparison as plain values for JSON; a missing number is None.
+
+    Args:
+        report: the comparison.
+        a: name of selection A.
+        b: name of selection B.
+    """
     together, cells = report.comparisons
     metrics = []
     for row in report.overall.to_dict("records"):
@@ -157,14 +170,17 @@ def record(report: Report, a: str, b: str) -> dict[str, Any]:
 
 
 def written_change(row: Row) -> str:
-    """`+12.3 % [+10.1, +14.6]` of a time, `+0.4 points [−0.2, +1.0]` of a share, else in the metric's unit."""
+    """Return a change such as `+12.3 % [+10.1, +14.6]` of a time or `+0.4 points [−0.2, +1.0]` of a share.
+
+    Changes of other metrics are in the metric's unit.
+    """
     unit, text = _unit_of_change(row["metric"]), _change(row)
     number, bracket, bounds = text.partition(" [")
     return f"{number} {unit}{bracket}{bounds}" if unit else text
 
 
 def _detectable(row: Row) -> str:
-    """Return what would have been found, for a row without a significant difference; nothing for others."""
+    """Return the minimum detectable difference of a row without a significant difference; empty for other rows."""
     if row["verdict"] != NEITHER or isnan(row["detectable"]) or not row["detectable"]:
         return ""
     unit = _unit_of_change(row["metric"])
@@ -180,7 +196,7 @@ def _found(row: Row) -> str:
 
 
 def _unit_of_change(metric: str) -> str:
-    """What changes of a time or a share are told in; others have the metric's own unit behind them."""
+    """Return the unit of changes of times and shares; empty for other metrics, whose unit follows the number."""
     return "%" if metric in TIMED else "points" if quantity(metric).kind == "share" else ""
 
 
@@ -194,7 +210,7 @@ def _change(row: Row) -> str:
 
 
 def _lines(report: Report) -> dict[str, list[tuple[str, ...]]]:
-    """For each metric the lines of its table; of many pairs the first, and how many more there are."""
+    """Return the lines of each metric's table; of many pairs the first, and the number of further ones."""
     found = {}
     for together in report.overall.to_dict("records"):
         own = report.rows[report.rows["metric"] == together["metric"]].to_dict("records")
@@ -237,7 +253,7 @@ def _headings(metric: str) -> tuple[str, ...]:
 
 
 def _p_value(p: float) -> str:
-    """With as many digits as tell on which side of the level it lies."""
+    """Return a p-value with enough digits to show on which side of the level it lies."""
     if isnan(p):
         return "–"
     texts = (f"{p:.{digits}g}" for digits in range(2, 9))
@@ -245,7 +261,7 @@ def _p_value(p: float) -> str:
 
 
 def _title(report: Report, metric: str) -> str:
-    """The metric, its test, and what change of it matters."""
+    """Return the metric, its test, and the smallest change that matters."""
     tests = dict.fromkeys(report.rows.loc[report.rows["metric"] == metric, "test"])
     together = report.overall[report.overall["metric"] == metric].to_dict("records")[0]
     least = smallest_effect(metric)
@@ -254,7 +270,7 @@ def _title(report: Report, metric: str) -> str:
 
 
 def _lower(title: str) -> str:
-    """The title within a sentence; abbreviations stay."""
+    """Return a title in lower case, for use within a sentence; abbreviations stay in capitals."""
     return title if title[:2].isupper() else title[:1].lower() + title[1:]
 
 

@@ -148,7 +148,7 @@ class Recorder:
         rows: list[tuple[Any, ...]] = []
         model = self.program.model(state)
         for layer in self.layers:
-            parameters = getattr(getattr(model.blocks[layer], "mlp", None), "router", None)
+            parameters = getattr(getattr(model.each_block()[layer], "mlp", None), "router", None)
             if parameters is None or not hasattr(parameters, "phi"):
                 continue
             phi = np.asarray(parameters.phi[...], np.float64)

@@ -90,7 +90,7 @@ class Sweep:
             flops: FLOPs of a forward pass for one image in the setting of the training; None where not known.
             needles: bool[image, token], whether each token of the split is a needle; None where the task has none.
         """
-        blocks = [nnx.split(block)[1] for block in self.program.model(state).blocks]
+        blocks = [nnx.split(block)[1] for block in self.program.model(state).each_block()]
         count = len(self.settings)
         totals: list[Any] = [None] * count
         by_image: list[list[Any]] = [[] for _ in range(count)]
@@ -173,9 +173,10 @@ class Sweep:
     def _front(self, state: Any, images: Any) -> Any:
         model = self.program.model(state)
         x, truth = model.embedded(images), model.truth(images)
-        for block in model.blocks[: self.first]:
+        blocks = model.each_block()
+        for block in blocks[: self.first]:
             x, _ = block(x, self.model.tokens, None)
-        return model.blocks[self.first].attend(x, self.model.tokens), truth
+        return blocks[self.first].attend(x, self.model.tokens), truth
 
     def _end(self, state: Any, x: Any, labels: Any, weights: Any) -> Any:
         logits = self.program.model(state).read_out(x)

@@ -76,7 +76,7 @@ class Pass:
         layers: list[Arrays] = []
         similarities: list[Arrays] = []
         self.compared = []
-        for number, block in enumerate(model.blocks):
+        for number, block in enumerate(model.each_block()):
             if number not in config.moe_blocks:
                 x, _ = block(x, config.tokens, None)
                 continue

@@ -1,4 +1,4 @@
-"""Where cells run: one protocol, and the executors that follow it."""
+"""Executors: the ways to run cells, behind one protocol."""
 
 from moebench.errors import BadInput, unknown
 from moebench.executors.base import Ended, Executor, ExecutorError, Job, Started
@@ -8,9 +8,14 @@ __all__ = ["Ended", "Executor", "ExecutorError", "Job", "LocalExecutor", "Starte
 
 
 def create(name: str, jobs: int | None = None) -> Executor:
-    """The executor of that name: local, ray or slurm.
+    """Return the executor called local, ray or slurm.
 
-    Raises BadInput for an unknown name, for fewer than one job, and where the package of an extra is missing.
+    Args:
+        name: name of the executor.
+        jobs: number of cells side by side; None leaves the number to the executor.
+
+    Raises:
+        BadInput: the name is unknown, `jobs` is below 1, or the package of an extra is missing.
     """
     if jobs is not None and jobs < 1:
         raise BadInput(f"--jobs should be at least 1, not {jobs}.")

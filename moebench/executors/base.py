@@ -9,12 +9,12 @@ from moebench.spec.limits import Limits
 
 
 class ExecutorError(RuntimeError):
-    """An executor that cannot work, whatever the cells are; its text needs no traceback."""
+    """An error of the executor itself, whatever the cells are; the text is complete without a traceback."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One cell to run: the cell program gets `spec` and `out` as arguments, and prints into `log`."""
+    """One cell to run: the cell program gets `spec` and `out` as arguments; its output goes to `log`."""
 
     name: str
     spec: Path
@@ -22,7 +22,7 @@ class Job:
     log: Path
     limits: Limits
     devices: int = 1
-    """Devices that the cell takes; all processors of a machine are one device."""
+    """Devices that the cell needs; all processors of a machine count as one device."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Ended:
-    """A job that ended. Without `status` its rows are in `out`; with one, the driver writes them."""
+    """A job that ended. Without `status` its rows are in `out`; with a `status` the driver writes the rows."""
 
     job: Job
     seconds: float
@@ -44,13 +44,13 @@ class Ended:
 
 @runtime_checkable
 class Executor(Protocol):
-    """Places cell programs on devices. Results travel by files, so losing the driver loses no finished cell."""
+    """A way to run cells on devices. Results travel by files, so that the loss of the driver loses no finished cell."""
 
     def environment(self) -> dict[str, Any]:
         """Return platform, device kind and versions that a cell will find, as columns of the result table.
 
         Raises:
-            BadInput: more cells are to run side by side than can be timed, or JAX cannot start.
+            BadInput: `jobs` is more than the number of cells that can be timed side by side, or JAX cannot start.
         """
 
     def resolve(
@@ -60,23 +60,27 @@ class Executor(Protocol):
 
         Args:
             specs: the specifications.
-            say: receives progress where the executor can follow it: a user's images are read once to identify them.
+            say: receives progress if the executor can follow it: a user's images are read once to identify them.
         """
 
     def prepare(self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None]) -> list[dict[str, Any]]:
-        """Make the images of specifications for the cells, and return for each what is wrong with its images.
+        """Make the images of specifications; return for each specification what is wrong with its images.
 
-        An executor whose cells run on other machines returns nothing: there the first cell makes the images.
+        An executor whose cells run on other machines returns an empty list: the first cell on each machine makes the
+        images.
 
+        Args:
+            specs: the specifications.
+            say: receives progress.
         """
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Started | Ended]:
-        """Run every job and report each as it begins and as it ends, in any order.
+        """Run every job; yield each job as it begins and as it ends, in any order.
 
-        A job that fails is reported and does not stop the others. Closing the iterator stops what still runs.
+        A job that fails does not stop the other jobs. Closing the iterator stops every running job.
         """
 
     def __enter__(self) -> "Executor": ...
 
     def __exit__(self, *error: object) -> None:
-        """Stop everything that still runs."""
+        """Stop every running job."""

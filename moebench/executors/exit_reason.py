@@ -1,4 +1,4 @@
-"""How a cell that left no rows ended: the status and the reason that its rows will carry."""
+"""Why a cell ended without rows: the status and the reason that the driver writes into the cell's rows."""
 
 import signal
 from pathlib import Path
@@ -10,7 +10,13 @@ _OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "MemoryError", "std::bad_alloc", "out of
 
 
 def explain(end: TaskEnd, task: Task, oom_kills: int) -> tuple[str, str]:
-    """Status and reason. `oom_kills` counts what the kernel killed for lack of memory while the cell ran."""
+    """Return the status and the reason of a cell that ended without rows.
+
+    Args:
+        end: how the cell's process ended.
+        task: the task, with its limits and its log.
+        oom_kills: processes that the kernel killed for lack of memory while the cell ran.
+    """
     printed = _tail(task.log)
     if end.stopped == "time":
         status, reason = "timeout", f"stopped at its time limit of {task.time_limit_s:g} s"
@@ -33,7 +39,7 @@ def explain(end: TaskEnd, task: Task, oom_kills: int) -> tuple[str, str]:
 
 
 def oom_kills_so_far() -> int:
-    """Processes that the kernel has killed for lack of memory since it started; 0 where it does not tell."""
+    """Return how many processes the kernel has killed for lack of memory since it started; 0 if unknown."""
     try:
         for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines():
             if line.startswith("oom_kill "):
@@ -44,12 +50,12 @@ def oom_kills_so_far() -> int:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, for a row's reason."""
+    """Return the first line of an error's text, for a row's reason."""
     return _cut(next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__))
 
 
 def last_line(log: Path) -> str:
-    """What a program printed last; empty where nothing of it is here."""
+    """Return the last line that a program printed; empty if the log is missing or empty."""
     return next((line.strip() for line in reversed(_tail(log))), "")
 
 

@@ -1,10 +1,10 @@
-"""The server that cells are forked from: it has jax imported and no backend started, and forks one process a cell.
+"""The server that cells are forked from: it has imported jax, started no backend, and forks one process for each cell.
 
-Its own program and not multiprocessing's forkserver, which imports the driver's main script again in every child,
-gives no process group to kill and leaves children behind when the driver is killed.
+Python's own forkserver (multiprocessing) would not do: each child would import the driver's main script again, would
+have no process group to kill, and would survive a killed driver.
 
-Requests come on the standard input and events go to the standard output, one JSON object a line. The driver's end,
-however it comes, closes the input; then every child is killed and the server ends.
+Requests come on the standard input and events go to the standard output, one JSON object a line. When the driver ends,
+for whatever reason, the input closes; then the server kills every child and ends.
 """
 
 import contextlib
@@ -25,7 +25,10 @@ from moebench.executors.process_tree import ProcessTree, reaped
 
 _READ_BYTES = 1 << 16
 _LOOK_AT_MEMORY_S = 0.2
-"""Rare enough to disturb no timing: one look takes 0.2 ms. A cell may fill a gigabyte in between."""
+"""Seconds between two checks of memory, each of which takes 0.2 ms: too rare to disturb a timing.
+
+A cell may fill a gigabyte between two checks.
+"""
 
 
 @dataclass
@@ -45,7 +48,7 @@ class _Server:
         self.requests, self.events = requests, events
         self.children: dict[int, _Child] = {}
         self.tree = ProcessTree()
-        # Nothing is ever written to it: it ends when the server does.
+        # The server never writes to this pipe: the pipe closes when the server ends.
         self.life, self.own_life = os.pipe()
         self.waiting = b""
         self.next_look = 0.0
@@ -63,7 +66,7 @@ class _Server:
         os.write(self.events, json.dumps(event).encode() + b"\n")
 
     def serve(self) -> None:
-        """Answer requests until the driver is gone, then kill what still runs."""
+        """Answer requests until the driver is gone, then kill every child that still runs."""
         try:
             while True:
                 ready = {key.fd for key, _ in self.selector.select(self._patience())}
@@ -82,7 +85,7 @@ class _Server:
                 self.tree.kill(child.pid)
 
     def _patience(self) -> float | None:
-        """Seconds until the next deadline or look at memory; none if no child runs."""
+        """Return the seconds until the next deadline or check of memory; None if no child runs."""
         deadlines = [child.deadline for child in self.children.values() if not child.stopped]
         return min(_LOOK_AT_MEMORY_S, max(0.0, min(deadlines) - time.monotonic())) if deadlines else None
 
@@ -114,7 +117,7 @@ class _Server:
         self.tell(event="started", task=request["task"], pid=pid)
 
     def _read_output(self, child: _Child) -> bool:
-        """Move what the child printed into its log; False at its end."""
+        """Append what the child printed to its log; return False when its output has ended."""
         try:
             printed = os.read(child.output, _READ_BYTES)
         except BlockingIOError:
@@ -145,9 +148,9 @@ class _Server:
     def _reap(self) -> None:
         for pid, status in reaped():
             child = self.children.get(pid)
-            if child is None:  # an orphan of a cell, adopted by this process
+            if child is None:  # an orphan that a cell started and this process has adopted
                 continue
-            # What the cell started must not outlive it, in whatever session it is.
+            # No process that the cell started may outlive the cell, whatever its session.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)
             self.tree.kill(pid)
@@ -165,7 +168,7 @@ class _Server:
 
 
 def _become_child(server: _Server, request: dict[str, Any], output: int) -> NoReturn:
-    """In the forked process: leave the server's group and files behind, and run the program."""
+    """Leave the server's group and files behind in the forked process, and run the program."""
     code = 1
     try:
         os.setsid()
@@ -195,9 +198,10 @@ def _become_child(server: _Server, request: dict[str, Any], output: int) -> NoRe
 
 
 def _end_with_server(server: _Server) -> None:
-    """Have this process and what it starts killed when the server is killed and cannot.
+    """Make this process and its descendants end if the server is killed and cannot kill them.
 
-    A shell of the group waits for that. The system alone would tell only this process, and not on every system.
+    A shell in the group waits for the end of the server. The system's own signal would reach only this process, and not
+    every system has one.
     """
     os.close(server.own_life)
     keeper = ["sh", "-c", "read -r _; kill -KILL 0"]
@@ -205,7 +209,7 @@ def _end_with_server(server: _Server) -> None:
 
 
 def _offer_to_the_kernel() -> None:
-    """Should the machine run out of memory, have Linux kill this process and not the driver."""
+    """Make Linux kill this process and not the driver if the machine runs out of memory."""
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
         file.write("1000")
 
@@ -214,12 +218,12 @@ def _kill_session(pid: int) -> None:
     """Kill a child that has not been waited for, and its group."""
     try:
         os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):  # it has no group of its own yet
+    except (ProcessLookupError, PermissionError):  # the child has no group of its own yet
         os.kill(pid, signal.SIGKILL)
 
 
 def main() -> None:
-    """Import the programs named as arguments, then serve. What they print goes to the standard error."""
+    """Import the programs named as arguments, then serve. Their output goes to the standard error."""
     requests, events = os.dup(0), os.dup(1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)

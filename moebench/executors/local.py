@@ -1,4 +1,4 @@
-"""Cells on this machine: a fresh process for each, on accelerators of its own or in turns on the processors."""
+"""Cells on this machine, each in a fresh process: on accelerators of its own, or in turns on the processors."""
 
 import os
 import tempfile
@@ -19,21 +19,26 @@ from moebench.spec.side_by_side import AT_ONCE_VARIABLE, TURNS_VARIABLE
 
 CELL_PROGRAM = "moebench.cells.run"
 _CELLS_ON_PROCESSORS = 2
-"""Cells side by side on processors by default. A step of a small model keeps about one busy: two cells on two
-processors took 1.6 times less than one after the other (12 cells of the default suite's size, AMD EPYC)."""
+"""Cells side by side on processors by default. A step of a small model keeps about one processor busy.
+
+Two cells side by side on two processors took 1.6 times less than one after the other (12 cells of the default suite's
+size, AMD EPYC).
+"""
 
 
 class LocalExecutor:
-    """Runs `jobs` cells side by side, by default as many as there are devices; a wide cell takes several of them.
+    """Executor that runs `jobs` cells side by side on this machine, by default one for each device.
 
-    A cell has its accelerators for itself. Cells on processors share these, by default two, and take turns: all others
-    pause while one is timed. `cell_program` is the module that `python -m` would run for one cell.
+    A cell on several devices counts as several cells. A cell on accelerators shares them with no other cell. Cells on
+    processors share the processors, by default two cells at a time; while one cell is timed, the other cells pause.
+    `cell_program` is the module that `python -m` would run for one cell.
     """
 
     def __init__(self, jobs: int | None = None, cell_program: str | None = None) -> None:
         self._jobs = jobs
         self._cell_program = cell_program or CELL_PROGRAM
-        # Arrow imports pandas when it first converts a value: 0.3 s in every cell that has not inherited it.
+        # Arrow imports pandas when it first converts a value: 0.3 s in every cell, unless the server has imported
+        # pandas.
         self._workers = Workers([self._cell_program, SURVEY, "pandas"])
         self._closing = ExitStack()
         self._closing.callback(self._workers.close)
@@ -45,9 +50,10 @@ class LocalExecutor:
         self._closing.close()
 
     def environment(self) -> dict[str, Any]:
-        """What `cell.environment()` says in a worker.
+        """Return the result of the cell program's `environment()`, called in a worker.
 
-        Raises BadInput for more jobs than devices.
+        Raises:
+            BadInput: `jobs` is more than the number of devices.
         """
         self._side_by_side()
         return dict(self._environment)
@@ -55,16 +61,16 @@ class LocalExecutor:
     def resolve(
         self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None] | None = None
     ) -> list[dict[str, Any]]:
-        """Return what `cell.resolve(specs)` answers in a worker."""
+        """Return the result of the cell program's `resolve(specs)`, called in a worker."""
         answer: list[dict[str, Any]] = ask(self._workers, self._cell_program, list(specs), say)
         return answer
 
     def prepare(self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None]) -> list[dict[str, Any]]:
-        """What `cell.prepare(specs)` says in a worker."""
+        """Return the result of the cell program's `prepare(specs)`, called in a worker."""
         return prepare(self._workers, self._cell_program, list(specs), say)
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Started | Ended]:
-        """Run the jobs, in their order, as devices become free."""
+        """Run the jobs in their order, each as soon as enough devices are free."""
         waiting = deque(jobs)
         side_by_side = min(self._side_by_side(), max(1, len(waiting)))
         free = self._devices or [str(index) for index in range(side_by_side)]
@@ -72,7 +78,7 @@ class LocalExecutor:
         running: dict[str, tuple[Job, Task, list[str], int]] = {}
 
         def fill() -> Iterator[Started]:
-            # A cell that asks for more than there is gets what there is, and says in its row what it lacks.
+            # A cell that needs more devices than the machine has gets all of them; its row then names the lack.
             while waiting and len(running) < side_by_side and len(free) >= (takes := min(waiting[0].devices, most)):
                 job = waiting.popleft()
                 devices = [free.pop(0) for _ in range(takes)]
@@ -87,7 +93,7 @@ class LocalExecutor:
         for end in self._workers.ends():
             job, task, devices, oom_kills = running.pop(end.name)
             free.extend(devices)
-            if job.out.exists():  # it was published whole, so what happened afterwards does not matter
+            if job.out.exists():  # the cell publishes its rows whole, so a failure afterwards does not matter
                 yield Ended(job, end.seconds)
             else:
                 yield Ended(job, end.seconds, *explain(end, task, oom_kills_so_far() - oom_kills))
@@ -99,7 +105,7 @@ class LocalExecutor:
         return answer
 
     def _variables(self, devices: Sequence[str], side_by_side: int) -> dict[str, str]:
-        """Return what a cell's environment says of its devices, or of the cells beside it on the processors."""
+        """Return the environment variables that give a cell its devices, or its turns on the processors."""
         if len(self._devices) > 1:
             return {"CUDA_VISIBLE_DEVICES": ",".join(devices)}
         if self._devices or side_by_side == 1:
@@ -108,12 +114,12 @@ class LocalExecutor:
 
     @cached_property
     def _turns(self) -> str:
-        """Folder of the locks by which cells on processors take turns, which lasts as long as the executor."""
+        """Folder of the locks by which cells on processors take turns; it lasts as long as the executor."""
         return self._closing.enter_context(tempfile.TemporaryDirectory(prefix="moebench-"))
 
     @property
     def _devices(self) -> list[str]:
-        """The accelerators by the names that CUDA takes; none on processors."""
+        """Accelerators by the names that CUDA_VISIBLE_DEVICES uses; empty on processors."""
         platform, count = self._environment["platform"], self._environment["device_count"]
         if platform == "cpu":
             return []

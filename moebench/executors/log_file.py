@@ -1,4 +1,4 @@
-"""A log file that keeps the beginning and the end of what was printed, however much that was."""
+"""A log file of bounded size, which keeps the beginning and the end of the output."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ TAIL_BYTES = 1 << 16
 
 
 class CappedLog:
-    """Writes the first megabyte as it comes; of the rest, the last 64 KiB when it is closed."""
+    """A log file that gets the first megabyte at once, and on closing the last 64 KiB of the rest."""
 
     def __init__(self, path: str | Path) -> None:
         self._file = open(path, "wb", buffering=0)  # noqa: SIM115 (closed by close)
@@ -16,7 +16,7 @@ class CappedLog:
         self._left_out = 0
 
     def write(self, printed: bytes) -> None:
-        """Take what was printed. A full disk ends the log, not the cell."""
+        """Append output. A full disk ends the log, not the cell."""
         head, rest = printed[: self._room], printed[self._room :]
         try:
             self._file.write(head)
@@ -29,7 +29,7 @@ class CappedLog:
         self._left_out += len(kept) - len(self._tail)
 
     def close(self) -> None:
-        """Write the end of what was printed, and how much before it was left out."""
+        """Write the end of the output, after a line with the number of bytes left out before it."""
         try:
             if self._left_out:
                 self._file.write(f"\n[... {self._left_out:,} bytes left out ...]\n".encode())

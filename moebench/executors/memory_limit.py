@@ -1,7 +1,7 @@
 """How much memory a machine has for cells.
 
-Resident memory is watched, not limited by `setrlimit`: what can be limited there is address space, of which a device's
-driver reserves hundreds of gigabytes that it never touches.
+Resident memory is measured and compared with the limit. `setrlimit` would limit address space instead, of which a
+device's driver reserves hundreds of gigabytes that it never touches.
 """
 
 import contextlib
@@ -13,19 +13,24 @@ import psutil
 from moebench.spec.limits import Limits
 
 _SHARE = 0.9
-"""Of the machine's memory, for all cells together; the rest is the system's and the driver's."""
+"""Share of the machine's memory for all cells together; the rest is for the system and the driver."""
 _GIB = 1 << 30
 
 
 def limit_bytes(limits: Limits, side_by_side: int = 1) -> int:
-    """What a cell may take: its limit, or its part of the machine's memory where it has none."""
+    """Return a cell's memory limit in bytes: its own, or by default an equal part of the machine's memory.
+
+    Args:
+        limits: the limits of the suite or the user.
+        side_by_side: cells that share the memory.
+    """
     if limits.memory_limit_gib is not None:
         return int(limits.memory_limit_gib * _GIB)
     return int(_SHARE * usable_bytes() / side_by_side)
 
 
 def usable_bytes() -> int:
-    """The machine's memory, or what this process may use of it in its container or its Slurm job."""
+    """Return the bytes that this process may use: the machine's, or fewer in a container or a Slurm job."""
     limits = [int(psutil.virtual_memory().total)]
     with contextlib.suppress(OSError):  # not on Linux
         limits += cgroup_limits(Path("/proc/self/cgroup").read_text(encoding="utf-8"), Path("/sys/fs/cgroup"))
@@ -33,9 +38,11 @@ def usable_bytes() -> int:
 
 
 def cgroup_limits(membership: str, root: Path) -> Iterator[int]:
-    """The memory limits, in bytes, of a process's control groups and of those around them.
+    """Yield the memory limits, in bytes, of a process's control groups and of the groups around them.
 
-    `membership` is the text of its /proc/PID/cgroup, in version 1 or 2 of control groups; `root`, where they lie.
+    Args:
+        membership: text of the process's /proc/PID/cgroup, in version 1 or 2 of control groups.
+        root: folder of the control groups.
     """
     for line in membership.splitlines():
         _, controllers, path = line.split(":", 2)
@@ -44,5 +51,5 @@ def cgroup_limits(membership: str, root: Path) -> Iterator[int]:
         top, name = (root / "memory", "memory.limit_in_bytes") if controllers else (root, "memory.max")
         group = top / path.lstrip("/")
         for folder in (group, *group.parents):
-            with contextlib.suppress(OSError, ValueError):  # no such file, or the word "max"
+            with contextlib.suppress(OSError, ValueError):  # the file is missing, or contains the word "max"
                 yield int((folder / name).read_text(encoding="ascii"))

@@ -1,6 +1,6 @@
-"""A plugin imported in a process of its own first, where no more than that process ends if the file ends it.
+"""A first import of a plugin in a process of its own, so that a plugin that ends its process does no harm.
 
-A file that calls `os._exit`, or crashes in compiled code, cannot be caught by whoever imports it.
+If a file calls `os._exit`, or crashes in compiled code, the importing process cannot catch that.
 """
 
 import importlib
@@ -24,10 +24,10 @@ def try_plugins(files: Iterable[str], workers: Workers | None = None) -> None:
 
     Args:
         files: paths of plugins.
-        workers: what starts the processes; None: a server for this alone.
+        workers: start the processes; None: a server for this trial alone.
 
     Raises:
-        BadInput: names the file that cannot be imported, and what becomes of a process that tries.
+        BadInput: a file cannot be imported; the message names the file and how its process ended.
     """
     if workers is None:
         with Workers([PROGRAM, "moebench.routers"]) as own:
@@ -44,13 +44,13 @@ def try_plugins(files: Iterable[str], workers: Workers | None = None) -> None:
 
 
 def main(argv: list[str]) -> int:
-    """Import the plugin `argv[0]` and make the file `argv[1]`; print what is wrong with the plugin."""
+    """Import the plugin `argv[0]` and write the file `argv[1]`; print what is wrong with the plugin."""
     try:
         importlib.import_module("moebench.routers").load_plugin(Path(argv[0]))
     except BadInput as error:
         print(" ".join(str(error).split()))
         return _MISTAKE
-    except BaseException as error:  # KeyboardInterrupt of the plugin's own: nobody types into this process
+    except BaseException as error:  # a KeyboardInterrupt that the plugin raises: no keyboard belongs to this process
         print(f"plugin {argv[0]} raises {type(error).__name__}.")
         return _MISTAKE
     Path(argv[1]).touch()
@@ -59,7 +59,7 @@ def main(argv: list[str]) -> int:
 
 def _in_words(end: TaskEnd) -> str:
     if end.stopped is not None:
-        return f"does not come to an end: its import was stopped at the limit of {end.stopped}"
+        return f"does not end: its import was stopped at the limit of {end.stopped}"
     if end.code < 0:
         return f"ends the process that imports it, by {signal.Signals(-end.code).name}"
     return f"ends the process that imports it, with exit code {end.code}"

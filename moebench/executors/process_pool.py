@@ -1,4 +1,4 @@
-"""The driver's end of the fork server: start programs in processes of their own, hear of their ends."""
+"""The driver's end of the fork server: start programs in processes of their own, and report their ends."""
 
 import contextlib
 import json
@@ -18,15 +18,16 @@ from moebench.spec.jax_trouble import jax_trouble
 
 _CLOSING_S = 5.0
 _ALLOCATION = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.arena_max=1:glibc.malloc.trim_threshold={}"
-"""Memory that a program frees is kept for its next step, in large pages; other C libraries know no such variable.
+"""Makes a program keep freed memory for its next step, in large pages; other C libraries ignore the variable.
 
-By default glibc gives large arrays back as soon as they are freed, and the system clears every page of the next one:
-a third of the time of a step whose gradients are large. What a user sets stays."""
+By default glibc returns large arrays to the system when they are freed, and the system clears every page of the next
+array: a third of the time of a step whose gradients are large. A user's own settings stay.
+"""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A program to run: the module whose `main(argv)` is called, and where its output goes."""
+    """A program to run: the module whose `main(argv)` is called, and the file that receives its output."""
 
     name: str
     program: str
@@ -45,15 +46,15 @@ class TaskEnd:
     code: int
     seconds: float
     stopped: str | None = None
-    """The limit that it was stopped at: time or memory."""
+    """The limit that stopped the task: time or memory."""
     error: str | None = None
 
 
 class Workers:
-    """Forks a process for each task from one server that has imported `preload`.
+    """Processes for tasks, each forked from one server that has imported `preload`.
 
-    The server starts at once and imports in the background; the first event waits for it. If it is killed,
-    its tasks are reported as killed and the next task starts another one.
+    The server starts at once and imports in the background; the first event waits for the import. If the server is
+    killed, its tasks are reported as killed, and the next task starts another server.
     """
 
     def __init__(self, preload: Sequence[str]) -> None:
@@ -72,7 +73,7 @@ class Workers:
         self.close()
 
     def start(self, task: Task) -> None:
-        """Ask for the task to be run; its end will be among the `ends`."""
+        """Start the task; its end will be among the `ends`."""
         request = {
             "task": task.name,
             "program": task.program,
@@ -88,12 +89,12 @@ class Workers:
             self._server = self._launch()
         self._running[task.name] = None
         assert self._server.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # its end is read from the other pipe
+        with contextlib.suppress(BrokenPipeError):  # the end of the server is read from the other pipe
             self._server.stdin.write(json.dumps(request).encode() + b"\n")
             self._server.stdin.flush()
 
     def ends(self) -> Iterator[TaskEnd]:
-        """Each running task's end, as it comes, until none is left running."""
+        """Yield the end of each running task as it comes, until no task is running."""
         while self._running:
             assert self._server.stdout is not None
             line = self._server.stdout.readline()
@@ -116,15 +117,15 @@ class Workers:
             )
 
     def close(self) -> None:
-        """Kill what still runs and end the server; a second call does nothing."""
+        """Kill every running task and end the server; a second call does nothing."""
         self._close_pipe(self._server.stdin)
         try:
             self._server.wait(_CLOSING_S)
-        except subprocess.TimeoutExpired:  # still importing: it looks at its input after that
+        except subprocess.TimeoutExpired:  # still importing: the server reads its input only after the import
             self._server.kill()
             self._server.wait()
         self._kill_running()
-        self._running.clear()  # by a second call the numbers of these processes may belong to others
+        self._running.clear()  # by a second call the numbers of these processes may belong to other processes
         self._close_pipe(self._server.stdout)
         self._stderr.close()
 
@@ -151,16 +152,16 @@ class Workers:
             if sentence := jax_trouble("\n".join(printed)):
                 raise BadInput(sentence)
             last = printed[-1] if printed else f"exit code {code}"
-            raise ExecutorError(f"the process that cells are started from failed while it was importing: {last}")
+            raise ExecutorError(f"the process that starts cells failed during its imports: {last}")
         self._kill_running()
         names, self._running = list(self._running), {}
         for name in names:
-            yield TaskEnd(name, -signal.SIGKILL, 0.0, error="the process that cells are started from was killed")
+            yield TaskEnd(name, -signal.SIGKILL, 0.0, error="the process that starts cells was killed")
 
     @staticmethod
     def _close_pipe(pipe: IO[bytes] | None) -> None:
         if pipe is not None:
-            with contextlib.suppress(BrokenPipeError):  # a request that the server did not live to read
+            with contextlib.suppress(BrokenPipeError):  # a request that the server was killed before reading
                 pipe.close()
 
     def _kill_running(self) -> None:

@@ -1,8 +1,8 @@
-"""Every process that a task has started, also in sessions of their own: found by parentage, counted and killed.
+"""Every process that a task has started, in whatever session: found by parentage, counted and killed.
 
-A process belongs to the task that its parent belongs to when the process is first seen; a parent that has ended since
-changes nothing. Where the system lets a server adopt orphans (Linux), a process whose parents ended before they were
-seen comes to the server, and belongs to the task whose session it is in, or else to the only task that runs.
+A process belongs to its parent's task, determined when the process is first found; the parent's end changes nothing. On
+Linux the server adopts orphans. A process whose parents ended before it was found becomes a child of the server: it
+belongs to the task whose session it is in, or else to the only task that runs.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ import psutil
 
 _PR_SET_CHILD_SUBREAPER = 36
 _ROUNDS = 20
-"""A process that is killed may just have started another one."""
+"""Rounds of killing: a process may start another one just before it is killed."""
 
 
 class ProcessTree:
@@ -24,18 +24,18 @@ class ProcessTree:
         self._own = os.getpid()
         self._tasks: dict[int, dict[int, psutil.Process]] = {}
         self._others: set[int] = set()
-        """Processes of nobody here, which need not be looked at again."""
+        """Processes that belong to no task, which need no second check."""
         self._strays: dict[int, psutil.Process] = {}
         _adopt_orphans()
 
     def add(self, task: int) -> None:
-        """Note a task by the number of the process that was forked for it, which leads a session."""
+        """Add a task by the number of the process that was forked for it, which leads a session."""
         self._tasks[task] = {}
         with contextlib.suppress(psutil.Error):
             self._tasks[task][task] = psutil.Process(task)
 
     def look(self) -> None:
-        """Find the processes that were started since the last look."""
+        """Find the processes that were started since the last call."""
         running = set(psutil.pids())
         self._others &= running
         for found in (*self._tasks.values(), self._strays):
@@ -48,7 +48,7 @@ class ProcessTree:
                 process = psutil.Process(pid)
                 new[pid] = (process, process.ppid())
         while new:
-            # Parents first: nobody is an ancestor of their own, so this ends.
+            # Parents first. No process is its own ancestor, so the loop ends.
             pid = next(iter(new))
             while new[pid][1] in new and new[pid][1] != pid:
                 pid = new[pid][1]
@@ -57,8 +57,8 @@ class ProcessTree:
     def memory(self, task: int) -> int:
         """Return the resident memory of a task's processes in bytes; pages that they share count once for each.
 
-        Where the system tells, pages of mapped files are left out: images lie in such, one copy for all cells, and the
-        system takes the pages back whenever it needs them.
+        If the system reports them, pages of mapped files are left out: images are in such pages, one copy for all
+        cells, and the system takes the pages back whenever it needs them.
         """
         return sum(map(_resident, self._tasks[task].values()))
 
@@ -71,7 +71,7 @@ class ProcessTree:
                 break
 
     def remove(self, task: int) -> None:
-        """Forget a task, all of whose processes have been killed; strays go with the last task."""
+        """Remove a task, all of whose processes have been killed; stray processes go with the last task."""
         del self._tasks[task]
         if not self._tasks:
             for stray in self._strays.values():
@@ -108,13 +108,13 @@ def _session(pid: int) -> int:
 def _resident(process: psutil.Process) -> int:
     try:
         memory = process.memory_info()
-    except psutil.Error:  # it ended meanwhile, or is not ours to look at
+    except psutil.Error:  # the process has ended, or its data may not be read
         return 0
     return int(memory.rss - getattr(memory, "shared", 0))
 
 
 def _kill(process: psutil.Process) -> bool:
-    """Kill a process, unless its number belongs to another one by now; return whether there was one to kill."""
+    """Kill a process, unless its number now belongs to another process; return whether it was killed."""
     try:
         if process.status() == psutil.STATUS_ZOMBIE:
             return False

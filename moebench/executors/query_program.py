@@ -1,7 +1,7 @@
-"""The program that asks the cell program about the device and about specifications, or to make their images.
+"""The program that queries the cell program about the device and about specifications, or makes their images.
 
-It runs in a worker: starting a device's backend, building shapes and drawing images need jax, which the driver never
-imports.
+The program runs in a worker: starting a device's backend, building shapes and drawing images need jax, which the driver
+never imports.
 """
 
 import importlib
@@ -17,8 +17,9 @@ from moebench.spec.jax_trouble import jax_trouble
 def main(argv: list[str]) -> int:
     """Answer the request in the file `argv[0]` into the file `argv[1]`.
 
-    The request is {"cell_program": module, "wanted": function of it, "specs": [...] or null}, null for a function
-    that takes none. The answer is {"answer": ...}, or {"mistake": sentence, "key": key} for what the user can mend.
+    The request is {"cell_program": module, "wanted": function of the module, "specs": [...] or null}, null for a
+    function without parameters. The answer is {"answer": ...}, or {"mistake": sentence, "key": key} for a mistake of
+    the user.
     """
     request = json.loads(Path(argv[0]).read_text(encoding="utf-8"))
     answer: dict[str, Any]

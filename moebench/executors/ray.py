@@ -16,16 +16,18 @@ from moebench.executors.exit_reason import first_line
 from moebench.executors.remote import Delivery, absolute, ask_here, needed, run_here
 
 _LOOK_AGAIN_S = 5.0
-"""How soon nodes that have joined get cells."""
+"""Seconds between two counts of the cluster's nodes: a node that joins gets cells after at most this time."""
 
 
 class RayExecutor:
-    """Runs as many cells side by side as the cluster has accelerators, or `jobs`, the rest of which Ray queues.
+    """Executor that runs as many cells side by side as a Ray cluster has accelerators, or `jobs`.
 
-    Without accelerators a cell takes all processors of a node, and only the nodes with the most of them get any:
-    smaller ones are another device. A cell whose node is lost is placed once more.
+    Ray queues cells beyond the number of accelerators.
+    Without accelerators a cell takes all processors of a node. Only the nodes with the most processors then get cells:
+    smaller nodes are another device. A cell whose node is lost is placed once more.
 
-    Raises BadInput where Ray is not installed.
+    Raises:
+        BadInput: Ray is not installed.
     """
 
     def __init__(self, jobs: int | None = None, cell_program: str | None = None) -> None:
@@ -34,7 +36,8 @@ class RayExecutor:
         self._cell_program = cell_program or local.CELL_PROGRAM
         self._connected = not self._ray.is_initialized()
         if self._connected:
-            # Without an address Ray looks for a cluster (RAY_ADDRESS, then this machine's) and else starts one.
+            # Without an address Ray searches for a cluster (RAY_ADDRESS, then this machine's), and starts one if none
+            # is found.
             self._ray.init(log_to_driver=False, logging_level="ERROR")
 
     def __enter__(self) -> "RayExecutor":
@@ -45,22 +48,22 @@ class RayExecutor:
             self._ray.shutdown()
 
     def environment(self) -> dict[str, Any]:
-        """What `cell.environment()` says on a node that cells are placed on."""
+        """Return the result of the cell program's `environment()`, called on a node that cells are placed on."""
         return dict(self._environment)
 
     def resolve(
         self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None] | None = None
     ) -> list[dict[str, Any]]:
-        """Return what `cell.resolve(specs)` answers on such a node."""
+        """Return the result of the cell program's `resolve(specs)`, called on a node that cells are placed on."""
         answer: list[dict[str, Any]] = self._ask(list(specs))
         return answer
 
     def prepare(self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None]) -> list[dict[str, Any]]:
-        """Nothing: each machine makes the images that its first cell needs."""
+        """Return an empty list: each machine makes the images that its first cell needs."""
         return []
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Started | Ended]:
-        """Run the jobs, in their order, as accelerators become free; closing cancels what still runs."""
+        """Run the jobs in their order as accelerators become free; closing cancels every running job."""
         waiting = deque(absolute(job) for job in jobs)
         flying: dict[Any, tuple[Job, float, bool]] = {}
         try:
@@ -100,7 +103,7 @@ class RayExecutor:
         except self._ray.exceptions.RayTaskError as error:
             raise ExecutorError(str(error.cause)) from error
         except self._ray.exceptions.RayError as error:
-            raise ExecutorError(f"asking about the device failed on the Ray cluster: {first_line(error)}") from error
+            raise ExecutorError(f"the query of the device failed on the Ray cluster: {first_line(error)}") from error
 
     def _place(self, job: Job) -> Any:
         share = self._share(job.devices)
@@ -111,7 +114,11 @@ class RayExecutor:
         return task.remote(self._cell_program, job, job.spec.read_bytes(), side_by_side=self._most("GPU") or 1)
 
     def _fetch(self, reference: Any) -> Delivery:
-        """How a task ended. Raises _Lost if that is not known, for its node or its process is gone."""
+        """Return how a task ended.
+
+        Raises:
+            _Lost: the end is unknown, because the node or the process is gone.
+        """
         errors = self._ray.exceptions
         try:
             delivery: Delivery = self._ray.get(reference)
@@ -124,18 +131,18 @@ class RayExecutor:
             raise _Lost(first_line(error)) from error
 
     def _share(self, devices: int = 1) -> dict[str, Any]:
-        """What a cell of so many devices takes of a node; of one with fewer it takes all, and says what it lacks."""
+        """Return the part of a node that a cell on `devices` devices takes: all of a node that has fewer."""
         gpus = self._most("GPU")
         return {"num_gpus": min(devices, gpus)} if gpus else {"num_cpus": self._most("CPU")}
 
     def _room(self) -> int:
-        """How many cells the cluster's nodes hold now."""
+        """Return how many cells the cluster's nodes can run now."""
         if self._most("GPU"):
             return int(sum(node.get("GPU", 0) for node in self._nodes()))
         return max(1, sum(node.get("CPU", 0) == self._most("CPU") for node in self._nodes()))
 
     def _most(self, resource: str) -> int:
-        """The most of a resource that any node has."""
+        """Return the largest number of a resource that any node has."""
         return int(max((node.get(resource, 0) for node in self._nodes()), default=0))
 
     def _nodes(self) -> list[Mapping[str, float]]:
@@ -143,4 +150,4 @@ class RayExecutor:
 
 
 class _Lost(Exception):
-    """A task of which no more will be heard."""
+    """A task whose end will never be known."""

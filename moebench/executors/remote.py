@@ -1,7 +1,7 @@
-"""What executors have done on the machine that a cell is placed on: ask about its device, run one cell program.
+"""The work of executors on the machine that a cell is placed on: query its device, run one cell program.
 
-Results travel by files. A machine that sees the driver's files is told where to write, so that a finished cell is
-safe although the driver may have died; one that does not see them hands back the bytes.
+Results travel by files. If the machine shares the driver's files, the cell program writes its rows there, so that a
+finished cell survives the driver. If not, the machine returns the files as bytes.
 """
 
 import importlib
@@ -27,12 +27,12 @@ SURVEY = "moebench.executors.query_program"
 SURVEY_LIMIT_S = 300.0
 PREPARATION_LIMIT_S = 7 * 24 * 3600.0
 _LOOK_AGAIN_S = 0.25
-_DOING = {"environment": "look at the device", "resolve": "work out the cells", "prepare": "make the images"}
+_DOING = {"environment": "query the device", "resolve": "resolve the cells", "prepare": "make the images"}
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """How a cell ended on another machine, and its files as bytes where the driver may not see them."""
+    """How a cell ended on another machine, and its files as bytes if the driver may not see them."""
 
     seconds: float
     status: str | None
@@ -43,10 +43,10 @@ class Delivery:
     """Recordings of routing by their file names."""
 
     def receive(self, job: Job) -> Ended:
-        """Publish what is not there yet, and tell how the job ended."""
+        """Write the files that are missing on this machine; return how the job ended."""
         if self.log is not None:
             job.log.write_bytes(self.log)
-        # Rows come along even from a machine that wrote them in place: its folder may show them here seconds later.
+        # Rows travel back even from a machine that shares the folder: a shared folder may show new files seconds later.
         if self.rows is not None and not job.out.exists():
             with publishing(job.out) as temporary:
                 temporary.write_bytes(self.rows)
@@ -63,24 +63,31 @@ def ask(
     specs: Sequence[Mapping[str, Any]] | None,
     say: Callable[[str], None] | None = None,
 ) -> Any:
-    """Return what the cell program answers about specifications, or about the environment if they are None.
+    """Return the cell program's answer about specifications, or about the environment if `specs` is None.
 
     Args:
         workers: run the cell program.
-        cell_program: its module.
+        cell_program: module of the cell program.
         specs: the specifications.
         say: receives each new last line that the program prints.
     """
     if specs is None:
         return _answered(workers, cell_program, "environment", specs, SURVEY_LIMIT_S)
-    # A user's images are read once, to identify them: as long as that takes.
+    # No time limit: a user's images are read once to identify them, however long that takes.
     return _answered(workers, cell_program, "resolve", specs, PREPARATION_LIMIT_S, say)
 
 
 def prepare(
     workers: Workers, cell_program: str, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """Have the cell program make these specifications' images; `say` hears how far it is."""
+    """Make the images of specifications by the cell program; return what is wrong with each.
+
+    Args:
+        workers: run the cell program.
+        cell_program: module of the cell program.
+        specs: the specifications.
+        say: receives progress.
+    """
     answer: list[dict[str, Any]] = _answered(workers, cell_program, "prepare", specs, PREPARATION_LIMIT_S, say)
     return answer
 
@@ -106,10 +113,10 @@ def _answered(
             with _following(log, say) if say else nullcontext():
                 (end,) = workers.ends()
         except BaseException:
-            workers.close()  # first: a worker that still runs would write into the folder after its removal
+            workers.close()  # first: a running worker would write into the folder after its removal
             raise
         if not answer.exists():
-            # One of the plugins may have ended the worker: an import of its own says which.
+            # One of the plugins may have ended the worker: importing each plugin alone finds which one.
             try_plugins(dict.fromkeys(plugin for spec in specs or [] for plugin in spec.get("plugins", ())), workers)
             raise _unanswered(_DOING[wanted], end, log)
         answered = json.loads(answer.read_text(encoding="utf-8"))
@@ -119,19 +126,19 @@ def _answered(
 
 
 def _unanswered(doing: str, end: TaskEnd, log: Path) -> Exception:
-    """Return why a worker ended without an answer: an environment JAX cannot start in, a limit, a fault of its own."""
+    """Return why a worker ended without an answer: JAX cannot start, a limit, or a fault of the worker."""
     printed = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     if sentence := jax_trouble(printed) or (ended(end.code) if end.stopped is None else None):
         return BadInput(sentence)
     if end.stopped is not None or not printed.strip():
         why = f"it reached its limit of {end.stopped}" if end.stopped else f"it ended with exit code {end.code}"
-        return ExecutorError(f"asking the worker to {doing} failed: {why}.")
-    return ExecutorError(f"asking the worker to {doing} failed; it printed:\n{printed.strip()}")
+        return ExecutorError(f"the worker could not {doing}: {why}.")
+    return ExecutorError(f"the worker could not {doing}; it printed:\n{printed.strip()}")
 
 
 @contextmanager
 def _following(log: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Say each new last line of a log while the block lasts."""
+    """Pass each new last line of a log to `say` while the block lasts."""
     end = threading.Event()
 
     def follow() -> None:
@@ -152,16 +159,19 @@ def _following(log: Path, say: Callable[[str], None]) -> Iterator[None]:
 
 
 def ask_here(cell_program: str, specs: Sequence[Mapping[str, Any]] | None) -> Any:
-    """`ask`, with workers of its own."""
+    """Return the answer of `ask`, with workers that are started for this call."""
     with Workers([cell_program, SURVEY]) as workers:
         return ask(workers, cell_program, specs)
 
 
 def run_here(cell_program: str, job: Job, spec: bytes, side_by_side: int = 1) -> Delivery:
-    """Run one cell on the machine where this is called, under the job's limits.
+    """Run one cell on the machine of the caller, under the job's limits.
 
-    `spec` is what the driver wrote to `job.spec`. If that very file is seen here, so are the driver's folders.
-    `side_by_side` cells share the memory of a machine, unless the limits say how much a cell may take.
+    Args:
+        cell_program: module of the cell program.
+        job: the job, with paths of the driver's machine.
+        spec: content of the file `job.spec`. If this machine has that very file, it shares the driver's folders.
+        side_by_side: cells that share the machine's memory, unless the limits set the memory of a cell.
     """
     with tempfile.TemporaryDirectory(prefix="moebench-") as folder:
         shared, recordings = _holds(job.spec, spec), Path(folder, "recordings")
@@ -188,12 +198,20 @@ def run_here(cell_program: str, job: Job, spec: bytes, side_by_side: int = 1) ->
 
 
 def absolute(job: Job) -> Job:
-    """The job with paths that mean the same in any process."""
+    """Return the job with absolute paths, which mean the same in any process."""
     return replace(job, spec=job.spec.absolute(), out=job.out.absolute(), log=job.log.absolute())
 
 
 def needed(module: str, extra: str) -> Any:
-    """A module that an executor needs; BadInput says how to install it."""
+    """Return a module that an executor needs.
+
+    Args:
+        module: name of the module.
+        extra: moebench's extra that installs the module.
+
+    Raises:
+        BadInput: the module is not installed; the message contains the command that installs it.
+    """
     try:
         return importlib.import_module(module)
     except ImportError as error:

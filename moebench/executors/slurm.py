@@ -1,8 +1,8 @@
 """Cells as jobs of a Slurm cluster, by submitit.
 
-Partition, account and the like are taken from the variables that sbatch itself reads: SBATCH_PARTITION,
-SBATCH_ACCOUNT and so on. The results folder and the home folder have to be shared with the compute nodes, and
-moebench has to be importable there by the same path.
+Partition, account and similar settings come from sbatch's own variables: SBATCH_PARTITION, SBATCH_ACCOUNT and so on.
+The compute nodes have to share the results folder and the home folder, and must find moebench at the path that the
+driver uses.
 """
 
 import itertools
@@ -22,17 +22,21 @@ from moebench.executors.remote import SURVEY_LIMIT_S, absolute, ask_here, needed
 from moebench.spec.limits import Limits
 
 _GRACE_S = 300.0
-"""Beyond a cell's own time limit, which is to stop it and not Slurm's: for starting Python and writing files."""
+"""Seconds that Slurm grants beyond a cell's own time limit, for starting Python and writing files.
+
+The cell's own limit stops the cell first, with a reason.
+"""
 _LOST = ("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED")
 
 
 class SlurmExecutor:
-    """Submits one array for each resource class, of which `jobs` tasks may run side by side.
+    """Executor that submits one Slurm array for each resource class, with `jobs` tasks side by side.
 
-    A cell takes its GPUs of one node where the partition has any, else a whole node. One whose node fails is submitted
-    once more. Cancelled with the run. `cluster` is submitit's name for what runs the jobs; "local" needs no Slurm.
+    A cell takes GPUs of one node if the partition has any, else a whole node. A cell whose node fails is submitted once
+    more. The end of the run cancels all jobs. `cluster` is submitit's name for the scheduler; "local" needs no Slurm.
 
-    Raises BadInput where submitit is not installed.
+    Raises:
+        BadInput: submitit is not installed.
     """
 
     def __init__(
@@ -52,22 +56,22 @@ class SlurmExecutor:
         self._cancel()
 
     def environment(self) -> dict[str, Any]:
-        """What `cell.environment()` says in a job."""
+        """Return the result of the cell program's `environment()`, called in a job."""
         return dict(self._environment)
 
     def resolve(
         self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None] | None = None
     ) -> list[dict[str, Any]]:
-        """Return what `cell.resolve(specs)` answers in a job."""
+        """Return the result of the cell program's `resolve(specs)`, called in a job."""
         answer: list[dict[str, Any]] = self._ask(list(specs))
         return answer
 
     def prepare(self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None]) -> list[dict[str, Any]]:
-        """Nothing: each machine makes the images that its first cell needs."""
+        """Return an empty list: each machine makes the images that its first cell needs."""
         return []
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Started | Ended]:
-        """Submit all jobs and report them as they begin and end; closing cancels what is left."""
+        """Submit all jobs; yield each job as it begins and as it ends. Closing cancels the rest."""
         flying: list[tuple[Job, Any, bool]] = []
         resources = sorted(map(absolute, jobs), key=_resource_class)
         for (limits, devices), group in itertools.groupby(resources, key=lambda job: (job.limits, job.devices)):
@@ -77,11 +81,11 @@ class SlurmExecutor:
             while flying:
                 left = []
                 for job, placed, again in flying:
-                    # The log is opened when the cell begins; Slurm's own word comes minutes late.
+                    # A cell has begun once its log exists; Slurm reports the beginning minutes later.
                     if job.name not in started and (job.log.exists() or placed.done()):
                         started[job.name] = time.monotonic()
                         yield Started(job)
-                    lost = _state(placed) in _LOST  # submitit takes some of these for states that jobs come back from
+                    lost = _state(placed) in _LOST  # submitit expects jobs to return from some of these
                     if not (lost or placed.done()):
                         left.append((job, placed, again))
                     elif lost and not again and not job.out.exists():
@@ -106,13 +110,13 @@ class SlurmExecutor:
         try:
             return job.result()
         except self._submitit.core.utils.UncompletedJobError as error:
-            raise ExecutorError(f"asking about the device failed in Slurm job {job.job_id}: {error}") from error
+            raise ExecutorError(f"the query of the device failed in Slurm job {job.job_id}: {error}") from error
         finally:
             if job.done():
                 self._alive.remove(job)
 
     def _submit(self, jobs: list[Job], limits: Limits, devices: int) -> list[tuple[Job, Any, bool]]:
-        """One array."""
+        """Submit the jobs as one array; return each job with its Slurm job, and False for a first try."""
         executor = self._executor(limits, devices)
         with executor.batch():
             placed = [executor.submit(run_here, self._cell_program, job, job.spec.read_bytes()) for job in jobs]
@@ -124,9 +128,9 @@ class SlurmExecutor:
         executor = self._submitit.AutoExecutor(cache / "moebench" / "slurm", cluster=self._cluster)
         resources: dict[str, Any] = {"gpus_per_node": devices} if self._gpus else {"slurm_exclusive": True}
         if limits.memory_limit_gib is not None:
-            resources["mem_gb"] = math.ceil(limits.memory_limit_gib) + 1  # ours is to be reached first, with a reason
+            resources["mem_gb"] = math.ceil(limits.memory_limit_gib) + 1  # the cell's own limit is to end it first
         minutes = math.ceil((limits.time_limit_s + _GRACE_S) / 60)
-        # Without srun, whose step would be sent submitit's warning signal: the cell has limits of its own.
+        # Without srun, to whose step Slurm would send submitit's warning signal: the cell has limits of its own.
         resources |= {"nodes": 1, "tasks_per_node": 1, "slurm_use_srun": False}
         executor.update_parameters(name="moebench", timeout_min=minutes, **resources)
         if self._jobs is not None:
@@ -135,7 +139,7 @@ class SlurmExecutor:
 
     @cached_property
     def _gpus(self) -> bool:
-        """Whether the nodes of the partition have GPUs, as far as sinfo tells."""
+        """Whether the nodes of the partition have GPUs, according to sinfo."""
         partition = os.environ.get("SBATCH_PARTITION")
         command = ["sinfo", "--noheader", "--format=%G", *(["--partition", partition] if partition else [])]
         try:
@@ -165,10 +169,10 @@ class SlurmExecutor:
 
 
 def _state(placed: Any) -> str:
-    """Slurm's word for how a job is, without who cancelled it."""
+    """Return Slurm's word for the state of a job, without the user who cancelled it."""
     return str(placed.state).partition(" ")[0].rstrip("+")
 
 
 def _resource_class(job: Job) -> tuple[float, float, int]:
-    """Jobs that ask for the same come together."""
+    """Return the key of the jobs that are submitted together: equal limits and devices."""
     return job.limits.time_limit_s, job.limits.memory_limit_gib or 0.0, job.devices

@@ -1,4 +1,4 @@
-"""What a number was measured on: devices, processor, versions, settings of JAX, the machine's load."""
+"""The environment of a measurement: devices, processor, versions, settings of JAX, load of the machine."""
 
 import json
 import os
@@ -16,7 +16,7 @@ PINNED: dict[str, Any] = {
     "jax_threefry_partitionable": True,
     "jax_random_seed_offset": 0,
 }
-"""Settings that every cell has at these values: with others, the same seeds give other weights, batches and noise."""
+"""Settings that every cell runs with: with other values, equal seeds give other weights, batches and noise."""
 RECORDED: dict[str, Any] = {
     "jax_allow_f16_reductions": True,
     "jax_compiler_enable_remat_pass": True,
@@ -42,26 +42,27 @@ RECORDED: dict[str, Any] = {
     "jax_use_direct_linearize": True,
     "jax_use_shardy_partitioner": True,
 }
-"""Settings of JAX that change programs, their times or random numbers, with their defaults; left as they are set."""
+"""Settings of JAX that change programs, times or random numbers, with their defaults; recorded, not changed."""
 VARIABLES = ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "NVIDIA_TF32_OVERRIDE")
 """Environment variables that compilers and libraries below JAX read."""
 
 
 def pin_jax_settings() -> None:
-    """Set the settings of JAX that no cell may differ in, 64-bit mode and randomness, as `PINNED` has them."""
+    """Set the settings in `PINNED`, 64-bit mode and randomness, in which no cell may differ."""
     for name, value in PINNED.items():
         jax.config.update(name, value)
 
 
 def jax_settings() -> dict[str, Any]:
-    """Return what JAX and XLA are told otherwise than by default, `RECORDED` and `VARIABLES`; empty at all defaults.
+    """Return the settings of JAX and XLA that differ from their defaults, of `RECORDED` and `VARIABLES`.
 
-    `JAX_DEFAULT_MATMUL_PRECISION` and its like are read as JAX has them now, also where a program has changed them.
-    Settings in `PINNED` are left out: they are the same in every cell.
+    Settings such as `JAX_DEFAULT_MATMUL_PRECISION` are read from JAX itself, so that changes by a program count.
+    Settings in `PINNED` are left out: they are equal in every cell.
     """
     found = {name: os.environ[name].split() for name in VARIABLES if os.environ.get(name, "").strip()}
     texts = {name: " ".join(parts) for name, parts in found.items()}
-    known = jax.config.values  # some settings are here alone, and what a block of code has set is an attribute alone
+    # Some settings are only in `values`; a setting of a `with` block is only an attribute.
+    known = jax.config.values
     now = {name: getattr(jax.config, name, known.get(name, default)) for name, default in RECORDED.items()}
     plain = {name: getattr(value, "value", value) for name, value in now.items()}  # some are members of an enumeration
     return {name: value for name, value in plain.items() if value != RECORDED[name]} | texts
@@ -71,11 +72,11 @@ def start_jax() -> None:
     """Start JAX's devices.
 
     Raises:
-        BadInput: JAX finds no device, such as that of `JAX_PLATFORMS`.
+        BadInput: JAX finds no device, for example because `JAX_PLATFORMS` names an absent one.
     """
     try:
         jax.devices()
-    except Exception as error:  # RuntimeError for a device that is not there, AssertionError if its plugin is not
+    except Exception as error:  # RuntimeError for an absent device, AssertionError for an absent plugin of a device
         raise BadInput(jax_trouble(error) or f"JAX finds no device: {shortened(str(error), 200)}.") from error
 
 

@@ -1,4 +1,4 @@
-"""Memory of compiled programs, and an estimate of it for models that no machine at hand could hold."""
+"""Memory of compiled programs, and an estimate of it for models too large for this machine."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from jax.extend.core import ClosedJaxpr, Var
 
 
 def peak_bytes(program: jax.stages.Compiled) -> int | None:
-    """Arguments + outputs + temporaries − aliases, as the compiler planned them; None where it does not say."""
+    """Return the bytes of arguments + outputs + temporaries − aliases; None if the compiler plans no memory."""
     plan = program.memory_analysis()
     if plan is None:
         return None
@@ -30,16 +30,16 @@ class TrainMemory:
 
     @property
     def total(self) -> int:
-        """All of it at once, as when the backward pass begins."""
+        """Sum of all parts, which are in memory together when the backward pass begins."""
         return self.parameters + self.gradients + self.optimizer + self.activations
 
 
 def estimate(parameters: Any, optimizer: Any, gradient: ClosedJaxpr) -> TrainMemory:
-    """An estimate from shapes alone.
+    """Return an estimate from shapes alone.
 
     Args:
         parameters: arrays or their shapes, as a tree.
-        optimizer: the optimiser's state, likewise.
+        optimizer: state of the optimiser, arrays or their shapes, as a tree.
         gradient: the program that computes a step's gradient.
     """
     held = tree_bytes(parameters)
@@ -49,15 +49,15 @@ def estimate(parameters: Any, optimizer: Any, gradient: ClosedJaxpr) -> TrainMem
 
 
 def tree_bytes(tree: Any) -> int:
-    """Bytes of all arrays of a tree."""
+    """Return the bytes of all arrays of a tree."""
     return sum(_bytes(leaf) for leaf in jax.tree.leaves(tree))
 
 
 def activation_bytes(gradient: ClosedJaxpr) -> int:
-    """Bytes that the forward pass makes and the backward pass reads.
+    """Return the bytes that the forward pass makes and the backward pass reads.
 
-    Every value counts as it stands in the program. A compiler may compute cheap ones again instead of keeping them,
-    and needs some room besides: XLA on CPUs was seen to plan from 0.7 to 1.1 times the estimated total.
+    Every value counts as in the jaxpr. A compiler may recompute cheap values instead of keeping them, and needs some
+    memory of its own: XLA on CPUs was measured to plan from 0.7 to 1.1 times the estimated total.
     """
     made: set[Var] = set()
     kept: set[Var] = set()

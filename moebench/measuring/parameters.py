@@ -23,8 +23,8 @@ class Parameters:
 def count_parameters(config: VitConfig, router: Router) -> Parameters:
     """Return the parameters of a model, counted on one block of each kind, since all blocks of a kind are alike.
 
-    A token meets its top k experts; if experts choose their tokens, or slots hold mixtures, as many experts as there
-    are slots for a token, capacity factor included.
+    A token meets its top k experts. If experts choose their tokens, or slots contain mixtures, a token meets as many
+    experts as there are slots for a token, capacity factor included.
 
     Args:
         config: the model.
@@ -40,7 +40,7 @@ def count_parameters(config: VitConfig, router: Router) -> Parameters:
 
 
 def count_text_parameters(config: TextConfig) -> Parameters:
-    """Return the parameters of a text tower; a token meets its row of the embedding alone, which counts whole.
+    """Return the parameters of a text tower; a token meets one row of the embedding, which counts whole.
 
     Args:
         config: the text tower.

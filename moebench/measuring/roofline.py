@@ -1,4 +1,4 @@
-"""How near a program comes to what its device can do: measured peaks, arithmetic intensity, share of the peak."""
+"""How close a program is to the limits of its device: measured peaks, arithmetic intensity, share of the peak."""
 
 import time
 from collections.abc import Callable
@@ -11,34 +11,39 @@ import jax.numpy as jnp
 SAMPLES = 5
 _SIDES = {"cpu": 1024}
 _LARGE_SIDE = 8192
-"""Side of the square matrices: 1 TFLOP a product, which no accelerator does in less than a millisecond."""
+"""Side of the square matrices: 1 TFLOP a product, for which every accelerator needs more than a millisecond."""
 _COPIED_BYTES = {"cpu": 2**26}
 _LARGE_COPY = 2**30
 
 
 @dataclass(frozen=True)
 class Peak:
-    """What the device was seen to do at its best."""
+    """The device's best measured rates."""
 
     flops_per_s: float
-    """A large matrix product in the precision of the compute; a multiply-add is 2 FLOPs."""
+    """FLOPs a second of a large matrix product in the precision of the compute; a multiply-add is 2 FLOPs."""
     bytes_per_s: float
-    """A large copy, bytes read and bytes written."""
+    """Bytes a second of a large copy, bytes read and bytes written."""
 
     def achievable(self, intensity: float) -> float:
-        """FLOPs a second that memory and arithmetic together allow at so many FLOPs for each byte moved."""
+        """Return the FLOPs a second that memory and arithmetic allow.
+
+        Args:
+            intensity: FLOPs for each byte moved.
+        """
         return min(self.flops_per_s, intensity * self.bytes_per_s)
 
 
 @cache
 def measure_peak(precision: str) -> Peak:
-    """The default device's peak, the best of a few samples; less than a second, once for each process."""
+    """Return the default device's peak: the best of a few samples, measured once for each process in under a second."""
     platform = jax.default_backend()
     side = _SIDES.get(platform, _LARGE_SIDE)
     matrix = jnp.ones((side, side), precision)
     count = _COPIED_BYTES.get(platform, _LARGE_COPY) // 4
     product = jax.jit(lambda x: x @ x / side).lower(matrix).compile()
-    # Adding one is a copy that no compiler leaves out; into its own buffer, so that no time goes into getting memory.
+    # Adding one is a copy that no compiler removes. The result replaces its operand, so that no time goes into
+    # allocation.
     copy = jax.jit(lambda x: x + 1, donate_argnums=0).lower(jax.ShapeDtypeStruct((count,), jnp.float32)).compile()
     return Peak(
         flops_per_s=2 * side**3 / _shortest(product, matrix),
@@ -47,9 +52,9 @@ def measure_peak(precision: str) -> Peak:
 
 
 def _shortest(program: Callable[[jax.Array], jax.Array], operand: jax.Array) -> float:
-    """Seconds of the shortest of a few calls, each with the result of the one before."""
+    """Return the seconds of the shortest of a few calls, each on the result of the call before."""
     seconds = []
-    for _ in range(SAMPLES + 1):  # the first one warms up
+    for _ in range(SAMPLES + 1):  # the first call warms up
         began = time.perf_counter()
         operand = jax.block_until_ready(program(operand))
         seconds.append(time.perf_counter() - began)
@@ -57,6 +62,6 @@ def _shortest(program: Callable[[jax.Array], jax.Array], operand: jax.Array) -> 
 
 
 def moved_bytes(program: jax.stages.Compiled) -> float | None:
-    """Bytes that a program reads and writes as its compiler counts them; None where it does not say."""
+    """Return the bytes that a program reads and writes, by its compiler; None if the compiler does not count them."""
     moved = (program.cost_analysis() or {}).get("bytes accessed", -1.0)
     return float(moved) if moved > 0 else None

@@ -1,4 +1,4 @@
-"""Where the time of a cell went: separate accounts that add up to its wall time."""
+"""Accounts of a cell's time, which add up to its wall time."""
 
 import time
 from collections.abc import Iterator

@@ -5,6 +5,7 @@ dimensions takes about twice as long as with two.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -205,12 +206,11 @@ def make_block(config: VitConfig, number: int, *, rngs: nnx.Rngs) -> Block | Rou
     Args:
         config: the model.
         number: number of the block, from 0.
-        rngs: keys of the model.
+        rngs: keys of the block.
     """
-    dtype, of_block = config.dtype, named(rngs, f"block {number}")
     if number in config.moe_blocks and routers.find(config.router).routes_through == "block":
-        return RoutedBlock(config, dtype=dtype, rngs=of_block)
-    return Block(config, number, dtype=dtype, rngs=of_block)
+        return RoutedBlock(config, dtype=config.dtype, rngs=rngs)
+    return Block(config, number, dtype=config.dtype, rngs=rngs)
 
 
 def through_block(
@@ -221,6 +221,7 @@ def through_block(
     truth: Int[Array, "image token"] | None = None,
     *,
     remat: str = "none",
+    in_loop: bool = False,
 ) -> tuple[Float[Array, "row dim"], routers.Routing | None]:
     """Return a block's outputs and routing.
 
@@ -231,8 +232,9 @@ def through_block(
         noise_key: key of the noise in training; None: evaluation.
         truth: the right expert of each token, or 255, for a router that needs the truth; None: not known.
         remat: what the backward pass of a training step computes again, as in `VitConfig`.
+        in_loop: whether the block is the body of a loop, which keeps every number that the backward pass reads.
     """
-    if noise_key is None or remat == "none":
+    if noise_key is None or (remat == "none" and not in_loop):
         return block(x, tokens, noise_key, truth)
 
     def forward(
@@ -240,6 +242,39 @@ def through_block(
     ) -> tuple[Array, routers.Routing | None]:
         return block(rows, tokens, key, known)
 
-    policy = jax.checkpoint_policies.dots_saveable if remat == "dots" else None
-    found: tuple[Array, routers.Routing | None] = nnx.remat(forward, policy=policy)(block, x, noise_key, truth)
+    policy = {"none": _kept, "dots": jax.checkpoint_policies.dots_saveable, "blocks": None}[remat]
+    again = nnx.remat(forward, policy=policy, prevent_cse=not in_loop)
+    found: tuple[Array, routers.Routing | None] = again(block, x, noise_key, truth)
     return found
+
+
+_CHEAP = frozenset(
+    (
+        *(
+            "abs",
+            "add",
+            "add_any",
+            "and",
+            "convert_element_type",
+            "copy",
+            "div",
+            "eq",
+            "exp",
+            "ge",
+            "gt",
+            "integer_pow",
+        ),
+        *("integer_pow", "logistic", "lt", "max", "min", "mul", "ne", "neg", "not", "or", "pow", "rsqrt", "select_n"),
+        *("sign", "sqrt", "square", "stop_gradient", "sub", "tanh"),
+        *("broadcast_in_dim", "expand_dims", "iota", "reshape", "squeeze", "transpose"),
+    )
+)
+"""Element-wise operations and new views of arrays."""
+
+
+def _kept(primitive: Any, *_: Any, **__: Any) -> bool:
+    """Return whether the backward pass of a loop reads an operation's result from memory.
+
+    Outside of loops XLA decides so: what is element by element is computed again within the kernels that read it.
+    """
+    return primitive.name not in _CHEAP

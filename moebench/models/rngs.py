@@ -1,10 +1,12 @@
 """Draw random keys for building models, without slowing the trace that builds them."""
 
 import zlib
+from collections.abc import Sequence
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, Integer, Key, PRNGKeyArray
 from typing_extensions import override
 
 
@@ -39,3 +41,15 @@ def named(parent: nnx.Rngs, name: str) -> nnx.Rngs:
     So the modules that two models share start from equal parameters, whatever else the models have.
     """
     return rngs(jax.random.fold_in(parent.params.key[...], zlib.crc32(name.encode())))
+
+
+def named_keys(parent: nnx.Rngs, names: Sequence[Sequence[str]]) -> Key[Array, "row column"]:
+    """Return the keys of modules by name, from which `rngs` makes what `named` returns."""
+    hashes = [[zlib.crc32(name.encode()) for name in row] for row in names]
+    return folded(parent.params.key[...], jnp.array(hashes, jnp.uint32))
+
+
+def folded(key: PRNGKeyArray, numbers: Integer[Array, "row column"]) -> Key[Array, "row column"]:
+    """Return a key for each number, as `jax.random.fold_in` makes one."""
+    of_rows: Array = jax.vmap(jax.vmap(jax.random.fold_in, (None, 0)), (None, 0))(key, numbers)
+    return of_rows

@@ -14,9 +14,10 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from moebench import routers
 from moebench.errors import unknown
-from moebench.models.blocks import Block, RoutedBlock, make_block, through_block
+from moebench.models.blocks import Block, RoutedBlock
 from moebench.models.presets import SIZES, Preset, Size
 from moebench.models.rngs import named
+from moebench.models.stacks import Stack, make_blocks, through_blocks
 from moebench.models.vit import Vit
 from moebench.models.vit_config import VitConfig
 from moebench.spec.cell_spec import ContrastiveLoss
@@ -88,9 +89,7 @@ class TextTower(nnx.Module):
         self.embed = nnx.Embed(config.vocabulary, width, dtype=config.dtype, rngs=named(rngs, "embed"))
         drawn = jax.random.normal(named(rngs, "positions").params(), (config.length, width))
         self.positions = nnx.Param(config.preset.position_init * drawn)
-        self.blocks: nnx.List[Block | RoutedBlock] = nnx.List(
-            [make_block(config, number, rngs=rngs) for number in range(config.preset.size.layers)]
-        )
+        self.blocks: nnx.List[Block | RoutedBlock | Stack] = nnx.List(make_blocks(config, keys=rngs))
         self.norm = nnx.LayerNorm(width, rngs=rngs)
         self.head = nnx.Linear(width, config.classes, rngs=named(rngs, "head"))
 
@@ -105,12 +104,8 @@ class TextTower(nnx.Module):
         """
         with jax.named_scope("embed"):
             x = self.embed(captions) + self.positions[...].astype(self.config.dtype)
-        rows, routings = x.reshape(-1, x.shape[-1]), []
-        for number, block in enumerate(self.blocks):
-            key = None if noise_key is None else jax.random.fold_in(noise_key, number)
-            rows, routing = through_block(block, rows, self.config.length, key, remat=self.config.remat)
-            if routing is not None:
-                routings.append(routing)
+        rows = x.reshape(-1, x.shape[-1])
+        rows, routings = through_blocks(self.blocks, rows, self.config.length, noise_key, remat=self.config.remat)
         last = self.norm(rows.reshape(x.shape)[:, -1])
         with jax.named_scope("head"):
             return self.head(last), routings

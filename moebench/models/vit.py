@@ -12,8 +12,9 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from moebench import routers
-from moebench.models.blocks import Block, RoutedBlock, make_block, through_block
+from moebench.models.blocks import Block, RoutedBlock
 from moebench.models.rngs import named
+from moebench.models.stacks import Stack, make_blocks, one_by_one, through_blocks
 from moebench.models.vit_config import VitConfig
 
 
@@ -28,9 +29,7 @@ class Vit(nnx.Module):
         self.embed = nnx.Linear(pixels, width, dtype=dtype, rngs=named(rngs, "embed"))
         drawn = jax.random.normal(named(rngs, "positions").params(), (config.tokens, width))
         self.positions = nnx.Param(config.preset.position_init * drawn)
-        self.blocks: nnx.List[Block | RoutedBlock] = nnx.List(
-            [make_block(config, number, rngs=rngs) for number in range(config.preset.size.layers)]
-        )
+        self.blocks: nnx.List[Block | RoutedBlock | Stack] = nnx.List(make_blocks(config, keys=rngs))
         self.norm = nnx.LayerNorm(width, rngs=rngs)
         if config.preset.class_token:
             self.class_token = nnx.Param(jnp.zeros(width))
@@ -60,13 +59,11 @@ class Vit(nnx.Module):
         tokens, truth = self.config.tokens, self.truth(images)
         with jax.named_scope("embed"):
             x = self.embedded(images)
-        routings = []
-        for number, block in enumerate(self.blocks):
-            key = None if noise_key is None else jax.random.fold_in(noise_key, number)
-            x, routing = through_block(block, x, tokens, key, truth, remat=self.config.remat)
-            if routing is not None:
-                routings.append(routing)
-        return x, routings
+        return through_blocks(self.blocks, x, tokens, noise_key, truth, remat=self.config.remat)
+
+    def each_block(self) -> list[Block | RoutedBlock]:
+        """Return the blocks one by one, of a deep model taken out of their stacks."""
+        return one_by_one(self.blocks)
 
     def truth(self, images: Float[Array, "image height width channel"]) -> Int[Array, "image token"] | None:
         """Return the right expert of each token, from the images' last channel; None if they have no such channel.

@@ -1,1 +1,1 @@
-"""Numbers that papers print, to compare with."""
+"""Printed numbers from papers, for comparison."""

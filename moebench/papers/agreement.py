@@ -1,4 +1,4 @@
-"""Counts beside the print: how far apart, whether within the tolerance, and a table of it."""
+"""Compare counts with printed costs: deviation, tolerance, and tables."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 Tolerance = float | Literal["digits"]
-"""A share of the printed value; or its digits, rounded or cut."""
+"""A share of the printed value; or "digits", the printed digits, rounded or cut."""
 Known = Mapping[tuple[str, str, str], tuple[float, str]]
-"""By table, row and quantity: a tolerance of its own, and why it needs one."""
+"""For each table, row and quantity a tolerance of its own, and the reason for it."""
 
 _HEADINGS = {"params": "parameters", "eval_gflop_per_image": "GFLOP an image", "train_exaflop": "exaFLOP of training"}
 
@@ -25,18 +25,18 @@ def compare(
     tolerances: Mapping[str, Tolerance],
     known: Known,
 ) -> pd.DataFrame:
-    """One row for each model and quantity that was counted.
+    """Return one row for each model and counted quantity.
 
     Args:
-        models: what was printed.
-        counts: for each of them the counts by quantity, in the units of `Printed.value`.
-        tolerances: by quantity.
-        known: printed values that lie outside them.
+        models: rows of the printed tables.
+        counts: counts of each model by quantity, in the units of `Printed.value`.
+        tolerances: tolerance of each quantity.
+        known: printed values outside the tolerances.
 
     Returns:
         Columns `table row label router cell quantity counted printed printed_value deviation tolerance agrees why`:
-        `label` is the paper's name of the model and `cell` ours; `deviation` is counted / printed − 1. Where nothing
-        was printed, all from `printed` on are missing.
+        `label` is the paper's name of the model and `cell` that of moebench; `deviation` is counted / printed − 1. If
+        nothing was printed, the columns from `printed` on are missing values.
     """
     found: list[dict[str, Any]] = []
     for model, counted in zip(models, counts, strict=True):
@@ -65,10 +65,10 @@ def _set_beside(printed: Printed, counted: float, tolerance: Tolerance) -> dict[
 
 
 def outside(frame: pd.DataFrame) -> list[str]:
-    """What lies outside its tolerance, each in words.
+    """Return a sentence for each count outside its tolerance.
 
     Args:
-        frame: what `compare` returns.
+        frame: the result of `compare`.
     """
     wrong = frame[frame["agrees"].eq(False)]
     return [
@@ -78,10 +78,10 @@ def outside(frame: pd.DataFrame) -> list[str]:
 
 
 def sentence(frame: pd.DataFrame) -> str:
-    """How many printed values agree, and how many are known not to.
+    """Return how many printed values agree, and how many are known to differ.
 
     Args:
-        frame: what `compare` returns.
+        frame: the result of `compare`.
     """
     printed = frame[frame["printed"].notna()]
     known = printed["why"].ne("")
@@ -93,10 +93,10 @@ def sentence(frame: pd.DataFrame) -> str:
 
 
 def render_tables(frame: pd.DataFrame) -> "list[Table]":
-    """For each table of print one for a terminal, a row for each model: counted, printed and deviation.
+    """Return a terminal table for each printed table, a row for each model: counted, printed and deviation.
 
     Args:
-        frame: what `compare` returns.
+        frame: the result of `compare`.
     """
     from rich.table import Table
     from rich.text import Text
@@ -131,7 +131,11 @@ def _cell(row: Mapping[Any, Any]) -> "Text":
 
 
 def written(row: Mapping[Any, Any]) -> str:
-    """A count in the units of the print, with the print and the deviation where there is one."""
+    """Return a count in printed units, with the printed value and the deviation if there is one.
+
+    Args:
+        row: a row of the result of `compare`.
+    """
     count = f"{row['counted'] / 1e6:,.1f}M" if row["quantity"] == "params" else f"{row['counted']:,.2f}"
     if pd.isna(row["printed"]):
         return count
@@ -140,6 +144,6 @@ def written(row: Mapping[Any, Any]) -> str:
 
 
 def _cell_label(entry: Entry) -> str:
-    """The model with its router as they are written on the command line."""
+    """Return the model with its router as written on the command line."""
     options = ",".join(f"{key}={value}" for key, value in entry.items() if key not in ("model", "router"))
     return f"{entry['model']} {entry['router']}" + (f"[{options}]" if options else "")

@@ -1,9 +1,10 @@
-"""Models whose cost was printed, read as entries of a suite, so that they can be counted and set beside the print.
+"""Models with printed costs, read as entries of a suite, so that their costs can be counted and compared.
 
-The tables lie in `published/`:
-`soft_moe_long_runs`, arXiv 2308.00951v2, tables 1 and 8: parameters, training and inference cost;
-`soft_moe_table9_even`, the same, the rows of table 9 with an even number: training cost of short runs;
-`vmoe_models`, arXiv 2106.05974: parameters, read from a digest of the paper.
+The tables are in `published/`:
+
+- `soft_moe_long_runs`, arXiv 2308.00951v2, tables 1 and 8: parameters, training and inference cost;
+- `soft_moe_table9_even`, arXiv 2308.00951v2, the rows of table 9 with an even number: training cost of short runs;
+- `vmoe_models`, arXiv 2106.05974: parameters, read from a digest of the paper.
 """
 
 import csv
@@ -18,17 +19,17 @@ from moebench.errors import BadInput, unknown
 
 TABLES = ("soft_moe_long_runs", "soft_moe_table9_even", "vmoe_models")
 QUANTITIES = ("params", "eval_gflop_per_image", "train_exaflop")
-"""Printed costs. GFLOP of inference are 2 for each multiply-add, exaFLOP of training 1."""
+"""Printed costs. A multiply-add is 2 FLOPs in GFLOP of inference, and 1 FLOP in exaFLOP of training."""
 
 Entry = dict[str, str | int | float]
 """Values of a suite's entry, by key."""
 
 BATCH = 4096
 SHORT_STEPS = 300_000
-"""Of table 9 (2308.00951, section 3)."""
+"""Training steps of table 9 (2308.00951, section 3)."""
 IMAGE_SIZE = 224
 _ROUTERS = {"Dense": "dense", "Soft MoE": "soft", "Tokens Choice": "bpr", "Experts Choice": "experts-choice"}
-"""The paper's Tokens Choice has BPR unless it says otherwise."""
+"""Routers by the paper's names; the paper's Tokens Choice uses BPR unless the paper says otherwise."""
 _DETAILS = {"E": "experts", "S": "group_size", "K": "K", "C": "C"}
 _UNITS = {"M": 1e6, "B": 1e9}
 _LETTERS = {unit: letter for letter, unit in _UNITS.items()}
@@ -36,7 +37,7 @@ _LETTERS = {unit: letter for letter, unit in _UNITS.items()}
 
 @dataclass(frozen=True)
 class Printed:
-    """A number as it stands in print."""
+    """A number as printed."""
 
     text: str
     unit: float = 1.0
@@ -50,7 +51,7 @@ class Printed:
         return float(self.text) * self.unit
 
     def agrees_in_digits(self, counted: float) -> bool:
-        """Whether a count gives the printed digits, rounded or cut: the papers do both."""
+        """Return whether a count gives the printed digits, rounded or cut: the papers do both."""
         last_digit = self.unit / 10 ** len(self.text.partition(".")[2])
         digits, shown = counted / last_digit, round(self.value / last_digit)
         return shown in (math.floor(digits), math.floor(digits + 0.5))
@@ -58,29 +59,29 @@ class Printed:
 
 @dataclass(frozen=True)
 class PrintedModel:
-    """One row of a table: what moebench would build for it, and what was printed."""
+    """One row of a table: the model that moebench builds for the row, and the printed costs."""
 
     table: str
     row: str
-    """What tells the row in its table: its number, or the model's name."""
+    """Key of the row in its table: its number, or the model's name."""
     label: str
     """The model in the paper's words."""
     entry: Entry
     images: int | None
-    """Seen in training; None where that was not printed."""
+    """Images seen in training; None if not printed."""
     printed: dict[str, Printed]
-    """By the names of `QUANTITIES`."""
+    """Printed costs by the names of `QUANTITIES`."""
 
 
 def models(table: str, beside: Path = Path()) -> list[PrintedModel]:
-    """The rows of a table.
+    """Return the rows of a table.
 
     Args:
         table: one of `TABLES`, or a CSV file with the columns of one of them.
-        beside: the folder that a file's path starts from.
+        beside: the folder that a relative path starts from.
 
     Raises:
-        BadInput: no such table; a file that cannot be read, or that has other columns or an unknown model.
+        BadInput: the table is unknown, a file cannot be read, or a file has other columns or an unknown model.
     """
     if table.endswith(".csv"):
         path = beside / table
@@ -146,7 +147,7 @@ _READERS: dict[str, Callable[[str, dict[str, str]], PrintedModel]] = {
     "group_size": _short_run,
     "params_millions": _vmoe,
 }
-"""Each by a column that only its kind of table has."""
+"""Reader of each kind of table, by a column that only this kind has."""
 
 
 def _matched(pattern: str, name: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Results that the papers printed, to be laid over what was measured here, and always marked as such.
+"""Results printed in papers, shown beside measured results and always marked as printed.
 
 All tables are from "From Sparse to Soft Mixtures of Experts", arXiv 2308.00951v2: `soft_moe_figure6.csv` from its
 Figure 6 (quality over experts), `soft_moe_long_runs.csv` from its Tables 1 and 8 (quality over cost). Quality is the
@@ -17,11 +17,11 @@ _UNITS = {"M": 1e6, "B": 1e9}
 
 
 def results() -> pd.DataFrame:
-    """The printed results, one row for each model that was trained.
+    """Return the printed results, one row for each trained model.
 
-    Columns: `source`, `label`, `router` as it is called here, `path` (rows of one line), and, named as in the result
-    table and NaN where not printed, `accuracy` (share, ImageNet 10-shot), `experts`, `params`,
-    `flops_forward_per_image`, `flops_train_total`, `infer_s_per_image` (seconds on a TPUv3 core).
+    Columns: `source`, `label`, `router` by moebench's name, `path` (rows of one line), and, named as in the result
+    table and NaN if not printed, `accuracy` (share, ImageNet 10-shot), `experts`, `params`, `flops_forward_per_image`,
+    `flops_train_total`, `infer_s_per_image` (seconds on a TPUv3 core).
     """
     return pd.DataFrame([*_over_experts(), *_over_cost()])
 
@@ -31,13 +31,13 @@ PRINTED_TESTS = {
     "image_to_text_r1": "COCO",
     "text_to_image_r1": "COCO",
 }
-"""Data set of the printed result that stands beside each column of two towers."""
+"""Data set of the printed result that is shown beside each column of two towers."""
 
 
 def image_text_results() -> pd.DataFrame:
-    """The printed results of frozen image towers beside a text tower, one row for each image tower.
+    """Return the printed results of frozen image towers beside a text tower, one row for each image tower.
 
-    Columns: `source`, `label`, `router` as it is called here, and, as shares, `zero_shot_seen` (ImageNet),
+    Columns: `source`, `label`, `router` by moebench's name, and, as shares, `zero_shot_seen` (ImageNet),
     `zero_shot_cifar100`, `zero_shot_pet`, `image_to_text_r1` and `text_to_image_r1` (COCO).
     """
     return pd.DataFrame(
@@ -72,7 +72,7 @@ def _over_experts() -> list[dict[str, object]]:
 
 
 def _over_cost() -> list[dict[str, object]]:
-    # Table 8 repeats most of Table 1; each model with its steps counts once, as Table 8 has it.
+    # Table 8 repeats most of Table 1; each model counts once for each number of steps, with the values of Table 8.
     rows = {(row["model"], row["steps"]): row for row in _rows("soft_moe_long_runs.csv") if row["in_10shot"]}
     return [
         {
@@ -82,7 +82,7 @@ def _over_cost() -> list[dict[str, object]]:
             "accuracy": float(row["in_10shot"]) / 100,
             "params": float(row["params"][:-1]) * _UNITS[row["params"][-1]],
             "flops_forward_per_image": 1e9 * float(row["eval_gflop_per_image"]),
-            "flops_train_total": 2e18 * float(row["train_exaflop"]),  # printed as 1 for each multiply-add
+            "flops_train_total": 2e18 * float(row["train_exaflop"]),  # a multiply-add is printed as 1 FLOP
             "infer_s_per_image": 1e-3 * float(row["eval_ms_per_image"]),
         }
         for row in rows.values()

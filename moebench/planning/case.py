@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,8 +35,6 @@ class Case(BaseModel):
     """Whether images are of the size that the model was published for, whatever the data set."""
     device: str
     program: ProgramName
-    blocks: tuple[int, int] | None = None
-    """Blocks without experts and with experts, of a model that is compiled at less than its depth; None: all."""
 
 
 class Compiled(BaseModel):
@@ -68,26 +65,6 @@ def resolve(spec: CellSpec, published: bool) -> ResolvedCell:
     return resolve_published(spec) if published else resolve_cell(spec)
 
 
-def blocks_of(model: VitConfig) -> tuple[int, int]:
-    """Return the number of a model's blocks without experts, and with experts."""
-    return model.preset.size.layers - len(model.moe_blocks), len(model.moe_blocks)
-
-
-def shrunk(model: VitConfig, blocks: tuple[int, int]) -> VitConfig:
-    """Return a model of fewer blocks, those with experts behind those without, or by turns if the model has them so.
-
-    Args:
-        model: the whole model.
-        blocks: as in `Case`.
-    """
-    plain, routed = blocks
-    numbers = tuple(range(plain, plain + routed))
-    if plain == routed and model.moe_blocks == tuple(range(1, model.preset.size.layers, 2)):
-        numbers = tuple(range(1, plain + routed, 2))
-    size = replace(model.preset.size, layers=plain + routed)
-    return replace(model, preset=replace(model.preset, size=size), moe_blocks=numbers)
-
-
 def compile_case(case: Case) -> Compiled:
     """Compile the program of a case and read its facts.
 
@@ -96,8 +73,6 @@ def compile_case(case: Case) -> Compiled:
     """
     device = find(case.device)
     cell = resolve(case.spec, case.published)
-    if case.blocks is not None:
-        cell = replace(cell, model=shrunk(cell.model, case.blocks))
     data, experts = case.spec.mesh_shape
     there: Sequence[Any] = absent_devices(device, data * experts)
     program = program_for(cell.model, case.spec, there)

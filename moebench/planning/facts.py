@@ -3,7 +3,6 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 from pydantic import BaseModel, ConfigDict
@@ -249,49 +248,3 @@ _RECEIVED: dict[str, Callable[[float, int], float]] = {
     "collective-permute": lambda given, n: given,
     "collective-broadcast": lambda given, n: given,
 }
-
-
-def combine(terms: Sequence[tuple[float, Facts]]) -> Facts:
-    """Return the weighted sum of facts, number by number: an extrapolation over programs of different depths.
-
-    Args:
-        terms: weight and facts of each program.
-    """
-    numbers: dict[str, Any] = {
-        name: _total([(weight, getattr(facts, name)) for weight, facts in terms]) for name in _NUMBERS
-    }
-    kinds = dict.fromkeys(kind for _, facts in terms for kind in facts.kernels)
-    kernels = {kind: _total([(weight, facts.kernels.get(kind, 0.0)) for weight, facts in terms]) for kind in kinds}
-    return Facts(
-        **numbers,
-        kernels=kernels,
-        compiler_flops=_total_if_known([(weight, facts.compiler_flops) for weight, facts in terms]),
-        product_flops=_total_if_known([(weight, facts.product_flops) for weight, facts in terms]),
-        collectives=_combined_collectives(terms),
-    )
-
-
-def _total_if_known(terms: Sequence[tuple[float, float | None]]) -> float | None:
-    known = [(weight, value) for weight, value in terms if value is not None]
-    return _total(known) if len(known) == len(terms) else None
-
-
-def _total(terms: Sequence[tuple[float, float]]) -> float:
-    return max(0.0, math.fsum(weight * value for weight, value in terms))
-
-
-_NUMBERS = tuple(name for name, field in Facts.model_fields.items() if field.annotation is float)
-
-
-def _combined_collectives(terms: Sequence[tuple[float, Facts]]) -> list[Collective]:
-    def key(each: Collective) -> tuple[str, int, int]:
-        return each.kind, each.group, each.hosts
-
-    found = {key(each): each for _, facts in terms for each in facts.collectives}
-    sums = {one: dict.fromkeys(("count", "bytes", "network_bytes"), 0.0) for one in found}
-    for weight, facts in terms:
-        for each in facts.collectives:
-            for name in sums[key(each)]:
-                sums[key(each)][name] += weight * getattr(each, name)
-    positive = {one: {name: max(0.0, value) for name, value in sums[one].items()} for one in found}
-    return [each.model_copy(update=positive[one]) for one, each in found.items()]

@@ -10,16 +10,12 @@ from moebench.cells.resolved_cell import ResolvedCell
 from moebench.errors import BadInput
 from moebench.executors.memory_limit import usable_bytes
 from moebench.planning.bounds import Bound, bound
-from moebench.planning.case import Case, Compiled, ProgramName, blocks_of, resolve
+from moebench.planning.case import Case, Compiled, ProgramName, resolve
 from moebench.planning.devices import Device
-from moebench.planning.facts import Facts, combine
+from moebench.planning.facts import Facts
 from moebench.planning.target import check_mesh
 from moebench.spec.cell_spec import CellSpec
 
-MOST_BLOCKS = 24
-"""Blocks of a model that is compiled at its whole depth; a step of 24 blocks compiles in one to two minutes."""
-_SHALLOW, _DEEPER = 2, 4
-"""Blocks of each kind in the two depths from which a deeper model is extrapolated."""
 _CLOSE = 1.04
 """The search for the largest batch ends when the next guess is nearer than this."""
 _MOST_TRIES = 4
@@ -37,8 +33,6 @@ class ProgramPlan:
     bound: Bound | None
     fits: str
     """yes, raised (only with a raised XLA_PYTHON_CLIENT_MEM_FRACTION), or no; empty without facts."""
-    depths: tuple[tuple[int, int], ...] = ()
-    """Blocks without and with experts of the models from which the facts are extrapolated; empty: nothing is."""
     status: str | None = None
     reason: str | None = None
 
@@ -147,18 +141,14 @@ class _Planner:
 
     def program(self, name: ProgramName, batch: int) -> ProgramPlan:
         """Return the plan of a program for a batch."""
-        terms = self._terms()
-        found = [self._compiled(name, batch, blocks) for _, blocks in terms]
-        depths = tuple(blocks for _, blocks in terms if blocks is not None)
-        for each in found:
-            if each.facts is None:
-                fits = "no" if each.status == "oom" else ""
-                return ProgramPlan(None, math.nan, None, fits, depths, each.status, each.reason)
-        weights = [weight for weight, _ in terms]
-        facts = combine([(weight, each.facts) for weight, each in zip(weights, found, strict=True) if each.facts])
-        flops = math.fsum(weight * each.flops for weight, each in zip(weights, found, strict=True))
-        bounded = bound(facts, flops, self.device, self.devices, self.cell.spec.precision)
-        return ProgramPlan(facts, flops, bounded, self._fits(facts), depths)
+        spec = self.cell.spec.model_copy(update={"batch": batch})
+        case = Case(spec=spec, published=self.published, device=self.device.name, program=name)
+        found = self.compile_case(case, f"{self.cell.label} {_WORDS[name]}, batch {batch}")
+        if found.facts is None:
+            fits = "no" if found.status == "oom" else ""
+            return ProgramPlan(None, math.nan, None, fits, found.status, found.reason)
+        bounded = bound(found.facts, found.flops, self.device, self.devices, spec.precision)
+        return ProgramPlan(found.facts, found.flops, bounded, self._fits(found.facts))
 
     def largest_batch(self, planned: ProgramPlan) -> tuple[int | None, int | None]:
         """Return the largest batch of a training step found to fit, and the smallest found not to fit.
@@ -208,32 +198,6 @@ class _Planner:
         if share <= self.device.usable_share:
             return "yes"
         return "raised" if self.device.platform == "cuda" and share <= _RAISED_SHARE else "no"
-
-    def _terms(self) -> list[tuple[float, tuple[int, int] | None]]:
-        """Return the depths to compile with their weights, whose weighted sum has as many blocks as the model."""
-        plain, routed = blocks_of(self.cell.model)
-        if plain + routed <= MOST_BLOCKS or self.cell.spec.scope == "layer":
-            return [(1.0, None)]
-        step = _DEEPER - _SHALLOW
-        if not plain or not routed:
-            further = (plain + routed - _SHALLOW) / step
-            shallow, deeper = ((_SHALLOW, 0), (_DEEPER, 0)) if plain else ((0, _SHALLOW), (0, _DEEPER))
-            return [(1 - further, shallow), (further, deeper)]
-        if plain == routed:
-            further = (plain - _SHALLOW) / step
-            return [(1 - further, (_SHALLOW, _SHALLOW)), (further, (_DEEPER, _DEEPER))]
-        more_plain, more_routed = (plain - _SHALLOW) / step, (routed - _SHALLOW) / step
-        return [
-            (1 - more_plain - more_routed, (_SHALLOW, _SHALLOW)),
-            (more_plain, (_DEEPER, _SHALLOW)),
-            (more_routed, (_SHALLOW, _DEEPER)),
-        ]
-
-    def _compiled(self, name: ProgramName, batch: int, blocks: tuple[int, int] | None) -> Compiled:
-        spec = self.cell.spec.model_copy(update={"batch": batch})
-        case = Case(spec=spec, published=self.published, device=self.device.name, program=name, blocks=blocks)
-        what = f"{self.cell.label} {_WORDS[name]}, batch {batch}"
-        return self.compile_case(case, what + (f", {sum(blocks)} blocks" if blocks else ""))
 
 
 def _rounded(batch: float, unit: int) -> int:

@@ -26,9 +26,35 @@ def cell_labels(cells: pd.DataFrame) -> "pd.Series[str]":
     return _by_suite(cells, _labels)
 
 
-def point_names(cells: pd.DataFrame) -> "pd.Series[str]":
-    """Return the values by which cells of one router differ, to stand beside points: `16`, `mu/2`, `4, 0.5`."""
-    return _by_suite(cells, _names)
+def brief_labels(cells: pd.DataFrame, longest: int) -> "tuple[pd.Series[str], str]":
+    """Return a label for each cell that has room in a figure, and what a note says of the labels.
+
+    If some label is longer than that, all cells are named by router and the values that vary, `soft: 2, 8`, since a
+    label without its middle would not set cells apart.
+
+    Args:
+        cells: one row a cell.
+        longest: how many letters have room.
+    """
+    labels = cell_labels(cells)
+    if labels.map(len).max() <= longest:
+        return labels, ""
+    values, title = point_names(cells), varied_title(cells)
+    brief = [
+        shortened(f"{router}: {value}" if value else router, longest)
+        for router, value in zip(cells["router"].astype(str), values, strict=True)
+    ]
+    return pd.Series(brief, index=cells.index, dtype=object).astype(str), f"names: router, {title}" if title else ""
+
+
+def point_names(cells: pd.DataFrame, apart: Sequence[str] = ()) -> "pd.Series[str]":
+    """Return the values by which cells of one router differ, to stand beside points: `16`, `mu/2`, `4, 0.5`.
+
+    Args:
+        cells: one row a cell.
+        apart: columns whose values have panels of their own, so that cells differ within them alone.
+    """
+    return _by_suite(cells, _names, apart)
 
 
 def paths(cells: pd.DataFrame) -> "pd.Series[str]":
@@ -40,12 +66,10 @@ def paths(cells: pd.DataFrame) -> "pd.Series[str]":
     return _by_suite(cells, _paths)
 
 
-def varied_title(cells: pd.DataFrame) -> str:
+def varied_title(cells: pd.DataFrame, apart: Sequence[str] = ()) -> str:
     """Return what `point_names` are values of, `experts` or `model, capacity factor`; nothing if they are empty."""
     titles: dict[str, None] = {}
-    for _, group in cells.groupby(
-        cells["suite"] if "suite" in cells else cells["router"].map(lambda _: ""), sort=False
-    ):
+    for _, group in cells.groupby([_suites(cells), *(cells[key] for key in apart)], dropna=False, sort=False):
         keys = _Keys(group)
         several = keys.several()
         titles |= dict.fromkeys(_title(key) for key in keys.chosen if key in several or key in _SETTING)
@@ -58,11 +82,16 @@ def _title(key: str) -> str:
     return title if title[:2].isupper() or title[:3] == "MoE" else title[0].lower() + title[1:]
 
 
-def _by_suite(cells: pd.DataFrame, make: Callable[[pd.DataFrame], list[str]]) -> "pd.Series[str]":
-    suites = cells["suite"] if "suite" in cells else pd.Series([""] * len(cells), index=cells.index)
-    groups = cells.groupby(suites, dropna=False, sort=False)
+def _suites(cells: pd.DataFrame) -> "pd.Series[str]":
+    return cells["suite"] if "suite" in cells else pd.Series([""] * len(cells), index=cells.index)
+
+
+def _by_suite(
+    cells: pd.DataFrame, make: Callable[[pd.DataFrame], list[str]], apart: Sequence[str] = ()
+) -> "pd.Series[str]":
+    groups = cells.groupby([_suites(cells), *(cells[key] for key in apart)], dropna=False, sort=False)
     made = []
-    for suite, group in groups:
+    for (suite, *_), group in groups:
         behind = f" · {suite}" if groups.ngroups > 1 and make is not _names else ""
         made.append(pd.Series([f"{text}{behind}" for text in make(group)], index=group.index, dtype=object))
     return pd.concat(made).reindex(cells.index).astype(str)

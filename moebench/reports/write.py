@@ -263,7 +263,8 @@ def _draw_all(
         try:
             paths += draw(results, name, folder / name, formats=formats)
         except BadInput as error:
-            missing.append(f"no figure '{name}': {error}")
+            reason = str(error).removeprefix("nothing to draw: ")
+            missing.append(f"the figure '{name}' is left out: {reason}")
     return paths, missing
 
 

@@ -1,1 +1,1 @@
-"""Suites: the file that asks a question, the grid of cells it spans, and the running of them."""
+"""Suites: the file with a question, the grid of cells, and the run of the cells."""

@@ -1,4 +1,4 @@
-"""How long a run will take, from the cells that have ended so far."""
+"""Estimate the time that a run still takes, from the cells that have ended."""
 
 import time
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ class Pace:
         self.began = time.monotonic()
 
     def end_one(self) -> None:
-        """One more cell has ended."""
+        """Count one more cell that has ended."""
         self.ended += 1
         self.last_end = time.monotonic()
 
     def seconds_left(self) -> float | None:
-        """Estimate; None before the first cell has ended."""
+        """Return the estimated seconds until the run ends; None before the first cell has ended."""
         if not self.ended:
             return None
         whole = (self.last_end - self.began) / self.ended * self.total

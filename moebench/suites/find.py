@@ -1,4 +1,4 @@
-"""Where suites are found: those shipped with moebench by name, anyone's own by the path of a file."""
+"""Find suites: those shipped with moebench by name, a user's own by the path of the file."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from moebench.suites.suite_file import Suite
 
 
 def shipped() -> dict[str, Path]:
-    """Name and file of each shipped suite: beside this module in a wheel, else in the checkout's suites/."""
+    """Return name and file of each shipped suite: beside this module in a wheel, else in the checkout's suites/."""
     package = Path(__file__).parents[1]
     folders = [package / "suites" / "shipped"]
     if (package.parent / "pyproject.toml").is_file():
@@ -21,9 +21,10 @@ def shipped() -> dict[str, Path]:
 
 
 def find(name: str) -> Suite | CountingSuite:
-    """The suite of that name, or in the file of that path.
+    """Return the suite with a name, or in the file at a path.
 
-    Raises BadInput for an unknown name (with the nearest), a missing file, and a file that is no valid suite.
+    Raises:
+        BadInput: the name is unknown (the message gives the nearest name), or the file is missing or no valid suite.
     """
     if name.endswith((".yaml", ".yml")) or os.sep in name:
         path = Path(name)

@@ -1,4 +1,4 @@
-"""The cells of a suite, each with its place in the file, and the choice among them."""
+"""The cells of a suite, each with its line in the file, and the selection among them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from moebench.spec.yaml_source import Location, Source
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of the grid, and the places of its values in a file."""
+    """One cell of the grid, and the lines of its values in a file."""
 
     spec: CellSpec
     source: Source | None = None
@@ -27,7 +27,7 @@ class Cell:
         return replace(self, spec=self.spec.model_copy(update={"seeds": seeds}))
 
     def with_plugins(self, plugins: tuple[str, ...]) -> "Cell":
-        """Return the cell with files to take routers from."""
+        """Return the cell with plugin files."""
         return replace(self, spec=self.spec.model_copy(update={"plugins": plugins}))
 
     def error(self, message: str, key: str | None = None) -> BadInput:
@@ -38,7 +38,14 @@ class Cell:
 
 
 def place(source: Source, key: str | None, *around: Location) -> Location:
-    """Return the place of `key` in the first mapping that has the key, or else the first mapping's own."""
+    """Return the location of a key.
+
+    Args:
+        source: the file.
+        key: the key; None for none.
+        *around: mappings from the inside out. The location is in the first mapping that has the key, else the first
+            mapping's own.
+    """
     within = (at for at in around if key is not None and (*at, key) in source.lines)
     at = next(within, None)
     return around[0] if at is None or key is None else (*at, key)
@@ -46,27 +53,27 @@ def place(source: Source, key: str | None, *around: Location) -> Location:
 
 @dataclass(frozen=True)
 class Filter:
-    """A condition on cells: `key` has one of the `values`."""
+    """A condition on cells: `key` has one of `values`."""
 
     key: str
     values: tuple[Scalar, ...]
 
     @classmethod
     def parse(cls, text: str) -> "list[Filter]":
-        """Return one filter for each key of a text such as router=soft,experts=2,4."""
+        """Return one filter for each key of a text such as `router=soft,experts=2,4`."""
         conditions = parse_conditions(text).items()
         return [cls(key, tuple(map(yaml_source.parse_scalar, values))) for key, values in conditions]
 
     def keeps(self, spec: CellSpec) -> bool:
-        """Return whether the cell has one of the values; a cell without the key has none."""
+        """Return whether the cell's value of the key is one of `values`; a cell without the key has no value."""
         return _values(spec).get(self.key) in self.values
 
 
 def choose(specs: Sequence[CellSpec], filters: Iterable[Filter]) -> list[int]:
-    """Return the positions of the specifications that every filter keeps.
+    """Return the positions of the specifications that pass every filter.
 
     Raises:
-        BadInput: a key or a value that no cell has, or filters that together leave nothing.
+        BadInput: no cell has a key or a value, or no cell passes all filters.
     """
     filters = list(filters)
     for chosen in filters:

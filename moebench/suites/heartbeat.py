@@ -1,4 +1,4 @@
-"""Telling other processes how a run goes, from its first cell to its last."""
+"""Publish the progress of a run for other processes, from its first cell to its last."""
 
 import threading
 import time
@@ -23,24 +23,24 @@ class Announcement:
         self._publish()
 
     def started(self, label: str) -> None:
-        """A cell began."""
+        """Publish that a cell began."""
         self._status.running[label] = time.time()
         self._publish()
 
     def ended(self, label: str, status: str) -> None:
-        """A cell ended and its rows are on disk."""
+        """Publish that a cell ended and its rows are on disk."""
         self._pace.end_one()
         self._status.running.pop(label, None)
         self._status.ended = dict(Counter(self._status.ended) + Counter([status]))
         self._publish()
 
     def beat(self, end: threading.Event) -> None:
-        """Say that the driver is alive until `end`; long cells have no events."""
+        """Publish at intervals that the driver is alive, until `end`; long cells have no events."""
         while not end.wait(HEARTBEAT_S):
             self._status.touch(self._root)
 
     def withdraw(self) -> None:
-        """The run has ended."""
+        """Remove the status, because the run has ended."""
         self._status.withdraw(self._root)
 
     def _publish(self) -> None:
@@ -50,7 +50,14 @@ class Announcement:
 
 @contextmanager
 def announcing(root: Path, suite: str, run_id: str, total: int) -> Iterator[Announcement]:
-    """Announce a run of `total` cells while the block lasts; what dead drivers of the suite left is cleared away."""
+    """Announce a run while the block lasts, and remove the announcements of the suite's dead drivers.
+
+    Args:
+        root: folder of the results.
+        suite: name of the suite.
+        run_id: name of the run.
+        total: number of cells.
+    """
     for status in statuses(root, suite):
         if not status.is_alive(root):
             status.withdraw(root)

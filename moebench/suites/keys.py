@@ -1,4 +1,4 @@
-"""Every key of a suite file, explained from the fields that validate it."""
+"""Every key of a suite file, explained by the fields that validate it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ class SuiteKey:
 
     name: str
     where: str
-    """Where in a suite file the key stands."""
+    """Place of the key in a suite file."""
     kind: str
-    """What its value may be."""
+    """Values that the key accepts."""
     default: str
-    """The value that leaving the key out means; empty for a key that must be given."""
+    """Value of a key that is left out; empty for a required key."""
     meaning: str
 
     @property

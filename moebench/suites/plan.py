@@ -1,4 +1,4 @@
-"""Which cells have to run, and why: the grid set against the results that are there."""
+"""Find the cells that have to run, and why, by comparing the grid with the stored results."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -11,15 +11,15 @@ from moebench.spec.tuning import count_tries
 from moebench.suites.grid import Cell
 
 FAILED = ("oom", "timeout", "crashed")
-"""Statuses that say nothing about the cell's question; `diverged` and `skipped` are answers."""
+"""Statuses without an answer to the cell's question; `diverged` and `skipped` are answers."""
 
 _SHOWN = ("router", "options", "total_slots", "seeds", "plugins")
-"""Keys of a specification that its label shows already, or that make it no other cell."""
+"""Keys that a cell's label shows already, or that do not tell cells apart."""
 
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """One cell of the grid with its identity, and the seeds of it that have to run."""
+    """One cell of the grid with its identity, and the seeds that have to run."""
 
     cell: Cell
     cell_id: str
@@ -30,24 +30,29 @@ class PlannedCell:
     why: str
     attempt: int
     failed: str | None = None
-    """The status of an earlier failure that is left as it is."""
+    """Status of an earlier failure that is not retried; None if the cell runs or is finished."""
     ready: bool = True
-    """Whether its images are made."""
+    """Whether the cell's images are made."""
     fresh: bool = False
-    """Whether it starts over, even from what a killed run has kept of it."""
+    """Whether the cell starts over, even from the checkpoints of a killed run."""
     tuning: str | None = None
-    """The tries of the cell's tuning, if seeds of this very cell ran before, so that all seeds share one choice."""
+    """Tries of the cell's tuning, if seeds of the cell ran before, so that all seeds share one choice."""
 
     @property
     def tries(self) -> int:
-        """Return the number of tries that have to be trained."""
+        """Number of tries that have to be trained."""
         return count_tries(self.cell.spec.tune) if self.seeds and self.tuning is None else 0
 
 
 def identify(cells: Sequence[Cell], answers: Sequence[Mapping[str, Any]]) -> None:
-    """Check what the cell program said about the specifications.
+    """Check the cell program's answers about the specifications.
 
-    Raises BadInput, with file and line, for the first cell that cannot be built or that is there twice.
+    Args:
+        cells: the cells.
+        answers: an answer for each cell.
+
+    Raises:
+        BadInput: a cell cannot be built, or occurs twice; the message gives file and line of the first such cell.
     """
     first: dict[str, Mapping[str, Any]] = {}
     for cell, answer in zip(cells, answers, strict=True):
@@ -66,7 +71,15 @@ def plan(
     fresh: bool = False,
     retry_failed: bool = False,
 ) -> PlannedCell:
-    """What has to be done for one cell, given what is known about its seeds."""
+    """Return the work for one cell, given its finished seeds.
+
+    Args:
+        cell: the cell.
+        answer: the cell program's answer about the cell.
+        known: the newest result of each `cell_id` and seed.
+        fresh: whether to run finished seeds as well.
+        retry_failed: whether to run failed seeds again.
+    """
     cell_id, fingerprint = answer["cell_id"], answer["fingerprint"]
     seeds: list[int] = []
     reasons: list[str] = []
@@ -109,7 +122,14 @@ def _tuning(known: Mapping[tuple[str, int], Finished], cell_id: str, fingerprint
 
 
 def _reason(found: Finished | None, fingerprint: str, *, fresh: bool, retry_failed: bool) -> str | None:
-    """Why a seed has to run; None if it has not."""
+    """Return why a seed has to run; None if the seed need not run.
+
+    Args:
+        found: the newest result of the seed; None without a result.
+        fingerprint: fingerprint that an up-to-date result has.
+        fresh: whether to run finished seeds as well.
+        retry_failed: whether to run failed seeds again.
+    """
     if found is None:
         return "new"
     if fresh:
@@ -130,9 +150,18 @@ def plan_cells(
     retry_failed: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> list[PlannedCell]:
-    """What has to be done for each cell of a grid, from what the executor's devices and the store say.
+    """Return the work for each cell of a grid, given the executor's devices and the stored results.
 
-    Raises BadInput, with file and line, for the first cell that cannot be built or that is there twice.
+    Args:
+        cells: the cells.
+        executor: resolves the cells.
+        store: the stored results.
+        fresh: whether to run finished seeds as well.
+        retry_failed: whether to run failed seeds again.
+        say: receives progress.
+
+    Raises:
+        BadInput: a cell cannot be built, or occurs twice; the message gives file and line of the first such cell.
     """
     known = store.finished()
     answers = executor.resolve([cell.spec.as_json() for cell in cells], say)
@@ -146,9 +175,9 @@ def plan_cells(
 
 
 def told_apart(planned: Sequence[PlannedCell]) -> list[PlannedCell]:
-    """The same cells; to labels that several of them have is added in what these cells were asked to differ.
+    """Return the cells with labels that differ: a label of several cells gets the keys in which the cells differ.
 
-    As in the reports: model and data behind, `soft[experts=2] · mu/4`, all else inside the brackets.
+    As in the reports, model and data follow the label, `soft[experts=2] · mu/4`; other keys go inside the brackets.
     """
     sharing: dict[str, list[dict[str, Any]]] = {}
     for cell in planned:

@@ -8,7 +8,7 @@ from moebench.spec.tuning import TUNE
 from moebench.suites.plan import PlannedCell
 
 _IMAGES = ("data", "image_size", "pretrain_data", "pretrain_image_size", TUNE)
-"""Keys that decide which images a cell needs, and whether a validation split has to be held out."""
+"""Keys that determine the images of a cell, and whether a validation split has to be held out."""
 
 
 def prepare(cells: Sequence[PlannedCell], executor: Executor, say: Callable[[str], None]) -> list[str]:
@@ -20,7 +20,7 @@ def prepare(cells: Sequence[PlannedCell], executor: Executor, say: Callable[[str
         say: receives progress.
 
     Raises:
-        BadInput: with file and line, for the first cell whose images cannot be made.
+        BadInput: the images of a cell cannot be made; the message gives file and line of the first such cell.
     """
     lacking = {
         json.dumps([getattr(planned.cell.spec, key) for key in _IMAGES]): planned.cell

@@ -1,4 +1,4 @@
-"""The file of a suite that only counts: tables of printed models, and how near a count has to come to the print."""
+"""The file of a counting suite: tables of printed models, and the tolerances of counts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from moebench.suites.suite_file import SuiteName
 
 Quantity = Literal["params", "eval_gflop_per_image", "train_exaflop"]
 Tolerance = float | Literal["digits"]
-"""A share of the printed value; or its digits, rounded or cut."""
+"""A share of the printed value; or "digits", the printed digits, rounded or cut."""
 
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class _Known(BaseModel):
-    """A printed value that lies outside the tolerance, with what it is allowed instead, and what is known about it."""
+    """A printed value outside the tolerance, with a tolerance of its own and the reason for it."""
 
     model_config = _STRICT
 
@@ -46,25 +46,26 @@ class _File(BaseModel):
 
 @dataclass(frozen=True)
 class CountingSuite:
-    """A validated file: nothing is trained, so that it has no profiles and no cells."""
+    """A validated file of a counting suite, which trains nothing and has no profiles and no cells."""
 
     name: str
     question: str
     models: tuple[PrintedModel, ...]
     tolerances: Mapping[str, Tolerance]
     known: Mapping[tuple[str, str, str], tuple[float, str]]
-    """By table, row and quantity: the tolerance of a value that lies outside those above, and why."""
+    """For each table, row and quantity outside the tolerances a tolerance of its own, and the reason for it."""
 
 
 def is_counting(source: Source) -> bool:
-    """Whether a suite file is one of this kind."""
+    """Return whether a suite file is one of a counting suite."""
     return isinstance(source.data, dict) and "tables" in source.data
 
 
 def validate(source: Source) -> CountingSuite:
-    """The suite of a file that has been read, its tables read as well.
+    """Return the suite of a file that has been read, together with its tables.
 
-    Raises BadInput that names the file, the line and the key.
+    Raises:
+        BadInput: the file is no valid counting suite; the message names the file, the line and the key.
     """
     try:
         file = _File.model_validate(source.data)

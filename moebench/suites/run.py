@@ -1,4 +1,4 @@
-"""Running what a plan asks for: a stream of events for whoever watches, and one row for every cell and seed."""
+"""Run a plan: yield events for an observer, and store one row for every cell and seed."""
 
 import json
 import math
@@ -17,7 +17,7 @@ from moebench.suites.heartbeat import announcing
 from moebench.suites.plan import PlannedCell
 
 _TESTED = ("accuracy", "zero_shot_seen")
-"""Columns that tell how good a cell is, of which the first one with values is shown when the cell ends."""
+"""Columns of a cell's quality; at the end of a cell the first one with values is shown."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class CellStarted:
 
     planned: PlannedCell
     log: Path
-    """Where what it prints will stand; it may be on another machine, and come when the cell has ended."""
+    """The file for the cell's output; it may be on another machine, and appear when the cell has ended."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,16 @@ class CellEnded:
     planned: PlannedCell
     seconds: float
     status: str
-    """ok if every seed ended well, else the first status that is not."""
+    """ok if every seed succeeded, else the first other status."""
     reason: str | None
     accuracy: float | None
-    """Mean over the seeds that ended well; None if they were not tested."""
+    """Mean over the seeds that succeeded; None if they were not tested."""
     tested: str = "accuracy"
-    """Column that `accuracy` is the mean of: zero_shot_seen for two towers."""
+    """Column whose mean `accuracy` is: zero_shot_seen for two towers."""
 
 
 def new_run_id() -> str:
-    """A name for a run that sorts by time and that no other driver takes."""
+    """Return a name for a run that sorts by time and is unique among drivers."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
@@ -59,18 +59,18 @@ def run_cells(
     limits: Limits,
     trace: Path | None = None,
 ) -> Generator[CellStarted | CellEnded, None, None]:
-    """Run the seeds that each cell is to run; seal what is finished, whatever ends the run.
+    """Run the planned seeds of each cell; seal the finished results, however the run ends.
 
-    A cell that leaves no rows gets them here, with its status, reason and log.
+    A cell that leaves no rows gets rows from the driver, with status, reason and log.
 
     Args:
-        cells: with the seeds to run.
+        cells: cells with the seeds to run.
         suite: name of the suite.
-        store: takes the rows.
+        store: stores the rows.
         run_id: name of the run.
-        executor: places the cells.
+        executor: runs the cells.
         limits: time and memory of a cell.
-        trace: folder that takes a profile of each cell, in a folder of its own; None writes none.
+        trace: folder for a profile of each cell, in a folder of its own; None writes none.
 
     Yields:
         The start and the end of each cell.

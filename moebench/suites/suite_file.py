@@ -1,4 +1,4 @@
-"""The suite file: a question, the sizes it can be asked at, and the grid of cells that answers it."""
+"""The suite file: a question, the sizes at which to answer it, and the grid of cells that answers it."""
 
 import json
 import re
@@ -22,14 +22,14 @@ from moebench.spec.yaml_source import Location, Source
 from moebench.suites.grid import Cell, place
 
 SINGLE_CELLS = "run"
-"""The name under which the results of cells without a suite are kept."""
+"""Name of the results of cells without a suite."""
 _NAME = re.compile("[a-z0-9][a-z0-9-]*")
 _MAX_NAME = 64
 _PROFILE_KEYS = (*(key for key in CELL_KEYS if key != "router"), "seeds", *LIMITS, "cells")
 
 
 def _check_name(name: str) -> str:
-    """Return the name of a suite, which names folders and stands in addresses."""
+    """Return the name of a suite, which names folders and is part of web addresses."""
     if _NAME.fullmatch(name) and len(name) <= _MAX_NAME:
         return name
     near = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")[:_MAX_NAME].strip("-")
@@ -56,8 +56,9 @@ class SuiteFile(BaseModel):
     """Sizes of the suite by name. The profile that has the name of the device's platform (cpu, gpu, tpu) is chosen
     unless --profile names another."""
     cells: list[dict[str, Any]] = Field(min_length=1)
-    """Entries, each a router with its options and other keys. The lists of an entry are multiplied out, the entries
-    add up. A profile may have cells of its own."""
+    """Entries, each a router with its options and other keys. The lists of an entry are multiplied out, the entries add
+    up. A profile may have cells of its own.
+    """
     tune: Annotated[Any, WithJsonSchema({"type": "object"})] = None
     """Values to choose hyperparameters from, for all cells that have no `tune` of their own."""
     figures: list[Figure] = list(DEFAULT_FIGURES)
@@ -87,13 +88,17 @@ class Suite:
     claims: tuple[Claim, ...] = ()
 
     def profile(self, name: str) -> Profile:
-        """The profile of that name; BadInput names the nearest one."""
+        """Return the profile with a name.
+
+        Raises:
+            BadInput: the name is unknown; the message gives the nearest name.
+        """
         if name not in self.profiles:
             raise unknown("profile", name, self.profiles, of=f"suite '{self.name}'")
         return self.profiles[name]
 
     def profile_for(self, platform: str) -> Profile:
-        """The profile for a platform as JAX names it; an accelerator without one of its own takes gpu's."""
+        """Return the profile for JAX's name of a platform, or the profile `gpu` for any other accelerator."""
         if platform in self.profiles:
             return self.profiles[platform]
         if platform != "cpu" and "gpu" in self.profiles:
@@ -103,15 +108,20 @@ class Suite:
 
 
 def load(path: Path) -> Suite:
-    """Read and validate a suite file, all of its profiles included.
+    """Read and validate a suite file, with all of its profiles.
 
-    Raises BadInput that names the file, the line and the key.
+    Raises:
+        BadInput: the file is no valid suite; the message names the file, the line and the key.
     """
     return validate(yaml_source.read(path))
 
 
 def validate(source: Source) -> Suite:
-    """The same as `load`, for a file that has been read."""
+    """Validate a suite file that has been read.
+
+    Raises:
+        BadInput: the file is no valid suite; the message names the file, the line and the key.
+    """
     if not isinstance(source.data, dict):
         shown = "empty" if source.data is None else describe(source.data)
         raise source.error((), f"a suite is a mapping with the keys {', '.join(SuiteFile.model_fields)}, not {shown}.")
@@ -121,7 +131,7 @@ def validate(source: Source) -> Suite:
         at, sentence = first_mistake(error, SuiteFile)
         raise source.error(at, sentence) from error
     if file.name == SINGLE_CELLS:
-        raise source.error(("name",), f"the name '{SINGLE_CELLS}' is kept for single cells; choose another.")
+        raise source.error(("name",), f"the name '{SINGLE_CELLS}' is reserved for single cells; choose another.")
     profiles = {name: _profile(source, name, values) for name, values in file.profiles.items()}
     specs = [cell.spec for profile in profiles.values() for cell in profile.cells]
     claims = parse_claims(source, specs)
@@ -156,7 +166,11 @@ def _profile(source: Source, name: str, values: Mapping[str, Any]) -> Profile:
 def _cells(
     source: Source, entries: list[Any], cells_at: Location, defaults: Mapping[str, Any], profile_at: Location
 ) -> tuple[Cell, ...]:
-    """All cells of all entries, in the file's order; each only once."""
+    """Return all cells of all entries, in the file's order.
+
+    Raises:
+        BadInput: an entry is no cell, or a cell occurs twice; the message names the file, the line and the key.
+    """
     cells: list[Cell] = []
     first: dict[str, Cell] = {}
     for index, entry in enumerate(entries):
@@ -171,7 +185,7 @@ def _cells(
             same = first.setdefault(json.dumps(spec.as_json(), sort_keys=True), cell)
             if same is not cell:
                 line = source.line(same.entry)
-                raise cell.error(f"a cell of '{spec.router}' stands in line {line} already; leave one out.")
+                raise cell.error(f"a cell of '{spec.router}' is in line {line} already; leave one out.")
             cells.append(cell)
             if len(cells) > MAX_CELLS:
                 raise source.error(cells_at, f"the suite spans more than {MAX_CELLS:,} cells.")

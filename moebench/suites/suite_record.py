@@ -1,4 +1,4 @@
-"""Question and claims of a suite beside its results, so that these can be judged without the suite file.
+"""Question and claims of a suite, stored beside its results, so that they can be judged without the suite file.
 
 results/_files/SUITE/suite.json      published when the suite runs
 """
@@ -20,7 +20,7 @@ from moebench.suites.suite_file import Suite
 
 
 class _Record(BaseModel):
-    """What the file holds."""
+    """Content of the file."""
 
     model_config = ConfigDict(strict=True)
 
@@ -31,7 +31,7 @@ class _Record(BaseModel):
 
 @dataclass(frozen=True)
 class Asked:
-    """What a suite asks and claims."""
+    """The question and the claims of a suite."""
 
     question: str
     claims: tuple[Claim, ...] = ()
@@ -51,13 +51,13 @@ def remember(store: Store, suite: Suite) -> None:
 
 
 def asked(folder: SuiteFolder) -> Asked:
-    """Return what a suite with results asks and claims: the shipped suite of that name, unless another one was run.
+    """Return question and claims of a suite with results: those of the shipped suite, unless another one was run.
 
     Args:
         folder: the suite, among its results.
 
     Raises:
-        BadInput: the record beside the results is damaged, or holds what is no claim.
+        BadInput: the record beside the results is damaged, or contains an invalid claim.
     """
     path, name = folder.find_suite_record(), folder.suite
     record = read_record(path, _Record, "record of a suite") if path is not None else None

@@ -24,7 +24,6 @@ from moebench.errors import BadInput
 from moebench.spec.cell_spec import Scalar
 from moebench.spec.records import read_record
 from moebench.training.array_files import array_path, digests, load_arrays, one_line, save_arrays
-from moebench.training.program import TrainState
 from moebench.version import __version__
 
 RECORD, ARRAYS = "model.json", "arrays"
@@ -70,7 +69,7 @@ class SavedModel:
         Args:
             model: name of the backbone of the model that starts.
             router: its router with the options, for messages.
-            wanted: its arrays or their shapes, as `arrays_of` returns them.
+            wanted: its arrays or their shapes, as `image_arrays` returns them.
 
         Raises:
             BadInput: the backbones differ, or an array has another shape; the message names both.
@@ -108,11 +107,6 @@ class SavedModel:
         except Exception as error:  # orbax has no one error for what it cannot read
             raise BadInput(f"the saved model {self.folder} cannot be read: {one_line(error)}.") from error
         return dict(zip(self.about["arrays"], map(np.asarray, leaves), strict=True))
-
-
-def arrays_of(state: TrainState) -> dict[str, Any]:
-    """Return the parameters and variables of a state as one tree."""
-    return {"parameters": state.parameters, "variables": state.variables}
 
 
 def find(folder: Path | str, key: str = "init_from") -> SavedModel:

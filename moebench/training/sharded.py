@@ -12,6 +12,7 @@ from typing_extensions import override
 from moebench.errors import BadInput
 from moebench.models import VitConfig
 from moebench.models.sharding import DATA, EXPERT, IMAGES, expert_axes
+from moebench.models.stacked_arrays import is_stacked
 from moebench.training.optimizer import Schedule
 from moebench.training.program import EvalReport, Program, StepReport, TrainState
 
@@ -147,9 +148,11 @@ class WideProgram(Program):
     def _shardings(self, state: TrainState) -> Any:
         def sharding(path: tuple[Any, ...], leaf: Any) -> NamedSharding:
             # Parameters of experts, and the optimiser's moments of them.
-            of_experts = "['experts']" in jax.tree_util.keystr(path) and leaf.shape[:1] == (self.experts,)
-            spec = PartitionSpec(expert_axes(self.experts)) if of_experts else PartitionSpec()
-            return NamedSharding(self.mesh, spec)
+            name = jax.tree_util.keystr(path)
+            axis = int(is_stacked(name))
+            of_experts = "['experts']" in name and leaf.shape[axis : axis + 1] == (self.experts,)
+            split = [*[None] * axis, expert_axes(self.experts)] if of_experts else []
+            return NamedSharding(self.mesh, PartitionSpec(*split))
 
         return jax.tree_util.tree_map_with_path(sharding, state)
 

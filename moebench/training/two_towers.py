@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Int
 from typing_extensions import override
 
 from moebench.models import TextConfig, TwoTowers, TwoTowersConfig, Vit, VitConfig
+from moebench.models.stacked_arrays import arrays_by_block, arrays_in_stacks
 from moebench.routers import RoutingCounts
 from moebench.training.contrastive_losses import contrastive_loss, logits
 from moebench.training.optimizer import Schedule
@@ -203,16 +204,19 @@ def program_on_one_device(config: VitConfig, schedule: Schedule, batch: int) -> 
 def image_arrays(config: VitConfig, state: TrainState) -> dict[str, Any]:
     """Return the parameters and variables of the image tower as one tree, named as those of a model that classifies.
 
+    Blocks are named one by one, also those that the model has in stacks.
+
     Args:
         config: a model that classifies, all of whose arrays are returned, or two towers.
         state: of that model.
     """
     if not isinstance(config, TwoTowersConfig):
-        return {"parameters": state.parameters, "variables": state.variables}
-    if config.frozen:
+        parameters, variables = state.parameters, state.variables
+    elif config.frozen:
         parameters, variables = nnx.split_state(state.variables[IMAGE], nnx.Param, ...)
-        return {"parameters": parameters, "variables": variables}
-    return {"parameters": state.parameters[IMAGE], "variables": state.variables.get(IMAGE, nnx.State({}))}
+    else:
+        parameters, variables = state.parameters[IMAGE], state.variables.get(IMAGE, nnx.State({}))
+    return {"parameters": arrays_by_block(parameters, config), "variables": arrays_by_block(variables, config)}
 
 
 def with_image_arrays(config: VitConfig, state: TrainState, arrays: Mapping[str, Any]) -> TrainState:
@@ -223,7 +227,7 @@ def with_image_arrays(config: VitConfig, state: TrainState, arrays: Mapping[str,
         state: of that model.
         arrays: in the form that `image_arrays` returns.
     """
-    parameters, variables = arrays["parameters"], arrays["variables"]
+    parameters, variables = (arrays_in_stacks(arrays[name], config) for name in ("parameters", "variables"))
     if not isinstance(config, TwoTowersConfig):
         return replace(state, parameters=parameters, variables=variables)
     if config.frozen:

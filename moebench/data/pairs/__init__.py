@@ -2,7 +2,7 @@
 
 from moebench.data.pairs.load import find_pairs, load_pairs
 from moebench.data.pairs.pairs import CaptionedImages, Choices, PairData, PairFormat, PairSource, ZeroShot
-from moebench.data.pairs.tokenizer import Encoded, Tokenizer, WordTokenizer, check_vocabulary
+from moebench.data.pairs.tokenizer import Encoded, Tokenizer, WordTokenizer
 
 __all__ = [
     "CaptionedImages",
@@ -14,7 +14,6 @@ __all__ = [
     "Tokenizer",
     "WordTokenizer",
     "ZeroShot",
-    "check_vocabulary",
     "find_pairs",
     "load_pairs",
 ]

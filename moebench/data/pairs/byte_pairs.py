@@ -1,8 +1,6 @@
 """Train a byte-pair tokenizer on captions, and read texts with it."""
 
-import hashlib
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from typing import Any
 
 from moebench.data.pairs.tokenizer import END, LENGTH, Encoded, padded
@@ -29,7 +27,6 @@ class BytePairTokenizer:
         Raises:
             BadInput: the package `tokenizers` is not installed.
         """
-        self._stored = stored
         self._tokenizer = _package().Tokenizer.from_str(stored)
         self._tokenizer.encode_special_tokens = True  # a caption that contains "<end>" does not end there
 
@@ -37,11 +34,6 @@ class BytePairTokenizer:
     def vocabulary(self) -> int:
         """Number of ids, some of which may stand for nothing."""
         return VOCABULARY
-
-    @cached_property
-    def digest(self) -> str:
-        """Digest of the vocabulary and of the pairs in their order."""
-        return hashlib.blake2b(self._stored.encode(), digest_size=16).hexdigest()
 
     def encode(self, texts: Sequence[str], length: int = LENGTH) -> Encoded:
         """Return the ids of texts.

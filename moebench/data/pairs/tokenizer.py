@@ -5,16 +5,12 @@ token, from which a text tower can read its embedding without a mask (the "stick
 2106.05974 and of 2303.15343).
 """
 
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int32
-
-from moebench.errors import BadInput
 
 END = 0
 """Id of the end token, which also fills up every text."""
@@ -43,10 +39,6 @@ class Tokenizer(Protocol):
     @property
     def vocabulary(self) -> int:
         """Number of ids; every id is below."""
-
-    @property
-    def digest(self) -> str:
-        """Digest of what decides the ids of a text: tokenizers of one digest agree on every text."""
 
     def encode(self, texts: Sequence[str], length: int = LENGTH) -> Encoded:
         """Return the ids of texts.
@@ -77,11 +69,6 @@ class WordTokenizer:
     def vocabulary(self) -> int:
         """Number of ids: words, the end token and the unknown word."""
         return len(self._words) + UNKNOWN + 1
-
-    @property
-    def digest(self) -> str:
-        """Digest of the list of words."""
-        return hashlib.blake2b(json.dumps(["words", *self._words]).encode(), digest_size=16).hexdigest()
 
     def encode(self, texts: Sequence[str], length: int = LENGTH) -> Encoded:
         """Return the ids of the words of texts.
@@ -115,22 +102,3 @@ def padded(found: Sequence[Sequence[int]], length: int) -> Encoded:
         kept = each[: length - 1]
         row[: len(kept)] = kept
     return Encoded(ids, sum(len(each) >= length for each in found), sum(UNKNOWN in each for each in found))
-
-
-def check_vocabulary(saved: str, digest: str, tokenizer: Tokenizer) -> None:
-    """Refuse a saved model whose text tower was trained with other ids.
-
-    Args:
-        saved: name of the saved model, for the message.
-        digest: digest of the tokenizer that the model was trained with.
-        tokenizer: the tokenizer of the data.
-
-    Raises:
-        BadInput: the digests differ.
-    """
-    if digest != tokenizer.digest:
-        raise BadInput(
-            f"{saved} was trained with a tokenizer of another vocabulary: give the captions that its own tokenizer was "
-            "trained on as data, or train the text tower anew.",
-            key="init_from",
-        )

@@ -30,7 +30,7 @@ class Parts:
 
     @property
     def total(self) -> float:
-        """Return the sum over all parts."""
+        """Sum over all parts."""
         return float(sum(astuple(self)))
 
 

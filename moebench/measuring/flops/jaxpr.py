@@ -54,28 +54,28 @@ class Operations:
 
     @property
     def counted(self) -> Tally:
-        """Return the FLOPs that count: all products, and the element-wise work of dispatch and combine."""
+        """FLOPs that count: all products, and the element-wise work of dispatch and combine."""
         return {**self.products, **{key: flops for key, flops in self.elementwise.items() if key[0] == MOVING}}
 
     @property
     def parts(self) -> Parts:
-        """Return `counted` by part of the model."""
+        """FLOPs that count, by part of the model."""
         by_part = {part: math.fsum(f for (place, _), f in self.counted.items() if place == part) for part in PARTS}
         return Parts(**by_part)
 
     @property
     def total(self) -> float:
-        """Return the sum of `counted` over the program."""
+        """Sum of the FLOPs that count."""
         return math.fsum(self.counted.values())
 
     @property
     def by_name(self) -> dict[str, float]:
-        """Return `counted` by the name of the operation, largest first."""
+        """FLOPs that count by the name of the operation, largest first."""
         return _by_name(self.counted)
 
     @property
     def left_out(self) -> dict[str, float]:
-        """Return the element-wise FLOPs outside the total by the name of the operation, largest first."""
+        """Element-wise FLOPs outside the total by the name of the operation, largest first."""
         return _by_name({key: flops for key, flops in self.elementwise.items() if key[0] != MOVING})
 
 

@@ -1,7 +1,7 @@
-"""Wall-clock of compiled programs, side by side, so that what disturbs one disturbs the other.
+"""Wall-clock times of compiled programs, measured side by side, so that a disturbance affects all of them.
 
 The programs of a comparison take turns in a seeded random order, in one process, after a warm-up that ends when each
-has settled. Rounds go on until the intervals are narrow or the budget is spent, and every sample is kept.
+program is steady. Rounds continue until the intervals are narrow or the budget is spent; every sample is kept.
 """
 
 import gc
@@ -22,15 +22,15 @@ from moebench.measuring.timing.warmup import warm_up
 MIN_ROUNDS = 9
 LOOK_EVERY = 9
 FIRST_LOOK = 18
-"""Rounds before the first look at how narrow the intervals are; of fewer samples some look narrow by luck."""
+"""Rounds before the first check of the intervals' width; with fewer samples some intervals are narrow by chance."""
 PRECISION = 0.02
 """Half width of an interval, relative to its median, at which timing ends before its budget."""
 NARROW_LOOKS = 2
-"""Looks in a row at which the intervals must be narrow: of one look some are narrow by luck."""
+"""Checks in a row at which the intervals must be narrow: at a single check some are narrow by chance."""
 WARM_UP = 0.25
-"""Share of the budget after which the warm-up ends, steady or not; it comes on top."""
+"""Share of the budget after which the warm-up ends, steady or not; the warm-up is added to the budget."""
 PATIENCE = 3.0
-"""How many times the budget a timing may last by the clock on the wall where others have the processors."""
+"""The longest wall-clock time of a timing, in budgets, if other processes use the processors."""
 
 Samples = dict[str, list[float]]
 _ANCHOR = "(anchor)"
@@ -38,13 +38,13 @@ _ANCHOR = "(anchor)"
 
 @dataclass(frozen=True)
 class Comparison:
-    """Seconds for one call of each program, ratios of paired samples, and what to know before trusting them."""
+    """Seconds for one call of each program, ratios of paired samples, and the timing flags."""
 
     seconds: dict[str, Interval]
     ratios: dict[str, Interval]
-    """Of each program that has a baseline: its samples over those that the baseline took in the same rounds."""
+    """Samples of each program that has a baseline, divided by the baseline's samples of the same rounds."""
     cpu_ratios: dict[str, Interval]
-    """The same of the processors' time."""
+    """Ratios of processor time, paired like `ratios`."""
     anchor: Interval
     """Seconds of the fixed kernel that ran in each round."""
     flags: tuple[str, ...]
@@ -53,21 +53,22 @@ class Comparison:
     timed_s: float
 
     def judged(self, program: str) -> Interval:
-        """The ratios by which to judge whether a program differs from its baseline.
+        """Return the ratios that decide whether a program differs from its baseline.
 
-        Of wall-clock; but of processor time where the program runs on processors of which others had a good part. Then
-        wall-clock is mostly theirs, and its interval, though right, so wide that it shows nothing.
+        The ratios are of wall-clock, or of processor time if other processes used a large share of the processors:
+        wall-clock then mostly measures the other processes, and its interval, although valid, is too wide to show a
+        difference.
         """
         return (self.cpu_ratios if _by_processor_time(self.circumstances) else self.ratios)[program]
 
     @property
     def drift(self) -> float:
-        """By which share the anchor became slower from the first half of the rounds to the second."""
+        """Slow-down of the reference kernel from the first half of the rounds to the second, as a share."""
         return drift(self.anchor)
 
     @property
     def outliers(self) -> int:
-        """How many samples, of all programs together, lie far outside their quartiles."""
+        """Number of samples, of all programs together, far outside their quartiles."""
         return sum(interval.outliers for interval in self.seconds.values())
 
 
@@ -76,11 +77,12 @@ def compare(calls: Mapping[str, Call], baselines: Mapping[str, str], budget_s: f
 
     Args:
         calls: programs by name.
-        baselines: for programs of interest the name of the one they are set against.
-        budget_s: seconds for the timed rounds; warm-up comes on top. On processors that others use as well, those
-            seconds that it would have taken alone for the work it got done, so that it takes as many samples, but at
-            most `PATIENCE` times as many seconds. At least nine rounds are taken.
-        seed: of the order within each round.
+        baselines: for each program of interest the name of its baseline.
+        budget_s: seconds for the timed rounds, to which the warm-up is added. On processors that other processes use,
+            the
+            budget counts the seconds that the work would have taken alone, so that the number of samples stays; the
+            wall-clock time is at most `PATIENCE` times the budget. At least nine rounds are taken.
+        seed: seed of the order within each round.
     """
     began = time.perf_counter()
     samplers = {name: Sampler(call) for name, call in calls.items()}
@@ -107,7 +109,7 @@ class _Rounds:
     count: int = 0
 
     def take(self, samplers: Mapping[str, Sampler], generator: np.random.Generator) -> None:
-        """One more round."""
+        """Time one more round."""
         names = list(samplers)
         for place in generator.permutation(len(names)):
             sample = samplers[names[place]].sample()
@@ -116,12 +118,19 @@ class _Rounds:
         self.count += 1
 
     def processors(self) -> float:
-        """How many processors a round keeps busy where others leave them to it: the ninth decile over the rounds."""
+        """Return how many processors an undisturbed round keeps busy: the ninth decile over the rounds."""
         wall, cpu = (np.sum(list(samples.values()), axis=0) for samples in (self.wall, self.cpu))
         return max(1.0, float(np.quantile(cpu / wall, 0.9)))
 
     def precise(self, baselines: Mapping[str, str], by_processor_time: bool) -> bool:
-        """Whether what will be judged by is narrow; on one's own machine the seconds have to be, too."""
+        """Return whether the intervals that decide are narrow enough.
+
+        On a machine without other load the seconds have to be narrow as well as the ratios.
+
+        Args:
+            baselines: for each program of interest the name of its baseline.
+            by_processor_time: whether ratios of processor time decide.
+        """
         if by_processor_time:
             intervals = list(_ratios(self.cpu, baselines).values())
         else:
@@ -135,7 +144,7 @@ class _Rounds:
 def _rounds(
     samplers: Mapping[str, Sampler], baselines: Mapping[str, str], budget_s: float, seed: int
 ) -> tuple[_Rounds, Circumstances, bool]:
-    """Rounds, what went on around them, and whether they ended because the intervals were narrow."""
+    """Time rounds; return them, their circumstances, and whether they ended because the intervals were narrow."""
     rounds, generator, before = _Rounds(), np.random.default_rng(seed), machine_state.read()
     narrow = 0
     while True:
@@ -165,7 +174,7 @@ def _ratios(samples: Samples, baselines: Mapping[str, str]) -> dict[str, Interva
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Python's garbage collector would put its pauses into whichever sample it happens to meet."""
+    """Stop Python's garbage collector, whose pauses would lengthen arbitrary samples."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""What else went on while something was timed: other processes' work, clocks, temperature."""
+"""The state of the machine during a timing: work of other processes, clocks, temperature."""
 
 import os
 import subprocess
@@ -15,15 +15,15 @@ _WORK = ("user", "nice", "system", "irq", "softirq", "steal", "interrupt", "dpc"
 
 @dataclass(frozen=True)
 class Reading:
-    """The machine at one moment; numbers that it does not give are None."""
+    """The machine at one moment; a number that the machine does not provide is None."""
 
     at: float
     busy_s: float | None
-    """Seconds that the processors usable here have worked, for whomever."""
+    """Seconds that the processors usable by this process have worked for any process."""
     own_s: float
-    """Seconds of them worked for this process."""
+    """Seconds that these processors have worked for this process."""
     clock_mhz: float | None
-    """Of the accelerator where there is one, else of the processors, on average."""
+    """Clock of the accelerator if there is one, else the mean clock of the processors."""
     temperature_c: float | None
     device_processes: int | None
     """Processes that compute on the accelerator."""
@@ -38,7 +38,7 @@ class Circumstances:
 
     @property
     def other_process_share(self) -> float | None:
-        """Share of the usable processors' time that went to other processes, or to other guests of the same host."""
+        """Share of the usable processors' time that other processes, or other guests of the host, used."""
         if self.before.busy_s is None or self.after.busy_s is None:
             return None
         passed = (self.after.at - self.before.at) * len(_processors())
@@ -47,18 +47,18 @@ class Circumstances:
 
     @property
     def clock_moved(self) -> float:
-        """By which share the clock changed; 0 where it cannot be read."""
+        """Change of the clock as a share; 0 if the clock cannot be read."""
         before, after = self.before.clock_mhz, self.after.clock_mhz
         return abs(after / before - 1) if before and after else 0.0
 
     @property
     def device_shared(self) -> bool:
-        """Whether the accelerator was another process's as well."""
+        """Whether another process used the accelerator."""
         return any((reading.device_processes or 0) > 1 for reading in (self.before, self.after))
 
 
 def read() -> Reading:
-    """The machine now."""
+    """Return the state of the machine now."""
     clock, temperature, processes = _accelerator() if jax.default_backend() == "gpu" else _processor()
     return Reading(time.perf_counter(), _busy_s(), time.process_time(), clock, temperature, processes)
 
@@ -70,7 +70,10 @@ def _processors() -> list[int]:
 
 
 def _busy_s() -> float | None:
-    """Time stolen by the host counts, for it was not there to be used; waiting for a disk does not."""
+    """Return the busy seconds of the usable processors.
+
+    Time that the host took away counts, because this process could not use it. Waiting for a disk does not count.
+    """
     times = psutil.cpu_times(percpu=True)
     if len(times) <= max(_processors()):  # a container that hides some of the machine's processors
         return None
@@ -95,7 +98,7 @@ def _accelerator() -> tuple[float | None, float | None, int | None]:
 
 
 def _nvidia_smi(device: str, query: str) -> list[str] | None:
-    """The lines of its answer; None where it cannot be asked."""
+    """Return the lines that nvidia-smi prints for a query; None if it cannot be run."""
     command = ["nvidia-smi", f"--id={device}", query, "--format=csv,noheader,nounits"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_QUERY_S)

@@ -1,4 +1,4 @@
-"""What to know before trusting a time."""
+"""Timing flags: reasons not to trust a time."""
 
 from collections.abc import Iterable
 
@@ -10,26 +10,26 @@ from moebench.spec.timing_flags import CLOCKS, DRIFT, MEANINGS, NOISY, OTHER_PRO
 
 
 def drift(anchor: Interval) -> float:
-    """The anchor's median in the second half of the rounds over that in the first, less 1."""
+    """Return the reference kernel's median in the second half of the rounds over that in the first, less 1."""
     first, second = np.array_split(np.array(anchor.samples), 2)
     return float(np.median(second) / np.median(first) - 1)
 
 
 def contention(circumstances: Circumstances) -> bool:
-    """Whether others had a good part of the processors, or work on the accelerator."""
+    """Return whether other processes used a large share of the processors, or use the accelerator."""
     return (circumstances.other_process_share or 0.0) > OTHER_PROCESS_SHARE or circumstances.device_shared
 
 
 def flags(
     measured: Iterable[Interval], anchor: Interval, circumstances: Circumstances, *, steady: bool, precise: bool
 ) -> tuple[str, ...]:
-    """Names of what is the matter, from `MEANINGS` and in its order; none is good.
+    """Return the names of the flags to raise, in the order of `MEANINGS`; an empty tuple for a good timing.
 
     Args:
         measured: the intervals that are reported.
-        anchor: samples of the fixed kernel.
-        circumstances: of the rounds.
-        steady: whether each program settled in the warm-up.
+        anchor: samples of the reference kernel.
+        circumstances: state of the machine around the rounds.
+        steady: whether each program became steady in the warm-up.
         precise: whether the intervals became narrow within the budget.
     """
     raised = {

@@ -1,7 +1,7 @@
-"""Samples of the time that a program takes: each is several calls, long against the clock, ended by the device.
+"""Samples of a program's time: each is several calls, long compared with the clock, until the device has finished.
 
-Beside the wall-clock stands the processors' time that the sample took, all threads together. Wall-clock is what counts;
-but on a processor that others use as well it is mostly theirs, and then processor time still tells two programs apart.
+Each sample also has the processor time of all threads together. Wall-clock is the result; but on processors that other
+processes use, wall-clock mostly measures those processes, and processor time still tells two programs apart.
 """
 
 import time
@@ -16,20 +16,20 @@ import numpy as np
 from moebench.statistics.intervals import median_interval
 
 SHORTEST_SAMPLE_S = 0.01
-"""Long against the host's clock and against what a call costs before the device begins."""
+"""Long compared with the resolution of the host's clock, and with the cost of a call before the device begins."""
 SHORTEST_ANCHOR_S = 0.002
 _CALIBRATING = 3
 
 Call = Callable[[], object]
-"""Runs a program once and returns its outputs, which may still be under way."""
+"""Runs a program once and returns its outputs, whose computation may not have finished."""
 
 
 class Sample(NamedTuple):
-    """Of one call."""
+    """Seconds of one call."""
 
     wall_s: float
     cpu_s: float
-    """Of this process's threads together, in Python and in the program; on accelerators it says nothing."""
+    """Processor time of this process's threads together, in Python and in the program; meaningless on accelerators."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Interval:
 
     @classmethod
     def from_samples(cls, samples: Iterable[float]) -> "Interval":
-        """Of samples in the order taken."""
+        """Return the interval of samples in the order in which they were taken."""
         taken = np.array(list(samples), dtype=np.float64)
         return cls(*median_interval(taken), tuple(taken.tolist()))
 
@@ -54,24 +54,24 @@ class Interval:
 
     @property
     def outliers(self) -> int:
-        """Samples further than 1.5 interquartile ranges outside the quartiles; they count like all others."""
+        """Number of samples over 1.5 interquartile ranges outside the quartiles; they count like all samples."""
         low, high = np.quantile(self.samples, [0.25, 0.75])
         reach = 1.5 * (high - low)
         return int(sum(not low - reach <= sample <= high + reach for sample in self.samples))
 
 
 class Sampler:
-    """Takes samples of one program, each the mean over as many calls as last `shortest_s`."""
+    """Sampler of one program; each sample is the mean over calls that together last `shortest_s`."""
 
     def __init__(self, call: Call, shortest_s: float = SHORTEST_SAMPLE_S) -> None:
         self._call = call
         self.repeats = 1
-        self.sample()  # a first call loads and allocates
+        self.sample()  # the first call loads and allocates
         quickest = min(self.sample().wall_s for _ in range(_CALIBRATING))
         self.repeats = max(1, int(np.ceil(shortest_s / quickest)))
 
     def sample(self) -> Sample:
-        """One more sample."""
+        """Take one more sample."""
         began, worked = time.perf_counter(), time.process_time()
         for _ in range(self.repeats):
             outputs = self._call()
@@ -81,9 +81,9 @@ class Sampler:
 
 
 def anchor() -> Sampler:
-    """Of a fixed kernel, whose drift over a timing is the machine's and not the program's.
+    """Return a sampler of a fixed kernel, whose drift over a timing is due to the machine, not the program.
 
-    Its samples are short: they take time from those that are asked about, and it is their median that is looked at.
+    Its samples are short, because they take time from the programs of interest; only their median is used.
     """
     side = 256 if jax.default_backend() == "cpu" else 4096
     matrix = jax.random.normal(jax.random.key(0), (side, side))

@@ -1,4 +1,4 @@
-"""The ruler itself, held to known lengths: a program against itself, as it is and slowed down by a known share."""
+"""The timing self-test: time a program against itself, unchanged and slowed down by known shares."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,10 +28,10 @@ class Reading:
     verdict: str
     test: SignedRank
     seconds: float
-    """What the timing took, warm-up included."""
+    """Seconds of the timing, warm-up included."""
     flags: tuple[str, ...]
     other_process_share: float | None = None
-    """Of the processors' time, what other processes had."""
+    """Share of the processors' time that other processes used."""
 
 
 @dataclass(frozen=True)
@@ -41,30 +41,30 @@ class Detection:
     effect: float
     repeats: int
     found: int
-    """Verdicts of `higher`, and for no effect of `lower` as well."""
+    """Number of verdicts `higher`; without an effect also of verdicts `lower`."""
     estimate: float
     """Median over the repeats of the slow-down that was measured, as a share."""
 
     @property
     def share(self) -> float:
-        """Found, of all repeats."""
+        """Share of the repeats in which a slow-down was found."""
         return self.found / self.repeats
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of that share: what so few repeats say of many."""
+        """The 95 % interval of `share` from this number of repeats."""
         return proportion_interval(self.found, self.repeats)[1:]
 
     @property
     def required(self) -> str:
-        """What is asked of this size in words; nothing of some."""
+        """The requirement for this effect in words; empty if there is none."""
         if self.effect in _LEAST_FOUND:
             return f"at least {_LEAST_FOUND[self.effect]:.0%}"
         return f"at most {_MOST_FOUND[self.effect]:.0%}" if self.effect in _MOST_FOUND else ""
 
     @property
     def passed(self) -> bool:
-        """Whether it was found as often as is asked."""
+        """Whether the slow-down was found as often as required."""
         return _LEAST_FOUND.get(self.effect, 0.0) <= self.share <= _MOST_FOUND.get(self.effect, 1.0)
 
 
@@ -76,14 +76,14 @@ def readings(
     repeats: int = REPEATS,
     seed: int = 0,
 ) -> Iterator[Reading]:
-    """Time a program against itself, so many times for each effect, in a seeded random order of effects.
+    """Time a program against itself, in a seeded random order of effects.
 
     Args:
-        make: gives the program anew, with a state of its own.
-        budget_s: of each timing.
-        effects: shares by which one of the two is slowed down.
+        make: returns the program with a new state of its own.
+        budget_s: seconds of each timing.
+        effects: shares by which one of the two programs is slowed down.
         repeats: timings for each effect.
-        seed: of all orders.
+        seed: seed of all orders.
     """
     generator = np.random.default_rng(seed)
     for repeat in range(repeats):
@@ -93,13 +93,18 @@ def readings(
 
 
 def expected_s(budget_s: float, repeats: int = REPEATS, effects: Sequence[float] = EFFECTS) -> tuple[float, float]:
-    """How long `readings` take at most where nobody else uses the processors, and at most anywhere."""
+    """Return the longest time of `readings` in seconds, if no other process uses the processors, and in any case."""
     timings = repeats * len(effects)
     return timings * budget_s * (1 + WARM_UP), timings * budget_s * (PATIENCE + WARM_UP)
 
 
 def read(effect: float, comparison: Comparison) -> Reading:
-    """What a comparison of A with B comes to."""
+    """Return the reading of one comparison of A with B.
+
+    Args:
+        effect: share by which A was slowed down.
+        comparison: the comparison.
+    """
     test = signed_rank(list(comparison.judged("A").samples))
     verdict = test.verdict(test.p_value, SMALLEST_EFFECT)
     seconds = comparison.warmup_s + comparison.timed_s
@@ -107,7 +112,7 @@ def read(effect: float, comparison: Comparison) -> Reading:
 
 
 def detections(taken: Sequence[Reading]) -> list[Detection]:
-    """The curve of detection over effect size."""
+    """Return how often each effect size was detected."""
     curve = []
     for effect in sorted({reading.effect for reading in taken}):
         own = [reading for reading in taken if reading.effect == effect]
@@ -119,10 +124,10 @@ def detections(taken: Sequence[Reading]) -> list[Detection]:
 
 
 def scatter(taken: Sequence[Reading]) -> float | None:
-    """Return how far one timing is from the next, as the standard deviation of the log ratio; None for too few.
+    """Return the scatter between timings, as the standard deviation of the log ratio; None for too few.
 
     Timings of one effect scatter about their mean, timings without an effect about a ratio of 1. The scatter within a
-    timing, which its interval tells, is taken off.
+    timing, known from its interval, is subtracted.
     """
     groups: dict[float, list[tuple[float, float]]] = {}
     for reading in taken:
@@ -134,11 +139,11 @@ def scatter(taken: Sequence[Reading]) -> float | None:
 
 
 def slowed(call: Call, effect: float) -> Call:
-    """The same program, followed by work of that share of its own time.
+    """Return the program, followed by work that lasts the given share of the program's own time.
 
-    The work is as long as the program's wall-clock, or its processor time where that is less: alone on the machine a
-    program of several threads takes less of the former, disturbed by others less of the latter, and by the one that is
-    less the difference is judged.
+    The added work is as long as the shorter of the program's wall-clock time and its processor time. On an idle machine
+    a program of several threads takes less wall-clock time, on a busy machine less processor time, and the verdict is
+    based on the shorter of the two.
     """
 
     def slow() -> object:

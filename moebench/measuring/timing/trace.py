@@ -16,7 +16,7 @@ def trace_steps(call: Call, folder: Path) -> None:
 
     Args:
         call: takes one step.
-        folder: takes the files, below `plugins/profile/`.
+        folder: folder for the files, which go below `plugins/profile/`.
     """
     jax.block_until_ready(call())
     with jax.profiler.trace(str(folder)):

@@ -1,4 +1,4 @@
-"""The steady state, found and not assumed: autotuning, rising clocks and cold caches belong to the warm-up."""
+"""Detection of the steady state: autotuning, rising clocks and cold caches belong to the warm-up."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -9,22 +9,37 @@ from moebench.measuring.timing.sampler import Sampler
 
 WINDOW = 5
 AGREEMENT = 0.05
-"""By how much the quartiles of two successive windows may differ."""
+"""Largest difference between the quartiles of two successive windows, as a share."""
 SPREAD = 0.1
-"""How wide the interquartile range of each may be against its median."""
+"""Largest interquartile range of each window, as a share of its median."""
 
 
 def steady(earlier: Sequence[float], later: Sequence[float]) -> bool:
-    """Whether two successive windows agree: quartiles within 5 % of each other, spread within 10 % of the median."""
+    """Return whether two successive windows agree.
+
+    Quartiles have to be within 5 % of each other, and interquartile ranges within 10 % of the median.
+
+    Args:
+        earlier: samples of the first window.
+        later: samples of the second window.
+    """
     before, after = (np.quantile(window, [0.25, 0.5, 0.75]) for window in (earlier, later))
     spreads = [(high - low) / middle for low, middle, high in (before, after)]
     return bool(np.allclose(after, before, rtol=AGREEMENT, atol=0) and max(spreads) <= SPREAD)
 
 
 def warm_up(samplers: Mapping[str, Sampler], most_s: float) -> set[str]:
-    """Run all programs in turns until each has been steady once, or for `most_s` seconds; the names of those that were.
+    """Run all programs in turns until each has been steady once, or for `most_s` seconds.
 
-    They warm up together because they are timed together: alone, each would settle in caches that it then shares.
+    The programs warm up together because they are timed together: a program alone would settle in caches that it later
+    shares.
+
+    Args:
+        samplers: programs by name.
+        most_s: the longest warm-up in seconds.
+
+    Returns:
+        The names of the programs that became steady.
     """
     windows: dict[str, list[float]] = {name: [] for name in samplers}
     settled: set[str] = set()

@@ -43,6 +43,18 @@ def time_column(results: Results) -> str:
     return "train_step_vs_dense" if paired else "train_step_s"
 
 
+def leading_quality(results: Results) -> str:
+    """Return the quality that charts show first: the share that most cells have, accuracy among equals.
+
+    Cells with a text tower have zero-shot accuracy in place of accuracy; cells without any share have a loss.
+    """
+    names = [each.name for each in in_section("quality axis")]
+    shares = [name for name in names if quantity(name).kind == "share"]
+    counts = results.cells[names].notna().sum()
+    first = max(shares, key=lambda name: int(counts[name]))
+    return first if counts[first] else next((name for name in names if counts[name]), first)
+
+
 def pareto(results: Results, x: str = "flops_forward_per_image", y: str = "accuracy") -> pd.DataFrame:
     """Return quality over cost, one row for each cell that has both.
 
@@ -61,7 +73,7 @@ def pareto(results: Results, x: str = "flops_forward_per_image", y: str = "accur
         for end in ("low", "high"):
             points[f"{axis}_{end}"] = _bound(points, column, end)
     points[["on_front", "front_probability"]] = fronts(results, x, y)
-    points["path"], points["name"] = paths(results.cells)[points.index], point_names(results.cells)[points.index]
+    points["path"], points["name"] = paths(results.cells)[points.index], point_names(results.cells, FRONT)[points.index]
     return points[[*IDENTITY, *_POINT, "path", "name", "on_front", "front_probability"]].reset_index(drop=True)
 
 
@@ -105,19 +117,27 @@ def varied_number(results: Results) -> str | None:
     return name if len(levels) and levels.max() > 1 else None
 
 
-def dots(results: Results, x: Sequence[str]) -> pd.DataFrame:
+def dots(results: Results, x: Sequence[str], apart: Sequence[str] = ()) -> pd.DataFrame:
     """Return quantities by what the suite varies, one row for each cell and quantity.
 
     Columns: those of `pareto` up to `device_kind`, `unequal` (whether FLOPs differ from dense's by more than 3 %),
     `category` (the values that vary, or the router if nothing else
     does), `quantity`, `x` with bounds `x_low x_high`.
 
+    Args:
+        results: the rows and cells.
+        x: the quantities.
+        apart: columns whose values have panels of their own.
+
     Raises:
         BadInput: a column that is not numeric, or no cell with a value.
     """
-    names = point_names(results.cells)
-    categories = names if (names != "").any() else results.cells["router"].astype(str)
-    order = {name: place for place, name in enumerate(sorted(set(categories), key=_as_read))}
+    names = point_names(results.cells, apart)
+    routers = results.cells["router"].astype(str)
+    # Dense has no value where others have some; its one cell is no category of its own.
+    alone = (names != "").groupby([results.cells[key] for key in apart] or [routers.map(len) * 0], dropna=False)
+    categories = names.where(alone.transform("any"), routers)
+    order = {name: place for place, name in enumerate(sorted(set(names), key=_as_read))}
     parts = []
     for column in x:
         known = _with(results, column)
@@ -127,7 +147,7 @@ def dots(results: Results, x: Sequence[str]) -> pd.DataFrame:
         parts.append(part)
     found = pd.concat(parts, ignore_index=True)
     if (names != "").any():
-        found = found.sort_values("category", key=lambda column: column.map(order), kind="stable")
+        found = found.sort_values("category", key=lambda column: column.map(order).fillna(-1), kind="stable")
     return found.reset_index(drop=True)
 
 

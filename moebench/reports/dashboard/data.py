@@ -68,6 +68,7 @@ def suite_data(results: Results, name: str) -> dict[str, Any]:
         "parts": {} if many else tidy(parts, results),
         "test_time": columns(tried, DIGITS_DRAWN),
         "forest": tidy(forest.rows, results),
+        "compared": quantity(chart_data.leading_quality(results)).title,
         "flags": flag_marks.meanings(results.cells),
         "specifications": charts.specifications(routers, sorted(set(tried.get("test_router", pd.Series(dtype=str)))))
         | {"forest": forest.chart(), "tries": tries.chart(routers)},
@@ -181,6 +182,9 @@ def _axes(results: Results, many: bool) -> dict[str, list[Column]]:
         "quality": run_facts.available(cells, "quality axis"),
         "scaled": run_facts.available(cells, "scaled axis"),
     }
+    first = chart_data.leading_quality(results)
+    for use in ("quality", "scaled"):  # the first is drawn until a reader chooses
+        found[use].sort(key=lambda of: of.name != first)
     found["ratio"] = [quantity(name) for name in chart_data.RATIOS if cells[name].notna().any()]
     if many:
         found = {use: [of for of in axis if of.name in _OF_MANY] for use, axis in found.items()}

@@ -2,17 +2,26 @@
 
 import pandas as pd
 
+from moebench.errors import BadInput
 from moebench.reports import style
 from moebench.reports.analysis.cells import Results
+from moebench.reports.analysis.chart_data import leading_quality
 from moebench.reports.analysis.equal_flops import cost_mark
 from moebench.reports.analysis.router_pairs import router_pairs
 from moebench.reports.dashboard.vega import Spec, axis, specification, tooltip
-from moebench.reports.quantities import written_change
+from moebench.reports.quantities import quantity, written_change
 
 
 def rows(results: Results) -> pd.DataFrame:
-    """Return the difference of each two routers with its texts and its look, grey if not significant."""
-    found = router_pairs(results)
+    """Return the difference of each two routers with its texts and its look, grey if not significant.
+
+    Raises:
+        BadInput: no two routers can be compared by a share.
+    """
+    metric = leading_quality(results)
+    if quantity(metric).kind != "share":
+        raise BadInput("the page compares routers by a share, and no cell has any.")
+    found = router_pairs(results, metric)
     several = found["device_kind"].nunique() > 1
     made = []
     for row in found.to_dict("records"):

@@ -1,5 +1,6 @@
 """Lay out the panels of figures, in a figure of their own or in axes that a caller gives."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ from moebench.reports.labels import shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+_MARGIN, _LETTER = 0.15, 0.068
+"""Inches between panels, and of a letter of a title."""
 
 
 def panels(layout: Layout, frame: pd.DataFrame, rows: int, columns: int, height: float) -> tuple[Drawing, np.ndarray]:
@@ -113,6 +117,17 @@ def groups(points: pd.DataFrame, keys: Sequence[str]) -> list[tuple[str, np.ndar
         name = " · ".join(shortened(str(value), 40) for value in group[varying].iloc[0])
         found.append((plain(name), np.asarray(points.index.isin(group.index))))
     return found
+
+
+def letters(inches: float) -> int:
+    """Return how many letters a title has room for above a panel of this width, its share of the margins included."""
+    return max(8, int((inches - _MARGIN) / _LETTER))
+
+
+def in_lines(text: str, inches: float) -> str:
+    """Return the name of a router for the title of a panel of this width, in two lines if it has a hyphen and must."""
+    room = letters(inches)
+    return "\n".join(plain(shortened(line, room)) for line in textwrap.wrap(shortened(text, 2 * room), room))
 
 
 def plain(text: str) -> str:

@@ -11,7 +11,7 @@ from moebench.reports.figures.axes import grid, plain
 from moebench.reports.figures.layout import PAPER, Drawing, Layout, look
 from moebench.reports.figures.legends import legend, noted
 from moebench.reports.figures.registry import figure
-from moebench.reports.labels import shortened
+from moebench.reports.labels import brief_labels
 
 _DRAWN = (
     *("zero_shot_seen", "zero_shot_unseen", "image_to_text_r1", "text_to_image_r1"),
@@ -40,7 +40,8 @@ def contrastive(results: Results, layout: Layout = PAPER) -> Drawing:
         raise BadInput("nothing to draw: no cell has a text_model; the suite contrastive has such cells.")
     labels, routers = (list(dict.fromkeys(scores[name])) for name in ("label", "router"))
     # Options that all routed cells share need no room.
-    shown_as = routers if len(routers) == len(labels) else [shortened(label, 22) for label in labels]
+    brief, named = brief_labels(results.cells.set_index("label").loc[labels], 22)
+    shown_as, named = (routers, "") if len(routers) == len(labels) else (brief.tolist(), named)
     narrow = layout.columns == 1
     across = 2 if narrow else 3
     with look():
@@ -73,7 +74,7 @@ def contrastive(results: Results, layout: Layout = PAPER) -> Drawing:
                 f"{plain(shown['title'].iloc[0])}\nchance {100 * chance:.3g} %", fontsize=6 if narrow else 7, loc="left"
             )
             panel.set_xlim(0, 103)
-            panel.set_yticks(range(len(labels)), list(map(plain, shown_as)), fontsize=6.5 if narrow else None)
+            panel.set_yticks(range(len(labels)), list(map(plain, shown_as)), fontsize=6.5 if narrow else 7.5)
             panel.set_ylim(len(labels) - 0.5, -0.5)
             if place + across >= len(names):
                 panel.set_xlabel("%")
@@ -81,6 +82,7 @@ def contrastive(results: Results, layout: Layout = PAPER) -> Drawing:
         note = noted(
             "bars: 95 % intervals",
             "dashed: chance",
+            named,
             f"hollow: printed in {SOURCE}, table 3, {PRINTED_SIZE} on ImageNet and COCO" if printed else "",
         )
         legend(drawing, scores["router"], note)

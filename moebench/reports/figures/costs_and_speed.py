@@ -10,11 +10,11 @@ from moebench.reports.analysis import chart_data
 from moebench.reports.analysis.cells import Results
 from moebench.reports.figures.axes import panels, plain
 from moebench.reports.figures.layout import INK, PAPER, Drawing, Layout, look
-from moebench.reports.figures.legends import legend, parts_legend
+from moebench.reports.figures.legends import legend, noted, parts_legend
 from moebench.reports.figures.marks import bars
 from moebench.reports.figures.registry import figure
 from moebench.reports.figures.units import dress
-from moebench.reports.labels import shortened
+from moebench.reports.labels import brief_labels
 from moebench.reports.quantities import quantity
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ def costs(results: Results, layout: Layout = PAPER) -> Drawing:
             flops = points[points["part"] == part].set_index("cell")["flops"].reindex(cells).fillna(0).to_numpy(float)
             panel.barh(range(len(cells)), flops, left=reached, color=color, height=0.72, linewidth=0)
             reached += flops
-        _name_lines(panel, points, layout)
+        names = _name_lines(panel, results, cells, layout)
         dress(panel.xaxis, quantity("flops_forward_per_image"), narrow=layout.columns == 1)
         present = [part for part in style.PARTS if part in set(points["part"])]
-        note = f"one image; 1 multiply-add is 2 FLOPs · {style.THE_REST}{left_out}"
+        note = noted(f"one image; 1 multiply-add is 2 FLOPs · {style.THE_REST}", names, left_out)
         parts_legend(drawing, {part: style.PARTS[part] for part in present}, note)
     return drawing
 
@@ -74,10 +74,11 @@ def speed(results: Results, layout: Layout = PAPER) -> Drawing:
         drawing, axes = panels(layout, points, 1, len(ratios), height=_height(len(cells)))
         for place, (panel, ratio) in enumerate(zip(axes.flat, ratios, strict=True)):
             _draw_speed(panel, points[points["quantity"] == ratio])
-            _name_lines(panel, points, layout, named=place == 0 or layout.columns == 1)
+            names = _name_lines(panel, results, cells, layout, named=place == 0 or layout.columns == 1)
             dress(panel.xaxis, quantity(ratio), narrow=True)
         flagged = flag_marks.note(results.cells, ratios)
-        note = f"bars: 95 % intervals · dashed: the dense twin{f' · hollow: {flagged}' if flagged else ''}{left_out}"
+        hollow = f"hollow: {flagged}" if flagged else ""
+        note = noted("bars: 95 % intervals · dashed: the dense twin", hollow, names, left_out)
         legend(drawing, points["router"], note)
     return drawing
 
@@ -97,21 +98,21 @@ def _first_cells(points: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     cells = points["cell"].unique()
     if len(cells) <= MOST_LINES:
         return points, ""
-    return points[points["cell"].isin(cells[:MOST_LINES])], f" · the first {MOST_LINES} of {len(cells):,} cells"
+    return points[points["cell"].isin(cells[:MOST_LINES])], f"the first {MOST_LINES} of {len(cells):,} cells"
 
 
 def _height(lines: int) -> float:
     return 0.7 + 0.16 * lines
 
 
-def _name_lines(axes: "Axes", points: pd.DataFrame, layout: Layout, *, named: bool = True) -> None:
-    """Write the name of each cell beside its line, the first cell on top."""
-    labels = [
-        plain(shortened(label, 44 if layout.columns > 1 else 26)) for label in points.groupby("cell")["label"].first()
-    ]
+def _name_lines(axes: "Axes", results: Results, cells: list[int], layout: Layout, *, named: bool = True) -> str:
+    """Write the name of each cell beside its line, the first cell on top; return what the note says of the names."""
+    names, note = brief_labels(results.cells.iloc[cells], 44 if layout.columns > 1 else 26)
+    labels = [plain(name) for name in names]
     axes.set_yticks(range(len(labels)), labels if named else [])
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     if layout.columns == 1:  # long names leave less room than the title of the axis needs
         axes.xaxis.label.set(x=1, horizontalalignment="right")
     axes.grid(visible=False, axis="y")
+    return note

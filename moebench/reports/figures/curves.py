@@ -7,16 +7,18 @@ import pandas as pd
 from moebench.reports import style
 from moebench.reports.analysis import seed_data
 from moebench.reports.analysis.cells import Results
-from moebench.reports.figures.axes import grid, plain
+from moebench.reports.figures.axes import grid, in_lines
 from moebench.reports.figures.layout import PAPER, Drawing, Layout, look
 from moebench.reports.figures.legends import legend, noted
 from moebench.reports.figures.registry import figure
-from moebench.reports.labels import shortened, varied_title
+from moebench.reports.labels import varied_title
 from moebench.reports.quantities import quantity, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_TICK = 0.3
+"""Inches."""
 _FEW_POWERS = 20
 """Ratio of losses up to which ticks at 2 and 5 times powers of ten have room."""
 
@@ -52,6 +54,9 @@ def curves(results: Results, layout: Layout = PAPER) -> Drawing:
         shape = (2, len(routers)) if wide else (len(routers), 2)
         drawing, axes = grid(layout, points, *shape, height=1.9 if wide else 1.6, sharex=True)
         axes = axes if wide else axes.T
+        width = layout.width / (len(routers) if wide else 2)
+        # From tick to tick as far as a label of four digits needs.
+        ticks = min(4, max(1, int((width - 0.25) / _TICK))) if wide else 2
         for row, measure in enumerate(("loss", "accuracy")):
             of = quantity("train_loss" if measure == "loss" else "accuracy")
             for column, router in enumerate(routers):
@@ -72,8 +77,8 @@ def curves(results: Results, layout: Layout = PAPER) -> Drawing:
             axes[0, column].yaxis.set_major_locator(LogLocator(subs=steps))
             axes[0, column].yaxis.set_major_formatter(FuncFormatter(lambda loss, _: f"{loss:g}"))
             axes[0, column].minorticks_off()
-            axes[0, column].set_title(plain(shortened(router, 16)), color=style.style_of(router).color)
-            axes[0, column].xaxis.set_major_locator(MaxNLocator(4 if wide else 2, integer=True))
+            axes[0, column].set_title(in_lines(router, width), color=style.style_of(router).color)
+            axes[0, column].xaxis.set_major_locator(MaxNLocator(ticks, integer=True))
         for panel in axes[-1] if wide else axes[:, -1]:
             panel.set_xlabel("Step")
         order = varied_title(results.cells)

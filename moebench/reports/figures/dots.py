@@ -13,8 +13,8 @@ from moebench.reports.figures.registry import figure
 from moebench.reports.labels import varied_title
 from moebench.reports.quantities import quantity
 
-_FIRST = ("accuracy", "few_shot_10", "train_step_vs_dense", "dropped_tokens")
-"""Quantities that are drawn by default, the first two that cells have."""
+_FIRST = ("few_shot_10", "train_step_vs_dense", "dropped_tokens")
+"""Quantities of which the first that cells have is drawn by default, beside accuracy or what is in its place."""
 _APART = ("data", "device_kind")
 
 
@@ -29,22 +29,23 @@ def dots(results: Results, x: Sequence[str] | None = None, layout: Layout = PAPE
 
     Args:
         results: the rows and cells to draw.
-        x: the quantities; None means accuracy and a second that cells have.
+        x: the quantities; None means accuracy, or what cells have in its place, and a second.
         layout: where the figure will stand.
 
     Raises:
         BadInput: a column that is not numeric, or no cell with a value for it.
     """
-    known = [name for name in _FIRST if results.cells[name].nunique() > 1]
-    names = list(x or known[: len(layout.axes) or 2] or ["accuracy"])
-    points = chart_data.dots(results, names)
+    first = chart_data.leading_quality(results)
+    known = [name for name in (first, *_FIRST) if results.cells[name].nunique() > 1]
+    names = list(x or known[: len(layout.axes) or 2] or [first])
+    points = chart_data.dots(results, names, _APART)
     with look():
         rows = groups(points, _APART)
         lines = max(points.loc[here, "category"].nunique() for _, here in rows)
         together = int(points.groupby([*_APART, "category"], dropna=False)["router"].nunique().max())
         height = 0.7 + lines * max(0.22, 0.09 * min(together, 6))
         drawing, axes = panels(layout, points, len(rows), len(names), height=height)
-        title = varied_title(results.cells)
+        title = varied_title(results.cells, _APART)
         for row, (name, here) in enumerate(rows):
             for column, drawn in enumerate(names):
                 panel = axes[row, column]

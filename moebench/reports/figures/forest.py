@@ -6,6 +6,7 @@ import pandas as pd
 
 from moebench.reports import style
 from moebench.reports.analysis.cells import Results
+from moebench.reports.analysis.chart_data import leading_quality
 from moebench.reports.analysis.equal_flops import cost_mark
 from moebench.reports.analysis.router_pairs import router_pairs
 from moebench.reports.figures.axes import panels, plain
@@ -27,20 +28,20 @@ _LONGEST = {1: 15, 2: 40}
     "forest",
     caption="Router against router: mean difference over the cells that differ in the router alone, with 95 % "
     "intervals. Grey: not significant, corrected for all pairs.",
-    needs=("accuracy",),
     axes={"x": "one column"},
 )
-def forest(results: Results, x: str = "accuracy", layout: Layout = PAPER) -> Drawing:
+def forest(results: Results, x: str | None = None, layout: Layout = PAPER) -> Drawing:
     """Draw the difference of each two routers with its interval, by the method of claims and of `moebench compare`.
 
     Args:
         results: the rows and cells to draw.
-        x: what the routers are compared by.
+        x: what the routers are compared by; None means accuracy, or what cells have in its place.
         layout: where the figure will stand.
 
     Raises:
         BadInput: a column that seeds do not vary, or no two routers that can be compared.
     """
+    x = x or leading_quality(results)
     points = router_pairs(results, x)
     of = quantity(x)
     with look():

@@ -8,7 +8,7 @@ import pandas as pd
 from moebench.reports import style
 from moebench.reports.analysis import chart_data, seed_data
 from moebench.reports.analysis.cells import Results
-from moebench.reports.figures.axes import plain, two_rows
+from moebench.reports.figures.axes import in_lines, plain, two_rows
 from moebench.reports.figures.layout import PAPER, Drawing, Layout, look
 from moebench.reports.figures.legends import legend, noted
 from moebench.reports.figures.marks import draw_dots, draw_scaling
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _WIDE = 320
 """Columns of a heat map: divides by the usual numbers of experts."""
+_BESIDE = 1.3
+"""Inches beside the heat maps, for the names of lines and the bar of colours."""
+_FRAME = "#b8b8be"
 _TICKS, _LETTERS = 4, 14
 """Ticks, and letters of a line of a title, that have room below a panel of half a column."""
 _SHARES = ("dropped_tokens", "router_entropy", "dead_experts")
@@ -72,7 +75,7 @@ def health(results: Results, layout: Layout = PAPER) -> Drawing:
         for place, (panel, router) in enumerate(zip(above, routers, strict=True)):
             first, last = place % across == 0, place == len(routers) - 1 or (place + 1) % across == 0
             _draw_load(panel, load[load["router"] == router], lines, reach, bar=last)
-            panel.set_title(plain(shortened(router, 24 if layout.columns > 1 else 18)))
+            panel.set_title(in_lines(router, (layout.width - _BESIDE) / across))
             named = [plain(shortened(line, 24)) for line in lines] if first else []
             panel.set_yticks(np.arange(len(lines)) + 0.5, named)
             panel.tick_params(axis="y", length=0, labelsize=6.5, labelrotation=0)
@@ -122,3 +125,5 @@ def _draw_load(axes: "Axes", load: pd.DataFrame, lines: list[str], reach: float,
         cbar_kws={"label": "load / even share", "extend": "max" if reach == 1 else "neither"} if bar else None,
         rasterized=True,
     )
+    # Where all loads are even the map is nearly white: its frame shows that it is there.
+    axes.spines[:].set(visible=True, color=_FRAME, linewidth=0.6)

@@ -50,6 +50,8 @@ def multiplier(results: Results, layout: Layout = PAPER) -> Drawing:
 
 
 def _draw_losses(panel: "Axes", points: pd.DataFrame, crossed: pd.DataFrame, cost: str) -> None:
+    from matplotlib.patheffects import withStroke
+
     for _, curve in points.dropna(subset=[cost]).groupby("cell", sort=True):
         color = style.style_of(str(curve["router"].iloc[0])).color
         panel.plot(curve[cost], curve["loss"], color=color, linewidth=1.1)
@@ -71,6 +73,8 @@ def _draw_losses(panel: "Axes", points: pd.DataFrame, crossed: pd.DataFrame, cos
             textcoords="offset points",
             fontsize=6.5,
             color=look_of.color,
+            path_effects=[withStroke(linewidth=2, foreground="white")],
+            zorder=4,
         )
     panel.set_ylabel(titled(quantity("eval_loss")))
     panel.locator_params(axis="x", nbins=4)

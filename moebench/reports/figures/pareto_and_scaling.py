@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     "its cell is on the front; lines join cells of one router.",
     axes={"x": "several columns", "y": "one column"},
 )
-def pareto(results: Results, x: Sequence[str] | None = None, y: str = "accuracy", layout: Layout = PAPER) -> Drawing:
+def pareto(results: Results, x: Sequence[str] | None = None, y: str | None = None, layout: Layout = PAPER) -> Drawing:
     """Draw quality over cost: a panel for each cost, a row of panels for each data set and device.
 
     Bars are 95 % intervals, the line is the Pareto front, and a marker is the fuller the more probable it is that
@@ -40,12 +40,13 @@ def pareto(results: Results, x: Sequence[str] | None = None, y: str = "accuracy"
     Args:
         results: the rows and cells to draw.
         x: the costs; None means FLOPs and, if cells were timed, step time as `chart_data.time_column` says.
-        y: the quality.
+        y: the quality; None means accuracy, or what cells have in its place.
         layout: where the figure will stand.
 
     Raises:
         BadInput: an axis that is no numeric column, or no cell with a value for it.
     """
+    y = y or chart_data.leading_quality(results)
     costs = list(x or _measured(results, "flops_forward_per_image", layout))
     points = pd.concat([chart_data.pareto(results, cost, y).assign(cost=cost) for cost in costs], ignore_index=True)
     with look():
@@ -61,7 +62,7 @@ def pareto(results: Results, x: Sequence[str] | None = None, y: str = "accuracy"
                 )
                 axes[row, column].yaxis.label.set_visible(column == 0 or layout.columns == 1)
             axes[row, 0].set_title(name, loc="left")
-        varied = varied_title(results.cells)
+        varied = varied_title(results.cells, chart_data.FRONT)
         note = noted(
             "bars: 95 % intervals · dashed: Pareto front · fill: probability of being on it",
             f"names: {varied}" if varied else "",
@@ -127,14 +128,15 @@ def scaling(results: Results, y: Sequence[str] | None = None, x: str | None = No
 
     Args:
         results: the rows and cells to draw.
-        y: the quantities; None means accuracy and, if cells were timed, step time as in `pareto`.
+        y: the quantities; None means the quality of `pareto` and, if cells were timed, step time as there.
         x: the number; None means experts, or what the suite varies in their place.
         layout: where the figure will stand.
 
     Raises:
         BadInput: a column that is not numeric, no cell with a value for it, or, without `x`, no number that varies.
     """
-    y, x = y or _measured(results, "accuracy", layout), x or chart_data.varied_number(results)
+    y = y or _measured(results, chart_data.leading_quality(results), layout)
+    x = x or chart_data.varied_number(results)
     if x is None:
         raise BadInput(
             "nothing to draw: no router of these results has several values of an input that is a number, such as "

@@ -1,6 +1,6 @@
 """Draw the score card of diagnostic tasks: routers down, tasks across, oracle and chance as first and last row."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _ROUTER_LETTERS = 16
+_NARROW = 3.25
+"""Inches for which the letters of a narrow card are made; they shrink with it."""
 
 
 @figure(
@@ -37,7 +39,7 @@ def scorecard(results: Results, layout: Layout = PAPER) -> Drawing:
     import seaborn
 
     card = score_card(results)
-    narrow = layout.columns == 1
+    narrow, fit = layout.columns == 1, min(1.0, layout.width / _NARROW)
     card["heading"] = [_heading(row, narrow=narrow) for row in card.to_dict("records")]
     card["text"] = [_text(row, narrow=narrow) for row in card.to_dict("records")]
     routers, columns = list(dict.fromkeys(card["router"])), list(dict.fromkeys(card["heading"]))
@@ -56,20 +58,31 @@ def scorecard(results: Results, layout: Layout = PAPER) -> Drawing:
             ax=panel,
             linewidths=0.8,
             linecolor="white",
-            annot_kws={"fontsize": 5.2 if narrow else 7, "linespacing": 0.95},
+            annot_kws={"fontsize": 5.2 * fit if narrow else 7, "linespacing": 0.95},
             cbar=False,
         )
+        # seaborn writes nothing where there is no score.
+        scored = panel.collections[0].get_facecolors()[np.isfinite(scores.to_numpy(float)).ravel()]
+        for text, color in zip(panel.texts, scored, strict=True):
+            text.set_color(_legible_on(color))
         panel.grid(visible=False)
         panel.tick_params(length=0)
         panel.set_yticks(np.arange(len(routers)) + 0.5, [plain(shortened(name, _ROUTER_LETTERS)) for name in routers])
         panel.set_xticks(np.arange(len(columns)) + 0.5, columns)
-        panel.tick_params(axis="x", labelsize=5 if narrow else 7.5, labelrotation=0)
+        panel.tick_params(axis="x", labelsize=4.8 * fit if narrow else 7.5, labelrotation=0)
         panel.tick_params(axis="y", labelsize=6 if narrow else 7.5, labelrotation=0)
         panel.xaxis.tick_top()
         _rule_off(panel, routers)
         notes = ("colour: from chance to the best possible", "±: half of the 95 % interval · empty: not defined")
         drawing.supxlabel(("\n" if narrow else " · ").join(notes), fontsize=5.5 if narrow else 7)
     return drawing
+
+
+def _legible_on(color: Sequence[float]) -> str:
+    """Return black or white, whichever has more contrast with a colour (WCAG 2.2, relative luminance)."""
+    linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in color[:3]]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "black" if (luminance + 0.05) ** 2 > 1.05 * 0.05 else "white"
 
 
 def _rule_off(panel: "Axes", routers: list[str]) -> None:

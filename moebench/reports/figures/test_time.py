@@ -8,13 +8,13 @@ import pandas as pd
 from moebench.reports import style
 from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.test_time import known, settings
-from moebench.reports.figures.axes import grid, plain
+from moebench.reports.figures.axes import grid, letters, plain
 from moebench.reports.figures.layout import INK, PAPER, Drawing, Layout, look
-from moebench.reports.figures.legends import legend
+from moebench.reports.figures.legends import legend, noted
 from moebench.reports.figures.marks import bars
 from moebench.reports.figures.registry import figure
 from moebench.reports.figures.units import dress, in_ratios
-from moebench.reports.labels import shortened
+from moebench.reports.labels import brief_labels
 from moebench.reports.quantities import possible, quantity
 from moebench.results import Column
 
@@ -55,17 +55,18 @@ def at_test_time(
     with look():
         shape = (-(-len(cells) // across), across)
         drawing, axes = grid(layout, points, *shape, height=2.4, sharex=True, sharey=True)
+        titles, named = brief_labels(results.cells.iloc[cells], letters(layout.width / across))
         for place, cell in enumerate(cells):
             panel, here = axes.flat[place], points[points["cell"] == cell]
             _draw(panel, here, quantity(x), quantity(y))
-            panel.set_title(plain(shortened(str(here["label"].iloc[0]), 34)))
+            panel.set_title(plain(titles.iloc[place]))
             panel.label_outer()
             if place >= len(cells) - across:  # nothing stands below it
                 panel.tick_params(labelbottom=True)
                 dress(panel.xaxis, quantity(x), narrow=True)
         for panel in axes.flat[len(cells) :]:
             panel.remove()
-        note = "bars: 95 % intervals over seeds · ring: the setting of the training · number: k"
+        note = noted("bars: 95 % intervals over seeds · ring: the setting of the training · number: k", named)
         legend(drawing, points["test_router"], note)
     return drawing
 

@@ -25,10 +25,10 @@ from moebench.measuring.time_accounts import Accounts
 from moebench.results import at_test_time, load, suite_names, write_rows
 from moebench.spec.cell_spec import CellSpec
 from moebench.spec.entry import build_spec
-from moebench.training import TrainState, compile_unoptimized, saved_models
+from moebench.training import TrainState, compile_unoptimized, image_arrays, saved_models
 from moebench.training.checkpoints import Checkpoints
 from moebench.training.program import StepReport
-from moebench.training.saved_models import SavedModel, arrays_of
+from moebench.training.saved_models import SavedModel
 
 ALONE = Turns(None, Accounts())
 UPSTREAM: dict[str, Any] = {"pretrain_data": "digits", "pretrain_steps": 3}
@@ -166,7 +166,7 @@ def test_a_kept_model_gives_its_arrays_back_and_starts_cells(rows: list[dict[str
         ),
         ({"model": "mu/2"}, r"is soft\[.*\] on mu/4, and the cell's model is mu/2"),
         ({"total_slots": 4}, "leave total_slots=4 out"),
-        ({"pretrain_data": "digits"}, "both say where to start"),
+        ({"pretrain_data": "digits"}, "both give the initial parameters"),
         ({"devices": "2x1"}, "is for one device: leave devices=2x1 out"),
     ],
 )
@@ -213,7 +213,7 @@ def test_slots_are_those_of_upstream_whatever_the_resolution() -> None:
 
 def test_the_head_is_fresh_for_other_data_and_positions_are_interpolated(fresh: TrainState) -> None:
     cell = resolve_cell(spec())
-    about = saved_models.recorded(describe(cell, 0), arrays_of(fresh))
+    about = saved_models.recorded(describe(cell, 0), image_arrays(cell.model, fresh))
     arrays = {name: np.full(shape, 7.0, np.float32) for name, (_, shape) in about["arrays"].items()}
     same = transferred(SavedModel(Path("x"), about), arrays, fresh, cell)
     assert all((leaf == 7).all() for leaf in jax.tree.leaves(same.parameters))
@@ -255,7 +255,7 @@ def test_another_model_at_the_same_place_is_another_start(tmp_path: Path, fresh:
 
     def started(value: float) -> ResolvedCell:
         shutil.rmtree(place, ignore_errors=True)
-        arrays = jax.tree.map(lambda leaf: jnp.full_like(leaf, value), arrays_of(fresh))
+        arrays = jax.tree.map(lambda leaf: jnp.full_like(leaf, value), image_arrays(trained.model, fresh))
         saved_models.save(place, describe(trained, 0), arrays)
         return resolve_cell(spec(init_from=str(place), options={}))
 

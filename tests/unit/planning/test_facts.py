@@ -3,7 +3,6 @@
 import pytest
 
 from moebench.planning import facts
-from moebench.planning.facts import Collective, Facts, combine
 from moebench.planning.hlo_text import Module
 
 
@@ -145,39 +144,3 @@ def test_transfers_to_the_host() -> None:
   ROOT %4 = f32[4]{0} negate(%a)"""
     )
     assert [facts.is_host_transfer(each) for each in read.operations] == [False, True, True, True, False]
-
-
-def some_facts(blocks: float, kernels: dict[str, float], count: float) -> Facts:
-    gathers = Collective(
-        kind="all-gather", crosses_hosts=False, group=8, hosts=1, count=count, bytes=10 * count, network_bytes=0
-    )
-    return Facts(
-        argument_bytes=100 + 10 * blocks,
-        output_bytes=1,
-        alias_bytes=0,
-        temp_bytes=7 * blocks,
-        peak_bytes=101 + 17 * blocks,
-        moved_bytes=blocks,
-        bound_bytes=blocks,
-        compiler_flops=3 * blocks,
-        product_flops=None,
-        kernels=kernels,
-        collectives=[gathers],
-        aliased_arguments=blocks,
-        host_transfers=0,
-        compile_s=1,
-    )
-
-
-def test_facts_of_two_depths_give_those_of_a_third() -> None:
-    shallow = some_facts(2, {"copy": 4, "sort": 1}, count=6)
-    deeper = some_facts(4, {"copy": 8}, count=10)
-    # 32 = 2 + 15 · (4 − 2)
-    deep = combine([(-14, shallow), (15, deeper)])
-    assert deep.argument_bytes == 100 + 320
-    assert deep.peak_bytes == 101 + 17 * 32
-    assert deep.compiler_flops == 96
-    assert deep.product_flops is None
-    # −14 sorts are none; 4 + 15 · 4 copies.
-    assert deep.kernels == {"copy": 64, "sort": 0}
-    assert (deep.collectives[0].count, deep.collectives[0].bytes) == (66, 660)

@@ -1,4 +1,4 @@
-"""Plans of cells, from compilations that are made up: the search, the extrapolation, what fails."""
+"""Plans of cells, from compilations that are made up: the search, what fails."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from planning_facts import facts
 
 from moebench.cells import count
 from moebench.errors import BadInput
-from moebench.planning.case import Case, Compiled, blocks_of, resolve, shrunk
+from moebench.planning.case import Case, Compiled
 from moebench.planning.devices import DEVICES
 from moebench.planning.plan import CellPlan, _rounded, plan_cell
 from moebench.spec.cell_spec import CellSpec
@@ -84,47 +84,6 @@ def test_a_failed_compilation_is_a_plan_with_a_reason() -> None:
     plan = plan_cell(spec(), True, H200, lambda case, what: Compiled(status="timeout", reason="stopped"))
     assert (plan.failed, plan.train.status, plan.infer.reason) == (True, "timeout", "stopped")
     assert (plan.largest_batch, plan.device_hours, plan.train.fits) == (None, None, "")
-
-
-@pytest.mark.parametrize(
-    ("router", "moe_layers"),
-    [("dense", None), ("soft[experts=4]", None), ("soft[experts=4]", "every-2"), ("soft[experts=4]", "last-n:3")],
-)
-def test_deep_models_are_extrapolated_from_their_blocks(
-    router: str, moe_layers: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A compiler that takes 3 bytes a block without experts and 5 a block with experts, and 7 for the rest."""
-    asked: list[tuple[int, int]] = []
-
-    def compile_case(case: Case, what: str) -> Compiled:
-        plain, routed = case.blocks or (0, 0)
-        asked.append((plain, routed))
-        model = shrunk(resolve(case.spec, case.published).model, (plain, routed))
-        assert blocks_of(model) == (plain, routed)
-        return Compiled(facts=facts(peak_bytes=7 + 3 * plain + 5 * routed), flops=2 + plain)
-
-    given = {} if moe_layers is None else {"moe_layers": moe_layers}
-    monkeypatch.setattr("moebench.planning.plan.MOST_BLOCKS", 8)
-    plan = plan_cell(spec(router, model="ti/16", **given), True, H200, compile_case, search=False)
-    plain, routed = blocks_of(plan.cell.model)
-    assert plain + routed == 12
-    assert max(map(sum, asked)) <= 8
-    assert plan.train.facts is not None
-    assert plan.train.facts.peak_bytes == pytest.approx(7 + 3 * plain + 5 * routed)
-    assert plan.train.flops == pytest.approx(2 + plain)
-    assert plan.train.depths
-
-
-def test_a_shallow_model_is_compiled_whole() -> None:
-    plan = planned(spec(), lambda batch: GB)
-    assert plan.train.depths == ()
-
-
-def test_blocks_by_turns_stay_by_turns() -> None:
-    every_other = resolve(spec("soft[experts=4]", model="ti/16", moe_layers="every-2"), True).model
-    assert shrunk(every_other, (2, 2)).moe_blocks == (1, 3)
-    last_half = resolve(spec("soft[experts=4]", model="ti/16"), True).model
-    assert shrunk(last_half, (2, 2)).moe_blocks == (2, 3)
 
 
 def test_hours_of_all_devices_for_all_seeds() -> None:

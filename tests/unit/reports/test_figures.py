@@ -290,13 +290,24 @@ def test_in_one_column_no_text_covers_another_or_leaves_the_figure(name: str) ->
 
 
 @pytest.mark.parametrize(
-    ("suite", "name"),
-    [("stability", "health"), ("stability", "curves"), ("test-time", "health"), ("test-time", "test-time")],
+    ("suite", "name", "columns"),
+    [
+        *(("stability", "health", 1), ("stability", "curves", 1), ("test-time", "health", 1)),
+        *(("test-time", "test-time", 1), ("diagnostics", "curves", 2), ("diagnostics", "scorecard", 1)),
+    ],
 )
-def test_figures_of_reference_rows_keep_their_texts_apart(suite: str, name: str) -> None:
-    # Losses over powers of ten, close ends of lines, and panels narrower than their titles.
+def test_figures_of_reference_rows_keep_their_texts_apart(suite: str, name: str, columns: int) -> None:
+    # Losses over powers of ten, close ends of lines, and panels narrower than their titles and ticks.
     frame = load(Path(__file__).parents[3] / "results" / "reference", suite)
-    assert overlaps(drawn(name, frame, layout=figures.Layout("talk", 1))) == []
+    assert overlaps(drawn(name, frame, layout=figures.Layout("talk", columns))) == []
+
+
+def test_names_of_cells_stay_apart_where_there_is_little_room() -> None:
+    frame = load(Path(__file__).parents[3] / "results" / "reference", "scaling-slots")
+    narrow = drawn("costs", frame, layout=figures.Layout("paper", 1))
+    names = [label.get_text() for label in narrow.axes[0].get_yticklabels()]
+    assert len(set(names)) == len(names) > 10
+    assert "names: router, experts, capacity factor, slots per expert" in _note(narrow)
 
 
 def test_overlaps_of_texts_are_found() -> None:

@@ -6,7 +6,7 @@ import pandas as pd
 from report_frames import suite_frame
 
 from moebench.reports.analysis.cells import summarise
-from moebench.reports.labels import cell_labels, shortened
+from moebench.reports.labels import brief_labels, cell_labels, point_names, shortened, varied_title
 
 
 def _cells(**columns: list[object]) -> pd.DataFrame:
@@ -67,6 +67,26 @@ def test_each_suite_has_keys_of_its_own() -> None:
         router=["soft", "soft", "soft"], suite=["one", "one", "two"], experts=[4, 8, 16], top_k=[None, None, None]
     )
     assert cell_labels(cells).tolist() == ["soft[experts=4] · one", "soft[experts=8] · one", "soft[experts=16] · two"]
+
+
+def test_labels_without_room_give_way_to_router_and_what_varies() -> None:
+    cells = _cells(
+        router=["dense", "experts-choice", "experts-choice"], experts=[1, 4, 16], capacity_factor=[None, 1, 2]
+    )
+    labels, note = brief_labels(cells, 44)
+    assert (labels.tolist(), note) == (cell_labels(cells).tolist(), "")
+    labels, note = brief_labels(cells, 20)
+    assert labels.tolist() == ["dense", "experts-choice: 4", "experts-choice: 16"]
+    assert note == "names: router, experts"
+    # Where nothing varies, the router is enough.
+    assert brief_labels(_cells(router=["dense", "experts-choice"]), 20)[0].tolist() == ["dense", "experts-choice"]
+
+
+def test_what_has_panels_of_its_own_names_no_point() -> None:
+    cells = _cells(router=["soft"] * 4, data=["a", "a", "b", "b"], experts=[8, 16, 4, 4], capacity_factor=[1, 1, 1, 2])
+    assert point_names(cells).tolist() == ["8, 1, a", "16, 1, a", "4, 1, b", "4, 2, b"]
+    assert point_names(cells, ["data"]).tolist() == ["8", "16", "1", "2"]
+    assert varied_title(cells, ["data"]) == "experts, capacity factor"
 
 
 def test_a_long_name_loses_its_middle() -> None:

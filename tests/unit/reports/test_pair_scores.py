@@ -7,9 +7,11 @@ from claim_frames import cell, table
 from moebench.errors import BadInput
 from moebench.papers.results import image_text_results
 from moebench.reports import figures
+from moebench.reports.analysis import chart_data
 from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.pair_scores import image_to_text_chance, pair_scores, text_to_image_chance
 from moebench.reports.answer.sentence import answer, details
+from moebench.reports.dashboard.data import suite_data
 from moebench.reports.tables import all_tables, pairs
 
 FIGURE = "contrastive"
@@ -92,6 +94,22 @@ def test_the_figure_has_a_panel_for_each_test_that_cells_have(results: Results, 
     ]
     hollow = [line for line in drawn.axes[0].lines if line.get_marker() == "D" and line.get_fillstyle() == "none"]
     assert [line.get_xdata().tolist() for line in hollow] == [[pytest.approx(74.2)], [pytest.approx(81.2)]]
+
+
+def test_the_first_charts_show_the_share_that_most_cells_have(results: Results) -> None:
+    assert chart_data.leading_quality(results) == "zero_shot_seen"
+    assert figures.draw("pareto", results).axes[0].get_ylabel().split() == ["Zero-shot", "accuracy,", "seen", "(%)"]
+    # 85 % less 60 %.
+    assert figures.draw("forest", results).frame["effect"].tolist() == pytest.approx([0.25])
+    page = suite_data(results, "pairs")
+    assert [page["axes"][use][0]["key"] for use in ("quality", "scaled")] == 2 * ["zero_shot_seen"]
+    assert page["compared"] == "Zero-shot accuracy, seen"
+    assert page["forest"]
+    classified = table(cell("dense", [0.9, 0.9]), cell("soft", [0.8, 0.9]))
+    assert chart_data.leading_quality(Results.from_frame(classified)) == "accuracy"
+    lost = Results.from_frame(classified.assign(accuracy=np.nan, eval_loss=1.0))
+    assert chart_data.leading_quality(lost) == "eval_loss"
+    assert suite_data(lost, "losses")["forest"] == {}
 
 
 def test_cells_without_a_text_tower_have_no_such_scores(results: Results) -> None:

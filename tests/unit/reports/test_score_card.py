@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from claim_frames import cell, table
+from matplotlib.colors import to_rgb
 
 from moebench.errors import BadInput
 from moebench.reports import figures
@@ -75,6 +76,17 @@ def test_numbers_of_the_drawing(results: Results, style: str, columns: int) -> N
     shown = {text.get_text() for text in panel.texts}
     # A mean of 0.5 and, of two seeds 0.2 apart, more than possible: half of the interval from 0 to 100 %.
     assert ("50\n±50" if columns == 1 else "50 ±50") in shown
+
+
+def test_numbers_stand_out_from_their_colours(results: Results) -> None:
+    (panel,) = figures.draw("scorecard", results).axes
+    scores = panel.collections[0]
+    written = np.isfinite(np.ma.filled(scores.get_array(), np.nan)).ravel()
+    for text, color in zip(panel.texts, scores.get_facecolors()[written], strict=True):
+        shares = np.array([to_rgb(text.get_color()), color[:3]])
+        linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
+        low, high = sorted(linear @ [0.2126, 0.7152, 0.0722])
+        assert (high + 0.05) / (low + 0.05) > 4.5
 
 
 def test_other_results_have_no_card() -> None:

@@ -91,7 +91,7 @@ def test_the_platform_chooses_the_profile() -> None:
         (CPU + CELLS, "s.yaml:1: the key 'name' is missing"),
         (HEAD + CELLS, "s.yaml:1: the key 'profiles' is missing"),
         ("name: 3\nquestion: q\n" + CPU + CELLS, "s.yaml:1: 'name' should be a text, not 3"),
-        ("name: run\nquestion: q\n" + CPU + CELLS, "s.yaml:1: the name 'run' is kept for single cells"),
+        ("name: run\nquestion: q\n" + CPU + CELLS, "s.yaml:1: the name 'run' is reserved for single cells"),
         ("name: A b\nquestion: q\n" + CPU + CELLS, "s.yaml:1: 'name' should"),
         (HEAD + CPU + "cells: []\n", "s.yaml:5: 'cells' should"),
         (HEAD + CPU + "cells: [dense]\n", "s.yaml:5: item 1 of 'cells' should be a mapping of keys to values"),
@@ -109,7 +109,7 @@ def test_the_platform_chooses_the_profile() -> None:
             "s.yaml:6: 'total_slots' should be a whole number from 1 to 1,000,000,000 or 'tokens', not 'all'",
         ),
         (HEAD + CPU + "cells:\n  - {router: soft, seeds: [0]}\n", "s.yaml:6: 'seeds' belongs to a profile"),
-        (HEAD + CPU + CELLS + "  - router: dense\n", "s.yaml:8: a cell of 'dense' stands in line 6 already"),
+        (HEAD + CPU + CELLS + "  - router: dense\n", "s.yaml:8: a cell of 'dense' is in line 6 already"),
         (
             HEAD + "profiles:\n  cpu:\n    stepz: 3\n" + CELLS,
             "s.yaml:5: unknown key 'stepz': did you mean 'steps'?",

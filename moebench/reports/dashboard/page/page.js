@@ -84,7 +84,7 @@ function showChoices() {
   options("pareto-x", cost, "x");
   options("pareto-y", quality, "y");
   options("scaling-x", input, "scaling-x");
-  options("scaling-y1", scaled, "scaling-y1", "accuracy");
+  options("scaling-y1", scaled, "scaling-y1");
   options("scaling-y2", scaled, "scaling-y2", data.second);
   options("test-time-x", test_time_cost, "test-time-x");
   options("test-time-y", test_time_quality, "test-time-y");
@@ -144,6 +144,7 @@ async function start(fromAddress) {
   if (fromAddress) recall();
   if (choice.limit) limitCost(choice.limit);
   document.getElementById("named").textContent = data.named;
+  document.getElementById("compared").textContent = lowered(data.compared);
   document.getElementById("notes").replaceChildren(...data.notes.map((note) => element("p", { class: "note" }, note)));
   document.getElementById("flags").replaceChildren(...meaningsOf(Object.entries(data.flags).map(([flag, meaning]) => [flag.replaceAll("_", " "), meaning])));
   drawFilters(document.querySelector(".groups"));

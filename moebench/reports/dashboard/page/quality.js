@@ -107,7 +107,7 @@ function showWithin() {
 function drawForest(figure) {
   const rows = rowsOf(data.forest);
   const [low, high] = [Math.min(0, ...rows.map((row) => row.low)), Math.max(0, ...rows.map((row) => row.high))];
-  const title = "Difference in accuracy";
+  const title = "Difference in " + lowered(data.compared);
   draw(figure, "forest", {
     sets: { points: rows, zero: [{ x: 0 }] },
     height: 22 * rows.length,
@@ -121,7 +121,7 @@ function drawForest(figure) {
 function drawScaling(figure) {
   const x = find(data.axes.input, choice["scaling-x"]);
   const slot = figure.dataset.slot;
-  const y = find(data.axes.scaled, choice["scaling-y" + slot] || { 1: "accuracy", 2: data.second }[slot]);
+  const y = find(data.axes.scaled, choice["scaling-y" + slot] || { 2: data.second }[slot]);
   const all = pointsOf(visible(), x, y);
   const { rows, note } = few(all.filter((row) => row.router !== "dense" && row.x > 0), MOST_POINTS / 4, (row) => row.path);
   const settings = new Set(rows.map((row) => row.setting));

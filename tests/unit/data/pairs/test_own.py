@@ -186,10 +186,11 @@ def test_identity_follows_content_and_not_the_place(tmp_path: Path, folder: Path
 
 def test_the_tokenizer_is_kept_and_follows_the_training_captions(tmp_path: Path, folder: Path) -> None:
     first, again = loaded(folder), loaded(folder)
-    assert first.tokenizer.digest == again.tokenizer.digest
+    ids = first.tokenizer.encode(["the photo a"]).ids
+    assert (again.tokenizer.encode(["the photo a"]).ids == ids).all()
     assert len(list((tmp_path / "cache").glob("tokenizer-*.json"))) == 1
     csv(folder, [(name, "other words") for name in NAMES])
-    assert loaded(folder).tokenizer.digest != first.tokenizer.digest
+    assert (loaded(folder).tokenizer.encode(["the photo a"]).ids != ids).any()
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

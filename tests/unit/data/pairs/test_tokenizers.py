@@ -5,11 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moebench.data.pairs import Tokenizer, WordTokenizer, check_vocabulary
+from moebench.data.pairs import Tokenizer, WordTokenizer
 from moebench.data.pairs.byte_pairs import BytePairTokenizer, train
 from moebench.data.pairs.rendered import tokenizer
 from moebench.data.pairs.tokenizer import END, UNKNOWN
-from moebench.errors import BadInput
 
 WORDS = WordTokenizer(["a", "red", "star"])
 CAPTIONS = ["two dogs run", "a dog runs on the beach", "dogs, dogs and a café"] * 3
@@ -49,18 +48,11 @@ def test_any_text_has_ids_of_the_vocabulary(text: str) -> None:
     assert 0 <= found.ids.min() <= found.ids.max() < tokenizer().vocabulary
 
 
-def test_digests_follow_the_words_and_their_order() -> None:
-    assert WORDS.digest == WordTokenizer(["a", "red", "star"]).digest
-    assert WORDS.digest != WordTokenizer(["red", "a", "star"]).digest
-    assert isinstance(WORDS, Tokenizer)
-
-
 def test_byte_pairs_are_deterministic_and_lossless(stored: str) -> None:
     found = BytePairTokenizer(stored)
     assert isinstance(found, Tokenizer)
     assert train(CAPTIONS) == stored
-    assert BytePairTokenizer(train(CAPTIONS)).digest == found.digest
-    assert BytePairTokenizer(train([*CAPTIONS, "cats", "cats"])).digest != found.digest
+    assert train([*CAPTIONS, "cats", "cats"]) != stored
     ids = found.encode(["A Dog runs", "zebra ☃ 漢字"], 64).ids
     assert [found.decode(row).strip() for row in ids] == ["a dog runs", "zebra ☃ 漢字"]
     assert (ids != UNKNOWN).all()
@@ -87,10 +79,3 @@ def test_special_tokens_do_not_come_from_texts(stored: str, text: str) -> None:
     used = found.ids[0][: 256 - int((found.ids[0][::-1] != END).argmax())]
     assert (used != END).all()
     assert (used != UNKNOWN).all()
-
-
-def test_a_model_with_other_ids_is_refused() -> None:
-    check_vocabulary("the model", WORDS.digest, WordTokenizer(["a", "red", "star"]))
-    with pytest.raises(BadInput, match="the model was trained with a tokenizer of another vocabulary") as error:
-        check_vocabulary("the model", WORDS.digest, WordTokenizer(["a"]))
-    assert error.value.key == "init_from"
