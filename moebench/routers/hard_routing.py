@@ -157,8 +157,8 @@ class EinsumSlotRouting(SlotRouting):
 class RaggedSlotRouting(SlotRouting):
     """Hard routing with the filled slots alone, sorted by expert, so that the experts compute no empty slot.
 
-    The products are jax.lax.ragged_dot, for which accelerators have kernels. On CPUs XLA computes every row for every
-    expert: right, but slow.
+    On accelerators the experts multiply blocks of rows of one expert each (`moebench.routers.grouped_matmul`). On CPUs
+    the products are jax.lax.ragged_dot, which computes every row for every expert: right, but slow.
     """
 
     @override
