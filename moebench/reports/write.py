@@ -66,12 +66,22 @@ def write_report(
     earlier = _earlier(folder, made_from)
     if earlier is not None:
         return earlier
-    paths, missing = _draw_all(results, figures, folder, _FORMATS)
-    missing += unread
+    names, replaced = _for_what_varies(results, figures)
+    paths, missing = _draw_all(results, names, folder, _FORMATS)
+    missing = [*replaced, *missing, *unread]
     paths.append(write_dashboard([suite], folder / "dashboard.html"))
     stamp = {"made_from": made_from, "paths": [path.name for path in paths], "missing": missing}
     _publish(folder / _STAMP, json.dumps(stamp))
     return paths, missing
+
+
+def _for_what_varies(results: Results, names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the figures with `dots` in place of `scaling` if no number varies, and a sentence that says so."""
+    if "scaling" not in names or chart_data.varied_number(results):
+        return list(names), []
+    chosen = dict.fromkeys("dots" if name == "scaling" else name for name in names)
+    sentence = "'dots' is drawn in place of 'scaling': no router has several values of a number, such as experts."
+    return list(chosen), [sentence]
 
 
 def _publish(path: Path, text: str) -> None:

@@ -92,7 +92,7 @@ def draw(name: str, results: Results, layout: Layout = PAPER, **axes: str | Sequ
     entry = check(name, **axes)
     for column in entry.needs:
         if not results.rows[column].map(_holds).any():
-            raise BadInput(f"nothing to draw: the figure '{name}' needs the column {column}, and no row has a value.")
+            raise BadInput(f"nothing to draw: no row has a value of {column}.")
     chosen = {axis: _columns(name, axis, entry.axes[axis], given) for axis, given in _given(axes).items()}
     return entry.draw(results, layout=layout, **chosen)
 
