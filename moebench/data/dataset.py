@@ -45,7 +45,7 @@ class Pixels:
 
     @property
     def truth(self) -> UInt8[np.ndarray, "image height width"] | None:
-        """The truth about each pixel's patch; None where there is none."""
+        """The truth about each pixel's patch; None if there is none."""
         if not self.hidden:
             return None
         found: np.ndarray = (self.stored if self.rows is None else self.stored[self.rows])[..., -1]
@@ -84,7 +84,7 @@ class Split:
 
     @property
     def truth(self) -> UInt8[np.ndarray, "image height width"] | None:
-        """The truth about each pixel's patch: the number of its right expert, or 255; None where there is none."""
+        """The truth about each pixel's patch: the number of its right expert, or 255; None if there is none."""
         return self.images.truth if isinstance(self.images, Pixels) else None
 
     def targets(self, chosen: Int[np.ndarray, "chosen"], seed: Sequence[int]) -> Int32[np.ndarray, "chosen ..."]:
@@ -92,7 +92,7 @@ class Split:
 
         Args:
             chosen: numbers of the images.
-            seed: of a random choice, where an image has several targets.
+            seed: seed of a random choice, where an image has several targets.
         """
         found: np.ndarray = self.labels[chosen]
         return found

@@ -71,7 +71,7 @@ class Loader:
 
     @property
     def __name__(self) -> str:
-        """Return the name under which fvcore's registry files the data set."""
+        """Name under which fvcore's registry files the data set."""
         return self.name
 
     def describe(self) -> str:

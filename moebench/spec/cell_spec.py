@@ -235,7 +235,7 @@ class CellSpec(BaseModel):
 
     @property
     def mesh_shape(self) -> tuple[int, int]:
-        """Return the two numbers of `devices`.
+        """Two numbers of `devices`.
 
         Raises:
             BadInput: `devices` is not two positive numbers.

@@ -26,7 +26,7 @@ class Contrast:
     noise: float
     """The least that `by_seed` can be: what single images do to a mean under one seed."""
     by_image: float | None
-    """Variance that no number of seeds removes, for the test images are a sample; None where these are unknown."""
+    """Variance that no number of seeds removes, for the test images are a sample; None if these are unknown."""
 
     @property
     def error(self) -> float:
@@ -81,7 +81,7 @@ def errors(seeds: Floats, variance: Floats, freedom: Floats, noise: Floats, imag
 
     Args:
         seeds: number of seeds.
-        variance: of a contrast over seeds, for one seed.
+        variance: variance of a contrast over seeds, for one seed.
         freedom: degrees of freedom of `variance`.
         noise: least value of `variance`.
         images: variance that does not shrink with seeds.

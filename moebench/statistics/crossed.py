@@ -24,7 +24,7 @@ HETEROGENEITY = 0.05
 
 @dataclass(frozen=True)
 class Differences:
-    """Each cell less one of them, float[cells]; errors are NaN where fewer than two seeds are shared."""
+    """Each cell less one of them, float[cells]; errors are NaN if fewer than two seeds are shared."""
 
     value: Floats
     error: Floats
@@ -58,7 +58,7 @@ class Crossed:
 
         Args:
             means: float[cells, seeds], means over test images, NaN for a missing seed.
-            images: how test images move these means; None where values of single images are unknown.
+            images: how test images move these means; None if values of single images are unknown.
             families: for each cell the name of its family, such as its router, whose cells a seed may move alike; None
                 if every cell is one of its own.
             step: resolution of a mean, such as 1/360 for the accuracy on 360 images.

@@ -16,7 +16,7 @@ _ROUNDING = 1e-12
 
 
 class Interval(NamedTuple):
-    """An estimate and the bounds of its interval, in the samples' unit; the bounds are NaN where there is none."""
+    """An estimate and the bounds of its interval, in the samples' unit; the bounds are NaN if there is none."""
 
     value: float
     low: float

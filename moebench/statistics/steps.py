@@ -22,7 +22,7 @@ def image_step(values: Floats, images: int | None) -> float:
 
     Args:
         values: float[n], accuracies.
-        images: number of test images; None where that is unknown, so that the accuracies have to tell.
+        images: number of test images; None if that is unknown, so that the accuracies have to tell.
 
     Returns:
         1 / images; else the largest step, from 1/100 to 1/10,000, of which all accuracies are multiples; 1/10,000 if

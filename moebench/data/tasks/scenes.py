@@ -58,7 +58,7 @@ def tables(count: int, seed: int) -> Int64[np.ndarray, "table symbol"]:
 
     Args:
         count: number of tables, up to 16.
-        seed: of the permutations.
+        seed: seed of the permutations.
     """
     generator = np.random.default_rng(seed)
     rows, symbols, labels = (generator.permutation(LABELS) for _ in range(3))
