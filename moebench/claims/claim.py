@@ -133,7 +133,7 @@ def parse_claims(source: Source, specs: Sequence[CellSpec]) -> tuple[Claim, ...]
         except BadInput as error:
             raise source.error(at if error.key is None else (*at, error.key), str(error)) from error
         if any(claim.says == other.says for other in claims):
-            raise source.error((*at, "says"), f"the claim {describe(claim.says)} is here twice; leave one out.")
+            raise source.error((*at, "says"), f"the claim {describe(claim.says)} occurs twice here; leave one out.")
         claims.append(claim)
     return tuple(claims)
 

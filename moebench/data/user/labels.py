@@ -30,7 +30,7 @@ class LabelReader:
         self._where, self._names = where, [clean(name) for name in names]
         twice = [name for name, count in Counter(self._names).items() if count > 1]
         if twice:
-            raise BadInput(f"the class '{brief(twice[0])}' stands twice among the names of {where}.", key="data")
+            raise BadInput(f"the class '{brief(twice[0])}' occurs twice among the names of {where}.", key="data")
         self.has_bare_numbers = False
         """Whether a number without a name was read."""
         self._known: dict[tuple[type, Any], str | None] = {}

@@ -139,7 +139,7 @@ def test_a_suite_has_claims() -> None:
     [
         (SUITE % "expert", "^mine.yaml:9: unknown key to go over 'expert': did you mean 'experts'"),
         ((SUITE % "experts").replace("router: soft}, than", "router: bpr}, than"), "^mine.yaml:5: 'better' names no"),
-        ((SUITE % "experts").replace("says: More is better", "says: Soft wins"), "^mine.yaml:6: .* is here twice"),
+        ((SUITE % "experts").replace("says: More is better", "says: Soft wins"), "^mine.yaml:6: .* occurs twice here"),
         ((SUITE % "experts").replace("rising:", "riseing:"), "^mine.yaml:8: .*did you mean 'rising'"),
         ((SUITE % "experts").replace("    source: mine\n", ""), "^mine.yaml:6: the key 'source' is missing"),
     ],
