@@ -128,7 +128,7 @@ def write_look(recordings: "Sequence[Recording]", images: int, page: Path) -> Pa
     """Publish the page of recorded routing.
 
     Args:
-        recordings: of the same images, as `side_by_side` chooses them.
+        recordings: recordings of the same images, as `side_by_side` chooses them.
         images: number of images to show.
         page: path of the HTML file.
     """

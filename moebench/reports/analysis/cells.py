@@ -141,7 +141,7 @@ class Results:
 
     @cached_property
     def pools(self) -> Sequence[tuple[str, ...]]:
-        """Return for each cell the name of the pool of cells that scatter alike over seeds."""
+        """For each cell the name of the pool of cells that scatter alike over seeds."""
         return pools_of(self.cells)
 
     def values(self, metric: str) -> CellValues:

@@ -59,7 +59,7 @@ def pareto(results: Results, x: str = "flops_forward_per_image", y: str = "accur
     """Return quality over cost, one row for each cell that has both.
 
     Columns: `cell` (its position among `results.cells`), `cell_id label router experts suite model data
-    device_kind`; `x y` with bounds `x_low x_high y_low y_high`, NaN where there is no interval; `path`, the line that
+    device_kind`; `x y` with bounds `x_low x_high y_low y_high`, NaN if there is no interval; `path`, the line that
     joins the cell with others of its router; `name`, what the suite varies; `on_front`; and
     `front_probability`, as the seeds and timed samples let the points move, NaN for a cell with one seed. All cells
     of one data set on one device compete for a front.

@@ -24,7 +24,7 @@ def settings(results: Results, *columns: str) -> pd.DataFrame:
 
     Columns: `cell` (its position among `results.cells`), `label router experts suite model data device_kind` of the
     trained cell; `setting test_router test_top_k test_capacity_factor test_slots_per_expert`; and for each of the
-    fields asked for NAME, its mean over seeds, with bounds `NAME_low NAME_high`, NaN where there is one seed.
+    fields asked for NAME, its mean over seeds, with bounds `NAME_low NAME_high`, NaN if there is one seed.
 
     Args:
         results: the results.

@@ -60,7 +60,7 @@ def halves_dropped(recording: Recording, order: str) -> tuple[float, float]:
     """Return which shares of the first and of the second half of each group's tokens are dropped at C = 1/4.
 
     Args:
-        recording: of a router whose tokens choose, in its last MoE layer.
+        recording: recording of a router whose tokens choose, in its last MoE layer.
         order: `array` or `priority`. The halves are of the array in either order; a group of one image has the upper
             and the lower half of the image.
     """
@@ -89,7 +89,7 @@ def slots_verdict(needed: "pd.Series[float]", tokens: int) -> str:
 
     Args:
         needed: tokens that carry 90 % of each slot.
-        tokens: of an image.
+        tokens: tokens of an image.
     """
     if needed.isna().mean() > 0.5:
         return "most slots spread over more tokens than the recording keeps"

@@ -32,8 +32,8 @@ def inside_html(place: int, name: str, recordings: Sequence[Recording], most_byt
     Args:
         place: number of the suite among those of the page.
         name: name of the suite.
-        recordings: of the suite.
-        most_bytes: of all pictures together; a picture that does not fit at any resolution is left out, and its
+        recordings: recordings of the suite.
+        most_bytes: most bytes of all pictures together; a picture that does not fit at any resolution is left out, and its
             sentence stays.
     """
     if not recordings:

@@ -38,7 +38,7 @@ class Line:
 
     @property
     def name(self) -> str:
-        """Return the router and the order."""
+        """Router and the order."""
         router = self.recording.facts.router
         return plain(f"{router}: {_ORDER_NAMES[self.order]}" if self.order else router)
 

@@ -47,7 +47,7 @@ def draw_picture(axes: "Axes", pixels: np.ndarray, facts: Facts, alpha: float = 
     Args:
         axes: to draw in.
         pixels: uint8[height, width, channel].
-        facts: of the recording; gives the patches of a row.
+        facts: facts of the recording; gives the patches of a row.
         alpha: opacity.
     """
     shown: Any = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
@@ -64,7 +64,7 @@ def tint(axes: "Axes", colors: np.ndarray, facts: Facts) -> None:
     Args:
         axes: with the image.
         colors: float[token, 4], red, green, blue and opacity; a class token's is left out.
-        facts: of the recording.
+        facts: facts of the recording.
     """
     patches = colors[int(facts.class_token) :].reshape(facts.grid, facts.grid, 4)
     axes.imshow(patches, extent=(0, facts.grid, facts.grid, 0), interpolation="nearest")
@@ -76,7 +76,7 @@ def by_expert(expert: np.ndarray, experts: int, opacity: np.ndarray | float = 1.
     Args:
         expert: int[token], -1 for none.
         experts: experts there are.
-        opacity: of the tint, from 0 to 1, for all patches or float[token].
+        opacity: opacity of the tint, from 0 to 1, for all patches or float[token].
     """
     palette = np.array([*expert_colors(experts), (0.0, 0.0, 0.0)])
     strength = np.where(expert >= 0, _TINT * np.asarray(opacity), 0.0)
@@ -142,8 +142,8 @@ def by_token(values: Any, facts: Facts, fill: float = np.nan) -> np.ndarray:
 
     Args:
         values: a series by token number.
-        facts: of the recording.
-        fill: of tokens without a value.
+        facts: facts of the recording.
+        fill: fill of tokens without a value.
     """
     found: np.ndarray = values.reindex(range(facts.tokens), fill_value=fill).to_numpy()
     return found

@@ -91,7 +91,7 @@ def draw_recordings(
 
     Args:
         name: the figure's name.
-        recordings: of one seed of each cell; `side_by_side` chooses them.
+        recordings: recordings of one seed of each cell; `side_by_side` chooses them.
         choice: what is shown of them; None leaves the choice to the figure.
         layout: where the figure will stand.
 
@@ -109,7 +109,7 @@ def side_by_side(recordings: Sequence[Recording], *, all_cells: bool = False) ->
     Of the cells of a router the one with the most experts is shown, and of equals the first.
 
     Args:
-        recordings: of one suite.
+        recordings: recordings of one suite.
         all_cells: whether every cell is shown, since they were named one by one.
 
     Raises:

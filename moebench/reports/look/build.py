@@ -12,7 +12,7 @@ def build(recordings: Sequence[Recording], images: int) -> str:
     """Return the whole page as HTML.
 
     Args:
-        recordings: of the same images, as `side_by_side` chooses them.
+        recordings: recordings of the same images, as `side_by_side` chooses them.
         images: number of images to show.
 
     Raises:

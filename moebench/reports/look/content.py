@@ -28,7 +28,7 @@ def content(recordings: Sequence[Recording], images: int) -> Content:
     """Return everything that the page draws, for JSON.
 
     Args:
-        recordings: of the same images; one seed of each cell.
+        recordings: recordings of the same images; one seed of each cell.
         images: number of images to show, of as many different classes as there are.
 
     Raises:
