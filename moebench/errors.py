@@ -1,33 +1,34 @@
-"""What a user can get wrong, said in one sentence with the nearest known name."""
+"""Mistakes of users, each in one sentence with the nearest known name."""
 
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 _LISTED = 24
-"""Names that a sentence can hold; of more the first are told, and how many there are."""
+"""Most names in a sentence; a longer list is cut, and its length given."""
 _SHOWN = 60
-"""Characters of a name or a value inside a sentence."""
+"""Most characters of a name or a value inside a sentence."""
 _LONGEST_WORD = 240
-"""Paths that are in use fit; more is somebody's noise."""
+"""Most characters of a word; longer than any path in use."""
 _LONGEST_TEXT = 4_000
 
 _CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\uf8ff\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e0fff]"
 )
-"""Characters that steer a terminal, turn the direction of writing or cannot be seen, and halves of characters, which no
-file can hold. Tabs and line breaks are none of them."""
+"""Characters that control a terminal, turn the direction of writing or are invisible, and surrogates, which no file can
+contain. Tabs and line breaks are not among them.
+"""
 
 
 class BadInput(ValueError):
-    """A mistake in what the user gave; its text is one sentence that needs no traceback.
+    """A mistake in the user's input; its text is one sentence that needs no traceback.
 
-    The text is safe to print: control characters in it are escaped, and words and texts beyond reading are cut.
+    The text is safe to print: control characters are escaped, and overlong words and texts are cut.
 
     Args:
         message: what is wrong, where, and what would be right.
-        key: the option at fault where there is one, so that a suite can point to its line.
+        key: the option at fault if there is one, so that a suite can point to its line.
     """
 
     def __init__(self, message: str, *, key: str | None = None) -> None:
@@ -36,7 +37,7 @@ class BadInput(ValueError):
 
 
 def printable(text: str) -> str:
-    """Return a text whose control characters are escaped, so that it can be shown anywhere."""
+    """Return a text whose control characters are escaped, so that any output can show the text."""
     return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
@@ -49,14 +50,14 @@ def shortened(text: str, most: int = _SHOWN) -> str:
 def unknown(
     kind: str, name: str, known: Iterable[str], *, of: str = "", listing: str = "", key: str | None = None
 ) -> BadInput:
-    """Return the mistake of an unknown name, with the nearest known one, or those that contain the name, or all.
+    """Return the error for an unknown name, with the nearest known name, the names that contain it, or all names.
 
     Args:
-        kind: what the name should be the name of, such as an option.
+        kind: kind of the name, such as an option.
         name: the name as given.
         known: the names that exist.
-        of: what has these names, such as a router.
-        listing: the command that lists the names, where they are too many for a sentence.
+        of: owner of the names, such as a router.
+        listing: the command that lists the names, if they are too many for a sentence.
         key: as in `BadInput`.
     """
     names = sorted(set(known), key=_as_read)
@@ -74,7 +75,7 @@ def unknown(
 
 
 def _as_read(name: str) -> list[tuple[int, str]]:
-    """Sorts numbers within names by what they are: 2, 4, 16."""
+    """Return a sort key that orders numbers within names by value: 2, 4, 16."""
     return [(int(part or 0), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d{1,9})", name)]
 
 
@@ -84,7 +85,7 @@ def _some(names: list[str]) -> str:
 
 
 def concise(text: str) -> str:
-    """Return a text without the middle of words that nobody would read to their end, such as a name of 10 kB."""
+    """Return a text with overlong words, such as a name of 10 kB, cut in the middle."""
     text = re.sub(
         rf"\S{{{_LONGEST_WORD + 1},}}", lambda found: f"{found[0][: _LONGEST_WORD - 40]}[...]{found[0][-35:]}", text
     )

@@ -1,8 +1,7 @@
 """Publish files whole or not at all.
 
-A file is written under a hidden temporary name beside its place, flushed to the disk, and renamed. A reader sees the
-old file or the new one, never half of one, and a process killed at any moment leaves at worst a hidden file that
-pandas and pyarrow skip.
+A file is written under a hidden temporary name in its folder, flushed to the disk, and renamed. A reader sees either
+the old file or the new one, and a process that is killed leaves at worst a hidden file, which pandas and pyarrow skip.
 """
 
 import contextlib
@@ -23,7 +22,7 @@ _LONGEST_NAME = 200
 
 
 def entries(folder: Path) -> list[Path]:
-    """Return the paths in a folder, sorted by name; none if it is no folder or has gone since it was listed."""
+    """Return the paths in a folder, sorted by name; an empty list if the folder is missing or has vanished."""
     try:
         return sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
@@ -35,14 +34,14 @@ def read_small(path: Path, most: int, what: str = "file") -> bytes:
 
     Args:
         path: the file.
-        most: bytes beyond which nothing is read.
-        what: what the file is, for the message.
+        most: largest number of bytes; a larger file is not read.
+        what: the kind of file, for the message.
 
     Raises:
-        BadInput: there is no such file, it is a pipe, a device or a folder, or it is larger.
+        BadInput: the file does not exist, is a pipe, a device or a folder, or is larger.
     """
     try:
-        # A pipe would wait for a writer that may never come.
+        # Reading a pipe would wait for a writer that may never come.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
@@ -61,11 +60,11 @@ def read_small(path: Path, most: int, what: str = "file") -> bytes:
 
 
 def check_file_name(name: str, kind: str = "file") -> str:
-    """Return a name that is to be part of a path.
+    """Return a name that becomes part of a path.
 
     Args:
-        name: given by a user, or read from a file that anyone may have written.
-        kind: what the name names, for the message.
+        name: given by a user, or read from a file that any user may have written.
+        kind: the kind of thing that is named, for the message.
 
     Raises:
         BadInput: the name could lead out of its folder, hide the file, or cannot be written on every system.
@@ -85,9 +84,9 @@ def is_file_name(name: str) -> bool:
 
 
 def set_aside(path: Path) -> None:
-    """Rename a damaged file or folder, so that it can be looked at and is no longer found; replaces an earlier one.
+    """Rename a damaged file or folder, so that it stays for inspection and is no longer found.
 
-    A path that is gone, or that may not be renamed, is left as it is.
+    An earlier renamed file is replaced. A path that is missing, or that may not be renamed, is left unchanged.
     """
     aside = path.with_name(f".{path.name.lstrip('.')}.damaged")
     with contextlib.suppress(OSError):
@@ -105,10 +104,10 @@ def is_temporary(path: Path) -> bool:
 def publishing(path: Path) -> Iterator[Path]:
     """Yield a hidden temporary path to write to; it becomes `path`, at once and durably, if the block succeeds.
 
-    Folders on the way are made. A failure leaves no half-written file behind, and the old content of `path` in place.
+    Missing folders are made. After a failure no half-written file remains, and the old content of `path` stays.
 
     Raises:
-        BadInput: a full disk, a missing permission, or another failure to write.
+        BadInput: the disk is full, a permission is missing, or the file cannot be written for another reason.
     """
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:12]}.tmp")
     try:
@@ -129,16 +128,16 @@ def publishing(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def locked(path: Path, before_waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold a lock among the processes of this user while the block lasts; the kernel releases that of a killed one.
+    """Lock a file against other processes of this user while the block lasts; the lock of a killed process is released.
 
-    If the lock file is not this user's own regular file, such as a link that somebody planted, or cannot be made, no
-    lock is taken: a lock here saves work that would be done twice, and nothing depends on it.
+    If the lock file is not this user's own regular file, such as a link that another user made, or cannot be made, no
+    lock is taken: a lock here only saves repeated work, and no result depends on it.
 
     Args:
         path: the lock file, which is made if it is missing.
-        before_waiting: called once if another process holds the lock.
+        before_waiting: called once if another process has the lock.
     """
-    import fcntl  # not on Windows, where moebench says that no cell can run
+    import fcntl  # not on Windows, on which no cell can run
 
     try:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)

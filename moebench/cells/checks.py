@@ -150,7 +150,7 @@ def check_mesh(spec: CellSpec, experts: int, group_images: int) -> None:
 
     Args:
         spec: gives devices and batch.
-        experts: of each MoE layer; 1 for dense.
+        experts: experts of each MoE layer; 1 for dense.
         group_images: images routed together.
     """
     data_shards, expert_shards = spec.mesh_shape

@@ -46,7 +46,7 @@ class Turns:
 
     @property
     def columns(self) -> Row:
-        """Return the columns of the result table."""
+        """Columns of the result table."""
         return {"cells_at_once": self._at_once}
 
     @contextmanager

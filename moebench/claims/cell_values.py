@@ -1,4 +1,4 @@
-"""One metric of many cells, by seed and by test image, as the statistics take it."""
+"""One metric of many cells, by seed and by test image, as input of the statistics."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,11 +14,14 @@ POOL = (
     *("model", "data", "device_kind", "image_size", "steps", "batch_size", "precision"),
     *("pretrain_data", "pretrain_steps"),
 )
-"""Columns in which cells agree that are taken to scatter alike over seeds; the learning rate is one more."""
+"""Columns in which the cells of a pool agree; cells of a pool are assumed to scatter alike over seeds.
+
+The learning rate is one more such column.
+"""
 IMAGE_SHARES = ("accuracy", "few_shot_1", "few_shot_5", "few_shot_10")
 """Metrics that are shares of test images."""
 _IMAGES = {"accuracy": ("image_correct", 1.0), "eval_loss": ("image_log_likelihood", -1.0)}
-"""Columns with a metric's values of single images, and the factor between the two."""
+"""Column with a metric's values of single images, and the factor from its mean to the metric."""
 
 _MOST = 65504.0
 """The largest number of float16."""
@@ -31,20 +34,20 @@ class CellValues:
     """A metric of numbered cells."""
 
     means: Floats
-    """float[cells, seeds], NaN for a seed that failed."""
+    """float[cells, seeds]; NaN for a seed that failed."""
     images: Sequence[Floats | None]
-    """For each cell float[seeds, images], or None."""
+    """float[seeds, images] for each cell, or None."""
     test_sets: Sequence[str | None]
-    """For each cell the digest of its test images."""
+    """Digest of the test images of each cell."""
     families: Sequence[str]
-    """For each cell its router: a seed may move the cells of a router alike."""
+    """Router of each cell: a seed may move the cells of a router alike."""
     step: float
     """Resolution of a mean."""
     _tables: dict[tuple[int, ...], Crossed] = field(default_factory=dict, compare=False)
 
     @classmethod
     def from_cells(cls, cells: Sequence[pd.DataFrame], metric: str) -> "CellValues":
-        """Take a metric out of the result rows of each cell.
+        """Return a metric of the result rows of each cell.
 
         Args:
             cells: rows with the status ok, one for each seed; a frame for each cell.
@@ -56,7 +59,7 @@ class CellValues:
 
     @classmethod
     def from_rows(cls, rows: pd.DataFrame, cells: NDArray[np.int64], count: int, metric: str) -> "CellValues":
-        """Take a metric out of result rows with the status ok.
+        """Return a metric of result rows with the status ok.
 
         Args:
             rows: one row for each cell and seed; of several rows of one cell and seed the last counts.
@@ -81,11 +84,11 @@ class CellValues:
         return cls(means, images, test_sets, families, step)
 
     def table(self, members: Sequence[int], *, by_image: bool = True) -> Crossed:
-        """Return some of the cells as one table, in which they scatter alike and share their seeds.
+        """Return some of the cells as one table, whose cells scatter alike and share their seeds.
 
         Args:
             members: numbers of the cells.
-            by_image: whether differences are to be paired by test image where these are known.
+            by_image: whether differences are paired by test image if values of single images are known.
         """
         key = (by_image, *members)
         if key not in self._tables:
@@ -109,9 +112,9 @@ class CellValues:
         """Return a sum of cell means.
 
         Args:
-            weights: for some cells their weights, which add up to 0 within each of the `linked` sets.
-            pools: for each cell of all the name of the pool of cells that it scatters like.
-            linked: sets of cells that are compared with each other, whose pools are therefore one.
+            weights: weights of some cells, which add up to 0 within each of the `linked` sets.
+            pools: for each cell the name of the pool of cells that scatter alike.
+            linked: sets of cells that are compared with each other, whose pools are therefore joined.
         """
         parts = []
         for members in joined(pools, linked):
@@ -122,7 +125,7 @@ class CellValues:
 
 
 def joined(pools: Sequence[Any], linked: Sequence[set[int]]) -> list[list[int]]:
-    """Return the members of each pool, pools of linked cells being one.
+    """Return the members of each pool, after joining the pools of linked cells.
 
     Args:
         pools: for each cell the name of its pool.
@@ -146,10 +149,10 @@ def joined(pools: Sequence[Any], linked: Sequence[set[int]]) -> list[list[int]]:
 
 
 def pools_of(cells: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Return the pool of each cell: cells that agree in what makes their seeds scatter.
+    """Return the pool of each cell; cells of a pool agree in all settings that affect the scatter of seeds.
 
     Args:
-        cells: one row for each cell. Cells with a tuned learning rate share a pool whatever their rate is.
+        cells: one row for each cell. Cells with a tuned learning rate share a pool, whatever their rate.
     """
     rate = cells["learning_rate"].astype(object)
     if "tuned" in cells:
@@ -161,7 +164,7 @@ def pools_of(cells: pd.DataFrame) -> list[tuple[str, ...]]:
 def _images(
     rows: pd.DataFrame, cells: NDArray[np.int64], seeds: NDArray[np.int64], means: Floats, metric: str
 ) -> tuple[list[Floats | None], list[str | None]]:
-    """Return the values of single images of each cell, where every seed has as many, and their test sets."""
+    """Return the values of single images of each cell, if all seeds have equally many, and their test sets."""
     count, width = means.shape
     images: list[Floats | None] = [None] * count
     test_sets: list[str | None] = [None] * count
@@ -172,7 +175,7 @@ def _images(
     found: dict[int, dict[int, Floats]] = {}
     for cell, seed, values, name in zip(cells.tolist(), seeds.tolist(), rows[column], names, strict=True):
         if isinstance(values, (list, np.ndarray)) and len(values) and not np.isnan(means[cell, seed]):
-            # Infinity is what float16 makes of a likelihood too small for it.
+            # float16 turns a likelihood too small for it into infinity.
             found.setdefault(cell, {})[seed] = factor * np.clip(np.asarray(values, dtype=np.float64), -_MOST, _MOST)
             test_sets[cell] = name if isinstance(name, str) else None
     for cell, by_seed in found.items():

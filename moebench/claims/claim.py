@@ -1,4 +1,4 @@
-"""What a suite claims: one sentence with its source, and the comparison of cells that decides it."""
+"""A claim of a suite: one sentence with its source, and the comparison of cells that decides the claim."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,24 +14,24 @@ from moebench.spec.yaml_source import Location, Source
 
 Kind = Literal["better", "rising", "no_loss", "falls_slower", "diverges_first"]
 Selection = dict[str, Scalar | list[Scalar]]
-"""Keys of cells with the value, or the values, that they may have."""
+"""Keys of cells with the value, or the values, that select a cell."""
 
 RATIOS = ("train_step_vs_dense", "infer_vs_dense")
 METRICS = (*(each.name for each in COLUMNS if each.numeric and each.varies == "seed" and each.better), *RATIOS)
-"""Columns that a claim can be about: those that seeds vary and that have a better and a worse, and times."""
+"""Columns that a claim can be about: columns with a better and a worse that vary by seed, and times."""
 TEST_TIME = "test_"
-"""Before keys that say in which setting a trained model was evaluated."""
+"""Prefix of keys for the setting in which a trained model was evaluated."""
 ANY_COST = "any cost"
 COST, TOLERANCE = "flops_forward_per_image", 0.03
 """Cells are compared at equal cost if this column differs by no larger share."""
 _COSTS = ("flops_forward_per_image", "flops_train_step", "flops_train_total", "params", "params_active")
 _AT = re.compile(r"equal (?P<column>\w+)(?: *\(± *(?P<percent>\d+(?:\.\d+)?) *%\))?")
 _OVER_COLUMNS = tuple(each.name for each in COLUMNS if each.numeric and each.group in ("inputs", "cost"))
-"""Columns that a trend can go over though no suite sets them."""
+"""Columns that a trend can go over although no suite sets them."""
 
 
 class _Shape(NamedTuple):
-    """Which keys a kind of claim needs beside its own, and which it may have."""
+    """Keys that a kind of claim needs beside its own, and keys that it may have."""
 
     needs: tuple[str, ...]
     may: tuple[str, ...]
@@ -49,14 +49,14 @@ _KEYS = tuple(key for key in CellSpec.model_fields if key not in ("options", "se
 
 
 class Claim(BaseModel):
-    """A claim of a suite. Exactly one of the keys named in `Kind` says what is claimed."""
+    """A claim of a suite. Exactly one of the keys named in `Kind` gives the kind of the claim."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     says: str = Field(min_length=1)
     """The claim in a sentence."""
     source: str = Field(min_length=1)
-    """Paper and section, or whoever claims it."""
+    """Paper and section, or another author of the claim."""
     printed: str | None = None
     """The effect as the source prints it."""
     better: Selection | None = None
@@ -64,11 +64,11 @@ class Claim(BaseModel):
     rising: Selection | None = None
     """Cells that get better as `over` grows."""
     no_loss: Selection | None = None
-    """Cells that lose no more than `beyond` against those of `than`."""
+    """Cells whose loss against the cells of `than` is at most `beyond`."""
     falls_slower: Selection | None = None
-    """Cells that lose less than those of `than` from one level of `over` to the next."""
+    """Cells that lose less than the cells of `than` from one level of `over` to the next."""
     diverges_first: Selection | None = None
-    """Cells that diverge at a lower learning rate than those of `than`."""
+    """Cells that diverge at a lower learning rate than the cells of `than`."""
     than: Selection | None = None
     over: str | None = None
     """A key or a column of numbers."""
@@ -81,7 +81,7 @@ class Claim(BaseModel):
 
     @property
     def kind(self) -> Kind:
-        """Which of the five kinds the claim is of."""
+        """The kind of the claim."""
         return next(kind for kind in get_args(Kind) if getattr(self, kind) is not None)
 
     @property
@@ -103,26 +103,26 @@ class Claim(BaseModel):
 
     @property
     def cost(self) -> tuple[str, float] | None:
-        """The column in which cells must agree, and by which share they may differ; None for any cost."""
+        """The column in which cells must agree, and the share by which they may differ; None for any cost."""
         if self.kind != "better" or self.at == ANY_COST or (self.at is None and self.on in RATIOS):
             return None
         if self.at is None:
             return COST, TOLERANCE
         found = _AT.fullmatch(self.at)
-        if found is None:  # refused by `check`
+        if found is None:  # rejected by `check`
             return None
         return found["column"], float(found["percent"]) / 100 if found["percent"] else TOLERANCE
 
 
 def parse_claims(source: Source, specs: Sequence[CellSpec]) -> tuple[Claim, ...]:
-    """Return the claims of a suite file, under its key `claims`; none without the key.
+    """Return the claims of a suite file, under its key `claims`; an empty tuple without the key.
 
     Args:
         source: the file.
         specs: the cells of all of its profiles.
 
     Raises:
-        BadInput: with file, line and key, an entry is no claim, stands twice, or names cells that the grid lacks.
+        BadInput: an entry is no claim, occurs twice, or names cells that the grid lacks; with file, line and key.
     """
     claims: list[Claim] = []
     for index, values in enumerate(source.data.get("claims", [])):
@@ -133,7 +133,7 @@ def parse_claims(source: Source, specs: Sequence[CellSpec]) -> tuple[Claim, ...]
         except BadInput as error:
             raise source.error(at if error.key is None else (*at, error.key), str(error)) from error
         if any(claim.says == other.says for other in claims):
-            raise source.error((*at, "says"), f"the claim {describe(claim.says)} stands here twice; leave one out.")
+            raise source.error((*at, "says"), f"the claim {describe(claim.says)} occurs twice here; leave one out.")
         claims.append(claim)
     return tuple(claims)
 
@@ -142,7 +142,7 @@ def parse_claim(values: Any) -> Claim:
     """Return a claim from the plain values of a suite file.
 
     Raises:
-        BadInput: the values make no claim; its `key` says which of them is wrong.
+        BadInput: the values make no claim; its `key` is the key at fault.
     """
     if not isinstance(values, dict):
         raise BadInput(
@@ -168,7 +168,7 @@ def _check_shape(claim: Claim, values: Mapping[str, Any], kind: str) -> None:
             raise BadInput(f"the key '{key}' is missing, which a claim with '{kind}' needs.", key=kind)
     for key in values:
         if key not in (*_COMMON, kind, *shape.needs, *shape.may):
-            raise BadInput(f"'{key}' says nothing in a claim with '{kind}'.", key=key)
+            raise BadInput(f"'{key}' has no meaning in a claim with '{kind}'.", key=key)
     for key in (kind, "than"):
         if getattr(claim, key) == {}:
             raise BadInput(f"'{key}' is empty; name cells, such as {{router: soft}}.", key=key)
@@ -183,14 +183,14 @@ def _check_shape(claim: Claim, values: Mapping[str, Any], kind: str) -> None:
 
 
 def check_cells(claim: Claim, specs: Sequence[CellSpec]) -> None:
-    """Refuse a claim that names keys or cells which no cell of the grid has.
+    """Raise if a claim names keys or cells that the grid lacks.
 
     Args:
         claim: the claim.
         specs: the cells of all profiles of its suite.
 
     Raises:
-        BadInput: a key is unknown, or no cell has the values; its `key` says which selection is wrong.
+        BadInput: a key is unknown, or no cell has the values; its `key` is the selection at fault.
     """
     grid = [values for spec in specs for values in values_of(spec)]
     keys = sorted({key for values in grid for key in values})
@@ -214,8 +214,8 @@ def check_cells(claim: Claim, specs: Sequence[CellSpec]) -> None:
 
 
 def _check_levels(claim: Claim, cells: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse a claim over an input of which its cells have too few values, as far as the suite file gives them."""
-    from moebench.statistics import FEWEST_LEVELS  # takes long to import, and most files need none
+    """Raise if the claim's cells have too few values of its input, as far as the suite file gives them."""
+    from moebench.statistics import FEWEST_LEVELS  # takes long to import, and most files do not need it
 
     over = "learning_rate" if claim.kind == "diverges_first" else claim.over
     given = [values.get(over) for values in cells] if over is not None else []
@@ -234,7 +234,7 @@ def _check_levels(claim: Claim, cells: Sequence[Mapping[str, Any]]) -> None:
 
 
 def values_of(spec: CellSpec) -> Iterator[dict[str, Any]]:
-    """Yield what a cell was given, once for each setting in which its trained model is evaluated."""
+    """Yield the given values of a cell, once for each setting in which its trained model is evaluated."""
     given = {key: getattr(spec, key) for key in _KEYS} | spec.options
     for setting in ({}, *spec.test_time):
         yield (
@@ -245,16 +245,16 @@ def values_of(spec: CellSpec) -> Iterator[dict[str, Any]]:
 
 
 def _tried(spec: CellSpec) -> set[str]:
-    """Return the keys that some setting after training changes, and the router."""
+    """Return the keys that settings after training change, and the router."""
     return {"router", *(key for setting in spec.test_time for key in setting)} if spec.test_time else set()
 
 
 def selects(selection: Selection, values: Mapping[str, Any]) -> bool:
-    """Return whether a cell is one of a selection.
+    """Return whether a selection selects a cell.
 
     Args:
-        selection: keys with the value, or the values, that they may have.
-        values: the values of the cell; a frozenset holds several ways to write one.
+        selection: keys with the value, or the values, that select a cell.
+        values: the values of the cell; a frozenset contains several spellings of one value.
     """
     for key, wanted in selection.items():
         choices = wanted if isinstance(wanted, list) else [wanted]

@@ -12,24 +12,26 @@ from moebench.claims.pairing import Numbers, equal_cost, pairs_of
 from moebench.claims.suite_rows import SuiteRows
 
 DIFFERENCE = "difference of cells paired by seed and test image"
-"""Crossed random effects: seeds are blocks, and their scatter is pooled over cells. By seed alone for rows without
-values of single images."""
+"""Crossed random effects: seeds are blocks, and their scatter is pooled over cells.
+
+Rows without values of single images are paired by seed alone.
+"""
 RATIO = "ratio of times beside the dense twin, scatter between timings included"
 _NORMAL = 1e6
 
 
 def difference(claim: Claim, rows: SuiteRows) -> Evidence:
-    """Return the mean difference over pairs of cells; of `no_loss` against the loss that is allowed.
+    """Return the mean difference over pairs of cells; for `no_loss` against the allowed loss.
 
     Raises:
-        Undecidable: no cells match, cost as much as each other, or share two seeds.
+        Undecidable: no cells match, have equal cost, or share two seeds.
     """
     pairs = equal_cost(claim, pairs_of(claim, rows), rows)
     return _of_times(claim, rows, pairs) if claim.on in RATIOS else _of_seeds(claim, rows, pairs)
 
 
 def mean_weights(pairs: Sequence[Numbers]) -> dict[int, float]:
-    """Return for each cell its weight in the mean difference over pairs of cells."""
+    """Return each cell's weight in the mean difference over pairs of cells."""
     weights: dict[int, float] = {}
     for i, j in pairs:
         weights[i] = weights.get(i, 0.0) + 1 / len(pairs)
@@ -50,7 +52,7 @@ def _of_seeds(claim: Claim, rows: SuiteRows, pairs: Sequence[Numbers]) -> Eviden
 
 
 def _of_times(claim: Claim, rows: SuiteRows, pairs: Sequence[Numbers]) -> Evidence:
-    """Return the mean log ratio of times; a dense cell is 1, for every router was timed beside a dense twin."""
+    """Return the mean log ratio of times; a dense cell is 1, because every router was timed beside a dense twin."""
     cells = pd.DataFrame([cell.shared for cell in rows.cells]).reset_index(drop=True)
     scatter = timing.scatter_of(pd.concat([cell.rows for cell in rows.cells], ignore_index=True))
     times = timing.quoted(cells, claim.on, scatter.value)

@@ -1,4 +1,4 @@
-"""Evidence for `diverges_first`: the learning rates at which seeds diverge."""
+"""Evidence for `diverges_first`: the learning rates at which training diverges."""
 
 import itertools
 import json
@@ -16,17 +16,17 @@ from moebench.claims.suite_rows import SuiteRows
 
 PERMUTATION = "permutation of the seeds' first diverging learning rates"
 _MOST_ORDERS = 20_000
-"""Orders of seeds up to which all are counted; beyond, so many are drawn."""
+"""Orders of seeds up to which all are counted; beyond, this number of random orders is drawn."""
 
 Rates = list[float]
-"""For each seed of a configuration the lowest learning rate at which it diverged, infinity if it never did."""
+"""For each seed of a configuration the lowest learning rate at which it diverged; infinity if it never did."""
 
 
 def divergence(claim: Claim, rows: SuiteRows) -> Evidence:
-    """Return whether the seeds of the claim's cells diverge at lower learning rates than the seeds of others.
+    """Return whether the seeds of the claim's cells diverge at lower learning rates than other seeds.
 
     Raises:
-        Undecidable: no two configurations match that were trained at several learning rates.
+        Undecidable: no two matching configurations were trained at several learning rates.
     """
     than = claim.than or {}
     ours = _configurations(rows, selected(rows, claim.kind, claim.subject))
@@ -53,7 +53,7 @@ def divergence(claim: Claim, rows: SuiteRows) -> Evidence:
 
 
 def _configurations(rows: SuiteRows, members: Sequence[int]) -> list[tuple[Cell, Rates]]:
-    """Return a cell and the first diverging rates of each configuration that was trained at two rates or more."""
+    """Return a cell and the first diverging rates of each configuration that was trained at several rates."""
     groups: dict[str, list[Cell]] = {}
     for member in members:
         cell = rows.cells[member]
@@ -69,7 +69,7 @@ def _configurations(rows: SuiteRows, members: Sequence[int]) -> list[tuple[Cell,
 
 
 def without_rate(config: object) -> str:
-    """Return what was asked for apart from the learning rate; a `config` that is no JSON stays as it is."""
+    """Return a `config` without the learning rate; a `config` that is no JSON stays unchanged."""
     try:
         asked = json.loads(str(config))
         asked.pop("learning_rate", None)
@@ -81,9 +81,9 @@ def without_rate(config: object) -> str:
 def diverged(rows: pd.DataFrame) -> "pd.Series[bool]":
     """Return whether the training of each row diverged.
 
-    A seed has diverged if its loss was no longer finite, or if it ended its training no better than guessing, at 0.99
-    log(classes) or above: one seed that guesses need not lie on one side of log(classes). A rate at which every seed of
-    a configuration guesses, and above which some learn, was too low to learn at.
+    A seed has diverged if its loss was not finite at some step, or if its final loss is no better than guessing, at
+    0.99 log(classes) or above: the loss of a seed that guesses may lie on either side of log(classes). A rate at which
+    every seed of a configuration guesses, and above which some learn, was too low to learn at.
 
     Args:
         rows: result rows with the status ok or diverged and the column `configuration`.
@@ -109,7 +109,7 @@ def first_rates(rows: pd.DataFrame) -> Rates:
 
 
 def permutation_test(pairs: Sequence[tuple[Rates, Rates]]) -> tuple[float, float]:
-    """Return how far apart the mean ranks of two sides are, and the two-sided p-value of no difference.
+    """Return the difference of the mean ranks of two sides, and the two-sided p-value of no difference.
 
     The seeds of a pair are permuted between its two sides; a rank below 0 means a lower rate.
 
@@ -129,7 +129,7 @@ def permutation_test(pairs: Sequence[tuple[Rates, Rates]]) -> tuple[float, float
 
 
 def _totals(sums: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Return the sums of one value of each array in every combination, or in many random ones."""
+    """Return the sums of one value of each array, in every combination or in many random ones."""
     if np.prod([float(len(each)) for each in sums]) <= _MOST_ORDERS:
         total = np.zeros(1)
         for each in sums:

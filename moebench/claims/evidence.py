@@ -1,4 +1,4 @@
-"""An effect with its error: what rows say of a claim before any correction."""
+"""The evidence for a claim: an effect with its error, before any correction."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from moebench.statistics import Contrast, Interval, smallest_detectable
 
 
 class Undecidable(Exception):
-    """Rows cannot say anything of a claim; the text is a reason that completes `undecided: …`."""
+    """An error for rows that cannot decide a claim; the text is a reason that completes `undecided: …`."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What rows say of one claim."""
+    """The evidence of rows for one claim."""
 
     method: str
     value: float
@@ -21,12 +21,12 @@ class Evidence:
     error: float
     freedom: float
     sign: float
-    """1 if larger effects speak for the claim, -1 if smaller ones do."""
+    """1 if larger effects support the claim, -1 if smaller ones do."""
     pairs: int
     """Pairs of cells, or lines, behind the effect."""
     seeds: int
     images: int = 0
-    """Test images by which cells were paired; 0 if by seed alone."""
+    """Test images by which cells were paired; 0 if cells were paired by seed alone."""
     null: float = 0.0
     """The effect that separates effects for the claim from effects against the claim."""
     per: str = ""
@@ -50,10 +50,20 @@ class Evidence:
         per: str = "",
         note: str = "",
     ) -> "Evidence":
-        """Take a contrast of cells for the effect.
+        """Return the evidence of a contrast of cells.
+
+        Args:
+            contrast: the contrast, which is the effect.
+            method: name of the method.
+            sign: 1 if larger effects support the claim, -1 if smaller ones do.
+            pairs: pairs of cells, or lines, behind the effect.
+            images: test images by which cells were paired.
+            null: boundary of the claim.
+            per: change of the input that the effect belongs to.
+            note: remark on the method.
 
         Raises:
-            Undecidable: the contrast has no error, for want of seeds.
+            Undecidable: the contrast has no error, because the cells share too few seeds.
         """
         if not contrast.error >= 0:
             raise Undecidable("the cells share fewer than two seeds")
@@ -64,7 +74,7 @@ class Evidence:
 
     @property
     def p_value(self) -> float:
-        """Two-sided p-value of the effect being `null`, not corrected."""
+        """Two-sided p-value for an effect of `null`, not corrected."""
         if self.exact_p_value is not None:
             return self.exact_p_value
         if self.error == 0:
@@ -73,7 +83,7 @@ class Evidence:
 
     @property
     def speaks_for(self) -> bool:
-        """Whether the effect lies on the side of the claim."""
+        """Whether the effect lies on the claim's side of `null`."""
         return (self.value - self.null) * self.sign > 0
 
     def interval(self, level: float) -> Interval:

@@ -20,12 +20,12 @@ from moebench.spec.tuning import TUNE
 
 IDENTITY = ("suite", "cell_id")
 SLOTS = "slots of an image"
-"""Setting that follows from experts and slots, by which routers of different groups compare."""
+"""Setting that follows from experts and slots, by which routers with different groups are compared."""
 _KEYS = CellSpec.keys()
 _OF_THE_ROUTER = ("router", "total_slots", "group_images")
-"""Keys that belong to a router as its options do."""
+"""Keys that belong to a router like its options."""
 _NO_MATTER = ("router", "timing_budget_s", "checkpoint_every_s", "test_time")
-"""Keys that are compared elsewhere, or change nothing that is compared."""
+"""Keys that are compared elsewhere, or have no effect on what is compared."""
 _SETTING = (*(key for key in _KEYS if key not in (*_OF_THE_ROUTER, *_NO_MATTER)), "experts", "top_k")
 _DEFAULTS = {key: CellSpec.model_fields[key].default for key in _KEYS if key != "router"}
 FOLLOWING = ("slots_per_expert", "capacity_factor")
@@ -38,10 +38,10 @@ _IN_COLUMNS = (
 )
 """Settings that have a column, for rows without a readable `config`."""
 _LOOKED_AT = 30
-"""Cells of each side among which the nearest pair is found if no pair matches."""
+"""Number of cells of each side among which the nearest pair is searched if no pair matches."""
 
 Differences = dict[str, tuple[Any, Any]]
-"""Keys with their values on either side."""
+"""Keys with the values of both sides."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +52,15 @@ class Cell:
     good: pd.DataFrame
     """The rows of seeds with the status ok."""
     shared: "pd.Series[Any]"
-    """A row for the values that all seeds share, of a seed with the status ok if there is one."""
+    """A row with the values that all seeds share, of a seed with the status ok if there is one."""
     settings: Mapping[str, Any]
-    """What the cell was asked to do, by key; a key without a value is absent."""
+    """Requested settings of the cell, by key; a key without a value is absent."""
     label: str = ""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two cells that match, and the settings in which they differ all the same."""
+    """Two cells that match, and the settings in which they nevertheless differ."""
 
     a: Cell
     b: Cell
@@ -68,14 +68,14 @@ class Pair:
 
     @property
     def labels(self) -> tuple[str, str]:
-        """Names of both cells; cells that were set up alike share the longer name."""
+        """Names of both cells; cells with equal settings share the longer name."""
         both = self.a.label, self.b.label
         alike = self.a.settings == self.b.settings
         return (max(both, key=len),) * 2 if alike else both
 
     @property
     def is_one_cell(self) -> bool:
-        """Whether both sides are the very same measurement."""
+        """Whether both sides are the same measurement."""
         return all(self.a.shared[key] == self.b.shared[key] for key in ("run_id", "cell_id", "attempt"))
 
 
@@ -128,7 +128,7 @@ def match(a: Sequence[Cell], b: Sequence[Cell], named: Collection[str]) -> Match
 
 
 def _candidates(a: Sequence[Cell], b: Sequence[Cell], named: Collection[str]) -> Iterator[tuple[int, int]]:
-    """Yield places of cells that agree in every setting that all cells have; no other cells can match."""
+    """Yield positions of cells that agree in every setting that all cells have; no other cells can match."""
     told = [key for key in _SETTING if key not in named and all(key in cell.settings for cell in (*a, *b))]
 
     def setting(cell: Cell) -> tuple[Any, ...]:
@@ -143,22 +143,22 @@ def _candidates(a: Sequence[Cell], b: Sequence[Cell], named: Collection[str]) ->
 
 def _settings(row: "pd.Series[Any]") -> dict[str, Any]:
     config = config_of(row["config"])
-    # A key that is younger than the row had its default then.
+    # A key that is younger than the row had its default when the row was made.
     settings = _DEFAULTS | config if config else {key: row[_COLUMNS.get(key, key)] for key in _IN_COLUMNS}
-    # As the data set or the model has it, where none was asked for; and as the precision is called today.
+    # Unrequested values come from the data set or the model; the precision has its current name.
     settings |= {key: row.get(key) for key in ("image_size", "precision", "mlp_ratio", "position_init")}
     for key in settings.get(TUNE) or ():
         settings.pop(key, None)  # chosen for the cell, or given to its pre-training
     settings[TUNE] = json.dumps(settings[TUNE], sort_keys=True) if settings.get(TUNE) else "nothing"
     if row["router"] == "dense":
-        settings.pop("experts", None)  # the column's 1 is no choice of anyone's
+        settings.pop("experts", None)  # the column's 1 is not a chosen value
     elif row["group_images"] > 0:
         settings[SLOTS] = row["total_slots"] / row["group_images"]
     return {key: value for key, value in settings.items() if value is not None and value == value}
 
 
 def _compared(a: Cell, b: Cell, named: Collection[str]) -> tuple[Differences, Differences, int]:
-    """Return what keeps two cells from matching, what else differs, and in how much else they agree."""
+    """Return the differences that prevent a match, the other differences, and the number of agreements."""
     same_router = a.settings.get("router") == b.settings.get("router")
     obstacles: Differences = {}
     differing: Differences = {}

@@ -1,9 +1,10 @@
 """Compute multipliers: how much less compute, or time, a cell needs to reach the test loss of the dense model.
 
-A multiplier of 1.9 says that the cell reaches the final test loss of the dense cell with 1 / 1.9 of the FLOPs of its
-training. A cell that ends above the loss of dense gets the reverse: the share of the FLOPs of dense with which dense
-reaches the final loss of the cell. Along a schedule of learning rates that decay to 0 losses before the end are higher
-than those of a shorter training, so that multipliers are nearer to 1 than those of models trained for just as long.
+A multiplier of 1.9 means that the cell reaches the final test loss of the dense cell with 1 / 1.9 of the FLOPs of its
+training. If the final loss of the cell is above that of dense, the multiplier is the reverse: the share of dense's
+FLOPs with which dense reaches the final loss of the cell. With a learning rate that decays to 0, losses before the end
+are higher than those of a shorter training; multipliers are therefore nearer to 1 than those of models trained for
+exactly that long.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,14 +22,16 @@ MULTIPLIERS = ("compute_multiplier", "time_multiplier")
 
 
 def reached(curve: Curve, loss: float) -> float:
-    """Return the step at which a test loss falls to a level, between evaluations by a straight line.
+    """Return the step at which a test loss falls to a level, by linear interpolation between evaluations.
 
     Args:
         curve: the evaluations along a training.
         loss: the level.
 
     Returns:
-        The step; that of the first evaluation if the loss lies below the level already there; NaN if it never does.
+        The step; that of the first evaluation if the loss is below the level already there; NaN if the loss never
+        reaches
+        the level.
     """
     steps, losses = curve
     below = np.flatnonzero(losses <= loss)
@@ -42,7 +45,7 @@ def reached(curve: Curve, loss: float) -> float:
 
 
 def log_step_ratio(cell: Curve, dense: Curve) -> float:
-    """Return the logarithm of steps of dense over steps of a cell to one test loss, that of whichever ends higher."""
+    """Return the logarithm of dense's steps over a cell's steps to one test loss, the higher of the final losses."""
     to_dense = reached(cell, dense[1][-1])
     if np.isnan(to_dense):
         return float(np.log(reached(dense, cell[1][-1]) / cell[0][-1]))
@@ -101,7 +104,7 @@ def multipliers(
 
 
 def _curves(rows: pd.DataFrame, codes: Sequence[int]) -> dict[tuple[int, Any], Curve]:
-    """Return the test curve of each cell and seed that has one of two evaluations or more."""
+    """Return the test curve of each cell and seed with at least two evaluations."""
     found = {}
     columns = (rows["seed"], rows["curve_eval_step"], rows["curve_eval_loss"])
     for code, seed, steps, losses in zip(codes, *columns, strict=True):
@@ -113,6 +116,6 @@ def _curves(rows: pd.DataFrame, codes: Sequence[int]) -> dict[tuple[int, Any], C
 
 
 def _resolution(curves: Mapping[tuple[int, Any], Curve], dense: int) -> float:
-    """Return how far apart the last two evaluations of dense lie, as a log ratio of steps."""
+    """Return the distance of dense's last two evaluations, as a log ratio of steps."""
     steps = next(steps for (place, _), (steps, _) in curves.items() if place == dense)
     return float(np.log(steps[-1] / steps[-2]))

@@ -1,4 +1,4 @@
-"""Which cells a claim compares: pairs that differ in nothing but what the claim names, at equal cost."""
+"""Pairs of cells that a claim compares: cells of equal cost that differ only in the keys that the claim names."""
 
 from collections.abc import Sequence
 
@@ -15,14 +15,14 @@ Numbers = tuple[int, int]
 
 
 class UnequalCost(Undecidable):
-    """All cells that a claim compares cost different amounts; the text says by how much."""
+    """An error for a claim whose cells all have unequal cost; the text gives the ratio."""
 
 
 def selected(rows: SuiteRows, name: str, selection: Selection | None) -> list[int]:
     """Return the numbers of the cells of a selection.
 
     Raises:
-        Undecidable: there are none.
+        Undecidable: the selection is empty.
     """
     found = rows.select(selection or {})
     if not found:
@@ -31,10 +31,10 @@ def selected(rows: SuiteRows, name: str, selection: Selection | None) -> list[in
 
 
 def others(rows: SuiteRows, claim: Claim) -> list[int]:
-    """Return the numbers of the cells that a claim compares its own with.
+    """Return the numbers of the cells that a claim compares its own cells with.
 
     Raises:
-        Undecidable: there are none besides the claim's own.
+        Undecidable: there are no cells besides the claim's own.
     """
     own = set(rows.select(claim.subject))
     found = [number for number in selected(rows, "than", claim.than) if number not in own]
@@ -44,10 +44,10 @@ def others(rows: SuiteRows, claim: Claim) -> list[int]:
 
 
 def pairs_of(claim: Claim, rows: SuiteRows) -> list[Numbers]:
-    """Return the pairs of cells that a claim compares, whatever they cost.
+    """Return the pairs of cells that a claim compares, whatever their cost.
 
     Raises:
-        Undecidable: no cells match, or two that match were evaluated on different test images.
+        Undecidable: no cells match, or two matching cells were evaluated on different test images.
     """
     than = claim.than or {}
     ours, theirs = selected(rows, claim.kind, claim.subject), others(rows, claim)
@@ -66,7 +66,7 @@ def pairs_of(claim: Claim, rows: SuiteRows) -> list[Numbers]:
 
 
 def check_same_images(pair: Pair, metric: str) -> None:
-    """Refuse two cells that were evaluated on different test images.
+    """Raise if two cells were evaluated on different test images.
 
     Raises:
         BadInput: both cells name their test set, and the names differ.
@@ -76,15 +76,15 @@ def check_same_images(pair: Pair, metric: str) -> None:
         names = [cell.label or str(cell.shared["cell_id"]) for cell in (pair.a, pair.b)]
         raise BadInput(
             f"{metric} of {names[0]} and {names[1]} cannot be compared: they were evaluated on different test images "
-            f"(test_set {sets[0]} and {sets[1]}); run both again on the same data."
+            f"(test_set {sets[0]} and {sets[1]}); run both again on equal data."
         )
 
 
 def equal_cost(claim: Claim, pairs: Sequence[Numbers], rows: SuiteRows) -> list[Numbers]:
-    """Return the pairs whose cells cost as much as each other, within the tolerance of the claim.
+    """Return the pairs of cells of equal cost, within the tolerance of the claim.
 
     Raises:
-        UnequalCost: there are none.
+        UnequalCost: there are no such pairs.
         Undecidable: the cost of the cells is unknown.
     """
     if claim.cost is None:
@@ -98,4 +98,4 @@ def equal_cost(claim: Claim, pairs: Sequence[Numbers], rows: SuiteRows) -> list[
     if all(np.isnan(each) for each in off.values()):
         raise Undecidable(f"the {column} of the cells is unknown")
     i, j = min(pairs, key=lambda pair: off[pair])
-    raise UnequalCost(f"cells of unequal cost, at the least {costs[i] / costs[j]:.2f} times the {column}")
+    raise UnequalCost(f"cells of unequal cost, at least {costs[i] / costs[j]:.2f} times the {column}")

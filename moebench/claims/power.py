@@ -1,4 +1,4 @@
-"""How many seeds a suite needs to find a difference, claim by claim."""
+"""The number of seeds that a suite needs to find a difference, claim by claim."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,29 +17,29 @@ from moebench.statistics import POWER, Contrast, Variance, seeds_needed
 
 MOST_SEEDS = 100
 DEFAULT_SCATTER = 0.006
-"""Standard deviation of an accuracy over seeds where there are no results: that of the digits at 97 %."""
+"""Standard deviation of an accuracy over seeds without results: that of the digits at an accuracy of 97 %."""
 DEFAULT_SEEDS = 3
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What it takes to find a difference that a claim is about."""
+    """Seeds and images that are needed to find the difference of one claim."""
 
     claim: Claim
     difference: float
     """The true difference, in the unit of the metric."""
     seeds: int
-    """Seeds of the results, or of the assumed ones."""
+    """Seeds of the results, or assumed seeds."""
     detectable: float
-    """The difference that so many seeds find with 80 % power."""
+    """The difference that this number of seeds finds with 80 % power."""
     needed: int | None
-    """The fewest seeds that find the difference with 80 % power; None if no number up to `MOST_SEEDS` does."""
+    """The fewest seeds that find the difference with 80 % power; None above `MOST_SEEDS`."""
     images: int
     """Test images of the results; 0 if they are unknown."""
     images_needed: int | None
-    """Test images without which no number of seeds finds the difference; None if the present ones are enough."""
+    """Test images without which no number of seeds finds the difference; None if the present images suffice."""
     reason: str = ""
-    """Why nothing can be said; empty if something can."""
+    """Why there is no answer; empty if there is one."""
 
 
 def plan(claims: Sequence[Claim], frame: pd.DataFrame | None, cells: int, difference: float) -> list[Plan]:
@@ -48,9 +48,9 @@ def plan(claims: Sequence[Claim], frame: pd.DataFrame | None, cells: int, differ
     Args:
         claims: the claims of the suite.
         frame: result rows of the suite on one kind of device, from which the scatter over seeds and images is
-            estimated; None to assume an accuracy that scatters by `DEFAULT_SCATTER` over seeds.
-        cells: cells of the suite, by which the scatter is known if it is assumed.
-        difference: the true difference, in points for shares and else in the unit of the metric.
+            estimated; None to assume that an accuracy scatters by `DEFAULT_SCATTER` over seeds.
+        cells: cells of the suite, which give the degrees of freedom of an assumed scatter.
+        difference: the true difference, in points for shares, otherwise in the unit of the metric.
 
     Raises:
         BadInput: the difference is not above 0.
@@ -109,7 +109,7 @@ def _of_contrast(claim: Claim, contrast: Contrast, images: int, difference: floa
 
 
 def _images_needed(contrast: Contrast, images: int, difference: float, level: float) -> int | None:
-    """Return the test images with which endless seeds would find the difference; None if the present ones would do."""
+    """Return the test images with which unlimited seeds would find the difference; None if the present ones suffice."""
     if not (contrast.by_image and images):
         return None
     reach = float(special.ndtri(1 - level / 2) + special.ndtri(POWER))

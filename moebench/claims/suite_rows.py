@@ -1,4 +1,4 @@
-"""The cells of one suite on one device, with what a claim selects them by."""
+"""The cells of one suite on one device, with the values by which claims select them."""
 
 import json
 from collections.abc import Hashable, Mapping
@@ -25,12 +25,12 @@ class SuiteRows:
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> "SuiteRows":
-        """Take result rows, one for each cell and seed."""
+        """Return the cells of result rows, one row for each cell and seed."""
         return cls(cells_of(complete(frame)))
 
     @classmethod
     def at_test_time(cls, frame: pd.DataFrame) -> "SuiteRows":
-        """Take result rows as one cell for each setting in which a trained model was evaluated.
+        """Return one cell for each setting in which a trained model was evaluated.
 
         Raises:
             BadInput: no model was evaluated in other settings.
@@ -45,7 +45,7 @@ class SuiteRows:
         settings = dict(zip(table["cell_id"], table[f"{TEST_TIME}setting"], strict=True))
         cells = cells_of(complete(table))
         found = [replace(cell, settings=_with_setting(cell, settings[cell.shared["cell_id"]])) for cell in cells]
-        # The setting of the training comes first, and may be among those that were tried.
+        # The setting of the training comes first, and may occur again among the tried settings.
         once: dict[str, Cell] = {}
         for cell in found:
             once.setdefault(repr(sorted((key, _plain(value)) for key, value in cell.settings.items())), cell)
@@ -56,13 +56,13 @@ class SuiteRows:
         return [number for number, cell in enumerate(self.cells) if selects(selection, _ways(cell))]
 
     def values(self, metric: str) -> CellValues:
-        """Return a metric of all cells, read once."""
+        """Return a metric of all cells, computed once."""
         if metric not in self._values:
             self._values[metric] = CellValues.from_cells([cell.good for cell in self.cells], metric)
         return self._values[metric]
 
     def pools(self) -> list[tuple[str, ...]]:
-        """Return for each cell the pool of cells that it scatters like."""
+        """Return the pool of each cell, whose cells scatter alike."""
         return pools_of(pd.DataFrame([cell.shared for cell in self.cells]))
 
 
@@ -74,16 +74,16 @@ def complete(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def values_of_cell(cell: Cell) -> Mapping[str, Any]:
-    """Return what a cell was asked to do, and for other keys what its row says; a missing number is None."""
+    """Return a cell's requested settings, and the values of its row for other keys; a missing number is None."""
     row = {str(key): None if _is_missing(value) else value for key, value in cell.shared.items()}
-    # Rows count the slots of a group, suites those of an image, also in words.
+    # Rows count the slots of a group, suites the slots of an image, also as texts.
     slots = row["slots_per_image"]
     ways = {slots, "tokens"} if slots == row["tokens_per_image"] else {slots}
     return {**row, "total_slots": frozenset(ways), **cell.settings}
 
 
 def _ways(cell: Cell) -> Mapping[str, Any]:
-    """Return the values by which a selection may name a cell: None as well where its row tells what nobody gave."""
+    """Return the values by which a selection may name a cell, including None for values that nobody requested."""
     found: dict[str, Any] = {}
     for key, value in values_of_cell(cell).items():
         found[key] = value
@@ -93,7 +93,7 @@ def _ways(cell: Cell) -> Mapping[str, Any]:
 
 
 def _plain(value: Any) -> str:
-    """Return a value as text, 1 and 1.0 alike."""
+    """Return a value as text; 1 and 1.0 give equal texts."""
     return repr(float(value) if isinstance(value, int) and not isinstance(value, bool) else value)
 
 
@@ -102,7 +102,7 @@ def _is_missing(value: Any) -> bool:
 
 
 def _with_setting(cell: Cell, setting: str) -> dict[str, Any]:
-    """Return the settings of a trained cell with those in which it was evaluated, under keys of their own."""
+    """Return the settings of a trained cell with the settings of its evaluation, under keys of their own."""
     tried = cell.settings.get("test_time") or ()
     keys = {"router", *(key for each in tried for key in each)}
     changed = json.loads(setting)

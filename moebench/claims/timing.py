@@ -1,4 +1,4 @@
-"""Times beside the dense twin as they may be quoted: by the right clock, with the scatter between timings."""
+"""Times beside the dense twin, ready to report: by the right clock, with the scatter between timings."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from moebench.spec.timing_flags import OTHER_PROCESS_SHARE
 from moebench.statistics import DEFAULT_SCATTER, timing_scatter
 
 CLOCKS = {"train_step_vs_dense": "train_step_cpu_vs_dense", "infer_vs_dense": "infer_cpu_vs_dense"}
-"""For wall-clock ratios the ratios of processor time."""
+"""Column of processor time for each column of wall-clock ratios."""
 _CONDITIONS = ("other_process_cpu_share", "platform", "timing_flags")
 _PHASES = {"train_step_vs_dense": "training:contention", "infer_vs_dense": "inference:contention"}
 Z = 1.959964
@@ -22,14 +22,14 @@ class Scatter(NamedTuple):
 
     value: float
     source: str
-    """Where the number comes from, in words."""
+    """Source of the number, in words."""
 
 
 def scatter_of(rows: pd.DataFrame) -> Scatter:
-    """Return how far timings of one program lie apart on the machines of these rows.
+    """Return the scatter between timings of one program on the machines of these rows.
 
-    The machine's own timing self-test tells best (column `timing_scatter`); else cells that were timed in several
-    processes and dense cells, whose ratio to themselves is 1; else `DEFAULT_SCATTER`.
+    The best source is the machine's own timing self-test (column `timing_scatter`); then cells that were timed in
+    several processes and dense cells, whose ratio to themselves is 1; then `DEFAULT_SCATTER`.
     """
     if "timing_scatter" in rows:
         known = rows["timing_scatter"].dropna()
@@ -52,10 +52,10 @@ def scatter_of(rows: pd.DataFrame) -> Scatter:
 
 
 def seconds_scatter(rows: pd.DataFrame) -> float:
-    """Return how far seconds measured apart lie from each other, as the standard deviation of their logarithm.
+    """Return the scatter of seconds measured at different times, as the standard deviation of their logarithm.
 
-    The reference kernel, which runs beside every cell, is the same program each time: its seconds tell how much the
-    machine itself changes. Twice `DEFAULT_SCATTER` where too few cells have it.
+    The reference kernel, which runs beside every cell, is an unchanging program: its seconds show how much the machine
+    itself changes. The result is twice `DEFAULT_SCATTER` if too few cells have such seconds.
     """
     timings = rows.dropna(subset=["reference_kernel_s"]).drop_duplicates(["suite", "cell_id", "run_id", "attempt"])
     groups = [
@@ -92,8 +92,8 @@ def quoted(cells: pd.DataFrame, column: str, scatter: float) -> pd.DataFrame:
         scatter: standard deviation of a log ratio between timings.
 
     Returns:
-        Columns `value low high clock`: the ratio of processor time with the clock `processor` where other processes
-        disturbed the wall-clock, else that of wall-clock with the clock `wall`; NaN for cells that were not timed.
+        Columns `value low high clock`: the ratio of processor time with the clock `processor` if other processes
+        disturbed the wall-clock, else the ratio of wall-clock with the clock `wall`; NaN for cells that were not timed.
     """
     other = CLOCKS[column]
     busy = [disturbed(cell, column) for _, cell in cells[list(_CONDITIONS)].iterrows()]

@@ -17,7 +17,7 @@ SLOPE = "line through the seeds' values, seeds as blocks"
 SLOPES = "difference of two lines through the seeds' values, seeds as blocks"
 
 Point = dict[int, float]
-"""The value of a line at one level: cells with their weights, the cell that the claim is about first."""
+"""The value of a line at one level: cells with their weights, the claim's own cell first."""
 
 
 @dataclass(frozen=True)
@@ -29,18 +29,18 @@ class Slopes:
     levels: int
     """Different values of the input."""
     doubling: bool
-    """Whether the slope is for a doubling of the input, and not for one unit."""
+    """Whether the slope is for a doubling of the input, rather than for one unit."""
     falling: float
-    """The slope of all cells together, which tells towards which end the metric falls."""
+    """Slope of all cells together, whose sign shows towards which end the metric falls."""
     is_line: bool
-    """Whether the levels may lie on the lines."""
+    """Whether the levels may lie on straight lines."""
     steps_agree: bool
     """Whether each step to the next level is significant, all in the same direction."""
     cells: list[int]
 
     @property
     def note(self) -> str:
-        """Say how levels miss the lines; "" for levels that may lie on them."""
+        """Remark on levels that do not lie on lines; "" for levels that may."""
         if self.is_line:
             return ""
         curved = "the levels lie on a curve, and every step of it has the same direction"
@@ -48,7 +48,7 @@ class Slopes:
 
 
 def slope(claim: Claim, rows: SuiteRows) -> Evidence:
-    """Return the slope of the claim's cells over an input, or how it differs from the slope of others.
+    """Return the slope of the claim's cells over an input, or its difference from the slope of other cells.
 
     Raises:
         Undecidable: there are no cells at enough levels of the input.
@@ -62,7 +62,7 @@ def slope(claim: Claim, rows: SuiteRows) -> Evidence:
     if found is None:
         raise Undecidable(f"there are no cells at {FEWEST_LEVELS} levels of {over}")
     better = 1.0 if claim.higher_is_better else -1.0
-    # Whatever falls towards small inputs falls slower with the smaller slope.
+    # A metric that falls towards small inputs falls more slowly if its slope is smaller.
     sign = better if claim.kind == "rising" else -float(np.sign(found.falling) or 1.0)
     return Evidence.from_contrast(
         found.slope,
@@ -114,7 +114,7 @@ def fit(values: CellValues, rows: SuiteRows, points: Sequence[Point], over: str)
 
 
 def _lines(rows: SuiteRows, points: Sequence[Point], over: str) -> list[list[Point]]:
-    """Return the points in lines: on one lie cells that differ in nothing but the input, at enough levels of it."""
+    """Return the points as lines; the cells of a line differ only in the input, at enough levels."""
     lines: dict[str, list[Point]] = {}
     levels: dict[str, set[float]] = {}
     for point in points:

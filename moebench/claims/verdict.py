@@ -23,21 +23,23 @@ LEVEL = 0.05
 """Probability of a false verdict among all claims of a suite."""
 Word = Literal["shown", "contradicted", "undecided"]
 NO_METHOD = "none"
-"""The method of a claim of which rows say nothing."""
+"""Method of a claim that rows cannot decide."""
 _NOTHING = Interval(float("nan"), float("nan"), float("nan"))
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the rows of a suite say of one claim."""
+    """The verdict of a suite's rows on one claim."""
 
     claim: Claim
     suite: str
     device_kind: str
     verdict: Word
     effect: Interval
-    """The effect with its interval, in the unit of the metric: 0.01 is a point of accuracy, and of times 0.1 is a tenth
-    more. The interval excludes the claim's boundary exactly if the claim is decided, correction included."""
+    """The effect with its interval, in the unit of the metric: 0.01 is a point of accuracy, 0.1 of a time a tenth more.
+
+    The interval excludes the claim's boundary exactly if the claim is decided, correction included.
+    """
     p_value: float
     """Two-sided, not corrected."""
     p_corrected: float
@@ -48,7 +50,7 @@ class Verdict:
     text: str
     """The verdict in at most 25 words."""
     claims: int
-    """How many claims the verdict is corrected for."""
+    """Number of claims that the verdict is corrected for."""
     pairs: int = 0
     seeds: int = 0
     images: int = 0
@@ -86,7 +88,7 @@ def _gather(claims: Sequence[Claim], frame: pd.DataFrame) -> list[Evidence | str
 
 
 def gather(claim: Claim, rows: SuiteRows) -> Evidence:
-    """Return what the rows of a suite say of a claim.
+    """Return the evidence of a suite's rows for a claim.
 
     Raises:
         Undecidable: cells are missing, cost different amounts, were evaluated on different test images, or have too few
@@ -135,8 +137,8 @@ def _corrected(found: Sequence[Evidence | str], claims: Sequence[Claim], suite: 
 def step_levels(p_values: np.ndarray) -> np.ndarray:
     """Return the level at which Holm's method tests each p-value, float[n]; NaN for a NaN.
 
-    The smallest of n is tested at 5 % / n, the next at 5 % / (n - 1), and so on; from the first one that is not
-    significant, all others are tested at its level.
+    The smallest of n is tested at 5 % / n, the next at 5 % / (n - 1), and so on; all p-values after the first one that
+    is not significant are tested at its level.
     """
     levels = np.full(len(p_values), np.nan)
     known = np.flatnonzero(~np.isnan(p_values))
@@ -154,7 +156,7 @@ def step_levels(p_values: np.ndarray) -> np.ndarray:
 
 
 def _shown(claim: Claim, value: float) -> float:
-    """Return an effect in the unit of its metric, within what can be; ratios of times are logarithms until then."""
+    """Return an effect in the unit of its metric, within the possible range; ratios of times arrive as logarithms."""
     if claim.on in RATIOS:
         return float(np.expm1(value))
     # Student's t is unbounded, and a difference of shares is not.
@@ -197,7 +199,7 @@ def _too_few(each: Evidence, level: float) -> bool:
 
 
 def _unit(claim: Claim) -> str:
-    """Return the unit of an effect with a space before it."""
+    """Return the unit of an effect with a space before the unit."""
     if claim.on in RATIOS:
         return " %"
     unit = column(claim.on).unit
@@ -205,14 +207,14 @@ def _unit(claim: Claim) -> str:
 
 
 def _written(claim: Claim, value: float, digits: int = 1, *, signed: bool = False) -> str:
-    """Write an effect: points and percent with so many decimals, anything else with three digits."""
+    """Return an effect as text: points and percent with the given decimals, other units with three digits."""
     percent = claim.on in RATIOS or column(claim.on).unit == "share"
     text = f"{round(100 * value, digits) + 0.0:+.{digits}f}" if percent else three_digits(value, signed=True)
     return text if signed else text.lstrip("+")
 
 
 def _digits(effect: Interval, boundary: float) -> int:
-    """Return the decimals of points that show on which side of the claim's boundary each bound lies; one to three."""
+    """Return the decimals of points that show each bound's side of the claim's boundary; one to three."""
     for digits in (1, 2):
         if all(round(100 * bound, digits) != round(100 * boundary, digits) for bound in (effect.low, effect.high)):
             return digits

@@ -13,7 +13,7 @@ STYLES = {"shown": "green", "contradicted": "red", "undecided": ""}
 
 
 def lines(verdicts: Sequence[Verdict]) -> list[tuple[str, str, str, str]]:
-    """Return for each verdict the texts under `HEADINGS`; of several devices each claim names its device."""
+    """Return for each verdict the texts under `HEADINGS`; if there are several devices, each claim names its device."""
     several = len({verdict.device_kind for verdict in verdicts}) > 1
     return [
         (
@@ -27,14 +27,14 @@ def lines(verdicts: Sequence[Verdict]) -> list[tuple[str, str, str, str]]:
 
 
 def summary(verdicts: Sequence[Verdict]) -> str:
-    """Return how many claims are shown, contradicted and undecided, without a full stop."""
+    """Return the numbers of claims that are shown, contradicted and undecided, without a full stop."""
     counts = {word: sum(verdict.verdict == word for verdict in verdicts) for word in get_args(Word)}
     claims = "1 claim" if len(verdicts) == 1 else f"{len(verdicts)} claims"
     return f"{claims}: " + ", ".join(f"{count} {word}" for word, count in counts.items())
 
 
 def by_paper(verdicts: Sequence[Verdict]) -> Mapping[str, list[Verdict]]:
-    """Return verdicts by the paper that claims, which is a source up to its first comma or section mark."""
+    """Return verdicts by the paper with the claim, which is the source up to its first comma or section mark."""
     papers: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         paper = verdict.claim.source.partition(",")[0].partition("§")[0].strip()
@@ -43,7 +43,7 @@ def by_paper(verdicts: Sequence[Verdict]) -> Mapping[str, list[Verdict]]:
 
 
 def markdown(verdicts: Sequence[Verdict]) -> str:
-    """Return the verdicts of several suites as Markdown: how many there are, the decided claims, the undecided ones."""
+    """Return the verdicts of several suites as Markdown: their number, the decided claims, the undecided ones."""
     parts = [f"Of {summary(verdicts)}."]
     for decided in (True, False):
         kept = [verdict for verdict in verdicts if (verdict.verdict != "undecided") == decided]
@@ -53,7 +53,7 @@ def markdown(verdicts: Sequence[Verdict]) -> str:
 
 
 def rows(verdicts: Sequence[Verdict]) -> list[tuple[str, str, str, str, str]]:
-    """Return for each verdict the suite and the texts under `HEADINGS`; of several devices each suite names its own."""
+    """Return for each verdict the suite and the texts under `HEADINGS`; with several devices each suite names one."""
     several = len({verdict.device_kind for verdict in verdicts}) > 1
     return [
         (verdict.suite + (f" ({verdict.device_kind})" if several else ""), *lines([verdict])[0]) for verdict in verdicts

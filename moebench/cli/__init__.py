@@ -1,4 +1,4 @@
-"""The command line: arguments and printing. Whatever is heavy is imported inside the command that needs it."""
+"""The command line: arguments and output. Heavy modules are imported inside the command that needs them."""
 
 import sys
 from typing import Annotated
@@ -27,7 +27,7 @@ app = typer.Typer(
     name="moebench",
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode=None,  # a bracket in a help is a bracket
+    rich_markup_mode=None,  # no markup: a bracket in a help text is a bracket
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=options.example("suite scaling-experts"),

@@ -1,4 +1,4 @@
-"""The command that tries routers and suites at toy size: `check`."""
+"""The command `check`, which tries routers and suites at toy size."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from moebench.checking import Failure
 
     Checked = tuple[str, str, list[Failure]]
-    """What was tried: router or suite, its name, and what does not hold."""
+    """Whether a router or a suite was tried, its name, and the failures."""
 
 
 def check(
@@ -25,18 +25,18 @@ def check(
         bool,
         typer.Option(
             "--timing",
-            help="Hold the timing itself to known lengths instead: a program against itself, as it is and slowed down "
-            "by 2, 5 and 10 %. Takes minutes.",
+            help="Test the stopwatch instead: time a program against itself, unchanged and slowed down by 2, 5 and "
+            "10 %. Takes minutes.",
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --timing: print every timing as JSON.")] = False,
 ) -> None:
     """Try every router and suite, or those of a file, at toy size.
 
-    What does not hold is said in words.
+    Failures are explained in sentences.
 
     A router goes through shapes, compilation, determinism, empty slots, groups, order of the tokens, bfloat16,
-    gradients and ten training steps. Of a suite every cell is resolved, and one of each router really run.
+    gradients and ten training steps. Of a suite every cell is resolved, and one cell of each router is run.
     """
     if timing or as_json:
         _check_timing(file, plugins, timing, as_json)
@@ -61,15 +61,15 @@ def _check_timing(file: Path | None, plugins: list[Path] | None, timing: bool, a
     if not timing:
         raise BadInput("--json is for --timing.")
     if file or plugins:
-        raise BadInput("--timing holds the timing itself to known lengths; it takes no file and no plugin.")
+        raise BadInput("--timing tests the stopwatch; it takes no file and no plugin.")
     command.run(as_json)
 
 
 def _checked(file: Path | None, plugins: list[Path] | None) -> "Iterator[Checked]":
-    """Each as it has been tried.
+    """Yield each router or suite as it has been tried.
 
     Raises:
-        BadInput: a file that is neither kind, cannot be read, or holds nothing to try.
+        BadInput: the file is neither a router file nor a suite, cannot be read, or contains nothing to try.
     """
     from moebench.errors import BadInput
 

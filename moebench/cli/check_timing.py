@@ -1,4 +1,4 @@
-"""`check --timing`: how often slow-downs of known size are found on this machine, and none where there is none."""
+"""`check --timing`: how often this machine detects slow-downs of known size, and no slow-down if there is none."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def run(as_json: bool) -> None:
-    """Time a program against itself, tell how it goes on the standard error, and print the curve of detection.
+    """Time a program against itself, and print the curve of detection; progress goes to the standard error.
 
-    Exit code 1 if something was found less often than is asked, or where there is nothing to be found; 130 after
-    Ctrl-C, with the curve as far as it goes.
+    Exit code 1 if a slow-down was found less often than required, or found where there is none; 130 after Ctrl-C, with
+    the curve of the repeats so far.
     """
     from moebench.cells.self_test_record import remember_scatter
     from moebench.cells.timing_check import SPEC, check_timing
@@ -32,8 +32,8 @@ def run(as_json: bool) -> None:
     alone, most = (duration(seconds) for seconds in expected_s(SPEC.timing_budget_s))
     told = Console(stderr=True, highlight=False)
     told.print(
-        f"A training step of Soft MoE against itself, {SPEC.timing_budget_s:g} s for each timing: up to {alone} where "
-        f"nobody else uses the processors, up to {most} where others do.",
+        f"A training step of Soft MoE against itself, {SPEC.timing_budget_s:g} s for each timing: up to {alone} if "
+        f"no other process uses the processors, up to {most} if some do.",
         soft_wrap=True,
     )
     readings: list[Reading] = []
@@ -62,7 +62,7 @@ def run(as_json: bool) -> None:
 
 
 def _watched(console: Console, readings: "Iterator[Reading]") -> "Iterator[Reading]":
-    """The readings as they come, each with a line in a pipe, and with one line for all on a terminal."""
+    """Yield the readings as they come, with a line for each in a pipe, and one changing line on a terminal."""
     from moebench.measuring.timing.self_test import EFFECTS, REPEATS
 
     pace = Pace(len(EFFECTS) * REPEATS)

@@ -1,4 +1,4 @@
-"""The command that lists what suites claim and what results say of it: `claims`."""
+"""The command `claims`, which lists the claims of suites and their verdicts from the results."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The command that sets results against results: `compare`."""
+"""The command `compare`, which compares results with results."""
 
 import json
 from pathlib import Path
@@ -17,10 +17,12 @@ _SELECTION = "results folder, run, commit, or keys such as router=soft,experts=8
 
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help=f"Results to judge: a {_SELECTION}.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Results to compare A with, named in one of these ways.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Results to compare A with, named like A.")],
     metric: Annotated[
         list[str] | None,
-        typer.Option(metavar="COLUMN", help="What to compare, repeatable; by default accuracy and times beside dense."),
+        typer.Option(
+            metavar="COLUMN", help="Column to compare, repeatable; by default accuracy and times beside dense."
+        ),
     ] = None,
     suite: Annotated[str | None, typer.Option(metavar="NAME", help="Only this suite's results.")] = None,
     results: options.Results = Path("results"),
@@ -31,12 +33,12 @@ def compare(
         str | None,
         typer.Option(
             metavar="5%",
-            help="Exit with 1 if A is shown to be slower, and by so much as estimated, over all cells or in any one; "
-            "with 2 if A lacks a time that B has. A difference that is not significant passes.",
+            help="Exit with 1 if A is shown to be slower, by an estimate of at least this much, over all cells or in "
+            "any one; with 2 if A lacks a time that B has. A difference that is not significant passes.",
         ),
     ] = None,
     fail_if_worse: Annotated[
-        str | None, typer.Option(metavar="1%", help="The same for accuracy that is lower, in points.")
+        str | None, typer.Option(metavar="1%", help="As --fail-if-slower, for a lower accuracy, in points.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print it as Markdown.")] = False,
@@ -54,7 +56,7 @@ def compare(
     from moebench.suites import suite_record
 
     if as_json and as_markdown:
-        raise BadInput("--json and --markdown are two ways to print one thing; give one of them.")
+        raise BadInput("--json and --markdown are two formats of one output; give one of them.")
     asked = {
         f"{name} {text}": (judge, gates.parse_share(text, name))
         for name, text, judge in (

@@ -1,4 +1,4 @@
-"""The command `conform`: is this layer the paper's?"""
+"""The command `conform`, which compares a layer with the paper's layer."""
 
 import json
 from pathlib import Path
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 def conform(
     adapter: Annotated[
         str | None,
-        typer.Argument(metavar="FILE.py[:NAME]", help="A file with build(weights) -> f(tokens); it is run."),
+        typer.Argument(metavar="FILE.py[:NAME]", help="A file with build(weights) -> f(tokens); its code is executed."),
     ] = None,
     strategy: Annotated[
-        str | None, typer.Option("--as", metavar="STRATEGY", help="What the layer should be, such as soft or bpr.")
+        str | None,
+        typer.Option("--as", metavar="STRATEGY", help="Strategy that the layer implements, such as soft or bpr."),
     ] = None,
     template: Annotated[
-        str | None, typer.Option("--template", metavar="torch|jax|keras", help="Print an adapter to begin with.")
+        str | None, typer.Option("--template", metavar="torch|jax|keras", help="Print an adapter to start from.")
     ] = None,
     export: Annotated[
         Path | None,

@@ -1,10 +1,10 @@
-"""What `moebench show` prints of a name, line by line."""
+"""The output of `moebench show` about a name, line by line."""
 
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 
-_OPTIONS = "\noptions, with their defaults, as they stand in brackets or in a suite:\n"
+_OPTIONS = "\noptions, with their defaults, as written in brackets or in a suite:\n"
 
 
 def _describe_suite(name: str) -> Iterator[str]:
@@ -64,15 +64,15 @@ def _describe_router(name: str) -> Iterator[str]:
 
 
 def describe_slots(cell: str, image_size: int | None, **given: str | int | None) -> Iterator[str]:
-    """Return the capacity of a router with its options, by the names of the columns of the result table.
+    """Yield the capacity of a router with its options, by the names of the columns of the result table.
 
     Args:
         cell: a router with its options, `router[key=value,…]`.
-        image_size: pixels of a side; None takes the model's own.
+        image_size: pixels of a side; None takes the model's own size.
         given: keys of a cell, which replace those in the brackets; None leaves a key as it is.
 
     Raises:
-        BadInput: there is no such router, option or model, or they do not fit each other.
+        BadInput: the router, an option or the model is unknown, or they do not fit each other.
     """
     from moebench.cells import count
     from moebench.measuring import padding
@@ -102,26 +102,26 @@ def describe_slots(cell: str, image_size: int | None, **given: str | int | None)
 
 
 def describe_model(name: str) -> Iterator[str]:
-    """Return the lines about a backbone or a published model."""
+    """Yield the lines about a backbone or a published model."""
     from moebench import models
 
-    shown = models.describe(name)  # first, since it refuses what is no model
+    shown = models.describe(name)  # first, because it raises for unknown models
     yield f"model {name}\n"
     yield shown
 
 
 def describe_dataset(name: str) -> Iterator[str]:
-    """Return the lines about a data set."""
+    """Yield the lines about a data set."""
     from moebench import data
 
     source = data.find(name)
-    shown = source.describe()  # first, since it refuses what cannot be read
+    shown = source.describe()  # first, because it raises for unreadable data sets
     yield f"data set {source.name}\n"
     yield shown
 
 
 OF_TABLES = ("columns", "keys")
-"""Kinds that have names in common, such as steps."""
+"""Kinds that share some names, such as steps."""
 DESCRIPTIONS: dict[str, Callable[[str], Iterable[str]]] = {
     "suites": _describe_suite,
     "columns": _describe_column,
@@ -130,4 +130,4 @@ DESCRIPTIONS: dict[str, Callable[[str], Iterable[str]]] = {
     "models": describe_model,
     "datasets": describe_dataset,
 }
-"""The lines about a name of each kind; kinds that need no jax come first."""
+"""Descriptions of the names of each kind; kinds that need no jax come first."""

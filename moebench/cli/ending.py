@@ -1,4 +1,4 @@
-"""How a command begins and ends: streams that can be written to, signals, exit codes, one sentence for a mistake."""
+"""How a command begins and ends: open streams, signals, exit codes, one sentence for a mistake."""
 
 import contextlib
 import errno
@@ -19,7 +19,7 @@ from moebench.spec.jax_trouble import jax_trouble
 
 OK, FAILED, BAD_INPUT = 0, 1, 2
 _BY_SIGNAL = 128
-"""Exit codes of programs that a signal ended begin here, as shells have it."""
+"""The exit code of a program that a signal ended is this number plus the signal's, as in shells."""
 _ENDING = ("SIGTERM", "SIGHUP")
 _WORDS = (
     (r"Input should be a valid integer.*", "this is no whole number"),
@@ -28,12 +28,12 @@ _WORDS = (
     (r"Input should be less than or equal to (\S+).*", r"this is more than \1"),
     (r"Input should be ", "this should be "),
 )
-"""Beginnings of messages of pydantic, which typer checks values with, and what is said instead."""
+"""Beginnings of messages of pydantic, which typer checks values with, and their replacements."""
 _UNWRITABLE = (errno.ENOSPC, errno.EIO, errno.EBADF, errno.EDQUOT, errno.EFBIG)
 
 
 class Terminated(KeyboardInterrupt):
-    """Another signal that ends the process as Ctrl-C does: what is finished is kept, what is unfinished cleared."""
+    """A signal that ends the process like Ctrl-C: finished work is kept, unfinished work removed."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -45,18 +45,19 @@ def run(app: typer.Typer, arguments: Sequence[str] | None) -> int:
 
     Args:
         app: the command line.
-        arguments: words behind the program's name; None takes those of the process.
+        arguments: words after the program's name; None takes those of the process.
 
     Returns:
-        0 done, 1 a cell failed or the machine did, 2 bad input, 128 and the number of the signal that ended the
-        command: 130 for Ctrl-C, 141 if nobody reads the output any more.
+        0 done; 1 a cell or the machine failed; 2 bad input; 128 plus the number of the signal that ended the command:
+        130
+        for Ctrl-C, 141 if no process reads the output any more.
     """
     _open_streams()
     try:
         with _ending_on_signals():
             code = _invoke(app, sys.argv[1:] if arguments is None else list(arguments))
             for stream in (sys.stdout, sys.stderr):
-                stream.flush()  # a failure here belongs to the command, not to the end of the process
+                stream.flush()  # a failure here is a failure of the command, not of the end of the process
             return code
     except BrokenPipeError:
         _discard_output()
@@ -88,12 +89,12 @@ def _invoke(app: typer.Typer, arguments: list[str]) -> int:
             command.invoke(context)
     except typer.Exit as ending:
         return ending.exit_code
-    except typer.Abort as error:  # an interrupt inside of a prompt or of the parser
+    except typer.Abort as error:  # an interrupt during a prompt or in the parser
         raise KeyboardInterrupt from error
     except (BadInput, OSError, MemoryError):
         raise
     except Exception as error:
-        # A word that the parser does not know; the class of such a mistake has moved between typer's versions.
+        # A word that the parser does not know; typer's versions define the class of this mistake in different places.
         if show := getattr(error, "show", None):
             vars(error)["message"] = _in_our_words(str(getattr(error, "message", "")))
             shown = io.StringIO()
@@ -112,23 +113,23 @@ def _invoke(app: typer.Typer, arguments: list[str]) -> int:
 
 
 def _in_our_words(message: str) -> str:
-    """Return what is wrong with a value, where the parser's library says so in words of its own."""
+    """Return a sentence about a wrong value; messages of the parser's library are replaced."""
     for theirs, ours in _WORDS:
         message = re.sub(theirs, ours, message)
     return message
 
 
 def _open_streams() -> None:
-    """Give the process an input, an output and an error output that take whatever is written.
+    """Open an input, an output and an error output that accept every text.
 
-    A closed descriptor would go to the next file that is opened, and a character that the locale lacks would end the
-    command: the first becomes the null device, the second an escape sequence.
+    The next opened file would get the descriptor of a closed stream, and a character outside the locale would end the
+    command. A closed stream therefore becomes the null device, and such a character an escape sequence.
     """
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest free descriptor, which is this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free descriptor, the one that was closed
     sys.stdout = sys.stdout or io.TextIOWrapper(io.BytesIO())
     sys.stderr = sys.stderr or io.TextIOWrapper(io.BytesIO())
     for stream in (sys.stdout, sys.stderr):
@@ -138,18 +139,18 @@ def _open_streams() -> None:
 
 @contextlib.contextmanager
 def _ending_on_signals() -> Iterator[None]:
-    """End on SIGTERM and SIGHUP as on Ctrl-C while the block lasts, unless the process was started to ignore them."""
+    """Handle SIGTERM and SIGHUP like Ctrl-C while the block lasts, unless the process was started to ignore them."""
     before: dict[signal.Signals, signal.Handlers | Callable[[int, FrameType | None], Any] | int | None] = {}
 
     def end(number: int, _: FrameType | None) -> NoReturn:
-        for other in before:  # cleaning up is not to be interrupted by a second one
+        for other in before:  # a second signal should not interrupt the clean-up
             signal.signal(other, signal.SIG_IGN)
         raise Terminated(number)
 
     for name in _ENDING:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-            with contextlib.suppress(ValueError):  # signals are for the main thread
+            with contextlib.suppress(ValueError):  # only the main thread receives signals
                 before[number] = signal.signal(number, end)
     try:
         yield
@@ -159,7 +160,7 @@ def _ending_on_signals() -> Iterator[None]:
 
 
 def _discard_output() -> None:
-    """Point the output to the null device: what is buffered would fail once more at the end of the process."""
+    """Redirect the output to the null device, because writing the buffered rest would fail again at exit."""
     with contextlib.suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())
@@ -172,7 +173,7 @@ def _complain(message: str) -> None:
 
 
 def _of_the_system(error: OSError) -> str:
-    """Return in one sentence what the system refused."""
+    """Return a sentence about the operation that the system refused."""
     what = error.strerror or str(error) or type(error).__name__
     if error.filename is not None:
         return f"{error.filename}: {what}."

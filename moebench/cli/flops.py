@@ -1,4 +1,4 @@
-"""What counts and runs nothing: the command `flops`, and suites that set counts beside the print."""
+"""Counting without running: the command `flops`, and suites that compare counts with printed costs."""
 
 import gc
 import json
@@ -64,7 +64,7 @@ def flops(
 ) -> None:
     """Count parameters, FLOPs and memory of a model from its shapes.
 
-    A multiply-add is 2 FLOPs. Counted are matrix products, and the weighting of rows where tokens are gathered.
+    A multiply-add is 2 FLOPs. Matrix products count, and the weighting of gathered rows.
     """
     from moebench.spec.entry import build_spec, parse_cell
 
@@ -94,10 +94,15 @@ def flops(
 
 
 def run(suite: "CountingSuite", results: Path, has_options: bool) -> None:
-    """Count every printed model, print the table, write it and its figure; exit code 1 if something lies outside.
+    """Count every printed model, print the table, write the table and its figure; exit with 1 if a count lies outside.
+
+    Args:
+        suite: the counting suite.
+        results: results folder.
+        has_options: whether options for cells were given.
 
     Raises:
-        BadInput: options that mean nothing where no cell runs.
+        BadInput: an option has no meaning because no cell runs.
     """
     from moebench.cli import printing
     from moebench.cli.narrow_tables import print_table
@@ -106,7 +111,7 @@ def run(suite: "CountingSuite", results: Path, has_options: bool) -> None:
     from moebench.results.suite_folder import SuiteFolder
 
     if has_options:
-        raise BadInput(f"suite '{suite.name}' runs no cells: of the options it takes --results alone.")
+        raise BadInput(f"suite '{suite.name}' runs no cells: its only option is --results.")
     console = options.console()
     printing.print_question(console, suite)
     with _no_garbage_collection(), console.status("counting") if console.is_terminal else nullcontext():
@@ -118,7 +123,9 @@ def run(suite: "CountingSuite", results: Path, has_options: bool) -> None:
         console.print()
         print_table(console, table, keys=2)
     console.print()
-    console.print("counted, in brackets the print and how far the count is from it; ~ known to differ; ✗ outside")
+    console.print(
+        "count, in brackets the printed value and the count's deviation; ~ known to differ; ✗ outside the tolerance"
+    )
     console.print()
     console.print(agreement.sentence(frame), markup=False, style="bold", soft_wrap=not console.is_terminal)
     for place, (_, why) in suite.known.items():
@@ -135,7 +142,7 @@ def run(suite: "CountingSuite", results: Path, has_options: bool) -> None:
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """A trace makes objects by the hundred thousand and drops none: looking for garbage would take a third of it."""
+    """Disable the garbage collector, which would take a third of the time of a trace and find nothing to free."""
     gc.disable()
     try:
         yield
@@ -144,7 +151,7 @@ def _no_garbage_collection() -> Iterator[None]:
 
 
 def _without_nan(value: Any) -> Any:
-    """The value with null for what has no number, which JSON has no other word for."""
+    """Return a value with None in place of NaN and infinity, which JSON cannot represent."""
     if isinstance(value, dict):
         return {key: _without_nan(inner) for key, inner in value.items()}
     return None if isinstance(value, float) and math.isnan(value) else value
@@ -155,7 +162,7 @@ def _title(record: dict[str, Any], asked_classes: int | None) -> str:
     if "text_params" in record:
         tower = f"a text tower {record['text_model']} {record['text_router']}"
         return f"{record['model']} {record['router']}, {side} × {side} pixels, beside {tower}"
-    classes = f"{record['classes']:,} classes" + (", those it was published with" if asked_classes is None else "")
+    classes = f"{record['classes']:,} classes" + (", as published" if asked_classes is None else "")
     return f"{record['model']} {record['router']}, {side} × {side} pixels, {classes}"
 
 
@@ -177,7 +184,7 @@ def _parts(record: dict[str, Any]) -> "Table":
 
 
 def _lines(record: dict[str, Any]) -> Iterator[str]:
-    """What the table has no room for, each with its name."""
+    """Yield the lines below the table, each with its name."""
     from moebench.reports.quantities import written
 
     train, elementwise = record["flops_train_per_image"], sum(record["elementwise"].values())

@@ -1,4 +1,4 @@
-"""Run the commands `list`, `show` and `env`."""
+"""The commands `list`, `show` and `env`."""
 
 import os
 from collections.abc import Iterable
@@ -12,13 +12,13 @@ from moebench.cli.listings import KINDS, LISTS, routing_columns
 from moebench.errors import BadInput, unknown
 
 _VARIABLES = ("JAX_", "XLA_", "MOEBENCH_", "CUDA_VISIBLE", "NVIDIA_TF32", "LIBTPU_", "OMP_NUM_")
-"""Beginnings of the environment variables that change what is measured."""
+"""Prefixes of the environment variables that can change measurements."""
 
 
 def list_names(
     kind: Annotated[
         str | None,
-        typer.Argument(metavar=f"[{'|'.join(KINDS)}]", help="What to list; without it, what can be listed."),
+        typer.Argument(metavar=f"[{'|'.join(KINDS)}]", help="Kind of names to list; without it, the kinds."),
     ] = None,
     routing: Annotated[
         bool, typer.Option("--routing", help="With columns: those of routing recordings, not of the result table.")
@@ -70,14 +70,14 @@ def show(
         typer.Option(
             parser=options.whole_number,
             metavar="N",
-            help="Images routed together; by default as its authors do.",
+            help="Images routed together; by default the paper's choice.",
         ),
     ] = None,
     plugins: options.Plugins = None,
 ) -> None:
     """Show everything about one name, or the slots of a router.
 
-    With options in brackets, or a model, a router's slots are shown. They depend on the tokens that are routed
+    With options in brackets, or a model, a router's slots are shown. The slots depend on the tokens that are routed
     together, and so on the model, the images, and how many are a group.
     """
     options.load_plugins(plugins)
@@ -98,7 +98,7 @@ def show(
         known += names
     if shown:
         return
-    # Names beyond those listed: the user's own places, a size at any patch, data sets drawn with any number.
+    # Names beyond the lists: the user's own paths, a size with any patch, data sets drawn with any number.
     data = name.startswith((".", "/", "~", "hf:", "fractals-", "scenes-", "domains-", "needles-", "lookup-", "skewed-"))
     if data or "/" in name:
         for line in describe_dataset(name) if data else describe_model(name):
@@ -109,12 +109,12 @@ def show(
 
 def env(
     measure: Annotated[
-        bool, typer.Option("--measure", help="Also what the device does at its best: a matrix product, a copy.")
+        bool, typer.Option("--measure", help="Also measure the device's peak: a matrix product, a copy.")
     ] = False,
 ) -> None:
     """Print what is installed, found, and used by default.
 
-    If JAX cannot start, everything else is printed all the same, and the reason after it.
+    If JAX cannot start, all other lines are printed, followed by the reason.
     """
     from moebench import executors
     from moebench.spec.cell_spec import CellSpec

@@ -1,4 +1,4 @@
-"""What `moebench list` prints: the names of each kind, with a line about each."""
+"""The output of `moebench list`: the names of each kind, with a line about each."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -30,7 +30,7 @@ def _columns() -> Iterator[tuple[str, str]]:
 
 
 def routing_columns() -> Iterator[tuple[str, str]]:
-    """Return the name and a line of each column of routing recordings."""
+    """Yield the name and a line of each column of routing recordings."""
     from moebench.inside.schema import ROUTING_COLUMNS
 
     return map(_column_line, ROUTING_COLUMNS)
@@ -42,7 +42,7 @@ def _column_line(column: "Column") -> tuple[str, str]:
     kind = str(column.type)
     if "struct" in kind:
         kind = "list<struct>"
-    elif kind.startswith("dictionary"):  # a way of storing texts, which readers see as texts
+    elif kind.startswith("dictionary"):  # a way to store texts, which readers see as texts
         kind = "string"
     return column.name, f"{kind}{unit}  {column.meaning}".rstrip()
 

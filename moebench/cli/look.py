@@ -1,4 +1,4 @@
-"""The command `look`: recorded routing on images, as a page."""
+"""The command `look`, which shows recorded routing on images, as a page."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,9 @@ MOST_IMAGES = 64
 def look(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SUITE|CELL…]", help="Whose recordings; may be left out if there is one suite."),
+        typer.Argument(
+            metavar="[SUITE|CELL…]", help="Suite or cells with recordings; may be left out if there is one suite."
+        ),
     ] = None,
     images: Annotated[
         int, typer.Option(parser=options.whole_number, metavar="N", help="How many recorded images to show.")

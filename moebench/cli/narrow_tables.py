@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _ANY_WIDTH = 10_000
 _NAME_WIDTH = 16
-"""Letters of a name that a line should hold; a name that is broken more often is hard to read."""
+"""Letters of a name that a line should have room for; a name broken more often is hard to read."""
 
 
 def print_table(console: "Console", table: Table, keys: int = 1) -> None:
@@ -22,7 +22,7 @@ def print_table(console: "Console", table: Table, keys: int = 1) -> None:
 
     Args:
         console: the terminal or pipe.
-        table: a table whose cells are of one line each.
+        table: a table whose cells have one line each.
         keys: the number of columns, from the left, that name a row.
     """
     title, caption, table.title, table.caption = table.title, table.caption, None, None

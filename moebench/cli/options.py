@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and the terminal they print to."""
+"""Arguments that several commands share, and the terminal that commands print to."""
 
 import os
 from collections.abc import Iterable
@@ -16,10 +16,12 @@ Results = Annotated[
     Path, typer.Option("--results", metavar="DIR", help="Folder of the results, or of one suite among them.")
 ]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Run everything again; old rows are kept.")]
-RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run again what failed before.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run failed cells again.")]
 Plugins = Annotated[
     list[Path] | None,
-    typer.Option("--plugin", metavar="FILE.py", help="A file with routers of your own, which is run; repeatable."),
+    typer.Option(
+        "--plugin", metavar="FILE.py", help="A file with routers of your own, whose code is executed; repeatable."
+    ),
 ]
 Trace = Annotated[
     Path | None,
@@ -30,14 +32,14 @@ Trace = Annotated[
     ),
 ]
 SuiteAmongResults = Annotated[
-    str | None, typer.Option("--suite", metavar="NAME", help="Whose results; may be left out if there is one.")
+    str | None, typer.Option("--suite", metavar="NAME", help="Suite with results; may be left out if there is one.")
 ]
 
 PageOut = Annotated[
     Path | None,
-    typer.Option("--out", metavar="FILE.html", help="Where to write it; by default beside the results."),
+    typer.Option("--out", metavar="FILE.html", help="File to write; by default beside the results."),
 ]
-Show = Annotated[bool, typer.Option("--open", help="Open it in the browser.")]
+Show = Annotated[bool, typer.Option("--open", help="Open the page in the browser.")]
 
 _PIPE_WIDTH = 10_000
 
@@ -83,16 +85,16 @@ def _scalar(text: object) -> object:
 
 
 def example(arguments: str) -> str:
-    """The end of a command's help: a line that is not broken, so that it can be copied."""
+    """Return the example at the end of a command's help, in one unbroken line so that it can be copied."""
     return f"\b\nExample: moebench {arguments}"
 
 
 def say(text: object = "", err: bool = False) -> None:
-    """Print a line; control characters in it, such as those of a name in somebody's file, are escaped.
+    """Print a line; control characters, such as those in the name of a user's file, are escaped.
 
     Args:
-        text: the line, or anything that prints as one.
-        err: whether it goes to the error output.
+        text: the line, or an object that prints as one.
+        err: whether the line goes to the error output.
     """
     typer.echo(printable(str(text)), err=err)
 
@@ -109,7 +111,7 @@ def say_page(page: Path, show: bool) -> None:
 def console() -> "Console":
     """Return the standard output: as wide as the terminal; in a pipe without a limit and without colours.
 
-    Control characters in what is printed are escaped.
+    Control characters in the output are escaped.
     """
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.segment import Segment
@@ -129,7 +131,7 @@ def plugin_files(plugins: list[Path] | None) -> tuple[str, ...]:
     """Return the absolute paths of plugins.
 
     Raises:
-        BadInput: a file that is not there.
+        BadInput: a file does not exist.
     """
     for plugin in plugins or []:
         if not plugin.is_file():
@@ -138,7 +140,7 @@ def plugin_files(plugins: list[Path] | None) -> tuple[str, ...]:
 
 
 def start_jax() -> None:
-    """Start JAX in this process, for commands that compute something themselves.
+    """Start JAX in this process, for commands that compute in their own process.
 
     Raises:
         BadInput: the environment names a device or a flag that does not exist.
@@ -152,10 +154,10 @@ def start_jax() -> None:
 
 
 def load_plugins(plugins: list[Path] | None) -> list[str]:
-    """Run the plugins in this process, after another one has survived them, and return the names of their routers.
+    """Run the plugins, after a trial in another process, and return the names of their routers.
 
     Raises:
-        BadInput: a file that is not there, that raises, that ends the process, or that registers no router.
+        BadInput: a file does not exist, raises an error, ends the process, or registers no router.
     """
     if not plugins:
         return []

@@ -1,4 +1,4 @@
-"""The command `plan`: what cells take on a device that is not there."""
+"""The command `plan`, which predicts the needs of cells on an absent device."""
 
 import json
 import math
@@ -47,11 +47,11 @@ def plan(
         float | None,
         typer.Option("--memory-limit-gib", parser=options.number, metavar="GIB", help="Memory of one compilation."),
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Compile again what was compiled before.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Compile again cases that were compiled before.")] = False,
     plugins: options.Plugins = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Compile a model for a device that is not there.
+    """Compile a model for an absent device.
 
     Shows whether training step and inference fit, what they move, a lower bound of their times, and the largest batch.
     Nothing runs.
@@ -88,7 +88,7 @@ def plan(
 
 
 def _suite(name: str, profile: str | None) -> Any:
-    """Return the suite of a name; None if the name is a model's."""
+    """Return the suite with a name; None if the name is a model's."""
     from difflib import get_close_matches
 
     from moebench.errors import BadInput, unknown

@@ -1,4 +1,4 @@
-"""Tables of plans: routers side by side, or one row a cell."""
+"""Tables of plans: routers side by side, or one row for each cell."""
 
 import math
 from collections import Counter
@@ -22,7 +22,7 @@ _FITS = {"yes": "yes", "raised": "only with a raised share", "no": "no", "": _NO
 
 
 def title(plans: "list[CellPlan]", device: "Device", compiler: str) -> str:
-    """Return one line on what was planned."""
+    """Return one line about the plan: models, batches, precisions, devices and compiler."""
     spec = plans[0].cell.spec
     count = spec.mesh_shape[0] * spec.mesh_shape[1]
     models = ", ".join(dict.fromkeys(plan.cell.spec.model for plan in plans))
@@ -156,7 +156,7 @@ def by_cell(plans: "list[CellPlan]") -> Table:
 
 
 def notes(plans: "list[CellPlan]", device: "Device", *, is_suite: bool) -> Iterator[str]:
-    """Yield the sentences below the tables: what failed, what the numbers are."""
+    """Yield the sentences below the tables: failures, and the meaning of the numbers."""
     for plan in plans:
         for name, program in (("training step", plan.train), ("inference", plan.infer)):
             if program.status is not None:
@@ -168,8 +168,8 @@ def notes(plans: "list[CellPlan]", device: "Device", *, is_suite: bool) -> Itera
         yield f"Training of all seeds takes at least {total:.3g} hours of one {device.name}{without}."
     if any(plan.train.bound for plan in plans):
         yield (
-            "A time is a lower bound from the data sheet's peaks: no kernel reaches them, and a step takes longer. It "
-            "predicts no time."
+            "A time is a lower bound from the data sheet's peaks: no kernel reaches them, and a step takes longer. The "
+            "bound predicts no time."
         )
     if device.memory_bytes:
         usable = written(device.usable_share * device.memory_bytes, "bytes")

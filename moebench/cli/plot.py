@@ -1,4 +1,4 @@
-"""The commands that draw and write from results: `plot`, `dashboard` and `report`."""
+"""The commands `plot`, `dashboard` and `report`, which draw and write from results."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def plot(
     kind: Annotated[
-        str, typer.Argument(metavar="FIGURE", help=f"What to draw: {', '.join((*FIGURES, *ROUTING_FIGURES))}.")
+        str, typer.Argument(metavar="FIGURE", help=f"Figure to draw: {', '.join((*FIGURES, *ROUTING_FIGURES))}.")
     ],
     suite: options.SuiteAmongResults = None,
     x: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of the x axis.")] = None,
@@ -25,10 +25,13 @@ def plot(
         typer.Option(metavar="FILE", help="A .png, .svg or .pdf file; by default all three beside the results."),
     ] = None,
     style: Annotated[
-        str, typer.Option(metavar="paper|talk|notebook", help="Where it will stand: size, letters and resolution.")
+        str,
+        typer.Option(
+            metavar="paper|talk|notebook", help="Place of the figure, which sets size, letters and resolution."
+        ),
     ] = "paper",
-    columns: Annotated[int, typer.Option(metavar="1|2", help="How many columns of a page it is wide.")] = 2,
-    data: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write the numbers behind it, too.")] = None,
+    columns: Annotated[int, typer.Option(metavar="1|2", help="Width of the figure in columns of a page.")] = 2,
+    data: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Also write the numbers of the figure.")] = None,
     cells: Annotated[
         list[str] | None,
         typer.Option("--cell", metavar="CELL", help="A recorded cell, such as 'bpr[experts=8]'; repeatable."),
@@ -44,8 +47,8 @@ def plot(
 ) -> None:
     """Draw a figure from results or from recorded routing.
 
-    Figures of recordings show one cell of each router unless --cell names some; --cell, --layer and --images are for
-    them alone.
+    Figures of recordings show one cell of each router unless --cell names cells; only these figures take --cell,
+    --layer and --images.
     """
     from moebench.reports import write
 
@@ -83,7 +86,7 @@ def _plot_recordings(
     found = find_recordings(results, suite, cells)
     suites = list(dict.fromkeys(each.facts.suite for each in found))
     if len(suites) > 1:
-        raise BadInput(f"{results} holds recordings of several suites; give --suite: {', '.join(suites)}.")
+        raise BadInput(f"{results} has recordings of several suites; give --suite: {', '.join(suites)}.")
     stem = out.with_suffix("") if out else _report_folder(results, suites[0]) / kind
     formats = [out.suffix.removeprefix(".")] if out and out.suffix else None
     shown, choice = side_by_side(found, all_cells=bool(cells)), Choice(layer, images)
@@ -142,7 +145,11 @@ def report(
 
 
 def _load(results: Path, suite: str | None) -> "tuple[Path, str, Results]":
-    """Return the results folder, and the name and the results of the suite asked for or of the only one there."""
+    """Return the results folder, and the name and results of a suite, by default of the only suite there.
+
+    Raises:
+        BadInput: the folder has no results of the suite, or no suite is named and there are several.
+    """
     from moebench.reports.analysis.cells import Results
     from moebench.results import gather, located, suite_names
     from moebench.results.suite_folder import SuiteFolder
@@ -151,7 +158,7 @@ def _load(results: Path, suite: str | None) -> "tuple[Path, str, Results]":
     results, suite = located(results, suite)
     names = suite_names(results)
     if suite is None and len(names) > 1:
-        raise BadInput(f"{results} holds several suites; give --suite: {', '.join(names)}.")
+        raise BadInput(f"{results} has several suites; give --suite: {', '.join(names)}.")
     table, problems = gather(results, suite)
     for problem in problems:
         options.say(f"moebench: left out: {problem}", err=True)

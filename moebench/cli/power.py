@@ -1,4 +1,4 @@
-"""The command that says how many seeds find a difference: `power`."""
+"""The command `power`, which computes how many seeds would find a difference."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -42,7 +42,7 @@ def power(
 
     chosen = find.find(suite)
     if isinstance(chosen, CountingSuite) or not chosen.claims:
-        raise BadInput(f"the suite '{chosen.name}' claims nothing, so that there is no difference to find.")
+        raise BadInput(f"the suite '{chosen.name}' has no claims, so that there is no difference to find.")
     frame, device = _rows(results, chosen.name)
     cells = max(len(profile.cells) for profile in chosen.profiles.values())
     plans = plan(chosen.claims, frame, cells, difference)
@@ -71,7 +71,7 @@ def power(
 
 
 def _rows(results: Path, suite: str) -> "tuple[pd.DataFrame | None, str]":
-    """Return the rows of a suite on the device that has most of them, and its name; None without results."""
+    """Return a suite's rows on the device with most rows, and the device's name; None without results."""
     from moebench.results import gather, suite_names
 
     if not results.is_dir() or suite not in suite_names(results):

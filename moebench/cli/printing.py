@@ -1,4 +1,4 @@
-"""What the commands that run cells print: the plan before, the numbers and the paths after."""
+"""Output of the commands that run cells: the plan before, the numbers and the paths after."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,19 +21,19 @@ _NUMBERS = (
     *("accuracy", "eval_loss", "train_loss", "params", "params_active", "flops_forward_per_image"),
     *("flops_train_total", "train_step_s", "train_step_vs_dense", "infer_s_per_image", "infer_vs_dense"),
     *("compile_s", "train_wall_s", "train_peak_bytes", "dropped_tokens", "load_cv", "router_entropy", "dead_experts"),
-    # What the diagnostic tasks are for; other data have none of these.
+    # Columns of diagnostic tasks; other data have no values in them.
     *("domain_information", "needles_processed", "memorised_bits", "tail_accuracy"),
 )
 
 
 def device(environment: Mapping[str, Any]) -> str:
-    """The device as JAX names it; all processors are "cpu" to it, so theirs is added."""
+    """Return JAX's name of the device, for processors with their model, since JAX calls all of them "cpu"."""
     kind, processor = environment["device_kind"], environment.get("cpu")
     return f"{kind} ({processor})" if environment["platform"] == "cpu" and processor else str(kind)
 
 
 def print_question(console: Console, suite: Suite | CountingSuite) -> None:
-    """The suite's name and what it asks."""
+    """Print the suite's name and its question."""
     console.print(
         Text(suite.name, style="bold").append(f"  {suite.question}", style="not bold"),
         soft_wrap=not console.is_terminal,
@@ -55,7 +55,7 @@ def print_plan(console: Console, cells: Sequence[PlannedCell], on: str, store: S
 
 
 def print_cells(console: Console, cells: Sequence[PlannedCell]) -> None:
-    """Every cell, whether it would run, and why."""
+    """Print every cell, whether it would run, and the reason."""
     width = max(len(cell.label) for cell in cells)
     for cell in cells:
         verdict = "would run" if cell.seeds else "cached"
@@ -63,7 +63,7 @@ def print_cells(console: Console, cells: Sequence[PlannedCell]) -> None:
 
 
 def print_cell(console: Console, cell: PlannedCell) -> None:
-    """One cell, with what it was given or takes by default."""
+    """Print one cell with its given and default settings."""
     spec = cell.cell.spec
     seeds = f"seed{'s' * (len(spec.seeds) > 1)} {', '.join(map(str, spec.seeds))}"
     what = (
@@ -99,7 +99,7 @@ def print_summary(console: Console, results: "Results") -> None:
 
 
 def print_numbers(console: Console, results: "Results") -> None:
-    """The numbers of one cell, each with its interval where it has one."""
+    """Print the numbers of one cell, each with its interval if it has one."""
     from moebench.reports import flag_marks
     from moebench.reports.analysis.pair_scores import pair_scores
     from moebench.reports.quantities import quantity, written, written_interval
@@ -111,7 +111,7 @@ def print_numbers(console: Console, results: "Results") -> None:
     for name in (*chances, *_NUMBERS):
         shown = quantity(name)
         value, low, high = (float(cell.get(f"{name}{end}", float("nan"))) for end in ("", "_ci_low", "_ci_high"))
-        if not math.isnan(value):  # else this cell has no such number
+        if not math.isnan(value):  # this cell has no such number
             lines[shown.title] = flag_marks.mark(cell, name) + written_interval(value, low, high, shown.kind)
             if name == "accuracy" and cell["seeds"] == 1:
                 lines[shown.title] += " (one seed, so no interval)"
@@ -128,7 +128,7 @@ def print_numbers(console: Console, results: "Results") -> None:
 
 
 def print_paths(console: Console, store: Store, paths: Sequence[Path]) -> None:
-    """Where everything lies; the formats of one figure share a line."""
+    """Print the paths of the results; the formats of one figure share a line."""
     console.print()
     console.print(f'results    {store.folder}   (pandas.read_parquet("{store.folder}"))', markup=False, soft_wrap=True)
     stems: dict[Path, list[str]] = {}

@@ -1,4 +1,4 @@
-"""Watching cells run: a live bar on a terminal, plain lines in a pipe."""
+"""Progress of cells: a live bar on a terminal, plain lines in a pipe."""
 
 import math
 import threading
@@ -38,7 +38,7 @@ def watching(console: "Console", labels: Sequence[str]) -> Iterator[Watch]:
 
 @contextmanager
 def showing(console: "Console") -> Iterator[Callable[[str], None]]:
-    """Show what is being done before cells run: in one changing line on a terminal, line by line in a pipe."""
+    """Return a function that shows progress before cells run: one changing line on a terminal, lines in a pipe."""
     from rich.text import Text
 
     def show(line: str) -> None:
@@ -57,7 +57,7 @@ def showing(console: "Console") -> Iterator[Callable[[str], None]]:
 
 
 def duration(seconds: float) -> str:
-    """A time for a reader: 4.2 s, 3 min 20 s, 2 h 05 min."""
+    """Return a time for a reader: 4.2 s, 3 min 20 s, 2 h 05 min."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -69,7 +69,7 @@ def duration(seconds: float) -> str:
 
 
 def time_left(seconds: float | None) -> str:
-    """An estimate for a reader, no more exact than it is: about 40 s left, about 3 min left."""
+    """Return an estimate for a reader, rounded to its precision: about 40 s left, about 3 min left."""
     if seconds is None:
         return "estimating the time left"
     coarse = 10.0 * math.ceil(seconds / 10) if seconds < 60 else 60.0 * math.ceil(seconds / 60)
@@ -78,7 +78,7 @@ def time_left(seconds: float | None) -> str:
 
 
 def outcome(event: CellEnded) -> str:
-    """How a cell ended, in a few words: its accuracy, or its status and reason."""
+    """Return a few words on the end of a cell: its accuracy, or its status and reason."""
     from moebench.reports.quantities import quantity, written
 
     title = quantity(event.tested).title
@@ -90,9 +90,9 @@ def outcome(event: CellEnded) -> str:
 
 @contextmanager
 def _lines(console: "Console", pace: Pace) -> Iterator[Watch]:
-    """Print a line for each cell that ends, and what is running if no line came for a while."""
+    """Print a line for each cell that ends, and the running cells if no line came for a while."""
     running: dict[str, Path] = {}
-    woken = threading.Event()  # by a line, and by the end
+    woken = threading.Event()  # set by a line, and by the end
     over = False
 
     def say(text: str) -> None:
@@ -138,18 +138,18 @@ def _bar(console: "Console", pace: Pace, width: int) -> Iterator[Watch]:
     failed: list[str] = []
 
     class Times(ProgressColumn):
-        """How many failed, time since the start and estimate of the time left."""
+        """Number of failed cells, time since the start and estimate of the time left."""
 
         def render(self, task: Task) -> "Text":
             times = f"{duration(task.elapsed or 0.0)}, {time_left(pace.seconds_left())}"
             return Text(f"{len(failed)} failed, " if failed else "", style="red").append(times, style="dim default")
 
     class Running(ProgressColumn):
-        """The cells that are running, cut where the terminal ends; of a lone one also what it does."""
+        """The running cells, cut at the width of the terminal; a single one with its latest log line."""
 
         def render(self, _: Task) -> "Text":
             doing = [last_line(log) for log in running.values()] if len(running) == 1 else []
-            if doing and doing[0].startswith(next(iter(running))):  # it says itself which cell it is
+            if doing and doing[0].startswith(next(iter(running))):  # the cell's own line names the cell
                 return Text(doing[0], no_wrap=True, overflow="ellipsis")
             return Text(": ".join([", ".join(running), *filter(None, doing)]), no_wrap=True, overflow="ellipsis")
 

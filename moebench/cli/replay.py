@@ -1,4 +1,4 @@
-"""The command `replay`: recorded logits under any rule."""
+"""The command `replay`, which routes recorded logits under any rule."""
 
 import json
 from collections.abc import Mapping
@@ -46,13 +46,13 @@ def replay(
     ] = None,
     assignments: Annotated[
         bool,
-        typer.Option("--assignments", help="LOGITS holds chosen experts [layers, tokens, k], best first."),
+        typer.Option("--assignments", help="LOGITS has chosen experts [layers, tokens, k], best first."),
     ] = False,
     experts: Annotated[
         int | None, typer.Option("--experts", min=1, help="Experts of each layer; needed with --assignments.")
     ] = None,
     devices: Annotated[
-        int | None, typer.Option("--devices", min=1, help="Also the load of so many devices that share the experts.")
+        int | None, typer.Option("--devices", min=1, help="Also print the load of N devices that share the experts.")
     ] = None,
     redundant: Annotated[
         int, typer.Option("--redundant", min=0, help="Copies of busy experts beside them, for --devices.")
@@ -79,7 +79,7 @@ def replay(
     recording = open_recording(logits)
     width = recording.layers[0].width
     if assignments != (experts is not None):
-        raise BadInput("--assignments and --experts go together: choices do not say how many experts there are.")
+        raise BadInput("--assignments and --experts go together: choices do not give the number of experts.")
     found = [
         rule for text in router for rule in parse_rules(text, experts or width, choices=width if assignments else None)
     ]
@@ -101,7 +101,13 @@ def replay(
 
 
 def _with_devices(frame: "pd.DataFrame", devices: int, redundant: int) -> "pd.DataFrame":
-    """Add the largest device load over the mean, for contiguous and balanced placement."""
+    """Add the largest load of a device over the mean load, for contiguous and balanced placement.
+
+    Args:
+        frame: the rows of the rules.
+        devices: number of devices that share the experts.
+        redundant: copies of busy experts.
+    """
     import numpy as np
 
     from moebench.replay import place
@@ -130,7 +136,7 @@ def _write(frame: "pd.DataFrame", out: Path) -> Path:
 
 
 def _finite(row: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Replace NaN by null, which JSON has."""
+    """Replace NaN by None, which JSON can represent."""
     return {key: None if isinstance(value, float) and value != value else value for key, value in row.items()}
 
 
@@ -166,7 +172,7 @@ def _text(value: Any, share: bool) -> str:
     if isinstance(value, str):
         from rich.markup import escape
 
-        return escape(value)  # a bracket of a rule is a bracket
+        return escape(value)  # no markup: a bracket of a rule is a bracket
     if value != value:
         return ""
     return f"{100 * value:.1f} %" if share else f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""The commands that look after results: `results ls|verify|compact|merge|export`."""
+"""The commands `results ls|verify|compact|merge|export`, which maintain results."""
 
 import time
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Look after a results folder.",
+    help="Maintain a results folder.",
     epilog=options.example("results ls"),
 )
 
@@ -26,7 +26,7 @@ Folder = Annotated[
 
 @app.command(epilog=options.example("results ls results"))
 def ls(folder: Folder = None, suite: OneSuite = None, results: options.Results = Path("results")) -> None:
-    """List the runs, those that are going on first.
+    """List the runs, running ones first.
 
     Rows that a later run replaced are not counted. Unsealed cells have files of their own, as the cells of a killed run
     do: `moebench results compact` puts them into one file. All commands read both kinds.
@@ -45,7 +45,7 @@ def ls(folder: Folder = None, suite: OneSuite = None, results: options.Results =
     if told:
         console.print()
         if not any(store.cell_files() or store.sealed_files() for store in (Store(results, one.suite) for one in told)):
-            return  # no cell has ended yet, so there is nothing to list
+            return  # no cell has ended, so there is nothing to list
     table = Table("suite", "run", "began (UTC)", "rows", "unsealed cells", box=None, pad_edge=False)
     for run in runs(results, suite):
         began = f"{run.began:%Y-%m-%d %H:%M:%S}" if run.began else "–"
@@ -55,7 +55,7 @@ def ls(folder: Folder = None, suite: OneSuite = None, results: options.Results =
 
 
 def _now(status: "RunStatus", results: Path) -> str:
-    """What a run is doing, or that its driver is dead, in a line."""
+    """Return a line on the present state of a run, or that its driver is dead."""
     from moebench.cli.progress import duration, time_left
 
     ended = ", ".join(f"{count} {name}" for name, count in status.ended.items())
@@ -71,9 +71,9 @@ def _now(status: "RunStatus", results: Path) -> str:
 
 @app.command(epilog=options.example("results verify"))
 def verify(folder: Folder = None, suite: OneSuite = None, results: options.Results = Path("results")) -> None:
-    """Read every file to its last byte and name what is wrong.
+    """Read every file to its last byte and list the faults.
 
-    Exit code 1 if anything is.
+    Exit code 1 if there is any fault.
     """
     from moebench.results import verify as find_problems
 
@@ -89,7 +89,7 @@ def verify(folder: Folder = None, suite: OneSuite = None, results: options.Resul
 def compact(folder: Folder = None, suite: OneSuite = None, results: options.Results = Path("results")) -> None:
     """Put cells of killed runs into one file; update old files.
 
-    Files of earlier versions get today's columns. Not while a run is going on.
+    Files of earlier versions get today's columns. Do not use this command during a run.
     """
     from moebench.results import chosen_stores
 
@@ -101,10 +101,10 @@ def compact(folder: Folder = None, suite: OneSuite = None, results: options.Resu
 
 @app.command(epilog=options.example("results merge from-laptop from-cluster --into results"))
 def merge(
-    sources: Annotated[list[Path], typer.Argument(metavar="DIR…", help="The results folders to take from.")],
+    sources: Annotated[list[Path], typer.Argument(metavar="DIR…", help="The results folders to read.")],
     into: Annotated[Path, typer.Option(metavar="DIR", help="The folder to merge into.")] = Path("results"),
 ) -> None:
-    """Take the results of other folders into one.
+    """Copy the results of other folders into one.
 
     The newest attempt at a cell and seed counts.
     """

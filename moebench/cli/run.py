@@ -1,4 +1,4 @@
-"""The commands that run cells: `suite` and `run`."""
+"""The commands `suite` and `run`, which run cells."""
 
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
@@ -28,7 +28,7 @@ def suite(
         typer.Option("--filter", metavar="KEY=VALUE,…", help="Only these cells, such as router=soft,experts=2,4."),
     ] = None,
     seeds: Annotated[str | None, typer.Option(metavar="0,1,2", help="Seeds, in place of the suite's.")] = None,
-    executor: Annotated[str, typer.Option(metavar="NAME", help="What places the cells on devices.")] = "local",
+    executor: Annotated[str, typer.Option(metavar="NAME", help="How to place the cells on devices.")] = "local",
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -40,12 +40,12 @@ def suite(
     ] = None,
     plugins: options.Plugins = None,
     results: options.Results = Path("results"),
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cells, which would run, and why.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cells, with which would run and why.")] = False,
     fresh: options.Fresh = False,
     retry_failed: options.RetryFailed = False,
     trace: options.Trace = None,
 ) -> None:
-    """Run a suite, or the rest of it, and report.
+    """Run a suite, or its unfinished cells, and report.
 
     At the end figures and a dashboard are written. What is done already is not done again. Ctrl-C keeps what is
     finished; the same command goes on.
@@ -124,11 +124,12 @@ def run(
     ] = None,
     seeds: Annotated[str | None, typer.Option(metavar="0,1,2", help="Seeds; by default 0 alone.")] = None,
     time_limit_s: Annotated[
-        float, typer.Option("--time-limit-s", parser=options.number, metavar="S", help="Seconds it may take.")
+        float,
+        typer.Option("--time-limit-s", parser=options.number, metavar="S", help="Seconds that the cell may take."),
     ] = 3600.0,
     memory_limit_gib: Annotated[
         float | None,
-        typer.Option("--memory-limit-gib", parser=options.number, metavar="GIB", help="Memory it may take."),
+        typer.Option("--memory-limit-gib", parser=options.number, metavar="GIB", help="Memory that the cell may take."),
     ] = None,
     plugins: options.Plugins = None,
     results: options.Results = Path("results"),
@@ -138,7 +139,7 @@ def run(
 ) -> None:
     """Run one cell without a suite and print what was measured.
 
-    Inside the brackets stand options of the router, and any other key that a suite's entry may have, such as
+    The brackets contain options of the router, and any other key that a suite's entry may have, such as
     precision or learning_rate.
     """
     from moebench import executors
@@ -175,7 +176,13 @@ def run(
 
 
 def _warn_of_namesake(given: str, suite: str, store: "Store") -> None:
-    """Say so where a suite's file bears the name of a shipped suite, whose results would then be its own."""
+    """Warn if a suite's file has the name of a shipped suite, whose results would then be its own.
+
+    Args:
+        given: the suite as the user named it.
+        suite: name of the suite.
+        store: results of the suite.
+    """
     from moebench.suites import find
 
     namesake = find.shipped().get(suite)
@@ -188,7 +195,7 @@ def _warn_of_namesake(given: str, suite: str, store: "Store") -> None:
 
 
 def _import_reports() -> None:
-    """Import pandas and what summarises with it, while the executor's server imports jax on another processor."""
+    """Import pandas and the reports, while the executor's server imports jax on another processor."""
     import moebench.reports.answer.sentence  # noqa: F401
 
 
@@ -202,14 +209,14 @@ def _run_cells(
     fresh: bool,
     trace: Path | None,
 ) -> list[str]:
-    """Run what has to be run, show it, and return the failed cells, each with its status and reason.
+    """Run the cells, show progress, and return the failed cells, each with its status and reason.
 
     Args:
         console: shows progress.
-        cells: all that were asked for; those without seeds are finished.
+        cells: all requested cells; those without seeds are finished.
         suite: name of the suite.
-        store: takes the rows.
-        executor: places the cells.
+        store: stores the rows.
+        executor: runs the cells.
         limits: time and memory of a cell.
         fresh: whether everything is run again.
         trace: folder of profiles of training steps; None writes none.
@@ -232,7 +239,7 @@ def _run_cells(
         options.say(f"moebench: {damaged} It is set aside.", err=True)
         set_aside(damaged.path)
     if not waiting:
-        store.seal(run_id)  # a driver that was killed may have left it to do
+        store.seal(run_id)  # a killed driver may have left cells to seal
         return failed
     events = run_cells(waiting, suite=suite, store=store, run_id=run_id, executor=executor, limits=limits, trace=trace)
     ended = 0
@@ -260,7 +267,7 @@ def _run_cells(
 
 
 def _end(failed: list[str], problems: list[str]) -> None:
-    """Say what went wrong, and end with exit code 1 if a cell failed."""
+    """Print the failures, and exit with code 1 if a cell failed."""
     for problem in problems:
         options.say(f"moebench: {problem}", err=True)
     if failed:

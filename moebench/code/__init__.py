@@ -1,1 +1,1 @@
-"""Know source code by what runs of it, so that results and drawn images are kept apart from those of other code."""
+"""Identify source code by its executed part, so that results and drawn images of different code are kept apart."""

@@ -10,7 +10,7 @@ from moebench.code.module_syntax import parse
 
 
 def digest(parts: Iterable[str]) -> str:
-    """Return sixteen letters that tell these texts from others."""
+    """Return sixteen letters that identify the texts."""
     found = hashlib.sha256()
     for part in parts:
         found.update(part.encode())
@@ -20,10 +20,10 @@ def digest(parts: Iterable[str]) -> str:
 
 @cache
 def package_digest(package: str) -> str:
-    """Return a digest of what runs of the modules of a package, not of its docstrings and comments.
+    """Return a digest of the executed code of a package's modules, without docstrings and comments.
 
     Args:
-        package: full name of a package whose modules lie in one folder.
+        package: full name of a package whose modules are in one folder.
     """
     spec = importlib.util.find_spec(package)
     assert spec is not None

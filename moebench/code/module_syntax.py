@@ -1,4 +1,4 @@
-"""Read from the syntax tree of a module what runs, what is imported, and which names are used."""
+"""Read the executed code, the imports and the used names of a module from its syntax tree."""
 
 import ast
 import hashlib
@@ -10,34 +10,34 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Import:
-    """Hold one name that an import statement binds."""
+    """One name that an import statement binds."""
 
     module: str
     """The module as written, without the dots of a relative import."""
     level: int
     """Number of dots before the module; 0 for an absolute import."""
     name: str | None
-    """What is imported from the module; None for `import module`."""
+    """Name imported from the module; None for `import module`."""
     bound: str
-    """Name that the statement gives to what is imported."""
+    """Name that the statement binds."""
 
 
 @dataclass(frozen=True)
 class Syntax:
-    """Hold what one source file says, wherever it lies."""
+    """Facts about the text of one source file, independent of its path."""
 
     digest: str
-    """Digest of the tree of what runs: without docstrings, positions and what stands below `if TYPE_CHECKING:`."""
+    """Digest of the executed code: without docstrings, positions and statements below `if TYPE_CHECKING:`."""
     imports: tuple[Import, ...]
     """Every import that can run."""
     for_types: tuple[Import, ...]
-    """Imports below `if TYPE_CHECKING:`; a package that loads its modules on first use names them there."""
+    """Imports below `if TYPE_CHECKING:`, by which a package lists modules that it loads on first use."""
     chains: frozenset[str]
     """Every `name.attribute.attribute` of the text."""
     attributes: frozenset[str]
     """Names of all attributes that are used."""
     called_with: frozenset[str]
-    """Texts that some call has as its first argument."""
+    """Texts that are the first argument of some call."""
 
 
 @cache
@@ -60,7 +60,7 @@ def parse(source: bytes) -> Syntax:
 
 
 class _Reader:
-    """Walk through a tree once, and note what closures are found by."""
+    """A visitor that walks through a tree once and records what import closures need."""
 
     def __init__(self) -> None:
         self.imports: list[Import] = []
@@ -70,7 +70,7 @@ class _Reader:
         self.called_with: set[str] = set()
 
     def plain(self, node: ast.AST) -> tuple[object, ...]:
-        """Return what runs of a tree as nested tuples, without fields that are empty.
+        """Return the executed code of a tree as nested tuples, without empty fields.
 
         Versions of Python differ in empty fields.
         """
@@ -88,7 +88,7 @@ class _Reader:
         return tuple(found)
 
     def _running(self, nodes: list[Any]) -> list[Any]:
-        """Return those of a list of statements that run: no texts on their own, no imports for types."""
+        """Return the statements of a list that are executed: no bare texts, no imports for types."""
         found = []
         for node in nodes:
             if isinstance(node, ast.If) and (_chain(node.test) or "").rpartition(".")[2] == "TYPE_CHECKING":
@@ -122,7 +122,7 @@ def _imports(node: ast.AST) -> Iterator[Import]:
 
 
 def _chain(node: ast.expr) -> str | None:
-    """Return `name.attribute.attribute` of an expression that is nothing else."""
+    """Return `name.attribute.attribute` if an expression is such a chain, else None."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):

@@ -67,7 +67,7 @@ def why_no_metric(lacking: Sequence[str], blocked: Sequence[str], pairs: Sequenc
     if blocked and len(blocked) == len(lacking):
         return (
             f"times from different machines or versions do not compare the programs ({in_words(environment)}). "
-            "--across-environments compares the times nevertheless."
+            "--across-environments compares them nevertheless."
         )
     ended = [pair for pair in pairs if len(pair.a.good) and len(pair.b.good)]
     if not ended:

@@ -1,4 +1,4 @@
-"""Is a layer the paper's? Compare any framework's layer with a reference, and name the variant that explains it."""
+"""Compare a layer of any framework with a paper's layer, and name the variant that explains a difference."""
 
 from moebench.conform.adapter import Adapter, load_adapter
 from moebench.conform.diagnose import Diagnosis, diagnose

@@ -1,4 +1,4 @@
-"""The user's layer: a Python file with `build(weights) -> f(tokens)`, run where the user named it."""
+"""The user's layer: a Python file with `build(weights) -> f(tokens)`, executed in the process of the command."""
 
 import importlib.util
 import inspect
@@ -16,31 +16,31 @@ from moebench.errors import BadInput, unknown
 
 @dataclass(frozen=True)
 class Answer:
-    """What a layer gave for a case."""
+    """Results of a layer for one case."""
 
     outputs: np.ndarray
-    """Outputs [group, token, dim]; of a router alone, its weights [group, token, expert]."""
+    """Outputs [group, token, dim]; for a router alone, its weights [group, token, expert]."""
     repeated: float
     """Largest difference between two calls."""
     of_router: bool = False
     losses: Mapping[str, float] = field(default_factory=dict)
-    """Unweighted auxiliary losses, if the layer gives them."""
+    """Unweighted auxiliary losses, if the layer returns them."""
 
 
 @dataclass(frozen=True)
 class Adapter:
-    """A layer of the user's."""
+    """A user's layer."""
 
     name: str
     build: Callable[[dict[str, Any]], Callable[[np.ndarray], Any]]
     gradients: Callable[..., Mapping[str, np.ndarray]] | None = None
-    """gradients(weights, tokens, cotangent) -> {"tokens": …, "kernel": …}, if the file has such a function."""
+    """gradients(weights, tokens, cotangent) -> {"tokens": …, "kernel": …}; None if the file has no such function."""
 
     def answer(self, case: Case) -> Answer:
         """Build the layer with a case's weights and call it twice.
 
         Raises:
-            BadInput: the layer raises, or gives no array of the tokens' shape.
+            BadInput: the layer raises, or returns no array of the tokens' shape.
         """
         layer = self._called(lambda: self.build(as_given(case)), f"build fails in case '{case.name}'")
         if not callable(layer):
@@ -90,7 +90,7 @@ class Adapter:
         return array.astype(np.float64), of_router
 
     def unused(self, case: Case) -> list[str]:
-        """Return names of weights that change nothing; of a router alone, only its own weights are tried."""
+        """Return names of weights that change no output; for a router alone, only its own weights are tried."""
         before = self.answer(case)
         found = []
         for name, value in case.weights.items():
@@ -104,18 +104,18 @@ class Adapter:
 
 
 def as_given(case: Case) -> dict[str, Any]:
-    """Return the weights as the user's code gets them: arrays by name, and `options`."""
+    """Return the weights that the user's code receives: arrays by name, and `options`."""
     return {**{name: np.array(value) for name, value in case.weights.items()}, "options": dict(case.options)}
 
 
 def load_adapter(text: str) -> Adapter:
-    """Run a file and take its function.
+    """Execute a file and return its layer.
 
     Args:
         text: `FILE.py`, or `FILE.py:NAME` for another name than `build`.
 
     Raises:
-        BadInput: there is no such file or function, or the file raises.
+        BadInput: the file or the function does not exist, or the file raises.
     """
     path, _, name = text.partition(":")
     name = name or "build"

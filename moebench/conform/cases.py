@@ -1,4 +1,4 @@
-"""Inputs that a layer is tried on: random tokens, and the corners in which implementations differ."""
+"""Inputs on which a layer is tried: random tokens, and corner cases in which implementations differ."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -21,11 +21,11 @@ class Case:
     options: Mapping[str, float]
     tokens: Float32[np.ndarray, "group token dim"]
     compared: bool = True
-    """Whether outputs count for the verdict; NaN and ties between experts are told apart from the verdict."""
+    """Whether outputs count for the verdict; NaN and ties between experts are reported separately."""
 
 
 def cases(strategy: str) -> list[Case]:
-    """Return the cases of a strategy, the same for everyone."""
+    """Return the cases of a strategy, which are fixed."""
     return list(_cases(strategy))
 
 
@@ -46,7 +46,7 @@ def _cases(strategy: str) -> Iterator[Case]:
     yield replace(loud, tokens=30 * loud.tokens)
     quiet = _case(strategy, "small tokens", "tokens of length 0.01", seed=8)
     yield replace(quiet, tokens=np.float32(0.003) * quiet.tokens)
-    if family == "soft":  # Where experts are chosen, a token of zeros is a tie between all of them.
+    if family == "soft":  # Where experts are chosen, a token of zeros is a tie between all experts.
         padded = base.tokens.copy()
         padded[:, -5:] = 0
         yield replace(base, name="padding", says="the last five tokens of each group are zeros", tokens=padded)
@@ -60,7 +60,7 @@ def _cases(strategy: str) -> Iterator[Case]:
 
 
 def _capacities(strategy: str, family: str) -> Iterator[Case]:
-    """Cases with full experts, in which the capacity rules of public systems give different numbers of slots."""
+    """Yield cases with full experts, in which the capacity rules of public systems give different numbers of slots."""
     for tokens, factor, experts in ((24, 0.5, 4), (22, 1.3, 4), (23, 1.1, 4), (21, 1.0, 4), (21, 1.3, 4), (9, 0.5, 8)):
         name = f"capacity {factor} of {tokens}"
         case = _case(strategy, name, f"C = {factor}, {tokens} tokens", experts=experts, tokens=tokens, seed=tokens)
@@ -101,7 +101,7 @@ def _collapse(case: Case, family: str) -> Case:
 
 
 def _ties(case: Case, family: str) -> Case:
-    """Give the second and third expert equal logits, and let every token stand twice."""
+    """Give the second and third expert equal logits, and duplicate every token."""
     key = "phi" if family == "soft" else "kernel"
     tied = case.weights[key].copy()
     tied[:, 2] = tied[:, 1]
@@ -110,6 +110,6 @@ def _ties(case: Case, family: str) -> Case:
     weights = {**case.weights, key: tied}
     if "bias" in weights:
         weights["bias"] = np.zeros_like(weights["bias"])
-    # With room for every choice, so that the expert of a tie is seen.
+    # With room for every choice, so that the expert of a tie is visible.
     options = {key: 2.0 if key == "capacity_factor" else value for key, value in case.options.items()}
     return replace(case, weights=weights, tokens=tokens, options=options, compared=family == "soft")

@@ -1,4 +1,4 @@
-"""Compare a layer with the reference, and find the changed rule, or the two or three, that explain it."""
+"""Compare a layer with the reference, and find the fewest changed rules, up to three, that explain a difference."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,33 +15,33 @@ from moebench.conform.variants import STRATEGIES, VARIANTS, Setting, Variant
 from moebench.errors import BadInput
 
 ROUNDING = 2e-5
-"""Largest difference, over the largest output, that float32 arithmetic in another order explains in these cases."""
+"""Largest difference, relative to the largest output, that the rounding of float32 explains in these cases."""
 _NEAREST = 14
-"""Variants of which three at once are tried: those that come nearest alone."""
+"""Number of variants, the nearest ones alone, that are tried in threes."""
 
 
 @dataclass(frozen=True)
 class CaseResult:
-    """How far a layer is from the reference in one case."""
+    """Distance of a layer from the reference in one case."""
 
     name: str
     says: str
     error: float
     """Largest difference over the largest reference output."""
     dropped_differ: int | None
-    """Tokens that one of the two drops and the other processes; None where nothing can be dropped."""
+    """Tokens that one of the two drops and the other processes; None if no token can be dropped."""
     finite: bool
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What a layer is."""
+    """The result of a comparison with the paper's layer."""
 
     strategy: str
     conforms: bool
     results: tuple[CaseResult, ...]
     explained_by: tuple[Variant, ...] = ()
-    """The changed rules with which the reference agrees; empty if it agrees as it is, or with none."""
+    """Changed rules with which the reference agrees; empty if it agrees unchanged, or with no known change."""
     distances: tuple[tuple[str, float], ...] = ()
     """If nothing explains the layer: variants with the worst case's error, the nearest first."""
     repeated: float = 0.0
@@ -50,24 +50,24 @@ class Diagnosis:
     of_router: bool = False
     """Whether the layer gave the weights of a router alone, so that experts and activations are not compared."""
     nan_spreads: str | None = None
-    """Where NaN of one token arrives: nowhere, that token alone, its group, other groups as well."""
+    """Reach of NaN in one token: nowhere, that token alone, its group, other groups as well."""
     losses: tuple[LossResult, ...] = ()
     """Auxiliary losses, if the layer gives them and tokens choose experts."""
     gradients: tuple[tuple[str, float], ...] = ()
-    """Differences of gradients, if the adapter gives them and the layer conforms."""
+    """Differences of gradients, if the adapter returns them and the layer conforms."""
     failures: tuple[tuple[str, str], ...] = ()
-    """Cases that the layer cannot take, with its error; they do not count."""
+    """Cases in which the layer fails, with the error; they do not count."""
     ties: str | None = None
-    """Which of two experts with equal logits a token takes: the lower, the higher, or neither rule; None for soft."""
+    """The expert that a token takes of two with equal logits: the lower, the higher, or neither rule; None for soft."""
 
     @property
     def error(self) -> float:
-        """Return the worst case's error."""
+        """Error of the worst case."""
         return max((each.error for each in self.results), default=0.0)
 
     @property
     def verdict(self) -> str:
-        """Return the answer in one sentence."""
+        """Verdict in one sentence."""
         what = "router" if self.of_router else "layer"
         paper = f"{self.strategy} ({STRATEGIES[self.strategy].source})"
         if self.repeated > ROUNDING:
@@ -85,14 +85,14 @@ class Diagnosis:
 
 
 def diagnose(adapter: Adapter, strategy: str) -> Diagnosis:
-    """Try a layer on all cases, and name what explains it.
+    """Try a layer on all cases, and find the rules that explain it.
 
     Args:
         adapter: the layer.
-        strategy: name in `STRATEGIES` of what the layer should be.
+        strategy: name in `STRATEGIES` of the intended strategy.
 
     Raises:
-        BadInput: the layer raises, or gives arrays of another shape, in the first case, that of random tokens.
+        BadInput: in the first case, that of random tokens, the layer raises or returns arrays of another shape.
     """
     tried = cases(strategy)
     answers: dict[str, Answer] = {}
@@ -138,13 +138,13 @@ def diagnose(adapter: Adapter, strategy: str) -> Diagnosis:
 def _explained(
     strategy: str, tried: Sequence[Case], outputs: Mapping[str, np.ndarray], given: tuple[Variant, ...]
 ) -> tuple[tuple[Variant, ...], tuple[tuple[str, float], ...]]:
-    """Return the fewest changed rules that agree in all cases, and how far each single one is.
+    """Return the fewest changed rules that agree in all cases, and the distance of each single rule.
 
     Args:
-        strategy: what the layer should be.
+        strategy: the intended strategy.
         tried: the cases that count.
-        outputs: the layer's, by case.
-        given: variants that follow from weights without effect; they come with every other one.
+        outputs: outputs of the layer by case.
+        given: variants that follow from weights without effect; they are part of every combination.
     """
     unchanged = settings_of(strategy, _changes(given))
     known = [
@@ -159,7 +159,7 @@ def _explained(
     for variant in known:
         if max(errors[variant.name]) <= ROUNDING:
             return (*given, variant), tuple(distances)
-    # A rule of a pair seldom mends all cases alone: pairs begin with the rules that come nearest in most cases, and
+    # A rule of a pair rarely repairs all cases alone: pairs begin with the rules that are nearest in most cases, and
     # each pair ends at its first case that differs.
     order = sorted(known, key=lambda each: (np.median(errors[each.name]), max(errors[each.name])))
     for count, among in ((2, len(order)), (3, _NEAREST)):
@@ -209,7 +209,7 @@ def _result(case: Case, outputs: np.ndarray, strategy: str, changes: Mapping[str
 def _ties(
     case: Case | None, answers: Mapping[str, Answer], strategy: str, changes: Mapping[str, Setting]
 ) -> str | None:
-    """Say which of two equal experts is taken, given the rules that explain the rest."""
+    """Return which of two equal experts is taken, given the rules that explain the rest."""
     if case is None or "ties" not in settings_of(strategy):
         return None
     for which in ("lower", "higher"):
@@ -219,7 +219,7 @@ def _ties(
 
 
 def _spread(case: Case, outputs: np.ndarray) -> str:
-    """Say where NaN of one token arrives: in that token, its group, or all groups."""
+    """Return the reach of NaN in one token: that token, its group, or all groups."""
     bad = ~np.isfinite(outputs).all(-1)
     source = ~np.isfinite(case.tokens).all(-1)
     groups = source.any(-1)

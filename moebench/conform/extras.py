@@ -1,4 +1,4 @@
-"""What an adapter may give beside outputs: auxiliary losses and gradients, compared with the reference's."""
+"""Optional results of an adapter: auxiliary losses and gradients, compared with the reference's."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from moebench.conform.cases import Case
 from moebench.errors import BadInput, unknown
 
 _CLOSE = 1e-4
-"""Relative difference up to which two losses, or two gradients, are the same in float32."""
+"""Relative difference up to which two losses, or two gradients, count as equal in float32."""
 
 Gates = Float64[np.ndarray, "group token expert"]
 Loss = Callable[[Gates, np.ndarray, Gates], float]
@@ -25,11 +25,11 @@ class LossResult:
     given: float
     expected: float
     explained_by: str | None = None
-    """If the two differ: the known variant that gives the layer's value."""
+    """The known variant that gives the layer's value if the two differ."""
 
     @property
     def agrees(self) -> bool:
-        """Return whether the losses are equal up to rounding."""
+        """Whether the losses are equal up to rounding."""
         return _close(self.given, self.expected)
 
 
@@ -38,7 +38,14 @@ def _cv2(amounts: np.ndarray, ddof: int = 0) -> float:
 
 
 def _balance(gates: Gates, choice: np.ndarray, *, choices: int | None = 1, together: bool = False) -> float:
-    """E · Σ f · P (2006.16668, algorithm 1; 2101.03961, equation 4); f from the first `choices`, None for all k."""
+    """Return E · Σ f · P (2006.16668, algorithm 1; 2101.03961, equation 4).
+
+    Args:
+        gates: gates of each group.
+        choice: chosen experts.
+        choices: first choices that f counts; None for all k.
+        together: whether all groups are averaged together.
+    """
     experts, counted = gates.shape[-1], choice[..., :choices]
     share = (counted[..., None] == np.arange(experts)).sum(-2) / counted.shape[-1]
     axes = (0, 1) if together else 1
@@ -87,7 +94,7 @@ LOSSES: Mapping[str, tuple[Loss, Mapping[str, Loss]]] = {
         },
     ),
 }
-"""Each loss by the papers, and what public code has in its place."""
+"""Each loss by the papers, and the variants of public code."""
 
 
 def compare_losses(case: Case, given: Mapping[str, float]) -> tuple[LossResult, ...]:
@@ -95,10 +102,10 @@ def compare_losses(case: Case, given: Mapping[str, float]) -> tuple[LossResult, 
 
     Args:
         case: a case of a strategy in which tokens choose experts.
-        given: the layer's losses by name: importance, balance, z.
+        given: losses of the layer by name: importance, balance, z.
 
     Raises:
-        BadInput: a loss of an unknown name.
+        BadInput: a loss has an unknown name.
     """
     logits = np.asarray(case.tokens, np.float64) @ np.asarray(case.weights["kernel"], np.float64)
     exps = np.exp(logits - logits.max(-1, keepdims=True))
@@ -128,13 +135,13 @@ def compare_gradients(
     """Return the largest difference of each gradient of sum(outputs · cotangent) over its largest value.
 
     Args:
-        strategy: what the layer is.
+        strategy: the strategy of the layer.
         case: weights, options and tokens.
         gradients: the adapter's function of weights, tokens and cotangent.
-        given: the weights as the adapter gets them.
+        given: the weights that the adapter receives.
 
     Raises:
-        BadInput: the function raises, or gives a gradient of another name or shape.
+        BadInput: the function raises, or returns a gradient of another name or shape.
     """
     import jax
     import jax.numpy as jnp

@@ -23,7 +23,7 @@ def make_vectors(folder: Path, strategies: Iterable[str] = STRATEGIES) -> Iterat
     """Compute every case of the strategies, write the files, and yield their paths.
 
     Args:
-        folder: made if it is not there; files of the same names are replaced.
+        folder: made if it is missing; files of equal names are replaced.
         strategies: names in `STRATEGIES`.
     """
     for strategy in strategies:

@@ -22,7 +22,7 @@ def own_layer(
 
     Args:
         strategy: name in `STRATEGIES`.
-        weights: arrays as `reference` takes them.
+        weights: arrays that `reference` takes.
         options: `top_k` and `capacity_factor` of sparse strategies.
 
     Returns:

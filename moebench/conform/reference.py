@@ -1,7 +1,7 @@
-"""The layers in NumPy and float64, one rule a line, with every rule changeable: what `conform` compares with.
+"""The layers in NumPy and float64, one rule a line, with every rule changeable: the reference of `conform`.
 
 Definitions: Soft MoE 2308.00951, section 2.1; Tokens Choice and BPR 2106.05974, section 2 and 4; Experts Choice
-2202.09368, section 3.2; loss-free 2408.15664. A test holds the unchanged rules to moebench's own routers.
+2202.09368, section 3.2; loss-free 2408.15664. A test compares the unchanged rules with moebench's own routers.
 """
 
 import math
@@ -55,18 +55,18 @@ DEFAULTS: Mapping[str, Mapping[str, Setting]] = {
         "expert_bias": True,
     },
 }
-"""Every rule of a family, as its paper has it."""
+"""Every rule of a family, as in its paper."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """What a layer gives for some tokens."""
+    """Results of a layer for some tokens."""
 
     outputs: Float64[np.ndarray, "group token dim"]
     weights: Float64[np.ndarray, "group token expert"]
     """Weight of each expert in a token's output."""
     dropped: Float64[np.ndarray, "group token"] | None = None
-    """1 for a token that no expert processed; None where no token can be dropped."""
+    """1 for a token that no expert processed; None if no token can be dropped."""
 
 
 def settings_of(strategy: str, changes: Mapping[str, Setting] | None = None) -> dict[str, Setting]:
@@ -177,7 +177,7 @@ def _tokens(
 def _kept(
     choice: Int64[np.ndarray, "token k"], order: np.ndarray, experts: int, slots: int, *, rank_major: bool
 ) -> np.ndarray:
-    """Return which choices get a slot: bool[token, k]; a choice of expert number `experts` asks for none."""
+    """Return which choices get a slot: bool[token, k]; expert number `experts` means no choice."""
     kept, used = np.zeros(choice.shape, bool), np.append(np.zeros(experts, int), slots)
     ranks = range(choice.shape[1])
     queue = [(t, r) for r in ranks for t in order] if rank_major else [(t, r) for t in order for r in ranks]

@@ -1,4 +1,4 @@
-"""Adapters to begin with, one for each framework: files that a user fills in."""
+"""Adapters to start from, one for each framework: files that a user fills in."""
 
 from moebench.errors import unknown
 
@@ -78,10 +78,10 @@ TEMPLATES = {"torch": _TORCH, "jax": _JAX, "keras": _KERAS}
 
 
 def template(framework: str) -> str:
-    """Return the text of an adapter to begin with.
+    """Return the text of an adapter to start from.
 
     Raises:
-        BadInput: unknown framework.
+        BadInput: the framework is unknown.
     """
     if framework not in TEMPLATES:
         raise unknown("framework", framework, TEMPLATES, of="--template")

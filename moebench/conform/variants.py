@@ -1,4 +1,4 @@
-"""Known variants of each routing strategy, as data: what one rule is called, and who has it otherwise."""
+"""Known variants of each routing strategy, as data: the name of a changed rule, and public code that has it."""
 
 from dataclasses import dataclass
 
@@ -14,9 +14,9 @@ class Variant:
     """End of the sentence "agrees if …"."""
     changes: tuple[tuple[str, Setting], ...]
     who: str = ""
-    """Public code in which the rule is so."""
+    """Public code with this rule."""
     unused: tuple[str, ...] = ()
-    """Weights that have no effect under this rule: a layer without them has the rule."""
+    """Weights without effect under this rule: a layer without these weights has the rule."""
 
 
 @dataclass(frozen=True)
@@ -165,4 +165,4 @@ VARIANTS: dict[str, tuple[Variant, ...]] = {
     "tokens": (*_TOKENS, *_CAPACITY, *_GELU),
     "experts": (*_EXPERTS, *_CAPACITY, *_GELU),
 }
-"""Variants by family; those that change nothing of a strategy are never named."""
+"""Variants by family; a variant that changes no rule of a strategy is never named."""

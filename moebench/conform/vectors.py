@@ -13,16 +13,16 @@ from moebench.conform.variants import STRATEGIES
 from moebench.files import publishing
 
 VERSION = 1
-"""Of the format of the files."""
+"""Version of the format of the files."""
 SHIPPED = Path(__file__).with_name("vectors.zip")
-"""The files of all strategies, as `make_vectors` makes them."""
+"""The files of all strategies, made by `make_vectors`."""
 
 
 def export_vectors(folder: Path, strategies: Iterable[str] = STRATEGIES) -> Iterator[Path]:
     """Copy the shipped files of the strategies into a folder, and yield their paths.
 
     Args:
-        folder: made if it is not there; files of the same names are replaced.
+        folder: made if it is missing; files of equal names are replaced.
         strategies: names in `STRATEGIES`.
     """
     with zipfile.ZipFile(SHIPPED) as shipped:

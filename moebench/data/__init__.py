@@ -1,4 +1,4 @@
-"""Where images come from. Nothing is ever downloaded by default."""
+"""Sources of images. No data is downloaded by default."""
 
 from moebench.data.batches import Prefetcher, batch_thunks, batches
 from moebench.data.channels import with_channels

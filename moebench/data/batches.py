@@ -12,11 +12,11 @@ from moebench.data.threads import mapped, processors
 from moebench.spec.cell_spec import Augment
 
 Making = Callable[[], Split]
-"""Makes one batch when called."""
+"""A function without arguments that makes one batch."""
 MOST_THREADS = 4
 """Threads that make batches; up to twice as many finished batches wait in memory."""
 CROP_SHARE = 8
-"""An image is shifted by at most its side divided by this number: 4 pixels of 32, as is usual for CIFAR."""
+"""An image is shifted by at most its side divided by this number: 4 pixels of 32, the usual choice for CIFAR."""
 
 
 def batches(
@@ -27,8 +27,8 @@ def batches(
     Args:
         split: the images.
         batch: images in a batch.
-        steps: number of batches, those skipped included.
-        seed: decides order and augmentation.
+        steps: number of batches, including skipped ones.
+        seed: seed of order and augmentation.
         done: batches to skip at the start, so that a resumed training continues with the batches of an unbroken one.
         augment: random changes of the images.
     """
@@ -43,8 +43,8 @@ def batch_thunks(
     Args:
         split: the images.
         batch: images in a batch.
-        steps: number of batches, those skipped included.
-        seed: decides order and augmentation.
+        steps: number of batches, including skipped ones.
+        seed: seed of order and augmentation.
         done: batches to skip at the start.
         augment: random changes of the images.
     """
@@ -79,7 +79,7 @@ def augmented(images: np.ndarray, augment: Augment, generator: np.random.Generat
     Args:
         images: [image, height, width, channel], of any type.
         augment: "none" returns the images unchanged.
-        generator: draws shifts and mirrors.
+        generator: source of random shifts and mirrors.
     """
     if augment == "none":
         return images
@@ -96,9 +96,10 @@ def augmented(images: np.ndarray, augment: Augment, generator: np.random.Generat
 
 
 class Prefetcher:
-    """Make batches ahead of their use in threads, and record the time that they take.
+    """Threads that make batches ahead of their use, and the time that they take.
 
-    Threads keep up, since images are decoded already and NumPy releases the interpreter lock while it copies them.
+    Threads are fast enough, since images are decoded already and NumPy releases the interpreter lock while it copies
+    them.
     """
 
     def __init__(self, source: Iterator[Making]) -> None:

@@ -1,8 +1,8 @@
 """Keep made or decoded images in a cache folder, shared by all processes and users of a machine.
 
 A data set is a folder of NumPy files. The folder is published whole, by renaming, and its files are mapped into memory,
-so that any number of processes share one copy. The cache folder may be one that everybody writes to (mode 1777): links
-in it are not followed, files of others are neither changed nor removed, and a damaged data set of somebody else is
+so that any number of processes share one copy. All users may be allowed to write to the cache folder (mode 1777): links
+in it are not followed, files of other users are neither changed nor removed, and another user's damaged data set is
 replaced by a copy beside it. Each user has a lock for each data set, which the kernel releases if a process dies: a
 second process of the user waits for the first. Two users who start at once may both make the images; one copy stays.
 """
@@ -30,7 +30,7 @@ _MOST_RECORD_BYTES = 1 << 20
 
 
 def cache_folder() -> Path:
-    """Return MOEBENCH_CACHE; else the folder moebench in XDG_CACHE_HOME; else in ~/.cache."""
+    """Return the cache folder: MOEBENCH_CACHE, else the folder moebench in XDG_CACHE_HOME, else in ~/.cache."""
     if named := os.environ.get("MOEBENCH_CACHE"):
         return Path(named).expanduser().absolute()
     around = os.environ.get("XDG_CACHE_HOME", "")
@@ -38,11 +38,11 @@ def cache_folder() -> Path:
 
 
 def kept(name: str, key: str, make: Callable[[Path], None], say: Say) -> Dataset:
-    """Return the data set that is kept under a key; make it first if there is none, or if it is damaged.
+    """Return the cached data set of a key; make it first if it is missing or damaged.
 
     Args:
         name: name of the returned data set.
-        key: file name, equal for equal images and for no others.
+        key: file name; equal images, and no others, have equal keys.
         make: fills an empty folder, with a `Writer`.
         say: receives progress and warnings, line by line.
 
@@ -55,7 +55,7 @@ def kept(name: str, key: str, make: Callable[[Path], None], say: Say) -> Dataset
     try:
         cache_folder().mkdir(parents=True, exist_ok=True)
         with _locked(key, say):
-            found = _find(name, key, say)  # another process may have made the images meanwhile
+            found = _find(name, key, say)  # another process may have made the images in the meantime
             if found is not None:
                 return found
             folder = _make(key, make)
@@ -75,12 +75,12 @@ def kept(name: str, key: str, make: Callable[[Path], None], say: Say) -> Dataset
 
 
 def is_kept(key: str) -> bool:
-    """Return whether images are kept under a key."""
+    """Return whether images are cached under a key."""
     return any(folder.is_dir() and not folder.is_symlink() for folder in _places(key))
 
 
 def read_record(key: str, kind: type[R]) -> R | None:
-    """Return a small record that was kept under a key; None if there is none, or a damaged one."""
+    """Return the cached record of a key; None if it is missing or damaged."""
     try:
         return kind.model_validate_json(read_regular(_record(key), _MOST_RECORD_BYTES, follow=False))
     except (OSError, ValidationError):
@@ -88,7 +88,7 @@ def read_record(key: str, kind: type[R]) -> R | None:
 
 
 def write_record(key: str, record: BaseModel) -> None:
-    """Keep a small record under a key; without a word if the cache folder cannot be written to."""
+    """Cache a small record under a key; do nothing if the cache folder cannot be written to."""
     with contextlib.suppress(BadInput), publishing(_record(key)) as temporary:
         temporary.write_text(record.model_dump_json(), encoding="utf-8")
 
@@ -98,12 +98,12 @@ def _record(key: str) -> Path:
 
 
 def _places(key: str) -> tuple[Path, Path]:
-    """Return the folders that may hold a data set: everybody's, and one for a user who cannot replace that one."""
+    """Return the folders that may contain a data set: the shared one, and one for a user who may not replace it."""
     return cache_folder() / key, cache_folder() / f"{key}.user-{os.geteuid()}"
 
 
 def _find(name: str, key: str, say: Say | None) -> Dataset | None:
-    """Return the first undamaged copy of a data set, and say what is wrong with the others."""
+    """Return the first undamaged copy of a data set, and report what is wrong with other copies."""
     for folder in _places(key):
         try:
             found = read_set(name, folder)
@@ -117,9 +117,9 @@ def _find(name: str, key: str, say: Say | None) -> Dataset | None:
 
 
 def _make(key: str, make: Callable[[Path], None]) -> Path:
-    """Make a data set in a temporary folder, publish it, and return its place."""
+    """Make a data set in a temporary folder, publish it, and return its path."""
     folder = cache_folder() / key
-    for left in folder.parent.glob(f".{folder.name}.*.tmp"):  # of a process of this user that died
+    for left in folder.parent.glob(f".{folder.name}.*.tmp"):  # left by a process of this user that died
         if left.lstat().st_uid == os.geteuid():
             shutil.rmtree(left, ignore_errors=True)
     temporary = _temporary(folder)
@@ -132,7 +132,7 @@ def _make(key: str, make: Callable[[Path], None]) -> Path:
 
 
 def _publish(temporary: Path, key: str) -> Path:
-    """Move a finished folder to the first place where it may replace what is there."""
+    """Move a finished folder to the first path at which it may replace the present content."""
     everybodys, own = _places(key)
     folder = everybodys if _is_free(everybodys) else own
     with contextlib.suppress(FileNotFoundError):
@@ -142,7 +142,7 @@ def _publish(temporary: Path, key: str) -> Path:
 
 
 def _is_free(path: Path) -> bool:
-    """Return whether nothing stands at a path, or something that this user may replace."""
+    """Return whether a path is missing, or this user may replace it."""
     try:
         return path.lstat().st_uid == os.geteuid()
     except FileNotFoundError:
@@ -150,7 +150,7 @@ def _is_free(path: Path) -> bool:
 
 
 def _remove(path: Path) -> None:
-    """Remove a folder or a link, first from its place and then from the disk, so that no reader sees half of it."""
+    """Rename a folder or a link and then delete it, so that no reader sees a half-deleted folder."""
     aside = _temporary(path)
     os.rename(path, aside)
     if aside.is_symlink() or not aside.is_dir():
@@ -164,6 +164,6 @@ def _temporary(path: Path) -> Path:
 
 
 def _locked(key: str, say: Say) -> contextlib.AbstractContextManager[None]:
-    """Hold this user's lock of a data set, which only saves work: a finished folder is published by renaming."""
+    """Return this user's lock of a data set, which only saves work: a finished folder is published by renaming."""
     waiting = f"waiting for another process that makes {cache_folder() / key}"
     return locked(cache_folder() / f".{key}.{os.geteuid()}.lock", lambda: say(waiting))

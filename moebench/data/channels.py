@@ -11,10 +11,14 @@ Images = Float32[np.ndarray, "image height width channel"] | Pixels
 
 
 def with_channels(dataset: Dataset, channels: int) -> Dataset:
-    """Return the data set with so many channels.
+    """Return the data set with a number of channels.
 
     Every channel of the result is the mean over the channels of the image, so that grey images are repeated and colour
     images turn grey.
+
+    Args:
+        dataset: the data set.
+        channels: 1 or 3.
     """
     if dataset.channels == channels:
         return dataset
@@ -24,10 +28,10 @@ def with_channels(dataset: Dataset, channels: int) -> Dataset:
 
 
 def images_with_channels(images: Images, channels: int) -> Images:
-    """Return images with so many channels, each the mean over the channels that they have.
+    """Return images with a number of channels, each the mean over the present channels.
 
     Args:
-        images: returned as they are if they have that many channels.
+        images: the images, returned unchanged if they have that number of channels.
         channels: 1 or 3.
     """
     if images.shape[3] == channels:

@@ -24,8 +24,10 @@ class Pixels:
     rows: Int[np.ndarray, "image"] | None = None
     """Rows of `stored` that are the images; None: all rows."""
     hidden: int = 0
-    """Last channels of `stored` that are no part of the images; 1 where the truth about each pixel's patch is stored
-    beside its colour."""
+    """Number of last channels of `stored` that are no part of the images.
+
+    The number is 1 if the truth about each pixel's patch is stored beside its colour.
+    """
 
     def __len__(self) -> int:
         return len(self.stored if self.rows is None else self.rows)
@@ -45,7 +47,7 @@ class Pixels:
 
     @property
     def truth(self) -> UInt8[np.ndarray, "image height width"] | None:
-        """The truth about each pixel's patch; None where there is none."""
+        """Truth about each pixel's patch; None if there is none."""
         if not self.hidden:
             return None
         found: np.ndarray = (self.stored if self.rows is None else self.stored[self.rows])[..., -1]
@@ -84,15 +86,15 @@ class Split:
 
     @property
     def truth(self) -> UInt8[np.ndarray, "image height width"] | None:
-        """The truth about each pixel's patch: the number of its right expert, or 255; None where there is none."""
+        """Truth about each pixel's patch: the number of its right expert, or 255; None if there is none."""
         return self.images.truth if isinstance(self.images, Pixels) else None
 
     def targets(self, chosen: Int[np.ndarray, "chosen"], seed: Sequence[int]) -> Int32[np.ndarray, "chosen ..."]:
-        """Return what the chosen images are trained towards: their labels.
+        """Return the training targets of the chosen images: their labels.
 
         Args:
             chosen: numbers of the images.
-            seed: of a random choice, where an image has several targets.
+            seed: seed of a random choice, if an image has several targets.
         """
         found: np.ndarray = self.labels[chosen]
         return found
@@ -112,7 +114,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Format:
-    """The properties of a data set's images that decide the shape of a model."""
+    """The properties of a data set's images that determine the shape of a model."""
 
     image_size: int
     """Side of the square images in pixels."""
@@ -134,9 +136,9 @@ class Dataset:
     train: Split
     test: Split
     validation: Split | None = None
-    """Images to choose hyperparameters on, where the source declares such a split or one was held out."""
+    """Images to choose hyperparameters on, if the source declares such a split or one was held out."""
     class_names: Sequence[str] = ()
-    """Name of each class; empty if classes are known by their numbers alone."""
+    """Name of each class; empty if classes only have numbers."""
     notes: tuple[str, ...] = ()
     """Sentences that a user should read: what was left out, and how images were decoded."""
 

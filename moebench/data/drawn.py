@@ -1,4 +1,4 @@
-"""Draw the images of a data set once for a machine, and keep them under the code that drew them."""
+"""Draw the images of a data set once for a machine, and cache them under a digest of the code that drew them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,21 +18,21 @@ Parts = Iterator[tuple[SplitName, np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True)
 class Drawing:
-    """Images that code alone decides."""
+    """Images that code alone determines."""
 
     name: str
     """Canonical name of the data set."""
     kind: Format
-    """Format of the images as they are kept."""
+    """Format of the cached images."""
     counts: Mapping[SplitName, int]
     """Images of each split."""
     package: str
-    """Package whose modules draw the images; with NumPy, whose generators are not the same in all versions."""
+    """Package whose modules draw the images; NumPy counts as well, because its generators differ between versions."""
     parts: Callable[[], Parts]
 
     @property
     def key(self) -> str:
-        """Name of the images in the cache: another one as soon as the code that draws them changes."""
+        """Name of the images in the cache, which changes with the code that draws them."""
         return f"{self.name}-{self.kind.image_size}px-{digest([package_digest(self.package), np.__version__])}"
 
     def is_ready(self) -> bool:
@@ -40,7 +40,7 @@ class Drawing:
         return is_kept(self.key)
 
     def load(self, say: Say) -> Dataset:
-        """Return the images, and draw them before if need be.
+        """Return the images; draw them first if they are not cached.
 
         Args:
             say: receives progress and warnings, line by line.

@@ -13,7 +13,7 @@ SHARE = 0.2
 
 
 def held_out(labels: Int[np.ndarray, "image"], per_class: int | None = None) -> Bool[np.ndarray, "image"]:
-    """Return which images are held out: the same share of each class, evenly spaced in file order.
+    """Return which images are held out: an equal share of each class, evenly spaced in file order.
 
     No random number is drawn. Files are often ordered by the person or device that they come from, so that even spacing
     takes a share of each of these. Every class of two or more images keeps at least one on either side.
@@ -33,8 +33,8 @@ def held_out(labels: Int[np.ndarray, "image"], per_class: int | None = None) -> 
 def hold_out_validation(dataset: Dataset) -> Dataset:
     """Return the data set with a validation split that its training split does not contain.
 
-    A validation split that the source declares is taken as it is. Otherwise `SHARE` of each class of the training split
-    is held out, always the same images. The test split is never touched.
+    A validation split that the source declares is used unchanged. Otherwise `SHARE` of each class of the training split
+    is held out, always the same images. The test split is never used.
 
     Raises:
         BadInput: a class has fewer than two training images.

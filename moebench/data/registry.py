@@ -30,13 +30,13 @@ def register(name: str) -> Callable[[L], L]:
 
 
 def names() -> list[str]:
-    """Return every registered name, and those of drawn data sets for some numbers."""
+    """Return every registered name, and names of drawn data sets with some usual numbers."""
     fractals = [Fractals(classes).name for classes in (10, 100, 1000, 10_000)]
     return [*sorted(name for name, _ in _REGISTRY), *fractals, Scenes(USUAL).name, *tasks.names()]
 
 
 def find(name: str) -> Source:
-    """Return the source of a name or place.
+    """Return the source of a name or path.
 
     Raises:
         BadInput: no data set has that name.
@@ -56,7 +56,7 @@ def load(name: str, image_size: int | None = None, say: Say = print) -> Dataset:
     """Load a data set.
 
     Args:
-        name: a registered name, a place, or splits as `train=PLACE,test=PLACE`.
+        name: a registered name, a path, or splits as `train=PATH,test=PATH`.
         image_size: side of the images in pixels; None takes the data set's own size.
         say: receives progress and warnings, line by line.
 

@@ -1,4 +1,4 @@
-"""Open regular files only, so that no FIFO, device or planted link can block or mislead a reader."""
+"""Open regular files only, so that no FIFO, device or malicious link can block or mislead a reader."""
 
 import errno
 import os
@@ -26,7 +26,7 @@ def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:
     Raises:
         OSError: the file cannot be opened, is no regular file, or is a link that must not be followed.
     """
-    # Without O_NONBLOCK, opening a FIFO waits until somebody writes to it.
+    # Without O_NONBLOCK, opening a FIFO waits until another process writes to it.
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
     handle = os.open(path, flags)
     try:
@@ -58,7 +58,7 @@ def read_regular(path: Path, most: int, *, follow: bool = True) -> bytes:
 
 
 def why(error: OSError) -> str:
-    """Return the reason of an error, without the path that the message around it names already."""
+    """Return the reason of an error, without the path, which the surrounding message names already."""
     return error.strerror or str(error) or type(error).__name__
 
 

@@ -41,12 +41,12 @@ class DamagedSet(Exception):
 
 
 class _Record(BaseModel):
-    """What `about.json` contains."""
+    """Content of `about.json`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     layout: Literal[2] = 2
-    """Version of the layout of the files; raised with every change of it."""
+    """Version of the layout of the files; raised with every change of the layout."""
     image_size: int = Field(ge=1)
     channels: int = Field(ge=1)
     classes: int = Field(ge=1)
@@ -59,7 +59,7 @@ class _Record(BaseModel):
 
 
 class Writer:
-    """Writes a data set to disk: images are appended, split by split or mixed."""
+    """A writer of a data set to disk: images are appended, split by split or mixed."""
 
     def __init__(
         self, folder: Path, counts: Mapping[SplitName, int], kind: Format, say: Say, class_names: Sequence[str] = ()
@@ -103,7 +103,7 @@ class Writer:
         labels: Int64[np.ndarray, "image"],
     ) -> None:
         """Append images to a split."""
-        # Written, and not stored through a mapped file: a full disk is then an error and not a signal that kills.
+        # Written with `write`, and not through a mapped file: a full disk is then an error and not a signal that kills.
         self._images[split].write(images.tobytes())
         self._labels[split].write(labels.astype(np.int32).tobytes())
         self._flatness[split].add(images)

@@ -34,7 +34,7 @@ class Source(Protocol):
         """Describe the data set in one line."""
 
     def format(self, image_size: int | None) -> Format:
-        """Return what decides the shape of a model, without making or decoding the images.
+        """Return the properties that determine the shape of a model, without making or decoding the images.
 
         Args:
             image_size: side in pixels; None takes the data set's own size.
@@ -44,7 +44,7 @@ class Source(Protocol):
         """
 
     def identity(self) -> str:
-        """Return a digest of the content, equal for copies in other places; empty if moebench's code decides it."""
+        """Return a digest of the content, equal for copies at other paths; empty if moebench's code determines it."""
 
     def is_ready(self, image_size: int | None) -> bool:
         """Return whether the images are made already."""
@@ -57,7 +57,7 @@ class Source(Protocol):
             say: receives progress and warnings, line by line.
 
         Raises:
-            BadInput: the images cannot be read or kept.
+            BadInput: the images cannot be read or cached.
         """
 
 
@@ -71,7 +71,7 @@ class Loader:
 
     @property
     def __name__(self) -> str:
-        """Return the name under which fvcore's registry files the data set."""
+        """Name of the data set in fvcore's registry."""
         return self.name
 
     def describe(self) -> str:
@@ -95,7 +95,7 @@ class Loader:
         return replace(own, image_size=size)
 
     def identity(self) -> str:
-        """Return "": code and libraries alone decide the content."""
+        """Return "": code and libraries alone determine the content."""
         return ""
 
     def is_ready(self, image_size: int | None) -> bool:

@@ -1,1 +1,1 @@
-"""What is measured on a trained model: accuracy, routing metrics, linear probes, test-time settings."""
+"""Measurements of a trained model: accuracy, routing metrics, linear probes, test-time settings."""

@@ -1,4 +1,4 @@
-"""Columns of the result table that the evaluation of one seed gives."""
+"""Columns of the result table from the evaluation of one seed."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ def evaluation_columns(evaluation: Evaluation, model: VitConfig, flops_experts: 
     Args:
         evaluation: the pass.
         model: the model that was evaluated.
-        flops_experts: the cell's column of that name; None where the FLOPs are not known.
+        flops_experts: the cell's column `flops_experts`; None if the FLOPs are unknown.
     """
     row = {
         "accuracy": evaluation.accuracy,
@@ -42,7 +42,7 @@ def pair_columns(evaluation: PairEvaluation, model: VitConfig, flops_experts: fl
     Args:
         evaluation: the tests.
         model: the towers.
-        flops_experts: the cell's column of that name; None where the FLOPs are not known.
+        flops_experts: the cell's column `flops_experts`; None if the FLOPs are unknown.
     """
     row = {**evaluation.columns, "eval_loss": evaluation.loss, "eval_wall_s": evaluation.wall_s}
     row |= health(evaluation.routing) | calls(evaluation.calls)
@@ -59,7 +59,7 @@ def pair_summary(row: Mapping[str, Any]) -> str:
 
 
 def eval_curve_columns(points: Sequence[EvalPoint]) -> Row:
-    """Return the columns of evaluations along the training, null where there was none."""
+    """Return the columns of evaluations during the training; null without such evaluations."""
     if not points:
         return {}
     return {
@@ -75,7 +75,7 @@ def padding(model: VitConfig, flops_experts: float, by_image: Float64[np.ndarray
     Args:
         model: the model that was evaluated.
         flops_experts: FLOPs of the experts in a forward pass for one image, empty slots included.
-        by_image: expert calls for a token of each image; None where slots are never empty.
+        by_image: expert calls for a token of each image; None if slots are never empty.
     """
     if by_image is None or not flops_experts:
         return 0.0
@@ -85,7 +85,7 @@ def padding(model: VitConfig, flops_experts: float, by_image: Float64[np.ndarray
 
 
 def calls(by_image: Float64[np.ndarray, "image"] | None) -> Row:
-    """Return mean and standard deviation over images of expert calls for a token; nothing where slots mix tokens."""
+    """Return mean and standard deviation over images of expert calls for a token; an empty row if slots mix tokens."""
     if by_image is None:
         return {}
     return {"expert_calls_per_token": float(by_image.mean()), "expert_calls_per_token_std": float(by_image.std())}

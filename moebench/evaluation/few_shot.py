@@ -16,7 +16,7 @@ from moebench.training import Program, TrainState, compile_unoptimized
 
 SHOTS = (1, 5, 10)
 REGULARISER = 1.0
-"""Weight of the squared coefficients, for features whose squared length is on average their number."""
+"""Weight of the squared coefficients, for features whose mean squared length is their number."""
 
 
 class Probe:
@@ -26,8 +26,8 @@ class Probe:
         """Compile the program that computes features.
 
         Args:
-            program: of the model that is probed.
-            images: gives the shots and the test images.
+            program: program of the probed model.
+            images: the data set, from which shots and test images are taken.
             batch: images at a time; whole groups.
         """
         self.images, self.batch = images, batch
@@ -35,11 +35,11 @@ class Probe:
         self._features: Callable[..., Any] = program.with_host_batch(compile_unoptimized(program.features, state, some))
 
     def evaluate(self, state: TrainState, seed: int) -> dict[str, float | None]:
-        """Return the columns `few_shot_N`: accuracy on the test split, None where a class has fewer than N images.
+        """Return the columns `few_shot_N`: accuracy on the test split, None if a class has fewer than N images.
 
         Args:
-            state: of the model that is probed.
-            seed: draws the shots; the shots of `few_shot_1` are among those of `few_shot_5`, and so on.
+            state: state of the probed model.
+            seed: seed of the shots; the shots of `few_shot_1` are among those of `few_shot_5`, and so on.
         """
         labels = self.images.train.labels
         drawn = drawn_shots(labels, max(SHOTS), np.random.default_rng(seed))
@@ -66,12 +66,12 @@ def drawn_shots(
     """Draw images of each class.
 
     Args:
-        labels: of all images.
+        labels: labels of all images.
         shots: images of each class; a class with fewer gives all of its images.
-        generator: draws the images.
+        generator: source of random numbers.
 
     Returns:
-        Places of the drawn images by class, in random order.
+        Positions of the drawn images by class, in random order.
     """
     return {int(label): generator.permutation(np.flatnonzero(labels == label))[:shots] for label in np.unique(labels)}
 

@@ -25,7 +25,7 @@ from moebench.training import TrainState, TwoTowersProgram, compile_unoptimized,
 Row = dict[str, Any]
 Images = Float32[np.ndarray, "image height width channel"] | Pixels
 MOST_IMAGES = 1000
-"""Test images among which captions and images are retrieved; of more, as many are taken, evenly spaced."""
+"""Most test images for retrieval; of more images, this number is taken, evenly spaced."""
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,17 @@ class PairEvaluation:
     accuracy: float
     """Share of test images whose own caption scores highest in its batch."""
     columns: Row
-    """Columns of zero-shot classification, retrieval, binding and relations, None where the data lacks a test."""
+    """Columns of zero-shot classification, retrieval, binding and relations, None if the data lacks a test."""
     routing: list[RoutingCounts]
     """Sums over the test images, for each MoE layer of the image tower."""
     calls: Float64[np.ndarray, "image"] | None
-    """Expert calls for a token of each test image; None where all are equal."""
+    """Expert calls for a token of each test image; None if all are equal."""
     wall_s: float
 
 
 @dataclass(frozen=True)
 class EmbeddedImages:
-    """Embeddings of images in their own order, and how the images were routed."""
+    """Embeddings of images in the images' order, and the routing of the images."""
 
     embeddings: Float32[np.ndarray, "image dim"]
     routing: list[RoutingCounts]
@@ -68,8 +68,8 @@ class PairTests:
         """Choose the pairs for retrieval, encode all texts, and compile the programs that embed.
 
         Args:
-            program: of the towers.
-            pairs: give the tests.
+            program: program of the towers.
+            pairs: the pairs, with their tests.
             test: the test pairs, in the channels of the image tower.
             cut: share of all captions that lose their last tokens.
             convert: returns images in the channels of the image tower.
@@ -108,11 +108,11 @@ class PairTests:
         return PairEvaluation(loss, accuracy, columns, images.routing, images.calls, seconds)
 
     def held_out(self, state: TrainState) -> tuple[float, float]:
-        """Return the loss and the accuracy within batches on test pairs, in the midst of a training."""
+        """Return the loss and the accuracy within batches on test pairs, during a training."""
         return self._loss_of(state, self.images(state, self.test.images).embeddings)
 
     def images(self, state: TrainState, images: Images) -> EmbeddedImages:
-        """Embed images; those that fill the last batch count in the routing alone."""
+        """Embed images; images that fill up the last batch count in the routing only."""
         split = Split(images, np.zeros(len(images), np.int32))
         reports = [self._images(state, part.images) for part, _ in filled_batches(split, self.batch)]
         routing = reports[0].routing
@@ -126,7 +126,7 @@ class PairTests:
         return EmbeddedImages(embeddings, routing, calls.astype(np.float64))
 
     def texts(self, state: TrainState, ids: Int32[np.ndarray, "text token"]) -> Float32[np.ndarray, "text dim"]:
-        """Embed texts; the last batch is filled with the first texts again."""
+        """Embed texts; the last batch is filled up with the first texts."""
         batch, count = self.program.batch, len(ids)
         rows = np.arange(-(-count // batch) * batch) % count
         found = [self._texts(state, ids[rows[start : start + batch]]) for start in range(0, count, batch)]
@@ -136,7 +136,7 @@ class PairTests:
         return self.pairs.tokenizer.encode(texts, self.program.text.length).ids
 
     def _loss_of(self, state: TrainState, images: Float32[np.ndarray, "image dim"]) -> tuple[float, float]:
-        """Return the means over whole batches in one fixed order of the pairs; pairs of a last part count in none."""
+        """Return mean loss and accuracy over whole batches in a fixed order; an incomplete last batch is left out."""
         texts, batch = self.texts(state, self.test.first_captions), self.loss_batch
         order = np.random.default_rng(0).permutation(len(images))
         parts = [order[start : start + batch] for start in range(0, len(images) - batch + 1, batch)]

@@ -33,17 +33,17 @@ class Evaluation:
     """Sums over the whole pass, for each MoE layer."""
     wall_s: float
     calls: Float64[np.ndarray, "image"] | None = None
-    """Expert calls for a token of each image, mean over its tokens and the MoE layers; None where all are equal."""
+    """Expert calls for a token of each image, mean over its tokens and the MoE layers; None if all are equal."""
     processed: Float32[np.ndarray, "image token"] | None = None
-    """Share of the MoE layers in which an expert processes each token; None where slots hold mixtures."""
+    """Share of the MoE layers in which an expert processes each token; None if slots contain mixtures."""
 
 
 def evaluation_batch(images: int, batch: int, group_images: int) -> int:
     """Return the largest batch of whole groups that splits the images into equal parts.
 
     Args:
-        images: size of the split; rounded up to whole groups.
-        batch: the largest batch wanted; one group is the smallest that is given.
+        images: number of images, rounded up to whole groups.
+        batch: the largest batch; the result is at least one group.
         group_images: images routed together.
     """
     groups = -(-images // group_images)
@@ -59,7 +59,7 @@ def evaluate(step: Callable[..., EvalReport], state: TrainState, split: Split, b
 
     Args:
         step: the compiled evaluation.
-        state: of the trained model.
+        state: state of the trained model.
         split: images with their labels.
         batch: images of a batch, as compiled.
     """
@@ -94,11 +94,11 @@ def evaluate(step: Callable[..., EvalReport], state: TrainState, split: Split, b
 def filled_batches(split: Split, batch: int) -> Iterator[tuple[Split, Float32[np.ndarray, "image"]]]:
     """Yield the images of a split in mixed order, with the weight of each image.
 
-    The order is equal for every pass over a split of that size. The last batch is filled with the first images again,
-    whose weight is 0; all other weights are 1.
+    The order is equal for every pass over a split of that size. The last batch is filled up with the first images,
+    whose weight is then 0; all other weights are 1.
 
-    Many data sets store the images of a class together. In groups of one class more tokens want the same experts than
-    in training, whose batches are mixed, so that routers of groups would drop more tokens than they do.
+    Many data sets store the images of a class together. In a group of one class more tokens choose the same experts
+    than in training, whose batches are mixed, so that routers of groups would drop more tokens than in training.
 
     Args:
         split: images with their labels.

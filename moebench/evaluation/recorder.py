@@ -1,4 +1,4 @@
-"""Record what the routers of a trained model do to every token of some test images."""
+"""Record the routing of every token of some test images in a trained model."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from moebench.inside.schema import Facts
 from moebench.training import Program, TrainState
 
 MOST_SLOTS = 256
-"""Slots of a layer beyond which their parameters are not compared pair by pair."""
+"""Slots of a layer above which their parameters are not compared pair by pair."""
 
 Table = dict[str, list[Any]]
 
@@ -29,20 +29,20 @@ class Recorded:
     """One pass over the recorded images."""
 
     columns: Columns
-    """The columns of `ROUTING_SCHEMA` but those that hold for a whole cell."""
+    """The columns of `ROUTING_SCHEMA` except those that are constant in a cell."""
     expert_pairs: Table
-    """As in `Facts`."""
+    """Similarity of experts, as in `Facts`."""
 
     @property
     def accuracy(self) -> float:
-        """Return the accuracy on the recorded images."""
+        """Accuracy on the recorded images."""
         _, first = np.unique(self.columns["image"], return_index=True)
         return float((self.columns["label"][first] == self.columns["prediction"][first]).mean())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """The cell and seed that a recording is of, as in `Facts`."""
+    """The cell and seed of a recording, as in `Facts`."""
 
     suite: str
     cell_id: str
@@ -55,15 +55,15 @@ class Origin:
 
 
 class Recorder:
-    """Records trained models of one shape on the same images."""
+    """Recorder of trained models of one shape, on fixed images."""
 
     def __init__(self, program: Program, split: Split, images: int, batch: int) -> None:
         """Compile the pass over the images.
 
         Args:
-            program: of the model.
+            program: program of the model.
             split: the test split, of which the first images in the order of evaluation are recorded.
-            images: how many of them, at most.
+            images: number of recorded images, at most.
             batch: images at a time, at most.
         """
         config = program.config
@@ -75,18 +75,19 @@ class Recorder:
         self._in_order = np.tile(np.arange(self.group_images * config.tokens, dtype=np.int32), (groups, 1))
         images = program.abstract_images(self.batch)
         arguments = (program.abstract_state, images, *self._swaps(), np.asarray(True))
-        # With some optimisation the passes of one seed save twice what compiling takes longer (mu/4, 256 images).
+        # Without optimisations the passes of one seed would lose twice the time that compiling saves (mu/4, 256
+        # images).
         options: dict[str, bool | str] = {"xla_backend_optimization_level": "1"}
         self._run: Callable[..., Any] = jax.jit(self.traced).lower(*arguments).compile(compiler_options=options)
 
     @property
     def images(self) -> Int[np.ndarray, "image"]:
-        """Return the numbers of the recorded images in the test split."""
+        """Numbers of the recorded images in the test split."""
         return np.concatenate([numbers for _, numbers in self._batches()])
 
     @property
     def pixels(self) -> np.ndarray:
-        """Return the recorded images for display, uint8[image, height, width, channel]."""
+        """Recorded images for display, uint8[image, height, width, channel]."""
         images, chosen = self.split.images, self.images
         if isinstance(images, Pixels):
             return images.take(chosen)[..., : self.program.config.channels]
@@ -96,7 +97,12 @@ class Recorder:
         return shown
 
     def record(self, state: TrainState, step: int) -> Recorded:
-        """Record the model of a state, which has taken so many training steps."""
+        """Record the model of a state.
+
+        Args:
+            state: state of the model.
+            step: training steps that the state has taken.
+        """
         parts: list[Columns] = []
         similarities = []
         for number, (images, numbers) in enumerate(self._batches()):
@@ -128,13 +134,13 @@ class Recorder:
     def swaps(self, state: TrainState, trained: float) -> Table:
         """Return the accuracy with another routing in one layer, as columns.
 
-        Args:
-            state: of the trained model.
-            trained: accuracy on the recorded images with its own routing.
-
         "random router": the tokens of a group exchange their routings at random, so that experts keep their loads
-        (after the random routers of 2106.05974, figure 28). "permuted experts": what is routed to an expert goes
-        through the next one.
+        (after the random routers of 2106.05974, figure 28). "permuted experts": tokens that are routed to an expert are
+        processed by the next expert.
+
+        Args:
+            state: state of the trained model.
+            trained: accuracy on the recorded images with the model's own routing.
         """
         rows: list[tuple[Any, ...]] = []
         for layer in self.layers if self.traced.routes else ():
@@ -160,13 +166,13 @@ class Recorder:
         return _table(("layer", "slot", "other", "cosine"), rows)
 
     def save(self, parts: Sequence[Recorded], state: TrainState, origin: Origin, folder: Path) -> Path:
-        """Publish what was recorded of a seed.
+        """Publish the recording of a seed.
 
         Args:
             parts: the recordings in the order of their steps, that of the trained model last.
-            state: of the trained model.
+            state: state of the trained model.
             origin: the cell and seed.
-            folder: of the suite's recordings.
+            folder: folder of the suite's recordings.
         """
         columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns}
         images, config = self.images, self.program.config
@@ -201,7 +207,7 @@ class Recorder:
         return write_recording(to_table(columns, facts), folder, facts)
 
     def _batches(self) -> Iterator[tuple[np.ndarray, Int[np.ndarray, "image"]]]:
-        """Batches of images, and the numbers of the recorded ones among them, which come first."""
+        """Yield batches of images, with the numbers of the recorded images, which come first in a batch."""
         numbered = Split(self.split.images, np.arange(len(self.split), dtype=np.int32))
         left = self.count
         for part, _ in filled_batches(numbered, self.batch):
@@ -211,7 +217,7 @@ class Recorder:
             left -= self.batch
 
     def _swaps(self, exchanged: int | None = None, shifted: int | None = None) -> tuple[np.ndarray, ...]:
-        """Arguments of the pass by which one layer's tokens exchange their routings, or its experts their places."""
+        """Return the arguments of a pass in which one layer's tokens exchange routings, or its experts places."""
         exchange = np.stack([self._in_order] * len(self.layers))
         if exchanged is not None:
             generator = np.random.default_rng(exchanged)
@@ -233,7 +239,7 @@ class Recorder:
         return hits / self.count
 
     def _prioritised(self, columns: Columns) -> bool:
-        """Whether tokens take slots in another order than that of the array."""
+        """Return whether tokens take slots in an order other than that of the array."""
         tokens = self.program.config.tokens
         array_order = columns["place"].astype(np.int32) * tokens + columns["token"]
         return bool((columns["priority"] != array_order).any())
@@ -248,7 +254,7 @@ class Recorder:
 
 
 def _pairs(layer: int, *values: np.ndarray) -> list[tuple[Any, ...]]:
-    """Rows of the layer, each two of its members, and their values."""
+    """Return a row for each pair of members of a layer, with the values of the pair."""
     one, other = np.triu_indices(len(values[0]), 1)
     columns = [np.round(each[one, other].astype(float), 4).tolist() for each in values]
     return list(zip([layer] * len(one), one.tolist(), other.tolist(), *columns, strict=True))

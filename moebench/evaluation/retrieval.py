@@ -1,7 +1,7 @@
 """Retrieval of the captions of an image, and of the image of a caption, and choices between two captions.
 
-Recall at K is the share of queries with a right answer among the K that score highest. An image is found by any of its
-captions. Wrong answers come first among equal scores, so that a model that embeds all inputs alike finds nothing.
+Recall at K is the share of queries with a right answer among the K highest scores. Any caption of an image is a right
+answer. Among equal scores wrong answers come first, so that a model that embeds all inputs alike retrieves nothing.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ def image_to_text_ranks(
     """Return for each image how many captions of other images score at least as high as its best own caption.
 
     Args:
-        scores: of images with captions.
+        scores: score of each image with each caption.
         image_of_caption: row of the image that each caption belongs to.
     """
     own = image_of_caption == np.arange(len(scores))[:, None]
@@ -32,7 +32,7 @@ def text_to_image_ranks(
     """Return for each caption how many other images score at least as high as its own image.
 
     Args:
-        scores: of images with captions.
+        scores: score of each image with each caption.
         image_of_caption: row of the image that each caption belongs to.
     """
     own = scores[image_of_caption, np.arange(scores.shape[1])]

@@ -1,4 +1,4 @@
-"""Columns of the result table that a diagnostic task gives, from the truth about each token of the test split."""
+"""Columns of the result table for a diagnostic task, from the truth about each token of the test split."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,7 @@ class TaskTruth:
 
     task: Task
     by_token: Int[np.ndarray, "image token"]
-    """The right expert of each token, or 255 where it decides nothing."""
+    """The right expert of each token; 255 if the token has none."""
 
     @classmethod
     def read(cls, task: Task, split: Split, preset: Preset) -> "TaskTruth":
@@ -32,8 +32,8 @@ class TaskTruth:
 
         Args:
             task: the diagnostic task.
-            split: its test split, whose truth is hidden in the images.
-            preset: gives the patch of the model.
+            split: test split of the task, whose images contain the truth.
+            preset: the model's preset, which gives the patch.
         """
         pixels = split.truth
         assert pixels is not None
@@ -69,11 +69,11 @@ class TaskTruth:
 def needles_processed(
     needles: Bool[np.ndarray, "image token"] | None, processed: Float[np.ndarray, "image token"] | None
 ) -> float | None:
-    """Return the share of the needles that an expert processes; None where it has no meaning.
+    """Return the share of the needles that an expert processes; None if the task or the router has no such share.
 
     Args:
-        needles: whether each token is a needle; None where the task has none.
-        processed: share of the MoE layers in which an expert processes each token; None where slots hold mixtures.
+        needles: whether each token is a needle; None if the task has no needles.
+        processed: share of the MoE layers in which an expert processes each token; None if slots contain mixtures.
     """
     if needles is None or processed is None:
         return None

@@ -1,4 +1,4 @@
-"""Settings in which a trained model is evaluated without training again: k, C, the order of the tokens, slots.
+"""Settings for the evaluation of a trained model, without further training: k, C, the order of the tokens, slots.
 
 A setting changes options of the router, or replaces the router by another with the same parameters. Nothing is
 allocated and nothing runs.
@@ -57,13 +57,13 @@ def resolve_settings(asked: tuple[Mapping[str, Scalar], ...], model: VitConfig) 
 
     Args:
         asked: the options that each setting changes.
-        model: as it is trained.
+        model: the model with its options of the training.
 
     Returns:
-        The setting of the training, then those asked for; nothing if none is asked for.
+        The setting of the training, then the requested settings; an empty tuple if none is requested.
 
     Raises:
-        BadInput: a setting that does not fit the trained model.
+        BadInput: a setting does not fit the trained model.
     """
     if not asked:
         return ()
@@ -92,7 +92,7 @@ def _resolved(asked: Mapping[str, Scalar], model: VitConfig, trained: routers.Ro
 
 
 def _changed(asked: Mapping[str, Scalar], model: VitConfig) -> VitConfig:
-    """Return the model with router and options of a setting; options left out stay as they were trained."""
+    """Return the model with router and options of a setting; options left out keep their values of the training."""
     name = str(asked.get("router", model.router))
     given = {key: value for key, value in asked.items() if key != "router"}
     known = routers.options(name)
@@ -103,12 +103,13 @@ def _changed(asked: Mapping[str, Scalar], model: VitConfig) -> VitConfig:
             raise BadInput(f"router '{name}' uses {key} in training only: leave it out.")
     for key, value in given.items():
         own = f"eval_{key}"
-        # The parameters need the trained option, so that the option for evaluation changes where there is one.
+        # The parameters need the trained option; the setting therefore changes the option for evaluation if there is
+        # one.
         options |= {own: value} if own in known and value is not None else {key: value}
         if own in known and value is None:
             options[own] = None
     if options.get("capacity_factor") is None and options.get("eval_capacity_factor") is None:
-        # Without a limit there is nothing to count slots by.
+        # Without a limit these options have no slots to count.
         options = {key: value for key, value in options.items() if key not in _RULES}
     return replace(model, router=name, router_options=options)
 
@@ -135,7 +136,7 @@ def _check_parameters(name: str, router: routers.Router, trained: routers.Router
 
 
 def _frozen(router: routers.Router) -> set[str]:
-    """Return the names of the arrays that a router does not learn."""
+    """Return the names of the arrays that a router does not train."""
     leaves = jax.tree_util.tree_leaves_with_path(nnx.to_pure_dict(nnx.state(router, routers.RouterState)))
     return {jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in leaves}
 

@@ -1,8 +1,8 @@
-"""Evaluate a trained model in other settings: accuracy, FLOPs, time and drops of each, without training again.
+"""Evaluate a trained model in other settings: accuracy, FLOPs, time and drops of each, without further training.
 
-The model is cut where its routing begins. All settings share the part before the cut, which is computed once. Blocks
-differ in their parameters only, so that each setting has one set of programs for all its layers: route, compute the
-routed half, count. Settings and seeds share equal programs, since most of a sweep's time would be spent compiling. The
+The model is cut at the first routing. All settings share the part before the cut, which is computed once. Blocks differ
+in their parameters only, so that each setting has one set of programs for all its layers: route, compute the routed
+half, count. Settings and seeds share equal programs, since most of a sweep's time would be spent compiling. The
 settings take turns on each batch, so that their times can be compared.
 """
 
@@ -30,7 +30,7 @@ from moebench.training import Program, TrainState, calls_by_image, cross_entropy
 Row = dict[str, Any]
 FROM_HEALTH = ("dropped_tokens", "dropped_assignments", "slot_utilisation")
 QUICKER = {"xla_backend_optimization_level": "1"}
-"""On CPUs, programs compile faster by a sixth at this level, and run as fast."""
+"""On CPUs, programs compile faster by a sixth at this level, and run equally fast."""
 
 
 class _RoutedHalf(NamedTuple):
@@ -52,7 +52,7 @@ class Sweep:
 
         Args:
             settings: the setting of the training first.
-            program: of the trained model.
+            program: program of the trained model.
             batch: test images at a time; whole groups.
         """
         self.model, self.settings, self.program, self.batch = program.config, settings, program, batch
@@ -85,10 +85,10 @@ class Sweep:
         """Return the fields of the result table's `test_time` for each setting.
 
         Args:
-            state: of the trained model.
+            state: state of the trained model.
             split: the test split.
-            flops: FLOPs of a forward pass for one image in the setting of the training; None where not known.
-            needles: bool[image, token], whether each token of the split is a needle; None where the task has none.
+            flops: FLOPs of a forward pass for one image in the setting of the training; None if unknown.
+            needles: bool[image, token], whether each token of the split is a needle; None if the task has no needles.
         """
         blocks = [nnx.split(block)[1] for block in self.program.model(state).each_block()]
         count = len(self.settings)
@@ -144,9 +144,9 @@ class Sweep:
     def _rest(
         self, place: int, state: TrainState, blocks: Sequence[Any], x: Any, truth: Any, labels: Any, weights: Any
     ) -> Any:
-        """Run the part after the cut: return sums over the batch, and calls by image and tokens processed.
+        """Run the part after the cut; return sums over the batch, and calls by image and tokens processed.
 
-        Sums are those of loss, correct images and counts by layer; the others are means over the layers.
+        Loss, correct images and counts by layer are sums; calls and tokens processed are means over the layers.
         """
         counts, by_layer, processed = [], [], []
         for number in self._later():
@@ -167,7 +167,7 @@ class Sweep:
         return (loss, correct, counts), *means
 
     def _later(self) -> Iterator[int]:
-        """Return the numbers of the blocks from the first with experts on."""
+        """Return the numbers of the blocks from the first block with experts on."""
         return iter(range(self.first, self.model.preset.size.layers))
 
     def _front(self, state: Any, images: Any) -> Any:
@@ -189,7 +189,7 @@ class Sweep:
         return lambda block, x: nnx.merge(graph, block)(x, self.model.tokens, None)[0]
 
     def _routed_half(self, graph: Any, block: Any, x: Any, truth: Any) -> "_RoutedHalf":
-        """Trace the programs of a block. A routing travels between them as bare arrays, since it has static parts."""
+        """Trace the programs of a block. A routing passes between them as bare arrays, since it has static parts."""
         kind: Any = None
 
         def route(block: Any, x: Any, truth: Any) -> Any:
@@ -215,7 +215,7 @@ class Sweep:
 
 
 def _joined(parts: Sequence[Any], images: int) -> np.ndarray | None:
-    """Return the values of all batches in the split's own order; None where there are none."""
+    """Return the values of all batches in the split's own order; None if there are none."""
     return None if parts[0] is None else in_own_order(np.concatenate(jax.device_get(parts)), images)
 
 
@@ -234,8 +234,8 @@ def _flops(half: _RoutedHalf) -> tuple[float, float]:
 def _compiled(traced: Sequence[Any]) -> list[jax.stages.Compiled]:
     """Compile the programs, equal ones once.
 
-    Programs are equal if their text and their arguments are: an argument that a program does not use is not in its
-    text, but a compiled program accepts only the shapes of all its arguments.
+    Programs are equal if their text and their arguments are equal: an argument that a program does not use is not in
+    its text, but a compiled program accepts only the shapes of all its arguments.
     """
     lowered = [each.lower() for each in traced]
     texts = [f"{each.args_info}\n{each.as_text()}" for each in lowered]

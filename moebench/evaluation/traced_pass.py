@@ -1,6 +1,6 @@
-"""Trace one evaluation pass that gives the routing of every MoE layer beside the predictions.
+"""Trace one evaluation pass that returns the routing of every MoE layer beside the predictions.
 
-Routings and experts of a layer can be exchanged on the way, so that recording and exchanging share one compiled
+Routings and experts of a layer can be exchanged inside the pass, so that recording and exchanging share one compiled
 program.
 """
 
@@ -18,7 +18,7 @@ from moebench.routers.hard_routing import SlotRouting
 from moebench.training import Program, TrainState
 
 ALL_PAIRS = 1024
-"""Pairs of a token and a slot of one image in one layer up to which every weight of a soft router is kept."""
+"""Pairs of a token and a slot, of one image in one layer, up to which all weights of a soft router are kept."""
 KEPT_OF_SLOT = 16
 """Largest dispatch weights of each slot that are kept beyond `ALL_PAIRS` pairs."""
 COMPARED_ROWS = 128
@@ -29,22 +29,22 @@ Arrays = dict[str, Any]
 
 @dataclass(eq=False)
 class Pass:
-    """The program of a model, and what its tracing tells of the router."""
+    """The program of a model, and facts about the router that tracing finds."""
 
     program: Program
     soft: bool = False
     chosen_by: str = "nobody"
-    """As in `Facts`."""
+    """Who chooses, as in `Facts`."""
     experts: int = 1
     """Experts that a row can name."""
     kept: int | None = None
-    """As in `Facts`."""
+    """Number of dispatch weights kept of each slot, as in `Facts`."""
     compared: list[int] = field(default_factory=list)
     """Layers whose experts can be compared."""
 
     @property
     def routes(self) -> bool:
-        """Return whether tokens can be routed in more than one way; the dense layer's cannot."""
+        """Whether tokens can be routed in more than one way; the dense layer's cannot."""
         return self.soft or self.experts > 1 or self.chosen_by != "nobody"
 
     def __call__(
@@ -59,16 +59,17 @@ class Pass:
         """Evaluate a batch of whole groups.
 
         Args:
-            state: of the model.
+            state: state of the model.
             images: the batch.
-            exchange: for each MoE layer and group, the tokens that are routed as the first token, the second, … are.
+            exchange: for each MoE layer and group, the tokens whose routing the first token, the second, … receives.
             back: the inverse permutations of `exchange`.
-            shifted: for each MoE layer, by how many places its experts are moved around.
+            shifted: for each MoE layer, the number of places by which its experts are rotated.
             compare: whether the outputs of the experts are compared.
 
         Returns:
-            Predictions; for each MoE layer the arrays of its routing, `[image, token, …]`; for each of the layers
-            `compared` the sums over its rows that similarity is worked out from.
+            Predictions; for each MoE layer the arrays of its routing, `[image, token, …]`; for each layer in `compared`
+            the
+            sums over its rows from which similarity is computed.
         """
         config = self.program.config
         model = self.program.model(state)
@@ -89,13 +90,13 @@ class Pass:
                 self.compared.append(number)
                 similarities.append(_similarity(layer.experts, self._rows(tokens, routing), compare))
                 _shift(layer.experts, shifted[place])
-            # The tokens exchange their places, meet the routing of the tokens that were there, and return.
+            # The tokens exchange their places, receive the routing of the tokens that were there, and return.
             there = _take(x, exchange[place]), _take(tokens.reshape(x.shape), exchange[place]).reshape(tokens.shape)
             x = _take(block.finish(*there, routing), back[place])
         return model.read_out(x).argmax(-1), layers, similarities
 
     def _routing(self, routing: Routing, images: int) -> Arrays:
-        """The arrays of a layer's routing, images first."""
+        """Return the arrays of a layer's routing, images first."""
         pairs = routing.pairs()
         self.experts = routing.gates.shape[-1]
         arrays: Arrays = {"confidence": routing.gates.max(-1)}
@@ -136,20 +137,20 @@ class Pass:
         }
 
     def _rows(self, tokens: Array, routing: Routing) -> Float[Array, "row dim"]:
-        """Inputs on which a layer's experts are compared: tokens, or the slots of a soft router."""
+        """Return inputs on which a layer's experts are compared: tokens, or the slots of a soft router."""
         groups = tokens.reshape(routing.gates.shape[0], -1, tokens.shape[-1])
         inputs = (routing.dispatch(groups) if self.soft else tokens).reshape(-1, tokens.shape[-1])
         return inputs[:: max(1, len(inputs) // COMPARED_ROWS)][:COMPARED_ROWS]
 
 
 def _take(rows: Float[Array, "row dim"], places: Int[Array, "group place"]) -> Float[Array, "row dim"]:
-    """The rows of each group in another order."""
+    """Return the rows of each group in another order."""
     groups, count = places.shape
     return (rows.reshape(groups, count, -1)[jnp.arange(groups)[:, None], places]).reshape(rows.shape)
 
 
 def _shift(experts: Experts, by: Int[Array, ""]) -> None:
-    """Move the experts around by so many places."""
+    """Rotate the experts by a number of places."""
     state = nnx.state(experts, nnx.Param)
     nnx.update(experts, jax.tree.map(lambda array: jnp.roll(array, by, axis=0), state))
 
@@ -159,10 +160,10 @@ def _half(array: Array) -> Array:
 
 
 def _similarity(experts: Experts, rows: Float[Array, "row dim"], compare: Bool[Array, ""]) -> Arrays:
-    """Sums for the similarity of each two experts by their outputs on the same rows.
+    """Return sums for the similarity of each two experts, from their outputs on equal rows.
 
-    cosine: mean over the rows of the cosine of two outputs. hsic: ⟨K_e, K_f⟩ of the Gram matrices K = Y·Yᵀ of outputs
-    Y less their mean over the rows, from which linear CKA follows (1905.00414).
+    cosine: mean over the rows of the cosine of two outputs. hsic: ⟨K_e, K_f⟩ of the Gram matrices K = Y·Yᵀ of outputs Y
+    less their mean over the rows, from which linear CKA follows (1905.00414).
     """
     count = experts.kernel_in.shape[0]
 

@@ -1,4 +1,4 @@
-"""Zero-shot classification: an image belongs to the class whose prompts its embedding is nearest to.
+"""Zero-shot classification: an image belongs to the class whose prompts are nearest to its embedding.
 
 A class is embedded as the mean of the embeddings of its prompts, each of length 1, scaled to length 1 again
 (2103.00020, section 3.1.4).
@@ -15,9 +15,9 @@ class ZeroShotAccuracy:
     """Shares of images that are classified correctly, all classes being candidates for every image."""
 
     seen: float | None
-    """Of images whose class occurs in training; None without such images."""
+    """Accuracy on images whose class occurs in training; None without such images."""
     unseen: float | None
-    """Of images whose class is held out of training; None without such images."""
+    """Accuracy on images whose class is held out of training; None without such images."""
 
 
 def class_embeddings(prompts: Float[np.ndarray, "class prompt dim"]) -> Float[np.ndarray, "class dim"]:

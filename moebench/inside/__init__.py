@@ -1,4 +1,4 @@
-"""Read, write and analyse recordings of what routing does to single tokens.
+"""Read, write and analyse recordings of the routing of single tokens.
 
-Nothing here needs JAX; `moebench.evaluation.recorder` makes the recordings.
+No module here needs JAX; `moebench.evaluation.recorder` makes the recordings.
 """

@@ -1,4 +1,4 @@
-"""Work out the columns of the result table that a recording gives."""
+"""Columns of the result table that follow from a recording."""
 
 from typing import TYPE_CHECKING
 
@@ -10,16 +10,19 @@ if TYPE_CHECKING:
     from moebench.inside.load import Recording
 
 RANDOM_ROUTER, PERMUTED_EXPERTS = "random router", "permuted experts"
-"""Routings that a layer is evaluated with in place of its own: each token is routed as a random token of its group is;
-each expert is replaced by the next one."""
+"""Routings that replace a layer's own routing in an evaluation.
+
+Random router: each token gets the routing of a random token of its group. Permuted experts: each expert is replaced by
+the next one.
+"""
 DRAWS = 20
-"""Permutations whose mean is taken off the information; more of them change its third digit."""
+"""Permutations whose mean is subtracted from the information; more of them change its third digit."""
 
 
 def recording_columns(recording: "Recording") -> dict[str, float | None]:
-    """Return expert_class_information and the other columns of a recording, None where they have no meaning.
+    """Return expert_class_information and the other columns of a recording; None for columns without a meaning.
 
-    Information is the excess over the mean of its permutations; all are means over the MoE layers.
+    Information is the excess over the mean of its permutations; all columns are means over the MoE layers.
     """
     return {
         **_information(recording),

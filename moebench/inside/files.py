@@ -1,7 +1,7 @@
-"""Write and read the files of recordings: one for each cell and seed, and one of images that cells share.
+"""Files of recordings: one for each cell and seed, and one of images that cells share.
 
     results/_files/SUITE/routing/CELL_ID-SEED-ATTEMPT.parquet   rows of `ROUTING_SCHEMA`, with the facts in its metadata
-    results/_files/SUITE/routing/_images-DIGEST.parquet         the images that recordings of that digest show
+    results/_files/SUITE/routing/_images-DIGEST.parquet         images of all recordings with that digest
 
 pandas, polars and DuckDB read the folder of recordings as one table, because names that begin with `_` are skipped.
 """
@@ -28,11 +28,11 @@ from moebench.inside.schema import (
 )
 
 LARGEST_SIDE = 112
-"""Pixels of a side beyond which a picture is reduced: more than an inch of a printed figure shows."""
+"""Pixels of a side above which a picture is reduced: more than an inch of a printed figure shows."""
 
 Columns = Mapping[str, np.ndarray]
 Filters = Mapping[str, Sequence[int]]
-"""Values that rows may have in a column."""
+"""Accepted values by column."""
 
 
 def recording_path(folder: Path, cell_id: str, seed: int, attempt: int) -> Path:
@@ -49,8 +49,8 @@ def to_table(columns: Columns, facts: Facts) -> pa.Table:
     """Return rows as a table of `ROUTING_SCHEMA`.
 
     Args:
-        columns: every column of the schema but those of the cell, which the facts give.
-        facts: about the cell, stored in the table's metadata.
+        columns: every column of the schema except the columns of the cell, which come from the facts.
+        facts: facts about the cell, stored in the table's metadata.
     """
     count = len(columns["token"])
     names = {"suite": facts.suite, "cell_id": facts.cell_id, "cell": facts.cell, "router": facts.router}
@@ -74,7 +74,13 @@ def _array(values: np.ndarray, field: pa.Field) -> pa.Array:
 
 
 def write_recording(table: pa.Table, folder: Path, facts: Facts) -> Path:
-    """Publish a recording, and remove those of earlier attempts at the cell and seed."""
+    """Publish a recording, and remove recordings of earlier attempts at the cell and seed.
+
+    Args:
+        table: the rows.
+        folder: folder of the recordings.
+        facts: facts about the cell.
+    """
     path = recording_path(folder, facts.cell_id, facts.seed, facts.attempt)
     write(table, path)
     for other in entries(folder):
@@ -102,7 +108,7 @@ def write_images(
         pixels: uint8[image, height, width, channel], grey or in colours.
         images: int[image], the numbers of the images in the test split.
         labels: int[image], the classes of the images.
-        folder: of the recordings.
+        folder: folder of the recordings.
     """
     digest = hashlib.sha256()
     for part in (np.asarray(images, np.int64), np.asarray(labels, np.int64), pixels):
@@ -146,7 +152,7 @@ def recording_paths(folder: Path) -> list[Path]:
 
 
 def _identity(path: Path) -> tuple[str, int, int] | None:
-    """Cell, seed and attempt out of the name of a recording; None for other files."""
+    """Return cell, seed and attempt from the name of a recording; None for other files."""
     cell, seed, attempt = ["", "", "", *path.stem.rsplit("-", 2)][-3:]
     recorded = path.suffix == ".parquet" and path.name[0] not in "._" and seed.isdecimal() and attempt.isdecimal()
     return (cell, int(seed), int(attempt)) if recorded else None
@@ -196,7 +202,7 @@ def read_rows(path: Path, columns: Sequence[str] | None = None, filters: Filters
 
 
 def read_images(folder: Path, facts: Facts) -> dict[int, np.ndarray]:
-    """Return the pictures of a recording by their images' numbers; none if their file is missing."""
+    """Return the pictures of a recording by their images' numbers; an empty mapping if their file is missing."""
     path = images_path(folder, facts.images)
     if not path.exists():
         return {}

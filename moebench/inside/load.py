@@ -23,14 +23,14 @@ EXAMPLE = "bpr[experts=8,record_routing=256]"
 
 @dataclass(frozen=True)
 class Recording:
-    """One recorded seed of a cell, whose rows are read when they are needed."""
+    """One recorded seed of a cell, whose rows are read on demand."""
 
     path: Path
     facts: Facts
 
     @property
     def name(self) -> str:
-        """Return the cell and its seed for a reader."""
+        """Name of the cell and its seed for a reader."""
         return f"{self.facts.cell}, seed {self.facts.seed}"
 
     def frame(
@@ -44,13 +44,13 @@ class Recording:
         """Return the rows of the recording, in the order of steps, layers, images and tokens.
 
         Args:
-            columns: of `ROUTING_SCHEMA`; None for all.
+            columns: columns of `ROUTING_SCHEMA`; None for all.
             layers: block numbers of MoE layers; None for all.
             images: numbers of images in the test split; None for all.
-            all_steps: with what was recorded during training, not only with the trained model's rows.
+            all_steps: whether to include recordings during training, not only the trained model's rows.
 
         Raises:
-            BadInput: a layer or an image that was not recorded, or a column that does not exist.
+            BadInput: a layer or an image was not recorded, or a column does not exist.
         """
         for name in columns or ():
             if name not in ROUTING_SCHEMA.names:
@@ -68,29 +68,37 @@ class Recording:
         return frame
 
     def check_layers(self, layers: Iterable[int]) -> None:
-        """Raise BadInput if a layer is no recorded MoE layer."""
+        """Raise unless every layer is a recorded MoE layer.
+
+        Raises:
+            BadInput: a layer is no recorded MoE layer.
+        """
         for layer in layers:
             if layer not in self.facts.layers:
                 raise BadInput(f"{self.name}: layer {layer} is no MoE layer; {_few(self.facts.layers)} are.")
 
     def check_expert(self, expert: int) -> None:
-        """Raise BadInput if there is no expert of that number."""
+        """Raise unless there is an expert of that number.
+
+        Raises:
+            BadInput: there is no such expert.
+        """
         if not 0 <= expert < self.facts.experts:
             raise BadInput(f"{self.name}: there is no expert {expert}; experts are 0 to {self.facts.experts - 1}.")
 
     @cached_property
     def experts(self) -> "pd.DataFrame":
-        """Return the similarity of each two experts: layer, expert, other, cosine, cka."""
+        """Similarity of each two experts: layer, expert, other, cosine, cka."""
         return self._table(self.facts.expert_pairs)
 
     @cached_property
     def slots(self) -> "pd.DataFrame":
-        """Return the cosine of the parameters of each two slots: layer, slot, other, cosine."""
+        """Cosine of the parameters of each two slots: layer, slot, other, cosine."""
         return self._table(self.facts.slot_pairs)
 
     @cached_property
     def swaps(self) -> "pd.DataFrame":
-        """Return the accuracy with another routing in one layer: layer, swap, accuracy, trained_accuracy."""
+        """Accuracy with another routing in one layer: layer, swap, accuracy, trained_accuracy."""
         return self._table(self.facts.swaps)
 
     def pictures(self) -> dict[int, np.ndarray]:
@@ -123,12 +131,12 @@ def find_recordings(
     Args:
         results: the results folder.
         suite: name of one suite; None for all.
-        cells: cells as written on the command line, such as "soft" or "bpr[experts=8]"; every option given must agree.
-            None given takes all.
+        cells: cells as written on the command line, such as "soft" or "bpr[experts=8]"; every given option must agree.
+            An empty sequence takes all cells.
         seeds: seeds; None for all.
 
     Raises:
-        BadInput: no folder, no recording, or none of a cell; the sentence names the command that records.
+        BadInput: the folder is missing, or has no recording of a cell; the message names the command that records.
     """
     root = Path(results)
     if not root.is_dir():
@@ -178,15 +186,16 @@ def load_routing(
     Args:
         results: the results folder.
         suite: name of one suite; None for all.
-        cells: cells as written on the command line, such as "soft" or "bpr[experts=8]"; none given takes all.
+        cells: cells as written on the command line, such as "soft" or "bpr[experts=8]"; an empty sequence takes all.
         seeds: seeds; None for all.
         layers: block numbers of MoE layers; None for all.
         images: numbers of images in the test split; None for all.
         columns: names as `moebench list columns --routing` prints them; None for all.
-        all_steps: with what was recorded during training, not only with the trained models' rows.
+        all_steps: whether to include recordings during training, not only the trained models' rows.
 
     Raises:
-        BadInput: no such folder, suite, cell, seed, layer, image or column, no recording at all, or an older file.
+        BadInput: a folder, suite, cell, seed, layer, image or column does not exist, there is no recording at all, or a
+            file has an older layout.
     """
     import pandas as pd
 
@@ -200,7 +209,11 @@ def load_routing(
 
 
 def check_same_images(recordings: Sequence[Recording]) -> None:
-    """Raise BadInput if recordings that are to stand side by side show different images."""
+    """Raise unless recordings that are shown side by side have equal images.
+
+    Raises:
+        BadInput: two recordings have different images.
+    """
     first = recordings[0]
     for other in recordings[1:]:
         if other.facts.images != first.facts.images:
@@ -211,7 +224,7 @@ def check_same_images(recordings: Sequence[Recording]) -> None:
 
 
 def _is_cell(text: str, facts: Facts) -> bool:
-    """Whether a recording is of a cell written so."""
+    """Return whether a recording is of a cell, which `text` gives as on the command line."""
     if text in (facts.cell, facts.cell_id):
         return True
     asked = parse_cell(text)
@@ -227,13 +240,13 @@ def _same(held: Any, asked: Plain) -> bool:
 
 
 def _recording(cell: str) -> str:
-    """The cell as a text that records it."""
+    """Return the cell as a text that makes `moebench run` record it."""
     asked = parse_cell(cell)
     options = [f"{key}={value}" for key, value in asked.items() if key not in ("router", "record_routing")]
     return f"{asked['router']}[{','.join([*options, 'record_routing=256'])}]"
 
 
 def _few(numbers: Iterable[int]) -> str:
-    """Numbers for a sentence, the first eight of them."""
+    """Return numbers as text for a sentence, the first eight of them."""
     listed = list(numbers)
     return ", ".join(map(str, listed[:8])) + (f" and {len(listed) - 8} more" if len(listed) > 8 else "")

@@ -13,12 +13,12 @@ def hard_rows(arrays: Columns, experts: int) -> Columns:
     Args:
         arrays: expert, gate, weight and dropped [image, token, choice], confidence [image, token], and order
             [group, token of the group] if tokens take slots in an order.
-        experts: experts there are; a choice from this number on is none.
+        experts: number of experts; a choice of this number or above is none.
     """
     expert = arrays["expert"]
     images, tokens, _ = expert.shape
     named = expert < experts
-    # Tokens without an expert get a row in the place of their first choice.
+    # A token without an expert gets a row in the place of its first choice.
     alone = ~named.any(-1)
     listed = named.copy()
     listed[..., 0] |= alone
@@ -71,12 +71,12 @@ def soft_rows(arrays: Columns) -> Columns:
 
 
 def _indices(array: np.ndarray) -> list[np.ndarray]:
-    """The places of an array's elements along each dimension."""
+    """Return the indices of an array's elements along each dimension."""
     return [each.reshape(-1) for each in np.indices(array.shape)]
 
 
 def _soft(image: np.ndarray, token: np.ndarray, expert: np.ndarray, slot: np.ndarray, *weights: np.ndarray) -> Columns:
-    # The sums of what is left out are differences, which rounding can carry below 0.
+    # Sums of the left-out weights are differences, which rounding can make negative.
     dispatch, combine = (np.maximum(each, 0) for each in weights)
     return _unlisted(len(image)) | {
         "row_image": image,
@@ -89,7 +89,7 @@ def _soft(image: np.ndarray, token: np.ndarray, expert: np.ndarray, slot: np.nda
 
 
 def _unlisted(count: int) -> Columns:
-    """The routing columns of rows that name no expert."""
+    """Return the routing columns of rows that name no expert."""
     return {
         "expert": np.full(count, NO_EXPERT, np.int16),
         "slot": np.full(count, -1, np.int16),
@@ -114,18 +114,18 @@ def of_images(
     group_images: int,
     experts: int,
 ) -> Columns:
-    """Return rows with the columns that say which layer and image they belong to.
+    """Return rows with the columns of their layer and image.
 
     Args:
-        rows: with the column `row_image`, the image's place in its batch.
+        rows: rows with the column `row_image`, the image's place in its batch.
         layer: block number of the layer.
         images: numbers in the test split of the images that count; rows of later images in the batch are left out.
         labels: classes of these images.
         predictions: predicted classes of the batch.
         first_group: number of the batch's first group.
         group_images: images of a group.
-        experts: experts that a row can name.
-    """  # fmt: skip
+        experts: number of experts that a row can name.
+    """
     real = rows["row_image"] < len(images)
     rows = {name: values[real] for name, values in rows.items()}
     at = rows.pop("row_image")

@@ -1,4 +1,4 @@
-"""Declare the columns of a routing recording, and the facts about a cell that go with its rows."""
+"""The columns of a routing recording, and the facts about a cell that go with its rows."""
 
 import dataclasses
 import json
@@ -15,7 +15,7 @@ ROUTING_VERSION = 1
 VERSION_KEY = b"moebench_routing_version"
 FACTS_KEY = b"moebench_recording"
 NO_EXPERT = -1
-"""Number in the column `expert` of a token that no expert is listed for."""
+"""Number in the column `expert` of a token without a listed expert."""
 
 _NAMES = pa.dictionary(pa.int32(), TEXT)
 _SHORT, _HALF = pa.int16(), pa.float16()
@@ -99,7 +99,7 @@ IMAGE_SCHEMA: pa.Schema = pa.schema([pa.field(each.name, each.type) for each in 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What holds for a whole recording: the cell, its shapes, and the tables of its layers."""
+    """Facts about a whole recording: the cell, its shapes, and the tables of its layers."""
 
     suite: str
     cell_id: str
@@ -109,11 +109,11 @@ class Facts:
     cell: str
     router: str
     options: Mapping[str, Any]
-    """Every option of the router, defaults filled in."""
+    """Every option of the router, with defaults filled in."""
     model: str
     data: str
     image_size: int
-    """Pixels of a side of the images that the model sees."""
+    """Pixels of a side of the model's input images."""
     grid: int
     """Patches in a row of an image."""
     class_token: bool
@@ -126,7 +126,7 @@ class Facts:
     steps: tuple[int, ...]
     """Training steps before each recording, the last one that of the trained model."""
     kind: str
-    """hard, if slots hold single tokens; soft, if slots hold mixtures of tokens."""
+    """hard if slots contain single tokens; soft if slots contain mixtures of tokens."""
     chosen_by: str
     """tokens, if each token ranks its experts and takes slots in an order; experts, if each expert takes the tokens of
     its largest gates; mask, if tokens take experts and a full expert keeps its largest gates; nobody otherwise."""
@@ -137,7 +137,7 @@ class Facts:
     expert_pairs: Mapping[str, list[Any]]
     """Columns layer, expert, other, cosine, cka: similarity of the outputs of two experts on the same tokens."""
     slot_pairs: Mapping[str, list[Any]]
-    """Columns layer, slot, other, cosine: of the parameters of two slots of a soft router."""
+    """Columns layer, slot, other, cosine: similarity of the parameters of two slots of a soft router."""
     swaps: Mapping[str, list[Any]]
     """Columns layer, swap, accuracy, trained_accuracy: accuracy on the recorded images with another routing in one
     layer."""

@@ -13,6 +13,7 @@ from moebench.models.activation import gelu
 from moebench.models.rngs import named
 from moebench.models.sharding import over_experts, over_images
 from moebench.routers import Router, Routing
+from moebench.routers.grouped_matmul import by_block, in_blocks
 from moebench.routers.matmul import by_expert
 from moebench.routers.router import as_argument
 
@@ -44,14 +45,10 @@ class Experts(nnx.Module):
             inputs: float[rows, dim].
             sizes: rows of each expert.
         """
-        kernel_in, bias_in, kernel_out, bias_out = self._weights()
-        rows = inputs.shape[0]
-        expert = jnp.repeat(jnp.arange(sizes.shape[0]), sizes, total_repeat_length=rows)
-        # ragged_dot does not define its result in rows of no expert.
-        real = (jnp.arange(rows) < sizes.sum())[:, None]
-        hidden = jax.lax.ragged_dot(inputs.astype(self.dtype), kernel_in, sizes) + bias_in[expert]
-        hidden = gelu(jnp.where(real, hidden, 0))
-        return jnp.where(real, jax.lax.ragged_dot(hidden, kernel_out, sizes) + bias_out[expert], 0)
+        weights = self.kernel_in[...], self.bias_in[...], self.kernel_out[...], self.bias_out[...]
+        rows = inputs.astype(self.dtype)
+        outputs: Array = jax.lax.platform_dependent(rows, sizes, *weights, cpu=_ragged, default=_ragged_in_blocks)
+        return outputs
 
     def merged(
         self, tokens: Float[Array, "group token dim"], weights: Float[Array, "group expert"]
@@ -66,6 +63,24 @@ class Experts(nnx.Module):
     def _weights(self) -> tuple[Array, ...]:
         """Return both kernels and biases in the type of the compute."""
         return tuple(p[...].astype(self.dtype) for p in (self.kernel_in, self.bias_in, self.kernel_out, self.bias_out))
+
+
+def _ragged(rows: Array, sizes: Array, *weights: Array) -> Array:
+    kernel_in, bias_in, kernel_out, bias_out = (each.astype(rows.dtype) for each in weights)
+    expert = jnp.repeat(jnp.arange(sizes.shape[0]), sizes, total_repeat_length=len(rows))
+    # ragged_dot does not define its result in rows of no expert.
+    real = (jnp.arange(len(rows)) < sizes.sum())[:, None]
+    hidden = jax.lax.ragged_dot(rows, kernel_in, sizes) + bias_in[expert]
+    hidden = gelu(jnp.where(real, hidden, 0))
+    return jnp.where(real, jax.lax.ragged_dot(hidden, kernel_out, sizes) + bias_out[expert], 0)
+
+
+def _ragged_in_blocks(rows: Array, sizes: Array, *weights: Array) -> Array:
+    kernel_in, bias_in, kernel_out, bias_out = weights
+    blocks = in_blocks(sizes, len(rows))
+    in_, out = (bias[blocks.expert, None].astype(rows.dtype) for bias in (bias_in, bias_out))
+    hidden = gelu(by_block(blocks.of(rows), kernel_in, blocks.expert) + in_)
+    return blocks.back(by_block(hidden, kernel_out, blocks.expert) + out)
 
 
 def _by_expert(experts: int, shape: tuple[int, int], rngs: nnx.Rngs) -> Float[Array, "expert in out"]:

@@ -18,7 +18,7 @@ FORMATS = (".npy", ".npz", ".safetensors", ".parquet")
 _LARGEST_HEADER = 1 << 16
 
 Parts = Callable[[int], Iterator[np.ndarray]]
-"""Yields the rows of a layer in order, at most so many at a time."""
+"""Yields the rows of a layer in order, at most the given number at a time."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Layer:
     name: str
     tokens: int
     width: int
-    """Experts of logits, choices of assignments."""
+    """Number of experts if the rows are logits, of choices if they are assignments."""
     parts: Parts
 
 
@@ -43,7 +43,7 @@ class Recording:
 
     @property
     def tokens(self) -> int:
-        """Return the tokens of each layer."""
+        """Tokens of each layer."""
         return self.layers[0].tokens
 
 
@@ -52,11 +52,12 @@ def open_recording(path: Path) -> Recording:
 
     Args:
         path: .npy or .npz (an array [layers, tokens, experts], or an array [tokens, experts] for each layer),
-            .safetensors with the same, or .parquet with a list column `logits` and an optional column `layer`. An
-            array or column named `groups` holds the tokens of each routing group.
+            .safetensors
+            with such arrays, or .parquet with a list column `logits` and an optional column `layer`. An array or column
+            named `groups` gives the tokens of each routing group.
 
     Raises:
-        BadInput: the file is missing, unreadable, or holds no such arrays.
+        BadInput: the file is missing or unreadable, or has no such arrays.
     """
     if not path.is_file():
         raise BadInput(f"there is no file {path}.")
@@ -67,10 +68,10 @@ def open_recording(path: Path) -> Recording:
         layers, groups = readers[path.suffix](path)
     except BadInput:
         raise
-    except Exception as error:  # each library has errors of its own for a damaged file
+    except Exception as error:  # each library has its own errors for a damaged file
         raise BadInput(f"{path} cannot be read: {str(error).splitlines()[0] if str(error) else error!r}.") from error
     if not layers:
-        raise BadInput(f"{path} holds no logits: one array [layers, tokens, experts], or [tokens, experts] a layer.")
+        raise BadInput(f"{path} has no logits: one array [layers, tokens, experts], or [tokens, experts] a layer.")
     first = layers[0]
     for layer in layers:
         if (layer.tokens, layer.width) != (first.tokens, first.width):
@@ -82,14 +83,14 @@ def open_recording(path: Path) -> Recording:
         raise BadInput(f"{path}: layer '{first.name}' is empty.")
     if groups is not None and (groups.ndim != 1 or (groups <= 0).any() or groups.sum() != first.tokens):
         raise BadInput(
-            f"{path}: '{GROUPS}' should hold the tokens of each group, which add up to {first.tokens:,}, not to "
+            f"{path}: '{GROUPS}' should have the tokens of each group, which add up to {first.tokens:,}, not to "
             f"{int(groups.sum()):,}."
         )
     return Recording(path, tuple(layers), groups)
 
 
 def _stacked(name: str, array: np.ndarray) -> list[Layer]:
-    """The layers of an array in memory or mapped: three dimensions hold several layers, two hold one."""
+    """Return the layers of an array in memory or mapped: several of three dimensions, one of two dimensions."""
     if array.ndim == 3:
         return [_in_memory(f"{name}[{number}]", array[number]) for number in range(array.shape[0])]
     if array.ndim == 2:
@@ -120,13 +121,13 @@ def _npy(path: Path) -> tuple[list[Layer], None]:
 
 
 def _on_disk(path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype, first: int) -> Layer:
-    """Return a layer that is read part by part: pages of a mapping would stay in the memory of the process.
+    """Return a layer that is read part by part, because pages of a mapping would stay in the process's memory.
 
     Args:
         path: an uncompressed file.
-        name: of the layer.
+        name: name of the layer.
         shape: tokens and experts or choices.
-        dtype: of the numbers.
+        dtype: type of the numbers.
         first: bytes before the layer's rows.
     """
     tokens, width = shape
@@ -140,7 +141,7 @@ def _on_disk(path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype, fir
 
 
 def _npz(path: Path) -> tuple[list[Layer], np.ndarray | None]:
-    """Arrays of a zip archive are streamed: the archive may be far larger than the memory."""
+    """Return the layers and groups of a zip archive, read as streams: the archive may be larger than the memory."""
     layers: list[Layer] = []
     groups = None
     with zipfile.ZipFile(path) as archive:

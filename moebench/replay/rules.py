@@ -1,4 +1,4 @@
-"""Routing rules as they are written on the command line: a router with options, whose lists are multiplied out."""
+"""Routing rules as written on the command line: a router with options, whose lists are multiplied out."""
 
 import re
 from collections.abc import Iterator
@@ -21,14 +21,14 @@ _LIST = re.compile(r"=\s*\[([^\[\]]*)\]")
 
 @dataclass(frozen=True)
 class Rule:
-    """One router with its options, for logits of so many experts."""
+    """One router with its options, for logits of a given number of experts."""
 
     name: str
     router: SparseRouter
 
     @property
     def label(self) -> str:
-        """Return the rule as it is written on the command line, without options at their defaults."""
+        """The rule as written on the command line, without options at their defaults."""
         defaults = routers.options(self.name)
         given = {
             key: value for key, value in self.router.options.items() if value != defaults[key] and key != "experts"
@@ -38,7 +38,7 @@ class Rule:
 
 
 def parse_rules(text: str, experts: int, choices: int | None = None) -> list[Rule]:
-    """Read rules such as `bpr[top_k=2,capacity_factor=[0.5,1,1.25]]`: one for each product of the lists.
+    """Return one rule for each product of the lists in a text such as `bpr[top_k=2,capacity_factor=[0.5,1,1.25]]`.
 
     Args:
         text: a router, with its options in brackets.
@@ -46,7 +46,7 @@ def parse_rules(text: str, experts: int, choices: int | None = None) -> list[Rul
         choices: experts of each token if the choices are recorded, which is then the top k; None for logits.
 
     Raises:
-        BadInput: an unknown router or option, or a router that does not route by logits alone.
+        BadInput: the router or an option is unknown, or the router does not route by logits alone.
     """
     given = {} if choices is None else {"top_k": choices}
     return [_rule(given | values, experts) for values in expand(_values(text))]

@@ -47,21 +47,22 @@ def replay(
     *,
     assignments: bool = False,
 ) -> pd.DataFrame:
-    """Route every layer of a recording under every rule; one row for each rule and layer.
+    """Route every layer of a recording under every rule; return one row for each rule and layer.
 
     Args:
         recording: logits, or choices if `assignments`.
         rules: routers with their options; they route as in evaluation, without noise.
         group_tokens: tokens routed together; None takes the recording's groups, or all tokens of a layer as one group.
-        assignments: whether the recording holds choices int[tokens, k], first choice first, and no logits.
+        assignments: whether the recording has choices int[tokens, k], first choice first, instead of logits.
 
     Returns:
         Columns of the result table (`dropped_tokens`, `expert_load`, …) beside `rule`, `router`, `layer`, `tokens`,
         `group_tokens` and, before capacity, `load_cv_requested` and `max_violation_requested`.
 
     Raises:
-        BadInput: groups that do not divide the tokens, NaN in logits, choices out of range, or a rule that needs
-            gates if only choices are recorded.
+        BadInput: groups do not divide the tokens, logits are NaN, choices are out of range, or a rule needs gates but
+            only
+            choices are recorded.
     """
     sizes = _sizes(recording, group_tokens, max(layer.width for layer in recording.layers))
     programs = [_program(rule, assignments) for rule in rules]
@@ -81,7 +82,13 @@ def replay(
 
 
 def _sizes(recording: Recording, group_tokens: int | None, width: int) -> np.ndarray:
-    """Return the tokens of each group, in order; `width` is the numbers of a token."""
+    """Return the tokens of each group, in order.
+
+    Args:
+        recording: the recording.
+        group_tokens: tokens routed together; None takes the recording's groups.
+        width: numbers of a token.
+    """
     if group_tokens is None:
         sizes = np.array([recording.tokens]) if recording.groups is None else recording.groups
     else:
@@ -120,7 +127,7 @@ def _grouped(layer: Layer, sizes: np.ndarray, experts: int, assignments: bool) -
         start = rows.taken - len(part)
         if assignments:
             if part.min() < 0 or part.max() >= experts or not np.issubdtype(part.dtype, np.integer):
-                raise BadInput(f"layer '{layer.name}' should hold choices from 0 to {experts - 1} as whole numbers.")
+                raise BadInput(f"layer '{layer.name}' should have choices from 0 to {experts - 1} as whole numbers.")
             ready = part.astype(np.int32)
         else:
             ready = checked(part, layer, start)
@@ -135,7 +142,7 @@ def _equal_parts(groups: int, most: int) -> int:
 
 
 class _Rows:
-    """The rows of a layer, taken in numbers that its parts need not have."""
+    """A reader of a layer's rows in any number, independent of the parts that the file is read in."""
 
     def __init__(self, layer: Layer, most: int) -> None:
         self._parts, self._waiting, self.taken = layer.parts(most), [np.empty((0, layer.width))], 0
@@ -164,7 +171,7 @@ def _program(rule: Rule, assignments: bool) -> Any:
 
     if assignments and type(rule.router).__name__ != "TokensChoice":
         raise BadInput(
-            f"recorded choices hold no gates, which router '{rule.name}' orders or chooses by: use "
+            f"recorded choices have no gates, by which router '{rule.name}' orders or chooses: use "
             "'tokens-choice[capacity_factor=…]'.",
             key="router",
         )
@@ -205,7 +212,7 @@ def _plain(value: Any) -> Any:
 
 
 def summarised(frame: pd.DataFrame) -> pd.DataFrame:
-    """Average the rows of `replay` over the layers; `dropped_tokens_max_layer` is the worst layer."""
+    """Return the means of the rows of `replay` over the layers; `dropped_tokens_max_layer` is the worst layer."""
     numbers = [name for name in _MEANS if name in frame]
     by_rule = frame.groupby("rule", sort=False)
     return by_rule[numbers].mean().assign(dropped_tokens_max_layer=by_rule["dropped_tokens"].max()).reset_index()

@@ -1,8 +1,8 @@
-"""The result table: its schema, writing it without ever losing a row, and reading it back as one frame.
+"""The result table: its schema, its writers, which lose no row, and its readers, which return one frame.
 
     store = Store("results", "scaling-experts")
     write_rows(rows, store.cell_file(run_id, cell_id, attempt))  # one file for each finished cell
-    store.finished()                                             # what need not be done again
+    store.finished()                                             # cells that need no further run
     store.seal(run_id)                                           # one file for each run
     frame = load("results", "scaling-experts")                   # one row for each cell and seed
 

@@ -1,4 +1,4 @@
-"""CSV that a spreadsheet opens without running anything that stands in it."""
+"""CSV files that a spreadsheet opens without running their contents."""
 
 import json
 import re
@@ -18,7 +18,7 @@ _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
 
 
 def spreadsheet_text(text: str) -> str:
-    """Return a text that a spreadsheet shows and does not take for a formula; control characters are escaped."""
+    """Return a text that a spreadsheet shows and does not run as a formula; control characters are escaped."""
     text = printable(text)
     return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
@@ -33,7 +33,7 @@ def write_csv_table(table: pa.Table, path: Path) -> None:
         else:
             continue
         table = table.set_column(place, field.name, pa.array(values, pa.string()))
-    # In one piece, since older versions of Arrow write the head once more for each empty piece.
+    # In one piece, since older versions of Arrow repeat the header for each empty piece.
     pyarrow.csv.write_csv(table.combine_chunks(), path)
 
 

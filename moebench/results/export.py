@@ -21,17 +21,23 @@ MARKDOWN_COLUMNS = tuple(each.name for each in in_section("export"))
 def export(
     path: Path | str, root: Path | str = "results", suite: str | None = None, columns: Sequence[str] | None = None
 ) -> tuple[Path, list[Problem]]:
-    """Write the rows that `load` gives to `path`, whose ending chooses the form: .csv, .parquet or .md.
+    """Write the rows of `load` as .csv, .parquet or .md, by the ending of `path`.
 
-    CSV holds lists as JSON text, times as ISO 8601, and nothing for null; a text that a spreadsheet would take for a
-    formula begins with an apostrophe. Parquet keeps all types and can be read by DuckDB, pandas or R. Markdown shows
+    CSV writes lists as JSON text, times as ISO 8601, and null as an empty field; a text that a spreadsheet would run as
+    a formula begins with an apostrophe. Parquet keeps all types and can be read by DuckDB, pandas or R. Markdown shows
     `MARKDOWN_COLUMNS` with four significant digits.
+
+    Args:
+        path: the file to write.
+        root: a results folder, or the folder of one suite in it.
+        suite: one suite; None: all suites.
+        columns: names of columns; None: all columns, or `MARKDOWN_COLUMNS` for Markdown.
 
     Returns:
         The path, and the result files that could not be read.
 
     Raises:
-        BadInput: another ending, or what `load` refuses.
+        BadInput: the ending is unknown, or an argument is one that `load` rejects.
     """
     path = Path(path)
     writer = _WRITERS.get(path.suffix.lower())

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class UnreadableFileWarning(UserWarning):
-    """A result file was left out; the message names it and says why."""
+    """A result file was left out; the message names the file and the reason."""
 
 
 def load(
@@ -28,21 +28,21 @@ def load(
 ) -> "pd.DataFrame":
     """Return results as one frame.
 
-    One row for each suite, cell and seed: the newest attempt, whether its run is sealed or not, whatever its status.
-    Files of older versions are upgraded. A file that cannot be read is left out with an `UnreadableFileWarning`.
+    The frame has one row for each suite, cell and seed: the newest attempt, sealed or not, whatever its status. Files
+    of older versions are upgraded. A file that cannot be read is left out with an `UnreadableFileWarning`.
 
     Args:
         root: a results folder, or the folder of one suite in it.
-        suite: one suite; None: all of them.
+        suite: one suite; None: all suites.
         columns: names of columns; None: all of `moebench.results.COLUMNS`.
 
     Raises:
-        BadInput: no such folder, suite or column, or no row at all.
+        BadInput: the folder, the suite or a column does not exist, or there is no row at all.
     """
     table, problems = gather(root, suite, columns)
     for problem in problems:
         warnings.warn(f"left out: {problem}", UnreadableFileWarning, stacklevel=2)
-    # Copying by column and letting go of the Arrow copy on the way halves the memory of a large table.
+    # Converting column by column, and freeing the Arrow copy on the way, halves the memory of a large table.
     frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
     return frame
 
@@ -50,7 +50,16 @@ def load(
 def gather(
     root: Path | str = "results", suite: str | None = None, columns: Sequence[str] | None = None
 ) -> tuple[pa.Table, list[Problem]]:
-    """Return what `load` returns, as an Arrow table, and the files that had to be left out; imports no pandas."""
+    """Return the result of `load` as an Arrow table, without pandas, and the files that were left out.
+
+    Args:
+        root: a results folder, or the folder of one suite in it.
+        suite: one suite; None: all suites.
+        columns: names of columns; None: all columns.
+
+    Raises:
+        BadInput: as `load`.
+    """
     wanted = SCHEMA.names if columns is None else list(columns)
     for name in wanted:
         if name not in SCHEMA.names:
@@ -66,17 +75,18 @@ def gather(
 
 
 def located(root: Path | str, suite: str | None) -> tuple[Path, str | None]:
-    """Return the results folder and the suite that a path means: it may be a results folder or that of one suite.
+    """Return the results folder and the suite of a path, which may be a results folder or the folder of one suite.
 
     Args:
-        root: as a user names the results.
-        suite: the suite asked for; None: all of them, or the one whose folder the path is.
+        root: the path as a user gave it.
+        suite: the suite that the user named; None: all suites, or the suite whose folder the path is.
 
     Raises:
-        BadInput: the folder of another suite.
+        BadInput: the path is the folder of another suite.
     """
     root = Path(root)
-    if not is_suite_folder(root) or suite_names(root):  # a table that somebody exported may lie beside the suites
+    # An exported table may be in the results folder beside the suites.
+    if not is_suite_folder(root) or suite_names(root):
         return root, suite
     whole = Path(os.path.abspath(root))
     if suite not in (None, whole.name):
@@ -85,10 +95,14 @@ def located(root: Path | str, suite: str | None) -> tuple[Path, str | None]:
 
 
 def chosen_stores(root: Path | str, suite: str | None) -> list[Store]:
-    """Return the results of all suites that a path means, or of the one named.
+    """Return the results of all suites of a path, or of the named suite.
+
+    Args:
+        root: a results folder, or the folder of one suite in it.
+        suite: one suite; None: all suites.
 
     Raises:
-        BadInput: no results there, or none of that suite.
+        BadInput: the path has no results, or none of that suite.
     """
     root, suite = located(root, suite)
     known = suite_names(root)
@@ -99,7 +113,7 @@ def chosen_stores(root: Path | str, suite: str | None) -> list[Store]:
     raise BadInput(
         f"no results in {root}"
         + (
-            ": `moebench suite NAME` writes some, --results DIR looks in another folder"
+            ": `moebench suite NAME` writes results, --results DIR reads another folder"
             if root.is_dir()
             else ": there is no such folder"
         )

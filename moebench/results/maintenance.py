@@ -1,4 +1,4 @@
-"""Looking after a results folder: what is in it, whether it is sound, and making one out of several."""
+"""Maintain a results folder: list its runs, verify its files, merge several folders."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -20,25 +20,25 @@ from moebench.results.store import Store, concatenated
 _NAMES = ("suite", "run_id", "cell_id")
 """Columns whose values become parts of paths."""
 _DEAD_S = 3600
-"""A temporary file this old has no writer any more."""
+"""Seconds after which a temporary file surely has no writer any more."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one run of a suite has brought so far; rows that a later run replaced are not counted."""
+    """The results of one run of a suite so far, without rows that a later run has replaced."""
 
     suite: str
     run_id: str
     began: datetime | None
-    """When its first cell began, UTC."""
+    """Time at which the first cell began, UTC."""
     statuses: dict[str, int]
-    """Rows by status, in the order of `STATUSES`; a status without rows is left out."""
+    """Number of rows by status, in the order of `STATUSES`; a status without rows is left out."""
     unsealed: int
-    """Files of single cells that sealing has yet to take away."""
+    """Number of files of single cells that are not sealed yet."""
 
 
 def runs(root: Path | str = "results", suite: str | None = None) -> list[Run]:
-    """The runs under `root`, of one suite or of all; each suite's in the order in which they were made."""
+    """Return the runs under `root`, of one suite or of all suites, each suite's in the order of their start."""
     return [run for store in chosen_stores(root, suite) for run in _runs(store)]
 
 
@@ -58,7 +58,7 @@ def _runs(store: Store) -> Iterator[Run]:
 
 
 def verify(root: Path | str = "results", suite: str | None = None) -> list[Problem]:
-    """Whatever is wrong with the results under `root`; every file is read to its last byte. Empty is good."""
+    """Return the faults of the results under `root`; every file is read to its last byte."""
     return [problem for store in chosen_stores(root, suite) for problem in _verify(store)]
 
 
@@ -76,16 +76,17 @@ def _verify(store: Store) -> Iterator[Problem]:
     twice = int((~newest(concatenated(sound, [*IDENTITY, "started_at"]))).sum())
     if twice:
         yield Problem(
-            store.folder, f"shows rows beside newer ones that replace them ({twice} too many); sealing clears them"
+            store.folder,
+            f"shows rows beside newer ones that replace them ({twice} too many); sealing removes the older ones",
         )
     yield from store.strangers()
     for path in store.temporary_files():
         if time.time() - path.stat().st_mtime > _DEAD_S:
-            yield Problem(path, "is what a killed writer left; sealing clears it when it is a day old")
+            yield Problem(path, "was left by a killed writer; sealing removes it when it is a day old")
 
 
 def _unnameable(table: pa.Table, column: str) -> Iterator[str]:
-    """Yield the values of a column that would lead out of the results if they became part of a path."""
+    """Yield the values of a column that would lead out of the results folder as parts of a path."""
     for name in pc.unique(table[column]).to_pylist():
         if name is not None and not is_file_name(name):
             yield f"has rows whose {column} '{shortened(name)}' cannot name a file"
@@ -113,16 +114,24 @@ def _faults(table: pa.Table, suite: str) -> Iterator[str]:
 
 
 _MOST_BYTES = 1 << 20
-"""Bytes of a suite's question and claims; more is no record of moebench."""
+"""Largest size in bytes of a record with a suite's question and claims; a larger file is not moebench's."""
 
 
 def merge(sources: Sequence[Path | str], into: Path | str) -> tuple[list[Path], list[Problem]]:
-    """Take the results of other folders, replaced attempts too, into the folder `into`; the sources stay as they are.
+    """Copy the results of other folders, replaced attempts too, into the folder `into`.
 
-    Of a cell and seed that several hold, the newest attempt counts and the others become superseded. What is
-    there already is passed over, so merging again changes nothing. Returns the new files, one for each suite and
-    source that brought any, and the files that could not be read. A source without results, or `into` itself as a
-    source, raises `BadInput`.
+    Of a cell and seed in several folders the newest attempt counts, and the other attempts become superseded. Rows that
+    `into` has already are skipped, so that a second merge changes nothing.
+
+    Args:
+        sources: results folders, which stay as they are.
+        into: the folder that receives the results.
+
+    Returns:
+        The new files, one for each suite and source with new rows, and the files that could not be read.
+
+    Raises:
+        BadInput: a source has no results, or is `into` itself.
     """
     stores = [store for source in sources for store in chosen_stores(source, None)]
     if Path(into).resolve() in [store.root.resolve() for store in stores]:
@@ -141,7 +150,7 @@ def merge(sources: Sequence[Path | str], into: Path | str) -> tuple[list[Path], 
 
 
 def _merge_record(source: Store, into: Store) -> list[Problem]:
-    """Take over question and claims of a suite, unless the target has some of its own."""
+    """Copy question and claims of a suite, unless the target has its own."""
     record = source.find_suite_record()
     if record is None or into.find_suite_record() is not None:
         return []

@@ -1,8 +1,7 @@
-"""Which rows count: of all attempts at a cell and seed, the newest.
+"""The newest attempt at each cell and seed, which is the row that counts.
 
-Attempts are ordered by their number, then by run (run ids sort by time), then by the time they began; of equal
-copies the last one given counts. The order is total, so that readers and writers that never speak to each other
-agree on it.
+Attempts are ordered by their number, then by run (run ids sort by time), then by the time they began; of equal copies
+the last one given counts. The order is total, so that readers and writers agree on it without communication.
 """
 
 from collections.abc import Sequence
@@ -13,37 +12,37 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 KEY = ("suite", "cell_id", "seed")
-"""What one row of the result table stands for."""
+"""Columns that identify a cell and seed."""
 IDENTITY = (*KEY, "attempt", "run_id")
-"""What tells one row from every other that was ever written."""
+"""Columns that identify an attempt at a cell and seed."""
 _ORDER = ("attempt", "run_id", "started_at")
 NEEDED = (*IDENTITY, "started_at")
-"""Columns that the functions here read."""
+"""Columns that the functions of this module read."""
 
 
 def newest(table: pa.Table) -> NDArray[np.bool_]:
-    """bool[rows]: whether a row is the newest attempt at its cell and seed."""
+    """Return bool[rows]: whether a row is the newest attempt at its cell and seed."""
     return _last(codes(table, KEY), [_ranks(table.column(name)) for name in _ORDER])
 
 
 def distinct(table: pa.Table) -> NDArray[np.bool_]:
-    """bool[rows]: false for all but the last of equal copies of a row."""
+    """Return bool[rows]: false for all but the last of equal copies of a row."""
     return _last(codes(table, IDENTITY), [])
 
 
 def codes(table: pa.Table, columns: Sequence[str]) -> NDArray[np.int64]:
-    """int[rows]: equal numbers for rows that are equal in `columns`, null being a value like any other."""
+    """Return int[rows]: equal numbers for rows that are equal in `columns`; null is a value like any other."""
     combined = np.zeros(table.num_rows, np.int64)
     for name in columns:
         ranks = _ranks(table.column(name))
         combined = combined * (int(ranks.max(initial=0)) + 1) + ranks
-        # Back to 0, 1, 2, … lest the product of several columns outgrow 64 bits.
+        # Renumbered as 0, 1, 2, … so that the product of several columns fits into 64 bits.
         combined = np.unique(combined, return_inverse=True)[1].astype(np.int64)
     return combined
 
 
 def _ranks(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """int[rows]: the place of each value among the column's sorted values, null being the least."""
+    """Return int[rows]: the rank of each value among the column's sorted values, null first."""
     encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
     # By DLPack, since Arrow's own conversion to numpy imports pandas.
     order = np.from_dlpack(pc.sort_indices(encoded.dictionary))
@@ -55,7 +54,7 @@ def _ranks(column: pa.ChunkedArray) -> NDArray[np.int64]:
 
 
 def _last(groups: NDArray[np.int64], order: Sequence[NDArray[np.int64]]) -> NDArray[np.bool_]:
-    """bool[rows]: whether a row is the last of its group by `order`, the first of which counts most."""
+    """Return bool[rows]: whether a row is the last of its group by `order`, whose first key counts most."""
     # lexsort takes the most important key last, and keeps the rows' own order where all keys are equal.
     by_group = np.lexsort((*reversed(order), groups))
     ends = np.append(np.diff(groups[by_group]) != 0, True) if len(groups) else np.zeros(0, np.bool_)

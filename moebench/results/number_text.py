@@ -2,7 +2,7 @@
 
 
 def three_digits(value: float, *, signed: bool = False) -> str:
-    """Write a number with three significant digits, large ones in full: `1,670` and not `1.67e+03`.
+    """Return a number with three significant digits, large ones in full: `1,670` and not `1.67e+03`.
 
     Args:
         value: any number.

@@ -1,6 +1,6 @@
 """Read and write one result file; a damaged file never hides another.
 
-A file that cannot be read is named with its reason, and the rest are read all the same.
+A file that cannot be read is reported with its reason, and all other files are read.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,12 +18,12 @@ from moebench.results.schema import SCHEMA, SCHEMA_VERSION, STATUSES
 from moebench.results.upgrades import conform, file_version, upgrade
 
 _LARGE = 10_000
-"""Rows from which on a file is worth reading with several threads."""
+"""Rows from which several threads read a file faster than one."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A file that is not as it should be, and how; str() is a sentence."""
+    """A faulty file and its fault; str() is a sentence."""
 
     path: Path
     what: str
@@ -40,17 +40,24 @@ def write_table(table: pa.Table, path: Path) -> Path:
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:
-    """`table` in the file format of all results: zstd, with checksums that show a bit flipped later."""
+    """Write `table` in the file format of all results: zstd, with checksums that reveal a bit flipped later."""
     pq.write_table(table, path, compression="zstd", write_page_checksum=True)
 
 
 def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
-    """Publish `rows`, one mapping for each seed of a cell, as one Parquet file with the result table's schema.
+    """Publish rows as one Parquet file with the result table's schema.
 
-    Columns that a row lacks are null; `schema_version` is filled in. NumPy and JAX scalars and arrays are taken as
-    well as Python's. A row without its identity (suite, run_id, cell_id, seed, attempt) or status, a column that the
-    schema does not know, a status that is none of `STATUSES`, or a value that its column cannot hold raises
-    `BadInput`.
+    Columns that a row lacks are null; `schema_version` is filled in. Scalars and arrays may be Python's, NumPy's or
+    JAX's.
+
+    Args:
+        rows: one mapping for each seed of a cell.
+        path: the file to write.
+
+    Raises:
+        BadInput: a row lacks its identity (suite, run_id, cell_id, seed, attempt) or status, has a column that the
+            schema
+            does not know or a status that is none of `STATUSES`, or has a value that its column cannot store.
     """
     plain = []
     for row in rows:
@@ -59,7 +66,7 @@ def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
                 raise unknown("column", name, SCHEMA.names)
         for name in (*IDENTITY, "status"):
             if row.get(name) is None:
-                raise BadInput(f"a result row lacks '{name}', without which it could not be told from others")
+                raise BadInput(f"a result row lacks '{name}', without which the row cannot be told from other rows")
         if row["status"] not in STATUSES:
             raise unknown("status", str(row["status"]), STATUSES)
         values = {name: v.tolist() if hasattr(v, "tolist") else v for name, v in row.items()}
@@ -71,14 +78,14 @@ def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
 def _column(field: pa.Field, values: list[Any]) -> pa.Array:
     try:
         if pa.types.is_integer(getattr(field.type, "value_type", field.type)):
-            # Given the type at once, Arrow cuts 2.5 down to 2; a cast refuses.
+            # With the type given at once Arrow rounds 2.5 down to 2; a cast raises.
             return pa.array(values).cast(field.type)
         if getattr(field.type, "value_type", None) == pa.float16():
             # Arrow 17 takes no Python floats for float16, but casts them.
             return pa.array(values, pa.list_(pa.float32())).cast(field.type)
         return pa.array(values, field.type)
     except (pa.ArrowException, OverflowError) as error:
-        raise BadInput(f"column '{field.name}' holds {field.type}: {str(error).splitlines()[0]}") from error
+        raise BadInput(f"column '{field.name}' is of type {field.type}: {str(error).splitlines()[0]}") from error
 
 
 def has_current_columns(path: Path) -> bool:
@@ -91,13 +98,13 @@ def has_current_columns(path: Path) -> bool:
 
 
 def read_file(path: Path, columns: Sequence[str] | None = None) -> pa.Table | Problem | None:
-    """The rows of one file in today's layout; None where it has vanished since it was listed."""
+    """Return the rows of one file in the current layout; None if the file has vanished since it was listed."""
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             large = file.metadata.num_rows > _LARGE
             version = file_version(file.metadata)
             if version is None:
-                return Problem(path, "holds no moebench results, though it is a Parquet file")
+                return Problem(path, "is a Parquet file without moebench results")
             if version > SCHEMA_VERSION:
                 return Problem(
                     path, f"was written by a newer moebench (table version {version}, this one reads {SCHEMA_VERSION})"
@@ -118,7 +125,7 @@ def read_file(path: Path, columns: Sequence[str] | None = None) -> pa.Table | Pr
 def read_files(
     paths: Iterable[Path], columns: Sequence[str] | None = None
 ) -> tuple[dict[Path, pa.Table], list[Problem]]:
-    """The tables of all readable files, in the order given, and the files that could not be read."""
+    """Return the tables of all readable files, in the given order, and the files that could not be read."""
     found = [(path, read_file(path, columns)) for path in paths]
     tables = {path: table for path, table in found if isinstance(table, pa.Table)}
     return tables, [problem for _, problem in found if isinstance(problem, Problem)]

@@ -1,9 +1,9 @@
-"""What a run is doing at this moment, in a small file that any other process can read.
+"""The present state of a run, in a small file that any other process can read.
 
     results/_files/SUITE/running/RUN_ID.json      published by the run's driver, removed when the run ends
 
-A driver that was killed leaves its file behind. On its own machine a driver is known to be dead by its process number
-and the time that process began; on another machine, by a file that has not been touched for two minutes.
+A driver that was killed leaves its file behind. On the driver's own machine its process number and the time that the
+process began show that the driver is dead; on another machine, a file that has not been touched for two minutes.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ _Count = Annotated[int, Field(ge=0, le=10**9)]
 
 @dataclass
 class RunStatus:
-    """What a driver last published about its run."""
+    """The last published state of a run."""
 
     suite: FileName
     run_id: FileName
@@ -41,9 +41,9 @@ class RunStatus:
     ended: dict[str, _Count] = field(default_factory=dict)
     """Cells that have ended, by status."""
     running: dict[str, Seconds] = field(default_factory=dict)
-    """Labels of the cells that run now, and when each began, in seconds since 1970."""
+    """Labels of the running cells, and when each began, in seconds since 1970."""
     seconds_left: Seconds | None = None
-    """The driver's estimate when it published this; None before the first cell has ended."""
+    """The driver's estimate at the time of publishing; None before the first cell has ended."""
     written: Seconds = field(default_factory=time.time)
     host: str = field(default_factory=socket.gethostname)
     pid: Annotated[int, Field(ge=1, lt=1 << 31)] = field(default_factory=os.getpid)
@@ -54,7 +54,7 @@ class RunStatus:
         return SuiteFolder(root, self.suite).running_folder / f"{self.run_id}.json"
 
     def publish(self, root: Path) -> None:
-        """Write the status, unless the disk refuses: a full one is no reason to stop a run."""
+        """Write the status, unless the disk refuses: a full disk should not stop a run."""
         self.written = time.time()
         with contextlib.suppress(BadInput), publishing(self.path(root)) as temporary:
             temporary.write_text(json.dumps(asdict(self)), encoding="utf-8")
@@ -70,14 +70,14 @@ class RunStatus:
             self.path(root).unlink(missing_ok=True)
 
     def is_alive(self, root: Path) -> bool:
-        """Return whether the driver still runs, as far as can be told from here."""
+        """Return whether the driver still runs, as far as this machine can tell."""
         if self.host == socket.gethostname():
             try:
-                # The same number may have been given to a later process.
+                # A later process may have been given the same number.
                 return bool(abs(psutil.Process(self.pid).create_time() - self.pid_began) < 1)
             except psutil.NoSuchProcess:
                 return False
-            except psutil.Error:  # another user's, of which nothing is told
+            except psutil.Error:  # another user's process, about which the system says nothing
                 return True
         try:
             return time.time() - self.path(root).stat().st_mtime < _SILENT_S
@@ -86,12 +86,12 @@ class RunStatus:
 
 
 def statuses(root: Path, suite: str | None = None) -> Iterator[RunStatus]:
-    """Yield what the drivers under `root` last published, dead drivers too; damaged files are passed over."""
+    """Yield the last published states of the drivers under `root`, dead drivers too, without damaged files."""
     return (found for found in _read(root, suite) if isinstance(found, RunStatus))
 
 
 def damaged_statuses(root: Path, suite: str | None = None) -> Iterator[Problem]:
-    """Yield the files of drivers under `root` that are no status, with what is wrong."""
+    """Yield the files of drivers under `root` that are no valid status, with the reason."""
     return (found for found in _read(root, suite) if isinstance(found, Problem))
 
 
@@ -103,11 +103,11 @@ def _read(root: Path, suite: str | None) -> Iterator[RunStatus | Problem]:
         try:
             status = read_record(path, RunStatus, "run status")
         except BadInput as error:
-            if path.exists():  # else its run has just ended
+            if path.exists():  # otherwise the run has just ended
                 yield Problem(path, str(error).removeprefix(f"the run status {path} "))
             continue
-        # What a file says of itself decides which file is removed, so it must be this one.
+        # The names in a status decide which file is removed, so they must name this file.
         if status.path(root) == path:
             yield status
         else:
-            yield Problem(path, f"is damaged: it says that it is {status.suite}/{status.run_id}.")
+            yield Problem(path, f"is damaged: it names the run {status.suite}/{status.run_id}.")

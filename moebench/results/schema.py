@@ -63,6 +63,6 @@ def column(name: str) -> Column:
 
 
 def in_section(section: Section) -> tuple[Column, ...]:
-    """Return the columns, or fields of `test_time`, that stand in a section, in the order of the table."""
+    """Return the columns, or fields of `test_time`, of a section, in the order of the table."""
     declared = TEST_TIME_FIELDS if section.startswith("test-time") else COLUMNS
     return tuple(each for each in declared if section in each.sections)

@@ -1,20 +1,20 @@
-"""How finished cells become sealed files, with many writers, without locks, whoever dies when.
+"""Seal finished cells: many writers, no locks, safe whichever process dies at whatever moment.
 
-Each file name has one writer, nothing is changed in place, and what two writers may do at once comes to the same in
+Each file name has one writer, no file is changed in place, and concurrent steps of two writers give the same result in
 any order:
 
-- A row leaves a sealed file only where a greater one, in the total order of `attempts`, is on the disk. The greatest
+- A row leaves a sealed file only if a greater one, in the total order of `attempts`, is on the disk. The greatest row
   is therefore never lost, and repeating a step changes nothing.
 - Before rows leave a sealed file, those that are not mere copies are written to the folder `superseded`.
-- A cell's file is removed only when its rows are in sealed or superseded files, and only by its own run's sealing
-  or when it is a day old: until then its driver may look for it.
+- A cell's file is removed only when its rows are in sealed or superseded files, and only by the sealing of its own run
+  or when it is a day old: until then its driver may need it.
 - The new sealed file is published before the rows it replaces leave, so a plain `pandas.read_parquet` of the folder
   may see both for a moment, or until the next sealing if a kill falls between. The other order would show neither.
   Several files cannot change in one step, and of the two faults this is the one that can be seen and undone:
   `attempt` tells the rows apart, `verify` counts them and `load` never shows them, while a hole looks like a cell
-  that was never run. A disk too full for the new file moves nothing either.
-- Two writers may take in the same cells or undo each other's removal. Each looks again after its last write until
-  nothing is left to remove, so the last one to write leaves the folder clean.
+  that was never run. If the disk is too full for the new file, no row moves.
+- Two writers may seal the same cells or undo each other's removal. Each writer reads the folder again after its last
+  write until nothing is left to remove, so that the last writer leaves the folder clean.
 """
 
 import contextlib
@@ -38,7 +38,11 @@ _STALE_S = 24 * 3600
 
 
 def seal(folder: SuiteFolder, run_id: str | None) -> tuple[Path | None, list[Problem]]:
-    """Do what `Store.seal` says, or `Store.seal_leftovers` if `run_id` is None.
+    """Seal as `Store.seal` describes, or as `Store.seal_leftovers` if `run_id` is None.
+
+    Args:
+        folder: the suite.
+        run_id: the run whose cells are sealed; None for the cells of all runs.
 
     Returns:
         The new file, None if there was nothing to seal; and the cells that could not be read.
@@ -56,9 +60,10 @@ def seal(folder: SuiteFolder, run_id: str | None) -> tuple[Path | None, list[Pro
 
 
 def renew(folder: SuiteFolder) -> list[Path]:
-    """Do what `Store.renew` says.
+    """Rewrite files of earlier versions as `Store.renew` describes.
 
-    A writer that thins out a file meanwhile may see its rows again for a moment, until both have looked again.
+    If another writer removes rows from a file at the same moment, the rows may reappear until both writers have read
+    the folder again.
     """
     renewed = []
     for path in folder.sealed_files():
@@ -71,7 +76,16 @@ def renew(folder: SuiteFolder) -> list[Path]:
 
 
 def add(folder: SuiteFolder, table: pa.Table, run_id: str | None = None) -> Path | None:
-    """Do what `Store.add` says; the file is named after `run_id` if that run has none yet."""
+    """Write rows as `Store.add` describes.
+
+    Args:
+        folder: the suite.
+        table: the rows.
+        run_id: name of the new file, unless the run has a file; None makes a new name.
+
+    Returns:
+        The new file; None if all rows are known.
+    """
     sealed, _ = read_files(folder.sealed_files(), NEEDED)
     superseded, _ = read_files(folder.superseded_files(), NEEDED)
     table = table.filter(distinct(table))
@@ -79,7 +93,7 @@ def add(folder: SuiteFolder, table: pa.Table, run_id: str | None = None) -> Path
     current = _masks(newest, [*sealed.values(), table])[-1]
     late, table = table.filter(~current), table.filter(current)
     path = _publish(folder, table, run_id, [*sealed.values(), *superseded.values()]) if table.num_rows else None
-    # After the rows that replace them, so that none of them is ever the newest of all that was sealed.
+    # Superseded rows after the rows that replace them, so that a superseded row is never the newest sealed row.
     if late.num_rows:
         write_table(late, _unique(folder.superseded_folder, "late"))
     if path is not None:
@@ -90,7 +104,7 @@ def add(folder: SuiteFolder, table: pa.Table, run_id: str | None = None) -> Path
 def _publish(folder: SuiteFolder, table: pa.Table, run_id: str | None, known: Sequence[pa.Table]) -> Path:
     """Write rows as one more sealed file."""
     path = folder.folder / f"{run_id}.parquet"
-    # A name is never used twice: another writer may still be about to thin out the file that had it before.
+    # A name is never used twice: another writer may still be about to remove rows from an earlier file of the name.
     if run_id is None or any(_holds(run_id, part) for part in known):
         names = filter(is_file_name, pc.unique(table["run_id"]).drop_null().to_pylist())
         path = _unique(folder.folder, max(names, default="unnamed"))
@@ -104,7 +118,7 @@ def _settle(folder: SuiteFolder) -> None:
 
 
 def _supersede(folder: SuiteFolder) -> bool:
-    """Move what other rows replace out of the sealed files; return whether there was anything to move."""
+    """Move replaced rows out of the sealed files; return whether there were any."""
     sealed, _ = read_files(folder.sealed_files(), NEEDED)
     # Of equal copies the last by file name counts, so that all writers keep the same one.
     masks = _masks(newest, list(sealed.values()))
@@ -113,7 +127,8 @@ def _supersede(folder: SuiteFolder) -> bool:
         whole = read_file(path)
         if not isinstance(whole, pa.Table):
             continue
-        # Another writer may have changed the file since: what leaves is decided by what is written back.
+        # Another writer may have changed the file since it was read: the rows that are written back decide which rows
+        # leave.
         tables = list((sealed | {path: whole}).values())
         place = list(sealed).index(path)
         current, original = _masks(newest, tables)[place], _masks(distinct, tables)[place]
@@ -128,7 +143,7 @@ def _supersede(folder: SuiteFolder) -> bool:
 
 
 def _unknown(table: pa.Table, known: Iterable[pa.Table]) -> NDArray[np.bool_]:
-    """Return bool[rows]: whether a row of `table` is in none of the `known` ones."""
+    """Return bool[rows]: whether a row of `table` is in none of the `known` tables."""
     tables = [*known, table]
     identities = codes(pa.concat_tables([part.select(NEEDED) for part in tables]), IDENTITY)
     earlier = len(identities) - table.num_rows
@@ -140,7 +155,7 @@ def _holds(run_id: str, table: pa.Table) -> bool:
 
 
 def _masks(select: Callable[[pa.Table], NDArray[np.bool_]], tables: Sequence[pa.Table]) -> list[NDArray[np.bool_]]:
-    """Return what `select` finds in all tables together, cut into one bool[rows] for each."""
+    """Apply `select` to the concatenated tables, and return its bool[rows] for each table."""
     if not tables:
         return []
     found = select(pa.concat_tables([table.select(NEEDED) for table in tables]))
@@ -148,7 +163,7 @@ def _masks(select: Callable[[pa.Table], NDArray[np.bool_]], tables: Sequence[pa.
 
 
 def _stale(path: Path) -> bool:
-    """Return whether a file is so old that no living driver can be about to look for it."""
+    """Return whether a file is so old that no living driver can still need it."""
     with contextlib.suppress(FileNotFoundError):
         return time.time() - path.stat().st_mtime > _STALE_S
     return False
@@ -159,7 +174,7 @@ def _unique(folder: Path, stem: str) -> Path:
 
 
 def _sweep(folder: SuiteFolder, run_id: str | None) -> None:
-    """Remove what killed writers left: temporary files of the ended run, any that are a day old, empty folders."""
+    """Remove what killed writers left: temporary files of the ended run, any file that is a day old, empty folders."""
     for path in folder.temporary_files():
         if path.parent.name == run_id or _stale(path):
             path.unlink(missing_ok=True)

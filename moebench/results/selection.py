@@ -1,11 +1,11 @@
-"""A part of the results by what it is called on the command line: a folder, a run, a commit, or keys with values.
+"""Select a part of the results by its name on the command line: a folder, a run, a commit, or keys with values.
 
     results-of-yesterday          a results folder, or the folder of one suite in it
     20250102T030405-abc123        a run
-    4f77fe2                       what was measured at a commit of moebench
+    4f77fe2                       rows that were measured at a commit of moebench
     router=soft,experts=8,16      cells whose router is soft and whose experts are 8 or 16
 
-Runs and commits are found among all attempts, replaced ones too; a folder and keys stand for the newest.
+Runs and commits are searched in all attempts, replaced ones too; a folder and keys select the newest attempts.
 """
 
 import json
@@ -38,10 +38,10 @@ class Selection:
     """Rows of the result table, the newest attempt at each cell and seed."""
 
     name: str
-    """As it was asked for."""
+    """The selection as the user wrote it."""
     rows: "pd.DataFrame"
     keys: frozenset[str]
-    """Which keys were given values, as they are called in a suite."""
+    """Keys that the selection gives values to, by their names in a suite."""
 
 
 class History:
@@ -50,11 +50,11 @@ class History:
     def __init__(self, root: Path, suite: str | None = None) -> None:
         self.root, self.suite = located(root, suite)
         self.problems: list[Problem] = []
-        """Files that had to be left out."""
+        """Files that could not be read."""
 
     @cached_property
     def attempts(self) -> "pd.DataFrame":
-        """All rows; `newest` says which of them count."""
+        """All rows; `newest` marks those that count."""
         tables = []
         for store in chosen_stores(self.root, self.suite):
             replaced, lost = read_files(store.superseded_files())
@@ -67,10 +67,10 @@ class History:
         return frame.assign(newest=newest(table))
 
     def select(self, text: str) -> Selection:
-        """The rows that the text stands for.
+        """Return the rows of a selection.
 
         Raises:
-            BadInput: it stands for nothing, or may be several runs or commits.
+            BadInput: the text selects nothing, or may name several runs or commits.
         """
         if not text.strip():
             raise BadInput("a selection is empty; write a folder, a run, a commit, or keys such as 'router=soft'.")
@@ -88,7 +88,7 @@ class History:
         return rows.drop(columns="newest") if len(rows) else None
 
     def _made_by(self, text: str) -> Selection:
-        """What a run gave, or what was measured at a commit, by the beginning of its name."""
+        """Return the rows of a run or of a commit, given by the beginning of its name."""
         if not self.root.is_dir():
             raise BadInput(f"'{text}' is no folder, and there is no folder {self.root} to find a run or commit in.")
         for column in ("run_id", "git_commit"):
@@ -97,7 +97,7 @@ class History:
             if text in found:
                 found = [text]
             if len(found) > 1:
-                raise BadInput(f"'{text}' may be any of {', '.join(found)}: write more of it.")
+                raise BadInput(f"'{text}' may be any of {', '.join(found)}: add more letters.")
             if found:
                 return Selection(text, _newest(self.attempts[self.attempts[column] == found[0]]), frozenset())
         router = text.partition("[")[0]
@@ -123,12 +123,12 @@ class History:
             columns = [rows[key]] if key in rows else []
             asked = (config.get(key) for config in configs)
             values = [_first_known(*found) for found in zip(*columns, asked, strict=True)]
-            # A value with commas of its own, such as moe_layers=2,3, comes in parts.
+            # A value that contains commas, such as moe_layers=2,3, arrives in parts.
             chosen = [",".join(wanted)] if ",".join(wanted) in values else [_plain(value) for value in wanted]
             for value in chosen:
                 if value not in values:
                     mistake = unknown(key, value, {*values} - {"none"}, of=f"the results in {self.root}")
-                    elsewhere = "" if str(mistake).endswith("?") else " --results DIR looks in another folder."
+                    elsewhere = "" if str(mistake).endswith("?") else " --results DIR reads another folder."
                     raise BadInput(f"{mistake}{elsewhere}")
             keep = [kept and value in chosen for kept, value in zip(keep, values, strict=True)]
         if not any(keep):
@@ -138,7 +138,13 @@ class History:
 
 
 def parse_conditions(text: str) -> dict[str, list[str]]:
-    """router=soft,experts=8,16 as keys with the values they may have; a part without '=' is one more of them."""
+    """Return the values of each key in a text such as `router=soft,experts=8,16`.
+
+    A part without '=' is one more value of the key before it.
+
+    Raises:
+        BadInput: the text gives a key twice, or begins with a part without '='.
+    """
     conditions: dict[str, list[str]] = {}
     key = ""
     for part in text.split(","):
@@ -156,7 +162,7 @@ def parse_conditions(text: str) -> dict[str, list[str]]:
 
 
 def config_of(text: object) -> dict[str, Any]:
-    """What a row's `config` asked for, options of the router beside the other keys; empty where it does not say."""
+    """Return the keys of a row's `config`, options of the router beside the other keys; empty without a config."""
     try:
         config = json.loads(text) if isinstance(text, str) else {}
         return {**config.pop("options", {}), **config}
@@ -165,7 +171,7 @@ def config_of(text: object) -> dict[str, Any]:
 
 
 def _same_commit(text: str, stored: str) -> bool:
-    """Whether a commit's whole name was given where the first letters of it are kept; '+' tells of changes to it."""
+    """Return whether a full commit name begins with the stored letters; a stored '+' marks changed files."""
     clean = stored.removesuffix("+")
     return bool(_COMMIT.fullmatch(text)) and text.startswith(clean) and text.endswith("+") == stored.endswith("+")
 
@@ -176,12 +182,12 @@ def _newest(rows: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _first_known(*values: Any) -> str:
-    """Of a column and of what was asked for, whichever says something."""
+    """Return the first value that is not missing, as text."""
     return next((text for text in map(_plain, values) if text != "none"), "none")
 
 
 def _plain(value: Any) -> str:
-    """How a value is compared: numbers by what they are, whatever way they are written."""
+    """Return a value as text for comparison: numbers are equal however they are written."""
     if value is None or value != value:  # NaN
         return "none"
     try:

@@ -1,6 +1,6 @@
-"""Read and seal the results of one suite, safe with many writers and with a death at any moment.
+"""Read and seal the results of one suite, safe with many writers and if a process dies at any moment.
 
-`suite_folder` says what lies where, and `sealing` how cells become sealed files.
+`suite_folder` lists the files, and `sealing` describes how cells become sealed files.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,19 +22,19 @@ _MANY = 100
 
 
 class Finished(NamedTuple):
-    """Hold how the newest attempt at one cell and seed ended."""
+    """How the newest attempt at one cell and seed ended."""
 
     status: str
     fingerprint: str | None
     attempt: int
     tuning: str | None = None
-    """Every try of the tuning, as the column of that name has them; None if there were none."""
+    """Every try of the tuning, as in the column `tuning`; None if there were none."""
 
 
 class Store(SuiteFolder):
-    """The results of one suite: where a driver's cells write, and what is there already.
+    """The results of one suite: existing rows, and the files that a driver's cells write.
 
-    `unreadable` names the files that the last reading had to leave out.
+    `unreadable` lists the files that the last reading left out.
     """
 
     def __init__(self, root: Path | str, suite: str) -> None:
@@ -45,7 +45,7 @@ class Store(SuiteFolder):
         """Return the newest attempt at each cell and seed, sealed or not.
 
         Args:
-            columns: names of columns; None takes all of the schema.
+            columns: names of columns; None takes all columns of the schema.
         """
         wanted = SCHEMA.names if columns is None else list(columns)
         table = self.attempts([*dict.fromkeys((*wanted, *NEEDED))])
@@ -64,14 +64,14 @@ class Store(SuiteFolder):
     def attempts(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Return every row of unsealed cells and sealed files, older attempts and equal copies included.
 
-        Files that other drivers write or replace meanwhile are looked for until none is new, and what was once read
-        stays, so that no finished cell is out of sight while it moves from one file to another.
+        The folder is read again until no file of another driver is new, and rows that were read stay, so that no
+        finished cell is missing while it moves from one file to another.
         """
         tables: list[pa.Table] = []
         problems: list[Problem] = []
         seen: set[tuple[int, ...]] = set()
         for _ in range(_TRIES):
-            # Cells come first: one that is sealed in between is then found among the sealed files.
+            # Cells come first: a cell that is sealed in between is then found among the sealed files.
             listed = {path: _version(path) for path in [*self.cell_files(), *self.sealed_files()]}
             fresh = [path for path, version in listed.items() if version not in seen]
             if not fresh:
@@ -84,10 +84,10 @@ class Store(SuiteFolder):
         return concatenated(tables, columns)
 
     def seal(self, run_id: str) -> Path | None:
-        """Put the finished cells of a run, and those that other runs left unsealed, into one `RUN_ID.parquet`.
+        """Write the finished cells of a run, and unsealed cells of other runs, into one `RUN_ID.parquet`.
 
-        Rows that these replace move to the folder `superseded`. The files of other runs' cells stay for a day, since
-        their drivers may be alive and read them. Sealing a run twice is safe; a second file then gets a name of its
+        Rows that these cells replace move to the folder `superseded`. The files of other runs' cells stay for a day,
+        since their drivers may be alive and read them. Sealing a run twice is safe; the second file gets a name of its
         own.
 
         Returns:
@@ -106,7 +106,7 @@ class Store(SuiteFolder):
         return path
 
     def renew(self) -> list[Path]:
-        """Give sealed files of earlier versions today's columns and place, so that every reader finds one table.
+        """Rewrite sealed files of earlier versions with the current columns and in the current folder.
 
         Returns:
             The files that were written again.
@@ -115,22 +115,27 @@ class Store(SuiteFolder):
         return sealing.renew(self)
 
     def add(self, table: pa.Table) -> Path | None:
-        """Write rows from elsewhere as one more sealed file, without those that are here already."""
+        """Write rows from elsewhere as one more sealed file, without rows that the suite has already."""
         return sealing.add(self, table)
 
 
 def concatenated(tables: Iterable[pa.Table], columns: Sequence[str] | None = None) -> pa.Table:
-    """Return all rows of `tables`, in order; without tables, the schema's `columns` and no rows."""
+    """Return all rows of `tables`, in order; without tables, an empty table.
+
+    Args:
+        tables: tables with equal columns.
+        columns: columns of the empty table; None takes all columns of the schema.
+    """
     # Not SCHEMA.empty_table(), which imports pandas; so does every conversion of Python values by Arrow.
     empty = conform(pa.table([pa.nulls(0, field.type) for field in SCHEMA], schema=SCHEMA), columns)
     parts = [empty, *tables]
     whole = pa.concat_tables(parts, promote_options="default")
-    # Every later step over every column pays for each of its pieces.
+    # Every later step over a column takes time for each of its pieces.
     return whole.combine_chunks() if len(parts) > _MANY else whole
 
 
 def _version(path: Path) -> tuple[int, ...]:
-    """Return what changes when a file is replaced; nothing if there is no such file."""
+    """Return numbers that change when a file is replaced; an empty tuple if there is no such file."""
     try:
         status = path.stat()
     except FileNotFoundError:

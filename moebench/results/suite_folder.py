@@ -1,20 +1,20 @@
-"""Name the paths of one suite on disk.
+"""The paths of one suite on disk.
 
     results/SUITE/RUN_ID.parquet                  sealed runs: the table that pandas, polars and DuckDB read
     results/_files/SUITE/cells/RUN_ID/*.parquet   finished cells of runs that are not sealed yet
     results/_files/SUITE/superseded/*.parquet     rows that a newer attempt has replaced; never removed
-    results/_files/SUITE/logs/RUN_ID/*.log        what the cells printed
-    results/_files/SUITE/running/RUN_ID.json      what a run is doing now, while it lasts
-    results/_files/SUITE/checkpoints/CELL_ID/     what a killed cell resumes from; gone when its rows are there
+    results/_files/SUITE/logs/RUN_ID/*.log        output of the cells
+    results/_files/SUITE/running/RUN_ID.json      status of a run, until it ends
+    results/_files/SUITE/checkpoints/CELL_ID/     state from which a killed cell resumes; removed when it has rows
     results/_files/SUITE/routing/*.parquet        recordings of the routing of single tokens
     results/_files/SUITE/report/                  figures and the dashboard
     results/_files/SUITE/suite.json               question and claims of the suite that was run last
 
-pandas and pyarrow skip names that begin with `_` or `.`; polars and DuckDB skip none, so that only tables lie in the
-folder of a suite. How the first three change is told in `sealing`.
+pandas and pyarrow skip names that begin with `_` or `.`; polars and DuckDB skip none, so that only tables are in the
+folder of a suite. `sealing` describes how the first three change.
 
-Earlier all lay in the folder of the suite (`results/SUITE/_cells` and so on). There the files are still found, and
-`adopt_earlier_files` moves them.
+Earlier versions wrote all files into the folder of the suite (`results/SUITE/_cells` and so on). Files there are still
+found, and `adopt_earlier_files` moves them.
 """
 
 import contextlib
@@ -28,23 +28,23 @@ from moebench.files import check_file_name, entries, is_file_name, is_temporary
 from moebench.results.parquet_files import Problem
 
 FILES = "_files"
-"""Folder of a results folder that holds whatever is no table, by suite."""
+"""Folder, inside a results folder, of all files that are no tables, by suite."""
 PARTS = ("cells", "superseded", "logs", "running", "checkpoints", "routing", "report")
-"""Folders of what belongs to one suite and is no table."""
+"""Folders of a suite's files that are no tables."""
 _RECORD = "suite.json"
 
 
 class SuiteFolder:
-    """The table `root/suite`, and the folder `root/_files/suite` of what belongs to it.
+    """The table `root/suite`, and the folder `root/_files/suite` of the suite's other files.
 
-    Making a SuiteFolder touches nothing; the folders that its paths lie in are made when a path is asked for.
+    Making a SuiteFolder touches nothing; folders are made when a path inside them is requested.
 
     Args:
         root: the results folder.
         suite: name of the suite.
 
     Raises:
-        BadInput: the name cannot name a folder; later, a folder that cannot be made or written to.
+        BadInput: the name cannot name a folder; later, a folder cannot be made or written to.
     """
 
     def __init__(self, root: Path | str, suite: str) -> None:
@@ -54,18 +54,18 @@ class SuiteFolder:
         self.files = self.root / FILES / self.suite
 
     def cell_file(self, run_id: str, cell_id: str, attempt: int) -> Path:
-        """Return where `write_rows` puts the rows of one attempt at a cell of an unsealed run."""
-        _writable(self.folder)  # so that a suite is seen where its table will lie
+        """Return the file for the rows of one attempt at a cell of an unsealed run."""
+        _writable(self.folder)  # so that the suite is listed before it has sealed files
         folder = _writable(self.files / "cells" / check_file_name(run_id, "run"))
         return folder / f"{check_file_name(cell_id, 'cell')}.{attempt}.parquet"
 
     def log_file(self, run_id: str, cell_id: str, attempt: int) -> Path:
-        """Return where the output of one attempt at a cell is written."""
+        """Return the file for the output of one attempt at a cell."""
         folder = _writable(self.files / "logs" / check_file_name(run_id, "run"))
         return folder / f"{check_file_name(cell_id, 'cell')}.{attempt}.log"
 
     def checkpoint_folder(self, cell_id: str) -> Path:
-        """Return where a killed cell finds what it had done, whichever run needs the cell next."""
+        """Return the folder of a cell's checkpoint, whichever run needs the cell next."""
         return self.files / "checkpoints" / check_file_name(cell_id, "cell")
 
     def forget_checkpoint(self, cell_id: str) -> None:
@@ -74,31 +74,31 @@ class SuiteFolder:
 
     @property
     def running_folder(self) -> Path:
-        """Return the folder in which drivers publish what they do now."""
+        """Folder in which drivers publish the status of their runs."""
         return self.files / "running"
 
     @property
     def recordings_folder(self) -> Path:
-        """Return the folder in which cells publish recordings of routing."""
+        """Folder in which cells publish recordings of routing."""
         return self.files / "routing"
 
     def recording_folders(self) -> list[Path]:
-        """Return the folders that may hold recordings of routing."""
+        """Return the folders that may contain recordings of routing."""
         return self._places("routing")
 
     @property
     def report_folder(self) -> Path:
-        """Return the folder of figures and the dashboard."""
+        """Folder of the figures and the dashboard."""
         return _writable(self.files / "report")
 
     @property
     def superseded_folder(self) -> Path:
-        """Return where rows go that a newer attempt has replaced."""
+        """Folder of the rows that a newer attempt has replaced."""
         return self.files / "superseded"
 
     @property
     def suite_record(self) -> Path:
-        """Return where question and claims of the suite are published."""
+        """File with question and claims of the suite."""
         return _writable(self.files) / _RECORD
 
     def find_suite_record(self) -> Path | None:
@@ -118,9 +118,9 @@ class SuiteFolder:
         return [path for place in self._places("superseded") for path in _parquet(place)]
 
     def adopt_earlier_files(self) -> None:
-        """Move what earlier versions put into the folder of the table.
+        """Move the files that earlier versions wrote into the folder of the table.
 
-        One file is renamed after the other, so that a kill or a second driver that does the same loses none.
+        Files are renamed one after the other, so that a kill or a second driver loses no file.
         """
         for part in PARTS:
             for path in _files_below(old := self.folder / f"_{part}"):
@@ -138,13 +138,13 @@ class SuiteFolder:
         return [path for folder in folders for path in entries(folder) if is_temporary(path)]
 
     def strangers(self) -> list[Problem]:
-        """Return files that lie beside the sealed ones and that pandas cannot read."""
+        """Return files that are beside the sealed ones and that pandas cannot read."""
         others = [path for path in entries(self.folder) if path.name[0] not in "._" and path.suffix != ".parquet"]
-        what = "is no Parquet file; pandas.read_parquet of its folder fails over it"
+        what = "is no Parquet file; pandas.read_parquet of its folder fails because of it"
         return [Problem(path, what) for path in others if path.is_file()]
 
     def _places(self, part: str) -> list[Path]:
-        """Return where a part lies, and where earlier versions put it."""
+        """Return the folder of a part, and the folder that earlier versions used."""
         return [self.files / part, self.folder / f"_{part}"]
 
 
@@ -161,7 +161,7 @@ def suite_names(root: Path | str) -> list[str]:
 
 
 def is_suite_folder(path: Path) -> bool:
-    """Return whether a path is the folder of one suite: its tables lie in it, or what belongs to it beside it."""
+    """Return whether a path is the folder of one suite, by its tables or by its other files."""
     path = Path(os.path.abspath(path))
     inside = any(each.suffix == ".parquet" or each.name in {f"_{part}" for part in PARTS} for each in entries(path))
     return inside or (path.parent / FILES / path.name).is_dir()
@@ -174,7 +174,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 
 def _move(path: Path, to: Path) -> None:
-    """Rename a file, unless it has gone meanwhile or its new name is taken."""
+    """Rename a file, unless the file has vanished or the new name is taken."""
     if to.exists() or not path.exists():
         return
     with contextlib.suppress(FileNotFoundError):
@@ -184,7 +184,7 @@ def _move(path: Path, to: Path) -> None:
 
 def _remove_empty_folders(folder: Path) -> None:
     for parent, _, _ in os.walk(folder, topdown=False):
-        with contextlib.suppress(OSError):  # not empty: a name that is taken keeps its old file
+        with contextlib.suppress(OSError):  # not empty: a file whose new name is taken stays
             os.rmdir(parent)
 
 

@@ -18,10 +18,11 @@ def at_test_time(frame: "pd.DataFrame") -> "pd.DataFrame":
         frame: the result table, one row for each cell and seed, with its column `test_time`.
 
     Returns:
-        The columns of identity, inputs and environment that the frame has, which tell of the training, and those of
-        the setting with `test_` before their names: `test_router`, `test_top_k`, `test_accuracy` and so on, as
+        The frame's columns of identity, inputs and environment, which describe the training, and the columns of the
+        setting with `test_` before their names: `test_router`, `test_top_k`, `test_accuracy` and so on, as
         `moebench.results.schema.TEST_TIME_FIELDS` explains them. The trained setting is the first of each cell and
-        seed; its `test_setting` is `{}`.
+        seed;
+        its `test_setting` is `{}`.
 
     Raises:
         BadInput: no row was evaluated in other settings.
@@ -37,7 +38,7 @@ def at_test_time(frame: "pd.DataFrame") -> "pd.DataFrame":
         for setting in tried
     ]
     if not rows:
-        raise BadInput("no row of these results was tried in other settings: their suites ask for no test_time.")
+        raise BadInput("no row of these results was evaluated in other settings: their suites have no test_time.")
     flat = pd.DataFrame(rows, columns=[*kept, *(f"test_{field.name}" for field in TEST_TIME_FIELDS)])
     numbers = [f"test_{field.name}" for field in TEST_TIME_FIELDS if field.numeric]
     return flat.astype(dict.fromkeys(numbers, float))

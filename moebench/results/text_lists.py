@@ -1,4 +1,4 @@
-"""Read the lists of a result table back from the texts that CSV makes of them."""
+"""Convert the lists of a result table back from the texts in CSV files."""
 
 import json
 import re
@@ -19,7 +19,7 @@ LISTS = [field.name for field in SCHEMA if pa.types.is_nested(field.type)]
 
 
 def with_lists(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Return a result table whose lists are lists, also where a CSV file has made texts of them.
+    """Return a result table whose lists are lists, even if a CSV file has turned them into texts.
 
     Args:
         frame: the result table; it is not changed.
@@ -49,7 +49,11 @@ def _read(text: str, column: str) -> Any:
 
 
 def _nested(text: str) -> list[Any]:
-    """Return the list that Python or NumPy printed; raises ValueError if the text is anything else."""
+    """Return the list that Python or NumPy printed.
+
+    Raises:
+        ValueError: the text is anything else.
+    """
     outer: list[Any] = []
     open_lists = [outer]
     for token in _TOKEN.findall(text):

@@ -1,10 +1,10 @@
-"""Old result files, read as if written today.
+"""Upgrade result files of older versions to the current layout.
 
 Every file carries the version of its layout in its metadata. A change that a reader could misunderstand (a column
-renamed, its unit or meaning changed) raises `SCHEMA_VERSION` by one and adds one function to `UPGRADES`, which turns
-a whole table of the version before into the next one. The functions run in order, so each of them knows two
-neighbouring versions only and is never touched again. A column that is merely added needs neither: files without it
-read as null.
+renamed, its unit or meaning changed) raises `SCHEMA_VERSION` by one and adds one function to `UPGRADES`, which turns a
+whole table of the version before into the next one. The functions run in order, so that each function depends on two
+neighbouring versions only and never changes again. A column that is merely added needs neither: files without the
+column read as null.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ VERSION_KEY = b"moebench_schema_version"
 
 
 def _mixed(table: pa.Table) -> pa.Table:
-    """What was called bfloat16 kept parameters and moments in float32, and is called mixed now."""
+    """Rename the precision bfloat16 of version 1, with parameters and moments in float32, to mixed."""
     for name, before, now in (
         ("precision", "bfloat16", "mixed"),
         ("config", '"precision": "bfloat16"', '"precision": "mixed"'),
@@ -89,30 +89,39 @@ def _renamed_flag(flag: str) -> str:
 
 
 UPGRADES: dict[int, Callable[[pa.Table], pa.Table]] = {1: _mixed, 2: _field_words}
-"""From version n, the key, to version n + 1."""
+"""Upgrade function of each version n, to version n + 1."""
 
 
 def file_version(file: pq.FileMetaData) -> int | None:
-    """The layout's version that a file was written with; None where it holds no moebench results."""
+    """Return the layout's version that a file was written with; None if the file has no moebench results."""
     text = (file.metadata or {}).get(VERSION_KEY, b"")
     return int(text) if text.isdigit() else None
 
 
 def upgrade(table: pa.Table, version: int) -> pa.Table:
-    """`table`, all its columns in the layout of `version`, in today's layout."""
+    """Return a table of an older layout in the current layout.
+
+    Args:
+        table: all columns in the layout of `version`.
+        version: version of the table's layout.
+    """
     for step in range(version, SCHEMA_VERSION):
         table = UPGRADES[step](table)
     return table
 
 
 def conform(table: pa.Table, columns: Sequence[str] | None = None) -> pa.Table:
-    """The schema's `columns` (None: all) in the schema's types; those that the table lacks are null.
+    """Return columns in the schema's types; columns that the table lacks are null.
 
-    With all columns asked for, those the schema does not know follow at the end: a later version may have added
-    them, and rewriting a file must not lose them.
+    If all columns are requested, columns that the schema does not know follow at the end: a later version may have
+    added them, and rewriting a file must not lose them.
+
+    Args:
+        table: a table in the current layout.
+        columns: names of columns; None: all columns.
     """
     fields = list(SCHEMA) if columns is None else [SCHEMA.field(name) for name in columns]
-    if table.schema.equals(pa.schema(fields)):  # as of most files, of which there may be thousands
+    if table.schema.equals(pa.schema(fields)):  # as in most files, of which there may be thousands
         return pa.table(table.columns, schema=pa.schema(fields, metadata=SCHEMA.metadata))
     stored = dict(zip(table.column_names, table.columns, strict=True))
     arrays = []

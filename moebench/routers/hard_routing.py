@@ -1,9 +1,12 @@
 """Define hard routing: each slot holds one token or none, for each way of moving tokens."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float, Int
 from typing_extensions import override
 
@@ -157,12 +160,36 @@ class EinsumSlotRouting(SlotRouting):
 class RaggedSlotRouting(SlotRouting):
     """Hard routing with the filled slots alone, sorted by expert, so that the experts compute no empty slot.
 
-    The products are jax.lax.ragged_dot, for which accelerators have kernels. On CPUs XLA computes every row for every
-    expert: right, but slow.
+    On accelerators the experts multiply blocks of rows of one expert each (`moebench.routers.grouped_matmul`). On CPUs
+    the products are jax.lax.ragged_dot, which computes every row for every expert: right, but slow.
     """
 
     @override
     def apply(self, tokens: Float[Array, "group token dim"], experts: ExpertMlps) -> Float[Array, "group token dim"]:
+        """Return the layer's outputs; arguments are those of a `Routing`.
+
+        If a mesh splits images and experts, tokens travel to their experts in slots, as in the other ways, if there are
+        at most twice as many slots as can be filled. With more slots, such as one for each token and expert, the
+        experts' parameters travel to the tokens: no shape would bound the tokens that one device receives.
+        """
+        if not is_split():
+            return self._apply_here(tokens, experts)
+        if self.token.shape[1] * self.token.shape[2] <= 2 * self._most_filled():
+            return super().apply(tokens, experts)
+        by_images = PartitionSpec(jax.sharding.get_abstract_mesh().axis_names)
+        split: Any = nnx.split(experts)
+        graph, parameters = split
+
+        def here(tokens: Array, gates: Array, token: Array, weight: Array, parameters: Any) -> Array:
+            routing = replace(self, gates=gates, token=token, weight=weight, losses={}, requested=None, order=None)
+            return routing._apply_here(tokens, nnx.merge(graph, parameters))
+
+        specs = *[by_images] * 4, PartitionSpec()
+        apply = jax.shard_map(here, in_specs=specs, out_specs=by_images, check_vma=False)
+        outputs: Array = apply(tokens, self.gates, self.token, self.weight, parameters)
+        return outputs
+
+    def _apply_here(self, tokens: Array, experts: ExpertMlps) -> Array:
         groups, count, dim = tokens.shape
         nowhere, most = groups * count, groups * self._most_filled()
         with jax.named_scope("dispatch_combine/dispatch"):

@@ -1,1 +1,1 @@
-"""What users and rooms agree on: the keys of a cell, limits, names and YAML with its line numbers."""
+"""Contracts between users and modules: the keys of a cell, limits, names, and YAML with its line numbers."""

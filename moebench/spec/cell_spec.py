@@ -1,8 +1,8 @@
-"""Every key of a cell, declared once: type, default, meaning, scope and what a cell's identity does with it.
+"""Every key of a cell, declared once: type, default, meaning, scope and its part in the cell's identity.
 
-A `CellSpec` travels from the grid of a suite to the program that runs the cell. Whoever needs a list of keys derives it
-from the fields here: the suite file, `moebench list keys`, the identity of a cell, the training on other images that
-comes first. A new key is one field here and its use.
+A `CellSpec` goes from the grid of a suite to the program that runs the cell. Every list of keys is derived from the
+fields here: the suite file, `moebench list keys`, the identity of a cell, the pre-training on other images. A new key
+is one field here and its use.
 """
 
 import enum
@@ -67,21 +67,21 @@ class Scope(enum.Flag):
 
 @dataclass(frozen=True)
 class Key:
-    """What must be known about a key besides its type, default and meaning."""
+    """Facts about a key besides its type, default and meaning."""
 
     scope: Scope = Scope.EVERYTHING
-    """The parts of the work that the key changes."""
+    """Parts of the work that the key changes."""
     since: int = 1
     """First version of the result table whose rows know the key. A cell's identity leaves later keys out at their
     default, so that older cells keep their identity."""
     off: Any = None
-    """The value that means "nothing of it"; None: the default."""
+    """Value that means "nothing of the key"; None: the default."""
     in_identity: bool = True
     """Whether cells that differ in this key alone are different cells."""
 
 
 def _block_number(value: Any) -> Any:
-    """Return the text of a lone block number: YAML reads 2,3 as a text and 2 as a number."""
+    """Return the text of a single block number: YAML reads 2,3 as a text and 2 as a number."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -92,8 +92,8 @@ def _absolute(resolve: Callable[[str], str]) -> AfterValidator:
 class CellSpec(BaseModel):
     """One point of the grid: a router with its options on a model, a data set and a schedule, for some seeds.
 
-    Every field but `options`, `seeds` and `plugins` may stand in a cell entry, and all but `router` in a profile too;
-    any other key of an entry is an option of the router. Unless a field is marked otherwise, its key changes every
+    Every field but `options`, `seeds` and `plugins` may be in a cell entry, and all but `router` in a profile too; any
+    other key of an entry is an option of the router. Unless a field is marked otherwise, its key changes every
     measurement (`Scope.EVERYTHING`).
     """
 
@@ -160,8 +160,9 @@ class CellSpec(BaseModel):
     that is held out of the training images; all seeds run with the combination of the smallest validation loss.
     Pre-training is not tuned: it takes the keys themselves."""
     eval_every: Annotated[Count | None, Key(Scope.DOWNSTREAM, since=3)] = None
-    """Steps between two evaluations on the test split along the training, for curves of held-out loss and the compute
-    multiplier; the last step is always evaluated. Default: none but the last."""
+    """Steps between two evaluations on the test split during the training, for curves of held-out loss and the compute
+    multiplier; the last step is always evaluated. Default: none but the last.
+    """
     timing_budget_s: Annotated[float, Field(ge=0), Key(Scope.LAYER | Scope.DOWNSTREAM, off=0.0)] = 3.0
     """Seconds for timing training and again for timing inference; 0 leaves the cell untimed."""
     checkpoint_every_s: Annotated[float, Field(ge=0), Key(Scope.DOWNSTREAM, off=0.0, in_identity=False)] = 60.0
@@ -186,8 +187,8 @@ class CellSpec(BaseModel):
     init_from: Annotated[str | None, Key(Scope.DOWNSTREAM, since=2), _absolute(absolute_folder)] = None
     """Folder of a saved model to start from instead of pre-training. Options left out are the saved model's."""
     text_model: Annotated[str | None, Key(Scope.DOWNSTREAM, since=3)] = None
-    """Size of a text tower such as mu, which makes the cell contrastive: images and captions of `data` are embedded
-    close to each other, where pairs belong together. Default: none, and the cell learns to classify."""
+    """Size of a text tower such as mu, which makes the cell contrastive: it learns to embed each image of `data`
+    close to its captions. Default: none, and the cell learns to classify."""
     text_router: Annotated[str | None, Key(Scope.DOWNSTREAM, since=3)] = None
     """Routing strategy of the text tower with its options, such as soft[experts=4]. Default: dense."""
     text_length: Annotated[Count, Key(Scope.DOWNSTREAM, since=3)] = 32
@@ -208,8 +209,8 @@ class CellSpec(BaseModel):
     record_seeds: Annotated[Count | None, Key(Scope.DOWNSTREAM, since=3)] = None
     """Seeds below this number are recorded: 1 records seed 0 alone. Default: all seeds."""
     plugins: Annotated[tuple[str, ...], Key(in_identity=False)] = ()
-    """Files that register routers (`--plugin`). A suite cannot name them: it is data, and running it runs nobody's
-    code."""
+    """Files that register routers (`--plugin`). A suite cannot name such files: a suite is data, and running a suite
+    executes no user's code."""
 
     @classmethod
     def keys(cls) -> tuple[str, ...]:
@@ -218,7 +219,7 @@ class CellSpec(BaseModel):
 
     @classmethod
     def declared(cls) -> dict[str, Key]:
-        """Return what each field declares about its key."""
+        """Return the declaration of each field's key."""
         return {
             name: next((mark for mark in field.metadata if isinstance(mark, Key)), Key())
             for name, field in cls.model_fields.items()
@@ -226,7 +227,7 @@ class CellSpec(BaseModel):
 
     @classmethod
     def outside(cls, scope: Scope) -> dict[str, Any]:
-        """Return the keys that change nothing in any part of `scope`, each with its value for "nothing of it"."""
+        """Return the keys that change nothing in any part of `scope`, each with its value for "nothing of the key"."""
         return {
             name: cls.model_fields[name].default if key.off is None else key.off
             for name, key in cls.declared().items()
@@ -235,7 +236,7 @@ class CellSpec(BaseModel):
 
     @property
     def mesh_shape(self) -> tuple[int, int]:
-        """Return the two numbers of `devices`.
+        """The two numbers of `devices`.
 
         Raises:
             BadInput: `devices` is not two positive numbers.
@@ -254,10 +255,10 @@ class CellSpec(BaseModel):
         return self.model_dump(mode="json")
 
     def identity(self) -> dict[str, Any]:
-        """Return the plain values that make this cell another cell than its neighbours.
+        """Return the plain values that identify the cell.
 
         Left out are keys outside of an identity, later keys at their default, tuned keys unless a pre-training takes
-        them, and keys that change nothing in a layer measured alone if that is the scope.
+        them, and, for a layer measured alone, keys that change nothing in it.
         """
         plain, declared = self.as_json(), self.declared()
         defaults = type(self)(router=self.router).as_json()

@@ -1,8 +1,8 @@
 """Splits of a data set that a user names one by one, as a mapping in a suite or as a text.
 
-In a suite: `data: {train: ./photos/good, test: ./photos/held-back}`, each a place of its own; or
-`data: {place: "hf:food101", train: train, test: validation}`, each a split of one place. As a text, for the command
-line and the result table: `train=./photos/good,test=./photos/held-back`.
+In a suite: `data: {train: ./photos/good, test: ./photos/held-back}`, each a path of its own; or `data: {place:
+"hf:food101", train: train, test: validation}`, each a split of one place. As a text, for the command line and the
+result table: `train=./photos/good,test=./photos/held-back`.
 """
 
 import re
@@ -41,7 +41,7 @@ def parse_splits(text: str) -> dict[str, str] | None:
     """Return the splits that a text names; None for a text that names a whole data set.
 
     Raises:
-        BadInput: a split stands twice, or there is none to train on.
+        BadInput: a split occurs twice, or there is no split to train on.
     """
     if not _KEY.match(text):
         return None
@@ -51,7 +51,7 @@ def parse_splits(text: str) -> dict[str, str] | None:
     for match, end in zip(found, ends, strict=True):
         key, value = match[1], text[match.end() : end]
         if key in splits:
-            raise BadInput(f"'{key}' stands twice in data, and should be there once.", key="data")
+            raise BadInput(f"'{key}' occurs twice in data, and should be there once.", key="data")
         if not value:
             raise BadInput(f"'{key}' of data should be a path or the name of a split, and is empty.", key="data")
         splits[key] = value

@@ -1,4 +1,4 @@
-"""From the entry of a suite, or a text such as `soft[experts=16]`, to the specification of a cell."""
+"""Convert the entry of a suite, or a text such as `soft[experts=16]`, to the specification of a cell."""
 
 import itertools
 import math
@@ -17,16 +17,16 @@ from moebench.spec.tuning import TUNE, check_tune
 CELL_KEYS = CellSpec.keys()
 MAX_CELLS = 10_000
 SETTINGS = "test_time"
-"""The key whose list is one value: the settings tried on one trained model make no cells."""
+"""The key whose list is one value: settings in which one trained model is evaluated are not separate cells."""
 _MAX_SEED = 2**31 - 1
 _MAX_SEEDS = 10_000
 
 
 def expand(entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield every product of the entry's lists, the first key varying slowest; a lone value is a list of one.
+    """Yield every product of the entry's lists, the first key varying slowest; a single value is a list of one.
 
     Raises:
-        BadInput: more products than a suite may have cells.
+        BadInput: there are more products than a suite may have cells.
     """
     lists = [value if isinstance(value, list) and key != SETTINGS else [value] for key, value in entry.items()]
     size = math.prod(len(values) for values in lists)
@@ -68,7 +68,9 @@ def check_settings(entries: Any) -> tuple[dict[str, Scalar], ...]:
     """Return the settings that a list of mappings spans, whose lists are multiplied out.
 
     Raises:
-        BadInput: no list of mappings, a setting that stands twice, an empty one, or more than a suite may have cells.
+        BadInput: the value is no list of mappings, a setting occurs twice or is empty, or there are more settings than
+            a
+            suite may have cells.
     """
     if not isinstance(entries, list | tuple) or not all(isinstance(entry, dict) for entry in entries):
         shown = f"a list of mappings such as [{{top_k: [1, 2]}}], not {describe(entries)}"
@@ -81,7 +83,7 @@ def check_settings(entries: Any) -> tuple[dict[str, Scalar], ...]:
                 raise BadInput(message, key=SETTINGS)
         same = tuple(sorted(setting.items(), key=lambda item: item[0]))
         if same in settings or not setting:
-            why = "stands twice" if setting else "changes nothing: the trained setting is always there"
+            why = "occurs twice" if setting else "changes nothing: the trained setting is always there"
             raise BadInput(f"the setting {shortened(str(setting), 200)} in '{SETTINGS}' {why}.", key=SETTINGS)
         settings[same] = setting
         if len(settings) > MAX_CELLS:
@@ -93,7 +95,7 @@ def check_seeds(seeds: Any) -> tuple[int, ...]:
     """Return seeds as a tuple.
 
     Raises:
-        BadInput: none, too many, one that is no whole number from 0 to 2³¹ − 1, or one that stands twice.
+        BadInput: there are none or too many, or a seed is no whole number from 0 to 2³¹ − 1 or occurs twice.
     """
     if not isinstance(seeds, list | tuple):
         raise BadInput(f"'seeds' should be a list such as [0, 1, 2], not {describe(seeds)}.", key="seeds")
@@ -106,7 +108,7 @@ def check_seeds(seeds: Any) -> tuple[int, ...]:
         if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= _MAX_SEED:
             raise BadInput(f"a seed is a whole number from 0 to {_MAX_SEED}, not {describe(seed)}.", key="seeds")
         if seed in found:
-            raise BadInput(f"the seed {seed} stands twice in 'seeds'.", key="seeds")
+            raise BadInput(f"the seed {seed} occurs twice in 'seeds'.", key="seeds")
         found.add(seed)
     return tuple(seeds)
 
@@ -115,7 +117,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     """Return the seeds of a text such as 0,1,2 or 0-4, which is 0,1,2,3,4.
 
     Raises:
-        BadInput: a part that is neither a seed nor a range, or what `check_seeds` refuses.
+        BadInput: a part is neither a seed nor a range, or `check_seeds` rejects the seeds.
     """
     seeds: list[Scalar] = []
     for part in text.split(","):
@@ -134,7 +136,7 @@ def parse_cell(text: str) -> dict[str, Scalar]:
     """Return the values of a suite's entry from a cell written as soft[experts=16,slots_per_expert=1].
 
     Raises:
-        BadInput: another form, a key that stands twice, or a number that cannot be meant.
+        BadInput: the text has another form, a key occurs twice, or a number cannot be meant.
     """
     # A value may be a router with options of its own, such as text_router=soft[experts=4].
     match = re.fullmatch(r"\s*([^\[\]=,\s]+)\s*(?:\[((?:[^\[\]]|\[[^\[\]]*\])*)\])?\s*", text)
@@ -149,7 +151,7 @@ def parse_cell(text: str) -> dict[str, Scalar]:
             if key in values or key == "router":
                 raise BadInput(f"'{shortened(text)}' gives '{shortened(key)}' twice.", key=key)
             values[key] = after.strip()
-        elif key:  # a value with commas of its own, such as moe_layers=2,3
+        elif key:  # a value that contains commas, such as moe_layers=2,3
             values[key] += "," + part.strip()
         else:
             raise BadInput(

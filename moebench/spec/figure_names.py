@@ -1,4 +1,4 @@
-"""Name the figures that suites, the command line and notebooks may ask for."""
+"""Names of the figures that suites, the command line and notebooks can draw."""
 
 from typing import Literal, get_args
 
@@ -16,11 +16,11 @@ Figure = Literal[
     "scorecard",
     "contrastive",
 ]
-"""A name here and the function that draws the figure, registered in `moebench.reports.figures`, are one figure."""
+"""Names of figures; `moebench.reports.figures` registers the function that draws each figure."""
 
 FIGURES: tuple[Figure, ...] = get_args(Figure)
 DEFAULT_FIGURES: tuple[Figure, ...] = ("pareto", "scaling")
-"""Figures of a suite that names none."""
+"""Figures of a suite that names no figures."""
 
 RoutingFigure = Literal["routing", "dropped", "slots", "specialisation", "coactivation", "dynamics"]
 """Figures drawn from recordings of routing, registered in `moebench.reports.figures` by modules of these names."""

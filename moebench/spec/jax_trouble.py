@@ -1,4 +1,4 @@
-"""An environment in which JAX cannot start, in one sentence that names the variable at fault."""
+"""Explain an environment in which JAX cannot start, in one sentence that names the variable at fault."""
 
 import os
 import re
@@ -13,17 +13,17 @@ from moebench.errors import BadInput, shortened
 _PLATFORMS = ("JAX_PLATFORMS", "JAX_PLATFORM_NAME")
 _COMPILERS = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
 _STARTING = ("/jax/_src/xla_bridge.py", "/jax/_src/config.py", "/jax/_src/environment_info.py")
-"""Where JAX reads its environment and starts its devices."""
+"""Modules in which JAX reads its environment and starts its devices."""
 _TRIAL_S = 120.0
 _NO_DEVICE = "there is no such device here"
 
 
 def jax_trouble(error: BaseException | str, environ: Mapping[str, str] | None = None) -> str | None:
-    """Return what keeps JAX from starting; None if no variable of the environment is known to.
+    """Return why JAX cannot start; None if no variable of the environment explains it.
 
     Args:
-        error: what JAX raised, or what a process printed before it ended.
-        environ: the environment of that process; None: of this one.
+        error: the error that JAX raised, or the output of a process that ended.
+        environ: the environment of that process; None: of this process.
     """
     environ = os.environ if environ is None else environ
     text = str(error)
@@ -33,7 +33,7 @@ def jax_trouble(error: BaseException | str, environ: Mapping[str, str] | None = 
     if not starting:
         return None
     if name := _named(text, environ):
-        return _sentence(name, environ[name], _refused(text, environ[name]), "unset it, or give it a value it takes")
+        return _sentence(name, environ[name], _refused(text, environ[name]), "unset it, or give it an accepted value")
     about_devices = not isinstance(error, str) or "backend" in text
     for name in _PLATFORMS:
         if about_devices and environ.get(name, "").strip():
@@ -42,18 +42,23 @@ def jax_trouble(error: BaseException | str, environ: Mapping[str, str] | None = 
 
 
 def ended(code: int, environ: Mapping[str, str] | None = None) -> str | None:
-    """Return what may have ended a process that started JAX and printed nothing of use; None if nothing is known to."""
+    """Return what may have ended a process that started JAX without useful output; None if no cause is known.
+
+    Args:
+        code: exit code of the process.
+        environ: the environment of that process; None: of this process.
+    """
     environ = os.environ if environ is None else environ
     for name in _COMPILERS:
         if environ.get(name, "").strip():
-            return _sentence(name, environ[name], f"the process ended with exit code {code}", "unset it, or mend it")
+            return _sentence(name, environ[name], f"the process ended with exit code {code}", "unset it, or correct it")
     return None
 
 
 def try_compiler_flags() -> None:
-    """Start JAX in another process if flags of a compiler are set: a flag that is not known ends the whole process.
+    """Start JAX in another process if flags of a compiler are set: an unknown flag ends the whole process.
 
-    The same flags are tried once.
+    Equal flags are tried once.
 
     Raises:
         BadInput: the other process ended.
@@ -65,14 +70,14 @@ def try_compiler_flags() -> None:
 
 @cache
 def _trial(flags: tuple[str, ...]) -> str | None:
-    """Return why JAX does not start with these flags, which are those of the environment; None if JAX starts."""
+    """Return why JAX does not start with the environment's flags; None if JAX starts."""
     trial = [sys.executable, "-c", "import jax; jax.devices()"]
     done = subprocess.run(trial, capture_output=True, text=True, errors="replace", timeout=_TRIAL_S, check=False)
     return (jax_trouble(done.stderr) or ended(done.returncode)) if done.returncode else None
 
 
 def _named(text: str, environ: Mapping[str, str]) -> str | None:
-    """Return the variable, among those that are set, that a text names, itself or as a flag of JAX."""
+    """Return the variable, among those that are set, that a text names directly or as a flag of JAX."""
     names = re.findall(r"\b((?:JAX|XLA|LIBTPU)_[A-Z0-9_]+)\b", text.replace("set JAX_PLATFORMS", ""))
     names += [name.upper() for name in re.findall(r"JAX flag (jax_\w+)", text)]
     return next((name for name in names if environ.get(name)), None)

@@ -1,4 +1,4 @@
-"""What a driver writes for the program of one cell; with it, a failed cell can be run again by hand."""
+"""The driver's record for the program of one cell; with this file a failed cell can be run again by hand."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ _STRICT = ConfigDict(strict=True, frozen=True)
 
 
 class Identity(BaseModel):
-    """The columns that say which attempt at which cell of which run a row belongs to."""
+    """The columns that identify a row's attempt, cell and run."""
 
     model_config = _STRICT
 
@@ -30,12 +30,12 @@ class JobRecord(BaseModel):
     spec: CellSpec
     identity: Identity
     checkpoints: str | None = None
-    """Folder of the cell's checkpoints, which its next run finds again; None: one beside the rows."""
+    """Folder of the cell's checkpoints, from which its next run resumes; None: one beside the rows."""
     models: str | None = None
     """Folder of trained models that cells share; None: one beside the checkpoints."""
     recordings: str | None = None
     """Folder of recordings of routing; None: one beside the rows."""
     tuning: str | None = None
-    """Tries of the cell's tuning that earlier seeds recorded, as their rows have them; None: none."""
+    """Tries of the cell's tuning that earlier seeds recorded, as in their rows; None: none."""
     trace: str | None = None
-    """Folder of a profile of ten training steps; None: none is written."""
+    """Folder for a profile of ten training steps; None: no profile is written."""

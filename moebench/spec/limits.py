@@ -1,4 +1,4 @@
-"""What a cell may take before it is stopped."""
+"""Limits of time and memory at which a cell is stopped."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -24,10 +24,10 @@ class Limits:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> "Limits":
-        """Return the limits among these values; other keys are passed over.
+        """Return the limits among the values; other keys are ignored.
 
         Raises:
-            BadInput: with the key, a limit that is no number above 0.
+            BadInput: a limit is no number above 0; the error carries the key.
         """
         given = {key: values[key] for key in LIMITS if values.get(key) is not None}
         try:

@@ -1,4 +1,4 @@
-"""What is known about a machine before JAX starts: host, processor, versions, commit."""
+"""Facts about a machine before JAX starts: host, processor, versions, commit."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ _LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy", "pillow", "scikit-learn
 
 
 def machine() -> dict[str, Any]:
-    """Return the environment columns of the result table that need no device; None for what is not known."""
+    """Return the environment columns of the result table that need no device; unknown values are None."""
     return {
         "hostname": socket.gethostname(),
         "cpu": cpu_model(),
@@ -33,7 +33,7 @@ def usable_cpus() -> int:
 
 
 def cpu_model() -> str:
-    """Return the processor's own name for itself."""
+    """Return the processor's name for itself."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
@@ -46,7 +46,7 @@ def cpu_model() -> str:
 def git_commit() -> str | None:
     """Return the commit of the checkout that this package runs from, with '+' if tracked files differ.
 
-    None outside of a checkout, and if git is missing or refuses to look.
+    The result is None outside of a checkout, and if git is missing or refuses to read the checkout.
     """
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():

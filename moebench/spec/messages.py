@@ -1,4 +1,4 @@
-"""What a typed model found wrong, in one sentence: the model's schema says what would be right, in our words."""
+"""Turn the first error of a typed model into one sentence, with the accepted values from the model's schema."""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -9,7 +9,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from moebench.errors import BadInput, shortened, unknown
 
 Place = tuple[str | int, ...]
-"""Where a value stands in what was validated."""
+"""Path of a value in the validated data."""
 
 _TYPES = {
     "string": "a text",
@@ -34,14 +34,14 @@ _NOT_EMPTY = ("minLength", "minItems", "minProperties")
 def first_mistake(
     error: ValidationError, model: type[BaseModel] | TypeAdapter[Any], keys: Iterable[str] = ()
 ) -> tuple[Place, str]:
-    """Return where the first mistake stands, and a sentence about it.
+    """Return the place of the first mistake, and a sentence about it.
 
-    An unknown key goes first: a missing key is often the same key misspelt.
+    An unknown key goes first: a missing key is often the unknown key misspelt.
 
     Args:
-        error: what the model raised.
-        model: the model, or what adapts another type to be one.
-        keys: names that an unknown key may have been meant as; none: those of the model.
+        error: the error that the model raised.
+        model: the model, or an adapter of another type.
+        keys: names that an unknown key may have been meant as; an empty sequence: the keys of the model.
     """
     mistakes = sorted(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
     mistake = mistakes[0]
@@ -65,10 +65,10 @@ def first_mistake(
 
 
 def in_words(schema: Mapping[str, Any]) -> str:
-    """Return what a value may be, from its JSON schema: "a whole number of at least 1 or 'tokens'"."""
+    """Return the accepted values in words, from a JSON schema: "a whole number of at least 1 or 'tokens'"."""
     options = schema.get("anyOf", ())
     if options:
-        # Nothing is written by leaving the key out, so null goes without saying.
+        # null means that the key is left out, so that the sentence omits null.
         return " or ".join(dict.fromkeys(in_words(each) for each in options if each.get("type") != "null"))
     if choices := _choices(schema):
         quoted = [f"'{choice}'" for choice in choices]
@@ -93,7 +93,7 @@ def describe(value: Any) -> str:
 
 
 def _find(schema: Mapping[str, Any], place: Place) -> tuple[Place, Mapping[str, Any]]:
-    """Return the schema of the value at a place, and the place, without what names a branch of a union."""
+    """Return the place of a value without the names of union branches, and the schema of the value."""
     definitions = schema.get("$defs", {})
     found: Place = ()
     for part in place:
@@ -116,7 +116,7 @@ def _item(schema: Mapping[str, Any], index: int) -> Any:
 
 
 def _choices(schema: Mapping[str, Any]) -> list[str]:
-    """Return the texts that a value may be, if only certain texts are taken."""
+    """Return the accepted texts of a value; an empty list if any text is accepted."""
     inside = [choice for each in schema.get("anyOf", ()) for choice in _choices(each)]
     return [*inside, *map(str, schema.get("enum", ())), *([str(schema["const"])] if "const" in schema else [])]
 

@@ -1,7 +1,7 @@
-"""Plain values as suites and the command line write them: a text means what it looks like.
+"""Plain values in suites and on the command line, whose meaning is what a reader expects.
 
 YAML 1.1 reads `1e3` as a text, `012` as ten, `1:30` as ninety, `no` as false and `2024-01-01` as a date. Here numbers
-are decimal, `true`, `false` and `null` are the only words with a meaning of their own, and everything else is a text.
+are decimal, only the words `true`, `false` and `null` have a special meaning, and every other value is a text.
 """
 
 import math
@@ -23,14 +23,14 @@ _FRACTION = re.compile(r"[-+]?(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:[eE][-+]?\d
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _MAX_WHOLE = 2**63 - 1
 _MAX_EXACT = 2.0**53
-"""Up to here every whole number has a float of its own."""
+"""Largest number up to which every whole number is a float."""
 
 
 def plain_value(text: str) -> Plain:
     """Return the value of an unquoted text: 16 and 1e3 are whole numbers, 1e-3 a number, soft a text.
 
     Raises:
-        BadInput: a number that is not finite, too large, or that readers take for decimal or for octal.
+        BadInput: the number is not finite, too large, or decimal for some readers and octal for others.
     """
     if text in _WORDS:
         return _WORDS[text]

@@ -1,7 +1,7 @@
-"""JSON records that moebench writes for itself, read through typed models: sound, or one sentence.
+"""Read moebench's own JSON records through typed models: either a sound record, or one sentence.
 
-Anyone may have edited a record, and a disk may have damaged it. A reader gets the fields that the model declares, in
-their types, or a `BadInput` that names the file; the caller sets the record aside and makes what it described again.
+A user may have edited a record, and a disk may have damaged it. A reader gets the fields that the model declares, in
+their types, or a `BadInput` that names the file; the caller then renames the record and makes a new one.
 """
 
 from functools import cache
@@ -17,24 +17,24 @@ from moebench.spec.messages import first_mistake
 T = TypeVar("T")
 
 FileName = Annotated[str, AfterValidator(check_file_name)]
-"""A name that becomes part of a path: it names a file in its folder and no other place."""
+"""A file name that becomes part of a path and cannot lead out of its folder."""
 Seconds = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
-"""A time or a duration that can be shown as one."""
+"""A time or a duration that can be displayed."""
 
 _MAX_BYTES = 1 << 28
-"""The losses of a hundred million steps; more is no record of ours."""
+"""Size in bytes of the losses of a hundred million steps; a larger file is no record of moebench."""
 
 
 def read_record(path: Path, model: type[T], what: str) -> T:
-    """Read a JSON file through a typed model.
+    """Return the content of a JSON file as a typed model.
 
     Args:
         path: the file.
         model: a pydantic model or a dataclass.
-        what: what the file is, for the message.
+        what: the kind of file, for the message.
 
     Raises:
-        BadInput: there is no such file, the file is no JSON, or a field is missing or of another type; names the file.
+        BadInput: the file does not exist, is no JSON, lacks a field, or has a field of another type.
     """
     content = read_small(path, _MAX_BYTES, what)
     kind: Any = model

@@ -1,6 +1,6 @@
-"""Cells side by side on the processors of one machine: what their executor says to each of them."""
+"""Environment variables by which an executor arranges cells side by side on the processors of one machine."""
 
 TURNS_VARIABLE = "MOEBENCH_TURNS"
-"""Environment variable with the folder of the locks by which such cells take turns; unset for a lone cell."""
+"""Folder of the locks by which the cells take turns; unset for a single cell."""
 AT_ONCE_VARIABLE = "MOEBENCH_CELLS_AT_ONCE"
-"""Environment variable with the largest number of cells side by side; unset for a lone cell."""
+"""Largest number of cells side by side; unset for a single cell."""

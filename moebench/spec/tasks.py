@@ -1,4 +1,4 @@
-"""Names of the diagnostic tasks, and the bounds that are known of them, for readers who need no images."""
+"""Names of the diagnostic tasks, and known bounds of their scores, for modules that need no images."""
 
 import math
 import re
@@ -24,5 +24,5 @@ def domain_shares(domains: int, *, skewed: bool) -> list[float]:
 
 
 def domain_entropy(domains: int, *, skewed: bool) -> float:
-    """Return the entropy of the domain of an image in bits, the most that an expert can tell about the domain."""
+    """Return the entropy of an image's domain in bits: the most information that an expert can have on the domain."""
     return -sum(share * math.log2(share) for share in domain_shares(domains, skewed=skewed))

@@ -1,4 +1,4 @@
-"""What may be the matter with a time: the names that stand in the column `timing_flags`, and what they mean."""
+"""Timing flags: the names in the column `timing_flags`, and their meanings."""
 
 NOISY = 0.1
 """Half width of an interval, relative to its median."""
@@ -14,4 +14,4 @@ MEANINGS = {
     "drift": f"a fixed kernel changed by more than {DRIFT:.0%} from the first half to the second",
     "clock_changed": f"the clock moved by more than {CLOCKS:.0%}",
 }
-"""In a row a name follows what was timed: `training:noisy`, `inference:noisy`."""
+"""Meaning of each flag. In a row a flag follows what was timed: `training:noisy`, `inference:noisy`."""

@@ -1,4 +1,4 @@
-"""The key `tune`: values of hyperparameters to choose from, the same for every cell of a suite."""
+"""The key `tune`: values of hyperparameters to choose from, equal for every cell of a suite."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,13 +20,14 @@ def check_tune(asked: Any, given: dict[str, Any], model: type[BaseModel]) -> dic
     """Return the values to choose from by key.
 
     Args:
-        asked: the value of `tune`, as a suite has it.
+        asked: the value of `tune`, as written in a suite.
         given: the other keys and router options of the cell.
-        model: `CellSpec`, whose fields say which values are allowed.
+        model: `CellSpec`, whose fields define the accepted values.
 
     Raises:
-        BadInput: no mapping of lists, a key that cannot be tuned or is given as well without a pre-training that takes
-            it, a list with fewer than two values, a value that its key cannot have, or too many combinations.
+        BadInput: the value is no mapping of lists; a key cannot be tuned, or is also given and no pre-training takes
+            it; a
+            list has fewer than two values; a key cannot have a value; or there are too many combinations.
     """
     if not isinstance(asked, dict):
         raise BadInput(
@@ -62,7 +63,7 @@ def _check_values(key: str, values: Any, model: type[BaseModel]) -> tuple[float,
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise BadInput(f"{name} should be a list of numbers, not {describe(values)}.", key=TUNE)
         if listed.count(value) > 1:
-            raise BadInput(f"the value {value} of {name} stands twice.", key=TUNE)
+            raise BadInput(f"the value {value} occurs twice in {name}.", key=TUNE)
         if key in TUNABLE:
             try:
                 model.model_validate({"router": "dense", key: value})

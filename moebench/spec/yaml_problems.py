@@ -1,4 +1,4 @@
-"""What is wrong with a file that is no YAML, in words that point to the mistake and not into the reader."""
+"""Explain why a file is no YAML, in words that point to the mistake."""
 
 import re
 
@@ -14,7 +14,7 @@ _SENTENCES = (
     (r"found character '\\t'", "a tab stands where only spaces may"),
     (r"found character '(.+)' that cannot", r"a text cannot begin with {} unless it stands in quotes"),
     (r"undefined alias '(.+)'", r"the alias *{0} has no anchor &{0} before it"),
-    (r"duplicate anchor '(.+)'", r"the anchor &{} stands twice"),
+    (r"duplicate anchor '(.+)'", r"the anchor &{} occurs twice"),
     (
         r"another document|single document|document start|document separator",
         "a second document begins; a suite is one document",
@@ -29,12 +29,12 @@ _SENTENCES = (
     (r"alphabetic or numeric character", "an anchor or alias (& or *) lacks its name; a text with it needs quotes"),
     (r"block end|indentation|mapping keys|sequence entries", _INDENTATION),
 )
-"""Parts of PyYAML's own words, and what is said for them; the first that fits counts."""
+"""Parts of PyYAML's messages, and their replacements; the first match counts."""
 _OTHERWISE = "brackets, quotes, colons or indentation do not fit together"
 
 
 def sentence(error: yaml.YAMLError) -> str:
-    """Return what keeps a text from being YAML, without a full stop at its end."""
+    """Return why a text is no YAML, without a full stop at its end."""
     if isinstance(error, yaml.MarkedYAMLError):
         said = error.problem or error.context or ""
     else:
@@ -46,9 +46,9 @@ def sentence(error: yaml.YAMLError) -> str:
 
 
 def line(error: yaml.YAMLError, text: str) -> int:
-    """Return the line, counted from 1, where the mistake began."""
+    """Return the line, counted from 1, in which the mistake began."""
     if isinstance(error, yaml.MarkedYAMLError):
-        # What is not closed is seen at the end of the file, and to be mended where it opens.
+        # An unclosed bracket or quote is found at the end of the file, but must be corrected in the line that opens it.
         unclosed = error.context_mark if "expected ','" in str(error.problem) or "end of stream" in str(error) else None
         mark = unclosed or error.problem_mark or error.context_mark
         return mark.line + 1 if mark else 1

@@ -1,7 +1,7 @@
-"""YAML read with the line of every key, so that a mistake can be shown where it stands.
+"""Read YAML with the line of every key, so that messages can name the line of a mistake.
 
-A file is small, and is refused before it can cost time: its size is looked at before it is read, nodes and depth are
-counted while it is composed, and again while aliases and merge keys are followed.
+Files are small, and a large file is rejected before it costs time: its size is checked before reading, nodes and depth
+are counted during parsing, and again when aliases and merge keys are resolved.
 """
 
 from collections.abc import Iterator
@@ -22,10 +22,10 @@ from moebench.spec import yaml_problems
 from moebench.spec.plain_values import Plain, plain_value
 
 Location = tuple[str | int, ...]
-"""Where a value stands: the keys and list positions that lead to it, such as ("cells", 1, "experts")."""
+"""Path of a value: the keys and list positions that lead to the value, such as ("cells", 1, "experts")."""
 
 _MAX_BYTES = 100_000
-"""A second of reading. The largest suite that comes with moebench has 5,000."""
+"""Bytes that are parsed in about a second. The largest suite of moebench has 5,000."""
 _MAX_NODES = 20_000  # aliases can make a small file expand without bound
 _MAX_DEPTH = 20
 _TOO_LARGE = "the file is too large or nested too deeply for a suite."
@@ -57,8 +57,9 @@ def read(path: Path) -> Source:
     """Read a YAML file whose values are texts, numbers, true, false, null, lists and mappings of these.
 
     Raises:
-        BadInput: the file cannot be read, is too large, is no YAML, repeats a key, or holds something else; names the
-            file and the line.
+        BadInput: the file cannot be read, is too large, is no YAML, repeats a key, or contains another type; the
+            message
+            names the file and the line.
     """
     content = read_small(path, _MAX_BYTES, "suite file")
     try:
@@ -68,7 +69,15 @@ def read(path: Path) -> Source:
 
 
 def parse(text: str, path: Path) -> Source:
-    """Read a YAML text that is said to come from `path`; raises as `read` does."""
+    """Parse a YAML text.
+
+    Args:
+        text: the text.
+        path: path of the text's file, for messages.
+
+    Raises:
+        BadInput: as `read`.
+    """
     reader = _Reader(path)
     try:
         node = _Composer(text, path).get_single_node()
@@ -88,7 +97,7 @@ def parse_scalar(text: str) -> Plain:
 
 
 class _Composer(Reader, Scanner, Parser, Composer, BaseResolver):
-    """PyYAML as far as its nodes: plain scalars are told apart from quoted ones, and nothing is made of either."""
+    """PyYAML's composer, which distinguishes plain scalars from quoted ones and interprets neither."""
 
     def __init__(self, text: str, path: Path) -> None:
         Reader.__init__(self, text)
@@ -99,7 +108,7 @@ class _Composer(Reader, Scanner, Parser, Composer, BaseResolver):
         self.path, self.nodes, self.depth = path, 0, 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Compose one node, unless the file has too many or they lie too deep."""
+        """Compose one node, unless the file has too many nodes or nests them too deeply."""
         self.nodes += 1
         self.depth += 1
         if self.nodes > _MAX_NODES or self.depth > _MAX_DEPTH:
@@ -116,7 +125,7 @@ class _Composer(Reader, Scanner, Parser, Composer, BaseResolver):
 
 
 class _Reader:
-    """Turns composed nodes into plain values and notes the line of each."""
+    """A converter of composed nodes to plain values, which records the line of each value."""
 
     def __init__(self, path: Path, nodes: int = 0, depth: int = 0) -> None:
         self.path, self.nodes, self.depth = path, nodes, depth
@@ -135,14 +144,14 @@ class _Reader:
         return self.scalar(node)
 
     def mapping(self, node: yaml.MappingNode, at: Location) -> dict[str, Any]:
-        """Return a mapping; its own keys go before those that `<<` merges in."""
+        """Return a mapping; its own keys take precedence over keys that `<<` merges."""
         values: dict[str, Any] = {}
         merged: list[yaml.MappingNode] = []
         first: dict[str, int] = {}
         for key_node, value_node in node.value:
             key, line = self.key(key_node), key_node.start_mark.line + 1
             if key in first:
-                message = f"the key '{shortened(key)}' stands here twice, first in line {first[key]}."
+                message = f"the key '{shortened(key)}' occurs twice, first in line {first[key]}."
                 raise _error(self.path, line, message, key)
             first[key] = line
             if key == _MERGE and key_node.tag == _PLAIN:
@@ -155,14 +164,14 @@ class _Reader:
         return values
 
     def merged(self, node: yaml.Node, line: int) -> Iterator[yaml.MappingNode]:
-        """Yield the mappings that stand behind `<<`: one, or a list of them."""
+        """Yield the mappings after `<<`: one, or a list of them."""
         for each in node.value if isinstance(node, yaml.SequenceNode) else [node]:
             if not isinstance(each, yaml.MappingNode):
                 raise _error(self.path, line, "'<<' merges mappings: write <<: *anchor, or <<: [*one, *other].", _MERGE)
             yield each
 
     def merge(self, node: yaml.MappingNode, at: Location, values: dict[str, Any]) -> None:
-        """Add the keys of a mapping that `values` lacks; their lines are those of the mapping."""
+        """Add the keys of a mapping that `values` lacks, with their lines in that mapping."""
         other = _Reader(self.path, self.nodes, self.depth + len(at) + 1)
         new = {key: value for key, value in other.value(node, ()).items() if key not in values}
         self.nodes = other.nodes

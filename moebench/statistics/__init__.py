@@ -1,22 +1,22 @@
-"""Estimates with their uncertainty: samples or a frame in; an interval, a p-value or a frame out.
+"""Estimates with their uncertainty, from samples or a frame: an interval, a p-value or a frame.
 
     Crossed(means, images)                     a metric of cells over seeds and test images
       .intervals()                             the mean of each cell, for new seeds
       .contrast(weights), .against(cell)       differences, paired by seed and image, for new seeds and new images
     trend(table, across, profiles)             a line through levels of an input, with a test of its fit
-    smallest_detectable, power, seeds_needed   what a test can find
+    smallest_detectable, power, seeds_needed   differences that a test finds, and seeds that it needs
     holm, tukey_critical                       corrections: for stated comparisons, for all pairs
     median_interval(samples)                   a time, from repeated measurements
     student_intervals(values, groups, n)       means of groups, each by its own scatter
     proportion_interval(found, of)             a share of trials
-    probability_of_improvement(ours, theirs)   how often a seed of ours beats one of theirs
+    probability_of_improvement(ours, theirs)   probability that a seed of ours beats one of theirs
     mann_whitney, signed_rank                  times of A and B, apart or in pairs
     geometric_mean_test(tests)                 many ratios as one
-    timing_scatter(repeats)                    how far one timing is from the next
-    pareto_probability(frame, x, y)            which cells lie on the front, and how surely
+    timing_scatter(repeats)                    scatter between timings
+    pareto_probability(frame, x, y)            probability of each cell to be on the Pareto front
 
-Nothing here reads or writes a file, what is random has a fixed seed, and tests hold each 95 % interval by
-simulation to what it promises.
+No module here reads or writes a file, random numbers have a fixed seed, and tests check by simulation that each 95 %
+interval has its coverage.
 """
 
 from moebench.statistics.comparison import FEW_SAMPLES, MannWhitney, RatioTest, geometric_mean_test, mann_whitney

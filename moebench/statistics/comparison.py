@@ -12,7 +12,7 @@ from moebench.statistics.detectable import smallest_detectable
 from moebench.statistics.intervals import Floats, Interval, check_level, floats
 
 FEW_SAMPLES = 9
-"""Samples on a side below which a verdict rests on little, and says so."""
+"""Samples on a side below which a verdict is weak, and is reported as such."""
 _EXACT = 25
 """Samples on the larger side up to which the null distribution of U is enumerated."""
 
@@ -22,7 +22,7 @@ class RatioTest:
     """The ratio of A to B, and the probability of such a ratio by chance."""
 
     ratio: Interval
-    """A over B: Hodges' and Lehmann's estimate, with the interval that belongs to the test."""
+    """A over B: Hodges' and Lehmann's estimate, with the interval of the test."""
     p_value: float
     """Two-sided; exact for small samples without ties."""
 
@@ -51,7 +51,7 @@ class RatioTest:
     def scattered(self, scatter: float, level: float = 0.95) -> "RatioTest":
         """Return the test with the scatter between timings, which the samples of one timing cannot show.
 
-        The scatter within a timing is read off the interval, and the sum of both is taken for normal.
+        The scatter within a timing is computed from the interval, and the sum of both is assumed to be normal.
 
         Args:
             scatter: standard deviation of the log ratio of A to B between timings.
@@ -80,8 +80,9 @@ def geometric_mean_test(tests: Sequence[RatioTest], *, independent: bool, level:
 
     Args:
         tests: the tests of single cells.
-        independent: whether the tests share no side. What is wrong with a shared side, such as one dense cell that many
-            routers are compared with, is wrong with all of them and does not average out.
+        independent: whether the tests share no side. The error of a shared side, such as one dense cell that many
+            routers
+            are compared with, is in all of the tests and does not average out.
         level: probability that the interval covers.
 
     Raises:
@@ -107,8 +108,8 @@ class MannWhitney(RatioTest):
 def mann_whitney(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> MannWhitney:
     """Compare two independent samples.
 
-    The interval holds the ratios by which B could be multiplied without the test at 1 - `level` finding a difference.
-    With too few samples for any finding (three against three at 95 %) its bounds are NaN.
+    The interval contains the ratios by which B could be multiplied without a significant difference at 1 - `level`. If
+    there are too few samples for any significant difference (three against three at 95 %), the bounds are NaN.
 
     Args:
         a: float[n] above 0, infinity for a missed target.
@@ -118,7 +119,7 @@ def mann_whitney(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> MannWhit
     Raises:
         BadInput: a side has no sample, a NaN, or a sample that is not above 0.
     """
-    from scipy.stats import mannwhitneyu  # takes longer to import than all the rest
+    from scipy.stats import mannwhitneyu  # takes longer to import than all other modules
 
     check_level(level)
     x, y = floats(a), floats(b)
@@ -131,7 +132,7 @@ def mann_whitney(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> MannWhit
     ratios = _sorted_ratios(x, y)
     depth = _depth(len(x), len(y), level)
     low, high = (ratios[depth - 1], ratios[-depth]) if depth > 0 else (np.nan, np.nan)
-    # Of an even number the geometric mean of the middle two, that of B to A may be the reciprocal.
+    # For an even number the geometric mean of the middle two, so that B over A is the reciprocal.
     middle = np.sqrt(ratios[(len(ratios) - 1) // 2] * ratios[len(ratios) // 2])
     ratio = Interval(float(middle), float(low), float(high))
     return MannWhitney(ratio, float(test.pvalue), float(test.statistic), (len(x), len(y)))
@@ -140,12 +141,18 @@ def mann_whitney(a: ArrayLike, b: ArrayLike, *, level: float = 0.95) -> MannWhit
 def _sorted_ratios(x: Floats, y: Floats) -> Floats:
     with np.errstate(invalid="ignore"):
         ratios = np.divide.outer(x, y).ravel()
-    ratios[np.isnan(ratios)] = 1.0  # both missed: neither is the larger
+    ratios[np.isnan(ratios)] = 1.0  # both missed the target: neither is larger
     return np.sort(ratios)
 
 
 def _depth(n: int, m: int, level: float) -> int:
-    """Return the largest d for which the d-th smallest and d-th largest of all pairs bound such an interval, or 0."""
+    """Return the largest d for which the d-th smallest and d-th largest pair bound an interval of `level`, or 0.
+
+    Args:
+        n: samples of A.
+        m: samples of B.
+        level: probability that the interval covers.
+    """
     tail = (1 - level) / 2 + 1e-12  # 0.1 / 2 is a little less than 1 / 20
     if max(n, m) <= _EXACT:
         below = np.cumsum(_null_counts(n, m)) / special.binom(n + m, n)
@@ -155,7 +162,10 @@ def _depth(n: int, m: int, level: float) -> int:
 
 
 def _null_counts(n: int, m: int) -> Floats:
-    """Return in how many orders of n and m samples U is 0, 1, 2, …, float[n·m + 1]: Gaussian binomial coefficients."""
+    """Return the number of orders of n and m samples with U = 0, 1, 2, …, float[n·m + 1].
+
+    The numbers are Gaussian binomial coefficients.
+    """
     counts = np.zeros(n * m + 1)
     counts[0] = 1
     for i in range(1, n + 1):

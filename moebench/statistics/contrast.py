@@ -24,9 +24,9 @@ class Contrast:
     by_seed: Variance
     """Variance of the contrast over seeds, for one seed."""
     noise: float
-    """The least that `by_seed` can be: what single images do to a mean under one seed."""
+    """Lower limit of `by_seed`: the variance of a mean under one seed that single images cause."""
     by_image: float | None
-    """Variance that no number of seeds removes, for the test images are a sample; None where these are unknown."""
+    """Variance that more seeds do not reduce, because the test images are a sample; None if images are unknown."""
 
     @property
     def error(self) -> float:
@@ -66,7 +66,7 @@ class Contrast:
         return Contrast(factor * self.value, self.seeds, by_seed, factor**2 * self.noise, by_image)
 
     def with_seeds(self, seeds: int) -> "Contrast":
-        """Return the contrast as another number of seeds, in all cells, would give it."""
+        """Return the contrast that another number of seeds, in all cells, would give."""
         freedom = self.by_seed.freedom * (seeds - 1) / max(self.seeds - 1, 1)
         return Contrast(self.value, seeds, Variance(self.by_seed.value, freedom), self.noise, self.by_image)
 
@@ -75,15 +75,15 @@ def errors(seeds: Floats, variance: Floats, freedom: Floats, noise: Floats, imag
     """Return standard errors and their degrees of freedom, one for each contrast.
 
     The variance over seeds is at least the noise of single images. The degrees of freedom are Hillis' (2007, Statistics
-    in Medicine 26:596-619): those of the variance over seeds, more as the part of the images grows. Where the noise is
-    the larger of the two, the uncertain part is taken halfway between them: the variance itself would give 6.5 % of
-    false positives to two cells of three seeds, the noise 0.6 %, halfway gives at most 5.2 %.
+    in Medicine 26:596-619): those of the variance over seeds, and more as the part of the images grows. If the noise is
+    the larger of the two, the uncertain part is halfway between them: with two cells of three seeds the variance itself
+    would give 6.5 % of false positives, the noise 0.6 %, and halfway gives at most 5.2 %.
 
     Args:
         seeds: number of seeds.
-        variance: of a contrast over seeds, for one seed.
+        variance: variance of a contrast over seeds, for one seed.
         freedom: degrees of freedom of `variance`.
-        noise: least value of `variance`.
+        noise: lower limit of `variance`.
         images: variance that does not shrink with seeds.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -96,7 +96,7 @@ def errors(seeds: Floats, variance: Floats, freedom: Floats, noise: Floats, imag
 
 
 def combined(parts: Sequence[Contrast]) -> Contrast:
-    """Return the sum of contrasts whose seeds and images have nothing in common, such as those of different models.
+    """Return the sum of contrasts that share no seeds and images, such as contrasts of different models.
 
     Raises:
         BadInput: there is no part.

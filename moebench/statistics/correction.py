@@ -11,8 +11,8 @@ from moebench.statistics.intervals import Floats, check_level, floats
 def holm(p_values: ArrayLike) -> Floats:
     """Return p-values, float[n], corrected for their number by Holm's method (1979).
 
-    The smallest is multiplied by n, the next by n - 1, and so on, none falling below the one before. A NaN stays one
-    and counts for nothing.
+    The smallest is multiplied by n, the next by n - 1, and so on, and none is below the one before. A NaN stays NaN and
+    does not count.
     """
     p = floats(p_values)
     corrected = np.full_like(p, np.nan)
@@ -25,17 +25,17 @@ def holm(p_values: ArrayLike) -> Floats:
 
 @lru_cache(maxsize=256)
 def tukey_critical(cells: int, freedom: float, level: float = 0.95) -> float:
-    """Return how many standard errors apart two of many cells are significantly different (Tukey).
+    """Return the significant difference of two of many cells, in standard errors (Tukey).
 
-    Whoever picks two cells after having seen all of them has looked at all pairs: the largest of their differences
-    follows the studentised range.
+    A choice of two cells after seeing all cells compares all pairs: the largest of their differences follows the
+    studentised range.
 
     Args:
         cells: number of cells, two or more.
         freedom: degrees of freedom of the standard error that the differences share.
         level: probability of no false positive among all pairs.
     """
-    from scipy.stats import studentized_range  # takes longer to import than all the rest
+    from scipy.stats import studentized_range  # takes longer to import than all other modules
 
     check_level(level)
     return float(studentized_range.ppf(level, cells, freedom) / np.sqrt(2))

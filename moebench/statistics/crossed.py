@@ -1,10 +1,10 @@
 """One metric of several cells, each with the same seeds on the same test images: means, differences, contrasts.
 
-A value is taken for cell + seed + image + cell × seed + cell × image + rest. Contrasts are free of what seeds and
-images do to all cells alike; the interactions are random, so that intervals hold for new seeds and new images (crossed
+A value is modelled as cell + seed + image + cell × seed + cell × image + rest. Effects of seeds and images on all cells
+alike cancel in contrasts; the interactions are random, so that intervals hold for new seeds and new images (crossed
 random effects, as in studies of many readers and many cases). The estimator was chosen by simulation: cell × seed is
-pooled over the cells, is never taken for smaller than the noise of single images, and a contrast that scatters
-significantly more than the pool goes by its own scatter.
+pooled over the cells and is at least the noise of single images; a contrast that scatters significantly more than the
+pool has its own scatter.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ HETEROGENEITY = 0.05
 
 @dataclass(frozen=True)
 class Differences:
-    """Each cell less one of them, float[cells]; errors are NaN where fewer than two seeds are shared."""
+    """Differences of each cell from one of them, float[cells]; errors are NaN if fewer than two seeds are shared."""
 
     value: Floats
     error: Floats
@@ -38,13 +38,13 @@ class Differences:
 
     @property
     def p_values(self) -> Floats:
-        """Two-sided p-values of no difference, each for itself."""
+        """Two-sided p-values of no difference, not corrected."""
         found: Floats = 2 * special.stdtr(self.freedom, -np.abs(self.t))
         return found
 
 
 class Crossed:
-    """A metric of cells over seeds and, where known, over test images."""
+    """A metric of cells over seeds and, if known, over test images."""
 
     def __init__(
         self,
@@ -54,13 +54,14 @@ class Crossed:
         families: Sequence[str] | None = None,
         step: float = 0.0,
     ) -> None:
-        """Keep the values.
+        """Initialise the table.
 
         Args:
             means: float[cells, seeds], means over test images, NaN for a missing seed.
-            images: how test images move these means; None where values of single images are unknown.
+            images: covariances of these means over test images; None if values of single images are unknown.
             families: for each cell the name of its family, such as its router, whose cells a seed may move alike; None
-                if every cell is one of its own.
+                if
+                every cell is its own family.
             step: resolution of a mean, such as 1/360 for the accuracy on 360 images.
         """
         self.means, self.images = means, images
@@ -76,11 +77,11 @@ class Crossed:
         """Return the mean of each cell and the bounds of its interval by Student's t, float[cells] each.
 
         The interval is for new seeds on these images. The variance is pooled over cells and at least that of a step; a
-        cell that scatters significantly more goes by its own. One seed has no bounds.
+        cell that scatters significantly more has its own variance. One seed has no bounds.
 
         Args:
             level: probability that an interval covers.
-            lowest: the smallest possible mean, where bounds are clipped.
+            lowest: the smallest possible mean, at which bounds are clipped.
             highest: the largest possible mean.
         """
         check_level(level)
@@ -129,9 +130,13 @@ class Crossed:
         return Differences(values, *errors(seeds, variance, freedom, noise, np.nan_to_num(images)))
 
     def _of_images(self, form: Callable[[Floats], Floats], contrasts: int) -> tuple[Floats, Floats]:
-        """Return the noise of single images in contrasts under one seed, and what images do under every seed.
+        """Return the noise of single images in contrasts under one seed, and the images' variance under every seed.
 
-        Where images are unknown, the noise is 0, and the second is NaN.
+        If images are unknown, the noise is 0, and the variance is NaN.
+
+        Args:
+            form: returns the contrasts of a covariance.
+            contrasts: number of contrasts.
         """
         if self.images is None:
             return np.zeros(contrasts), np.full(contrasts, np.nan)
@@ -144,7 +149,7 @@ class Crossed:
     ) -> tuple[Floats, Floats]:
         """Return the variances of contrasts over seeds, for one seed, and their degrees of freedom.
 
-        Values within a step scatter at least as if they lay anywhere in the step.
+        The variance is at least that of values that may lie anywhere within a step.
         """
         least = squares * self.floor
         pool, pool_freedom = self.variances.of_contrast(squares, family_squares)

@@ -1,4 +1,4 @@
-"""What a test can find: the smallest difference at a given power, and the seeds that a difference needs."""
+"""Detectable differences: the smallest difference at a given power, and the seeds that a difference needs."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from moebench.errors import BadInput
 POWER = 0.8
 """Probability of finding a true difference that makes it detectable."""
 _NORMAL = 1e5
-"""Degrees of freedom from which on Student's t is taken for normal."""
+"""Degrees of freedom above which Student's t counts as normal."""
 
 
 def power(difference: float, error: float, freedom: float, level: float = 0.05) -> float:

@@ -1,4 +1,4 @@
-"""How the means of cells vary together because their test images are a sample of all images."""
+"""Covariances of cell means that arise because test images are a sample of all images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ class ImageCovariance:
     """
 
     same_seed: Floats
-    """Between means of one seed. Beyond `other_seed` lies what an image does under one seed alone."""
+    """Covariances of means of one seed; the excess over `other_seed` is the effect of an image under one seed alone."""
     other_seed: Floats
-    """Between means of two seeds: what an image does under every seed."""
+    """Covariances of means of two seeds: the effect of an image under every seed."""
 
     @classmethod
     def from_values(cls, values: Sequence[Floats | None], test_sets: Sequence[str | None]) -> "ImageCovariance":
@@ -63,7 +63,7 @@ def _covariances(values: Floats) -> tuple[Floats, Floats]:
     pairs = np.multiply.outer(counts, counts) - shared
     scale = images * (images - 1)
     unknown = np.full_like(within, np.nan)
-    # Without two seeds the sums are rounding, which is not to be divided by 0.
+    # With one seed the sums are rounding errors, which must not be divided by 0.
     same = np.divide(within, shared * scale, out=unknown.copy(), where=shared > 0)
     other = np.divide(total @ total.T - within, pairs * scale, out=unknown, where=pairs > 0)
     return same, other

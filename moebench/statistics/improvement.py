@@ -1,4 +1,4 @@
-"""How often A beats B: the probability of improvement, averaged over cells."""
+"""The probability of improvement, averaged over cells: how often A beats B."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,23 +19,25 @@ def probability_of_improvement(
 ) -> Interval:
     """Return the probability that a sample of A beats one of B, ties counting half, with its interval.
 
-    The probability is the mean over cells (Agarwal et al., 2021, arXiv:2108.13264). Resampling, the usual way to an
-    interval, fails when each of three seeds of A beats each of B: every resample says so too, and the interval is
-    [1, 1]. The interval is therefore the set of probabilities that a score test accepts, with the variance of
-    Newcombe's method 5 (2006, Statistics in Medicine 25:559-573) and a continuity correction. In simulation a nominal
-    95 % interval covers 94 to 98 % from three seeds a side on, and all of three seeds beating all of three others does
-    not yet exclude 1/2.
+    The probability is the mean over cells (Agarwal et al., 2021, arXiv:2108.13264). The usual interval, by resampling,
+    fails if each of three seeds of A beats each of B: every resample has that result too, and the interval is [1, 1].
+    The interval here is therefore the set of probabilities that a score test accepts, with the variance of Newcombe's
+    method 5 (2006, Statistics in Medicine 25:559-573) and a continuity correction. In simulation a nominal 95 %
+    interval covers 94 to 98 % from three seeds a side on; if all of three seeds beat all of three others, 1/2 is not
+    yet excluded.
 
     Args:
         a: float[n], samples of A.
         b: float[m], samples of B.
-        a_strata: for each sample of A the name of its cell; None if all are of one. Samples meet within a cell only.
+        a_strata: for each sample of A the name of its cell; None if all are of one cell. Samples are compared within a
+            cell only.
         b_strata: for each sample of B the name of its cell.
         higher_is_better: whether the larger sample beats the smaller one.
         level: probability that the interval covers.
 
     Returns:
-        The probability and its bounds, which are NaN with one sample on a side or a NaN among them.
+        The probability and its bounds; the bounds are NaN with one sample on a side, all three with a NaN among the
+        samples.
 
     Raises:
         BadInput: only one side has samples of a cell.

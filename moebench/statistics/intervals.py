@@ -12,11 +12,11 @@ Floats = NDArray[np.float64]
 
 
 _ROUNDING = 1e-12
-"""Relative size of what rounding does to a mean."""
+"""Relative rounding error of a mean."""
 
 
 class Interval(NamedTuple):
-    """An estimate and the bounds of its interval, in the samples' unit; the bounds are NaN where there is none."""
+    """An estimate and the bounds of its interval, in the samples' unit; the bounds are NaN if there is no interval."""
 
     value: float
     low: float
@@ -65,7 +65,7 @@ def _order_coverage(n: int, depth: NDArray[np.int64]) -> Floats:
 
 
 def _between(start: float, end: float, share: float) -> float:
-    # No share of infinity would be NaN, and shares of equal ends need not add up to them.
+    # A weight of 0 times infinity would be NaN, and a weighted sum of equal ends need not equal them.
     return float(start if share == 0 or start == end else (1 - share) * start + share * end)
 
 
@@ -74,8 +74,8 @@ def student_intervals(
 ) -> tuple[Floats, Floats, Floats]:
     """Return the mean of each group and the bounds of its interval by Student's t, float[count] each.
 
-    Each group goes by its own scatter. A group without values has no mean. A group of one value, or of equal values,
-    has no bounds: nothing is known of its scatter.
+    Each group has its own scatter. A group without values has no mean. A group of one value, or of equal values, has no
+    bounds, because its scatter is unknown.
 
     Args:
         values: float[n], without NaN.
@@ -131,10 +131,10 @@ def floats(samples: ArrayLike) -> Floats:
 
 
 def by_stratum(samples: Floats, strata: ArrayLike | None) -> dict[str, Floats]:
-    """Return the samples of each stratum, in order of appearance; without strata all samples are of one.
+    """Return the samples of each stratum, in order of appearance; without strata all samples are in one stratum.
 
     Raises:
-        BadInput: there are more samples than strata, or fewer.
+        BadInput: the numbers of samples and strata differ.
     """
     names = np.full(len(samples), "all") if strata is None else np.asarray(strata).astype(str)
     if len(names) != len(samples):
@@ -143,7 +143,7 @@ def by_stratum(samples: Floats, strata: ArrayLike | None) -> dict[str, Floats]:
 
 
 def check_level(level: float) -> None:
-    """Check the level of an interval, above all for 95 in place of 0.95.
+    """Check the level of an interval, above all against 95 in place of 0.95.
 
     Raises:
         BadInput: the level is below 0.5, or not below 1.

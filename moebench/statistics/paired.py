@@ -1,4 +1,4 @@
-"""Test samples that were taken in pairs, in which a disturbance of one of a pair disturbed the other too."""
+"""Test paired samples, in which a disturbance affects both samples of a pair."""
 
 from dataclasses import dataclass
 
@@ -19,15 +19,15 @@ class SignedRank(RatioTest):
     """Wilcoxon's signed-rank test; the estimate is the median of all geometric means of two ratios."""
 
     w: float
-    """Sum of the ranks of |log ratio| where A is the larger, ties counting half."""
+    """Sum of the ranks of |log ratio| of pairs with a larger A, ties counting half."""
     samples: int
 
 
 def pseudo_median(samples: ArrayLike) -> float:
     """Return Hodges' and Lehmann's middle of samples, float[n] above 0: the median of all geometric means of two.
 
-    `signed_rank` estimates this middle. If samples lie in two clusters, it lies between them, and the median in the
-    larger cluster.
+    `signed_rank` estimates this middle. If samples form two clusters, the middle lies between the clusters, whereas the
+    median lies in the larger cluster.
     """
     return float(np.exp(np.median(_walsh_averages(np.log(floats(samples))))))
 
@@ -35,9 +35,9 @@ def pseudo_median(samples: ArrayLike) -> float:
 def signed_rank(ratios: ArrayLike, *, level: float = 0.95) -> SignedRank:
     """Test whether A differs from B, by the ratios of samples taken in pairs.
 
-    The interval holds the ratios by which B could be multiplied without the test at 1 - `level` finding a difference;
-    fewer than six pairs find none at 95 %, and its bounds are NaN. Against `mann_whitney`, a disturbance of both
-    samples of a pair cancels.
+    The interval contains the ratios by which B could be multiplied without a significant difference at 1 - `level`.
+    Fewer than six pairs are never significant at 95 %, and the bounds are then NaN. Unlike in `mann_whitney`, a
+    disturbance of both samples of a pair cancels.
 
     Args:
         ratios: float[n] above 0, A over B.
@@ -46,7 +46,7 @@ def signed_rank(ratios: ArrayLike, *, level: float = 0.95) -> SignedRank:
     Raises:
         BadInput: there is no pair, or a ratio is no finite number above 0.
     """
-    from scipy.stats import wilcoxon  # takes longer to import than all the rest
+    from scipy.stats import wilcoxon  # takes longer to import than all other modules
 
     check_level(level)
     pairs = floats(ratios)
@@ -59,7 +59,7 @@ def signed_rank(ratios: ArrayLike, *, level: float = 0.95) -> SignedRank:
     walsh = _walsh_averages(logs)
     depth = _depth(len(logs), level)
     low, high = (walsh[depth - 1], walsh[-depth]) if depth > 0 else (np.nan, np.nan)
-    # Pairs without a difference say nothing about its sign; nothing but such pairs is no difference at all.
+    # A pair without a difference has no sign; if all pairs are such pairs, there is no difference at all.
     p_value = float(wilcoxon(logs, zero_method="zsplit").pvalue) if logs.any() else 1.0
     above = float((walsh > 0).sum() + (walsh == 0).sum() / 2)
     return SignedRank(Interval(*(float(np.exp(x)) for x in (np.median(walsh), low, high))), p_value, above, len(logs))
@@ -70,7 +70,7 @@ def _walsh_averages(logs: Floats) -> Floats:
 
 
 def _depth(n: int, level: float) -> int:
-    """Return the largest d for which the d-th smallest and largest Walsh average bound such an interval, or 0."""
+    """Return the largest d for which the d-th smallest and largest Walsh average bound an interval of `level`, or 0."""
     tail = (1 - level) / 2 + 1e-12
     if n <= _EXACT:
         below = np.cumsum(_null_counts(n)) / 2.0**n
@@ -80,7 +80,7 @@ def _depth(n: int, level: float) -> int:
 
 
 def _null_counts(n: int) -> Floats:
-    """Return for how many of the 2ⁿ choices of signs the statistic is 0, 1, 2, …, float[n(n + 1)/2 + 1]."""
+    """Return the number of the 2ⁿ choices of signs with a statistic of 0, 1, 2, …, float[n(n + 1)/2 + 1]."""
     counts = np.zeros(n * (n + 1) // 2 + 1)
     counts[0] = 1
     for rank in range(1, n + 1):

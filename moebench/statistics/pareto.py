@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def pareto_front(x: Floats, y: Floats) -> NDArray[np.bool_]:
     """Return which points, float[..., points] on each axis, no other point beats; less is better on both axes.
 
-    A point is beaten by one that is as good on both axes and better on one, so that equal points share the front. A
-    point with a NaN is not on the front and beats none.
+    A point is beaten by one that is at least equal on both axes and better on one, so that equal points share the
+    front. A point with a NaN is not on the front and beats no point.
     """
     front = ~(np.isnan(x) | np.isnan(y))
     for i in range(x.shape[-1]):
@@ -40,26 +40,27 @@ def pareto_probability(
     draws: int = 2_000,
     seed: int = 0,
 ) -> "pd.DataFrame":
-    """Return how probably each cell lies on the Pareto front, all cells of the frame competing.
+    """Return the probability of each cell to lie on the Pareto front of all cells of the frame.
 
     Points move by Student's t with their standard errors: that of a cost `x` from the cell's own seeds, that of a
-    quality `y` from the scatter of all cells, the seeds being blocks. An axis `NAME` beside which the frame has the
-    lists `NAME_samples`, as measured times have, moves as the median of resampled samples instead.
+    quality `y` from the scatter of all cells, with seeds as blocks. If the frame has lists `NAME_samples` beside an
+    axis `NAME`, as for measured times, the point moves on this axis as the median of resampled samples.
 
     Args:
         frame: one row for each cell and `seed`; rows that lack x or y are left out.
         x: column of the cost.
         y: column of the quality.
-        cell: column that tells cells apart.
+        cell: column that identifies cells.
         x_higher_is_better: whether more of `x` is better.
         y_higher_is_better: whether more of `y` is better.
         draws: number of random moves of the points.
         seed: seed of the moves.
 
     Returns:
-        One row for each cell, in order of appearance: the column `cell`; `x` and `y`, the means; `seeds`, the rows
-        behind them; `on_front`, of the means; and `probability`, NaN for a cell of fewer than two seeds. A cell
-        without a point has NaN for it and is not on the front.
+        One row for each cell, in order of appearance: the column `cell`; `x` and `y`, the means; `seeds`, the number of
+        rows behind the means; `on_front`, of the means; and `probability`, NaN for a cell of fewer than two seeds. A
+        cell
+        without a point has NaN as its mean and is not on the front.
 
     Raises:
         BadInput: the frame lacks a column, or has no rows.
@@ -93,7 +94,14 @@ def pareto_probability(
 
 
 def _moves(values: Floats, shared: bool, draws: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Return the means of float[cells, seeds] and float[draws, cells], where they may lie; one seed does not move."""
+    """Return the means of float[cells, seeds] and float[draws, cells] of moved means; one seed does not move.
+
+    Args:
+        values: float[cells, seeds].
+        shared: whether seeds are blocks that the cells share.
+        draws: number of moves.
+        rng: generator of the moves.
+    """
     counts, means, variance = over_seeds(values)
     freedom = counts - 1
     if shared:
@@ -115,6 +123,6 @@ def _timed(known: "pd.DataFrame", cell: str, names: list[object], column: str) -
     """Return position and samples of each cell whose values of a column are medians of samples."""
     if f"{column}_samples" not in known:
         return []
-    # The seeds of a cell share its timing, so that the first list is all there is.
+    # The seeds of a cell share its timing, so that the first list has all samples.
     lists = known.dropna(subset=[f"{column}_samples"]).groupby(cell)[f"{column}_samples"].first()
     return [(names.index(name), np.asarray(taken, dtype=np.float64)) for name, taken in lists.items() if len(taken)]

@@ -28,15 +28,18 @@ class SeedVariances:
     """Variances of a table of cells by seeds, pooled over its cells."""
 
     within: Variance
-    """Of a cell's values over seeds. Cells that share seeds scatter together, which lowers the degrees of freedom."""
+    """Variance of a cell's values over seeds.
+
+    Cells that share seeds scatter together, which lowers the degrees of freedom.
+    """
     interaction: Variance
-    """Of cell × seed: the part of a cell's scatter that is left once the moves that all cells share are removed."""
+    """Variance of cell × seed: the rest of a cell's scatter without the moves that all cells share."""
     cell: Variance
-    """The same without the moves that the cells of a family share."""
+    """Variance of cell × seed without the moves that the cells of a family share."""
     family: Variance | None
     """Mean square of family × seed, the scatter that the cells of a family share; None without such families."""
     size: float
-    """Cells of a family, on average."""
+    """Mean number of cells of a family."""
 
     def of_contrast(self, squares: Floats, family_squares: Floats) -> tuple[Floats, Floats]:
         """Return the variances over seeds of contrasts of cells, for one seed, and their degrees of freedom.
@@ -59,8 +62,8 @@ def seed_variances(means: Floats, families: Sequence[str] | None = None) -> Seed
     """Fit a cell effect and a seed effect by least squares and return the variances around them.
 
     Args:
-        means: float[cells, seeds], NaN for a missing seed. Cells with one seed tell nothing.
-        families: for each cell the name of its family, such as its router; None if every cell is one of its own.
+        means: float[cells, seeds], NaN for a missing seed. Cells with one seed do not contribute.
+        families: for each cell the name of its family, such as its router; None if every cell is its own family.
     """
     shared, shared_freedom, rest, freedom = _squares(means)
     total = shared_freedom + freedom

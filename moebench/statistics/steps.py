@@ -5,9 +5,9 @@ import numpy as np
 from moebench.statistics.intervals import Floats
 
 _FEWEST_IMAGES, _MOST_IMAGES = 100, 10_000
-"""Test sets among which the number of images is looked for where only accuracies are known."""
+"""Range of the number of test images if only accuracies are known."""
 _LOOKED_AT = 20
-"""Accuracies that are looked at for a common step."""
+"""Number of accuracies that are searched for a common step."""
 
 
 def smallest_step(values: Floats) -> float:
@@ -18,15 +18,15 @@ def smallest_step(values: Floats) -> float:
 
 
 def image_step(values: Floats, images: int | None) -> float:
-    """Return what one test image is worth in an accuracy.
+    """Return the change of an accuracy by one test image.
 
     Args:
         values: float[n], accuracies.
-        images: number of test images; None where that is unknown, so that the accuracies have to tell.
+        images: number of test images; None if unknown, so that the step is estimated from the accuracies.
 
     Returns:
         1 / images; else the largest step, from 1/100 to 1/10,000, of which all accuracies are multiples; 1/10,000 if
-        there is none.
+        there is no such step.
     """
     if images:
         return 1 / images

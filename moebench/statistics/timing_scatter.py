@@ -1,13 +1,13 @@
-"""Scatter between one timing of a program and the next, which no interval within one timing knows of."""
+"""Scatter between two timings of a program, which an interval within one timing does not include."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 DEFAULT_SCATTER = 0.01
-"""Standard deviation of a log time ratio between timings where nothing is known of the machine."""
+"""Standard deviation of a log time ratio between timings on an unknown machine."""
 FEWEST_TIMINGS = 5
-"""Timings, beyond the first of each program, from which on their scatter is estimated."""
+"""Timings, beyond the first of each program, from which their scatter can be estimated."""
 
 
 def timing_scatter(
@@ -17,7 +17,8 @@ def timing_scatter(
 
     Args:
         repeats: for each program its timings, each a log ratio with its standard error within the timing. A program
-            that was timed once tells nothing.
+            that
+            was timed once does not contribute.
         known: timings of a program against itself, whose true log ratio is 0.
 
     Returns:

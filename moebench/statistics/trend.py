@@ -1,4 +1,4 @@
-"""Does a metric rise or fall: a line through the seeds' values at several levels of an input."""
+"""Test whether a metric rises or falls, by a line through the seeds' values at several levels of an input."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,18 +14,20 @@ from moebench.statistics.intervals import Floats
 from moebench.statistics.seed_blocks import Variance
 
 FEWEST_LEVELS = 3
-"""Two points always lie on a line, so that a trend needs one more."""
+"""Two points always lie on a line, so that a trend needs a third."""
 LACK_OF_FIT = 0.1
 """Level of the test below which the distances of the levels from the line are the line's error.
 
-If levels really deviate as much as seeds do, 16 % of flat lines pass for a trend at 5 %, 13 % at 10 %, 9 % at 25 %; a
-true trend that is found in 91 % of data sets at 5 % is found in 85 % at 10 % and in 72 % at 25 %."""
+If levels really deviate as much as seeds do, 16 % of flat lines are mistaken for a trend at a level of 5 %, 13 % at 10
+%, 9 % at 25 %. A true trend that is found in 91 % of data sets at 5 % is found in 85 % at 10 % and in 72 % at 25 %.
+"""
 STEP = 0.05
-"""Level of the test of each step between neighbouring levels, if the levels miss the line.
+"""Level of the test of each step between neighbouring levels, if the levels do not lie on the line.
 
-Where levels deviate as much as seeds do, 13 % of flat lines of three levels pass for a trend, with this rule or without
-it. A curve of three levels that rises by 6 and 3 standard deviations of a seed is found in 88 % of data sets, without
-it in 44 %."""
+If levels deviate as much as seeds do, 13 % of flat lines of three levels are mistaken for a trend, with or without this
+rule. A curve of three levels that rises by 6 and 3 standard deviations of a seed is found in 88 % of data sets with the
+rule, and in 44 % without it.
+"""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Trend:
     """Change of the metric when the input grows by 1."""
     levels: int
     lack_of_fit: float
-    """p-value of all levels lying on the line, apart from seeds and images; NaN if seeds do not tell."""
+    """p-value of all levels lying on the line, apart from seeds and images; NaN with too few seeds."""
 
     steps_agree: bool
     """Whether each level differs significantly from the one before it, all in the same direction."""
@@ -48,20 +50,21 @@ class Trend:
 
 
 def trend(table: Crossed, across: Sequence[float], profiles: Floats, units: Sequence[int] | None = None) -> Trend:
-    """Fit a line by least squares through the seeds' values, the seeds being blocks.
+    """Fit a line by least squares through the seeds' values, with seeds as blocks.
 
-    The error of the slope is that of a contrast of cells. If the levels significantly miss the line, the distances may
-    be a curve or chance that no number of seeds removes. A curve is taken for shown if every step between neighbouring
-    levels is significant and in the same direction (an intersection-union test, which needs no correction): the slope
-    is then the mean slope of these levels. Otherwise the distances are the error, with as many degrees of freedom as
-    they have.
+    The error of the slope is that of a contrast of cells. If the levels significantly miss the line, their distances
+    may come from a curve, or from chance that more seeds do not reduce. A curve counts as shown if every step between
+    neighbouring levels is significant and in one direction (an intersection-union test, which needs no correction): the
+    slope is then the mean slope of these levels. Otherwise the distances are the error, with their own degrees of
+    freedom.
 
     Args:
         table: the metric of all cells.
         across: float[levels], the input at each level, such as log2 of the experts.
-        profiles: float[levels, cells], the weights of the cells that make the value at each level: the mean of some
-            cells, or their difference from others.
-        units: for each level the number of its line; lines have one slope and heights of their own. None is one line.
+        profiles: float[levels, cells], weights of the cells in the value at each level: the mean of some cells, or
+            their
+            difference from other cells.
+        units: for each level the number of its line; lines have one slope and separate heights. None is one line.
 
     Raises:
         BadInput: a line has fewer than three different levels.
@@ -97,7 +100,11 @@ def _steps_agree(table: Crossed, x: Floats, profiles: Floats, lines: Floats) -> 
 def _lack_of_fit(table: Crossed, off: Floats, profiles: Floats, seeds: int) -> tuple[float, float, float]:
     """Return the p-value of the levels lying on the lines, their variance about them, and its degrees of freedom.
 
-    `off` projects the values of the levels, float[levels], on their distances from the lines.
+    Args:
+        table: the metric of all cells.
+        off: projects the values of the levels, float[levels], on their distances from the lines.
+        profiles: float[levels, cells], weights of the cells in the value at each level.
+        seeds: number of seeds.
     """
     used = (profiles != 0).any(axis=0)
     weights, means = profiles[:, used], table.means[used]

@@ -18,6 +18,7 @@ from moebench.planning.case import resolve
 from moebench.planning.devices import find
 from moebench.planning.facts import is_host_transfer
 from moebench.planning.hlo_text import Computation, Module, Operation
+from moebench.planning.products import product_flops
 from moebench.planning.target import absent_devices, check_compiler, environment
 from moebench.spec.entry import build_spec, parse_cell
 from moebench.training import Program
@@ -138,6 +139,14 @@ def test_gathered_tokens_are_moved_by_no_product(router: str) -> None:
 
 def test_dispatch_by_einsum_is_a_product() -> None:
     assert moving_products(layer("experts-choice[experts=32,dispatch=einsum]"))
+
+
+def test_ragged_experts_multiply_no_row_by_the_kernels_of_all() -> None:
+    # Each token meets one expert of 32, in blocks that are padded by half at most.
+    found, dense = (product_flops(layer(router).module) for router in ("dropless[experts=32,top_k=1]", "dense"))
+    assert found is not None
+    assert dense is not None
+    assert dense < found < 1.6 * dense
 
 
 @pytest.mark.parametrize("router", [*ROUTERS, "dense"])

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from paths import REPOSITORY
 from report_frames import large_frame, suite_frame, tried_frame
 
 from moebench.claims import written
@@ -19,6 +20,7 @@ from moebench.reports import flag_marks, tables
 from moebench.reports.analysis import chart_data, seed_data
 from moebench.reports.analysis.cells import Results
 from moebench.reports.dashboard import build
+from moebench.results import load
 
 CHOOSE = """
     const select = document.getElementById(arguments[0]);
@@ -421,6 +423,29 @@ def test_axe_finds_nothing(browser: Any, page: Path, theme: str) -> None:
     found = axe.Axe().run(browser, options={"resultTypes": ["violations"]})["violations"]
     browser.set_script_timeout(30)
     assert [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found] == []
+
+
+def test_on_paper_no_table_is_wider_than_the_sheet(browser: Any, tmp_path: Path) -> None:
+    # The suite with the most columns of routing health.
+    frame = load(REPOSITORY / "results" / "reference", "diagnostics")
+    page = tmp_path / "dashboard.html"
+    page.write_text(built(frame[frame["data"] == "domains-16"], "diagnostics"), encoding="utf-8")
+    opened(browser, page)
+    width = 718  # A4 less margins of a centimetre, in CSS pixels
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    metrics = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    script = """
+        const tables = [...document.querySelectorAll("table")].filter((table) => table.offsetParent);
+        return tables.map((table) => [table.rows[0].cells.length, table.getBoundingClientRect().right]);
+    """
+    found = browser.execute_script(script)
+    browser.execute_script("document.querySelectorAll('.broad').forEach((table) => { table.className = ''; })")
+    larger = browser.execute_script(script)
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert max(count for count, _ in found) > 11
+    assert max(right for _, right in found) <= width < max(right for _, right in larger)
 
 
 def test_a_description_follows_the_filters(browser: Any, page: Path) -> None:

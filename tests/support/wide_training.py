@@ -24,6 +24,7 @@ from moebench.data import Split, batches
 from moebench.evaluation.pass_over_split import evaluate
 from moebench.models import VitConfig
 from moebench.spec.cell_spec import CellSpec
+from moebench.spec.entry import parse_cell
 from moebench.training import (
     Program,
     Progress,
@@ -44,10 +45,12 @@ TWO_TOWERS = "two-towers"
 SCHEDULE = Schedule(steps=STEPS, learning_rate=1e-2, weight_decay=0.1, warmup=0.1, clip_norm=1.0)
 
 
-def configured(router: str) -> VitConfig:
+def configured(cell: str) -> VitConfig:
     """Return a model of four experts and groups of two images, or of what the router needs instead."""
+    options = parse_cell(cell)
+    router = options.pop("router")
     alone = router in ("dense", "mixture-of-depths")
-    config = tiny(router) if alone else tiny(router, experts=4)
+    config = tiny(router) if alone else tiny(router, experts=4, **options)
     return replace(config, group_images=min(2, config.group_images))
 
 
@@ -124,7 +127,7 @@ def shard(array: jax.Array) -> str:
 
 
 def compiled_only(router: str, devices: str) -> dict[str, Any]:
-    over = mesh(CellSpec(router=router, devices=devices).mesh_shape)
+    over = mesh(CellSpec(router="dense", devices=devices).mesh_shape)
     assert over is not None
     program = WideProgram(configured(router), SCHEDULE, BATCH, over)
     step = compile_unoptimized(program.train_step, program.abstract_state, *program.abstract_batch(BATCH))

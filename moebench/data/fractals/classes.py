@@ -17,7 +17,7 @@ from moebench.data.fractals.render import COEFFICIENT_BITS, MOST_MAPS, ONE, SHAR
 
 SEED = 210108515
 LEAST_FILLED = 0.1
-"""Least filling rate of a class at 64 × 64 pixels; of all sets drawn, none fills more than half."""
+"""Least share of filled pixels of a class at 64 × 64 pixels; of all sets drawn, none fills more than half."""
 _CANVAS = 64
 _CONTRACTION = 0.9
 """Bound on the singular values of accepted maps."""
@@ -26,7 +26,7 @@ _TRIES = 12
 _BLOCK = 256
 """Sets that are drawn at a time."""
 _COARSE = 1 << 12
-"""The number 1 in the coordinates of a set that is not yet stretched to the canvas."""
+"""The number 1 in the coordinates of a set before it is stretched to the canvas."""
 _LEAST_SHARE = 64
 """Each map, however flat, is drawn at least once in this number of draws."""
 

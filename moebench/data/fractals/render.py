@@ -1,8 +1,8 @@
 """Render iterated function systems by the chaos game, many images at once, in whole numbers throughout.
 
-Whole numbers make an image equal on every machine: whether a processor rounds a · x before it adds
-b · y is its own choice in floating point, and would move points from one pixel to the next. Coefficients are 1/8192ths,
-coordinates 1/16384ths of half the canvas; 32 bits hold every product, since coordinates are kept within ±4.
+Whole numbers make an image equal on every machine: in floating point, processors differ in whether they round a · x
+before they add b · y, which would move points from one pixel to the next. Coefficients are 1/8192ths, coordinates
+1/16384ths of half the canvas; 32 bits suffice for every product, since coordinates are kept within ±4.
 """
 
 from functools import partial
@@ -25,7 +25,7 @@ SHARE_BITS = 16
 
 _FURTHEST = 4 * UNIT - 1
 _BURN_IN, _KEPT = 8, 16
-"""Steps of every walker whose points are dropped at first, and whose points count afterwards."""
+"""Steps of every walker whose points are discarded at first, and steps whose points count afterwards."""
 _POINTS_PER_PIXEL = 2
 _EXTENT_WALKERS = 128
 _FRACTION_BITS = 23
@@ -106,7 +106,7 @@ def _rendered(maps: Array, shares: Array, keys: Array, size: int) -> UInt8[Array
     canvases = jnp.arange(len(maps))[:, None] * size * size
     places = canvases + pixels(y, size) * size + pixels(x, size)
     hits = jnp.zeros(len(maps) * size * size, jnp.int32).at[places.ravel()].add(1)
-    # Light as the logarithm of the hits, so that rare points are seen beside the crowded ones.
+    # Brightness is the logarithm of the hits, so that rare points are visible beside frequent ones.
     doublings = sum((hits >= bound).astype(jnp.uint8) for bound in (2, 4, 8, 16))
     light = jnp.where(hits > 0, 127 + 32 * doublings, 0).astype(jnp.uint8)
     return light.reshape(len(maps), size, size)

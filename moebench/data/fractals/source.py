@@ -1,4 +1,4 @@
-"""Serve fractals-N as a data set: the same number of images of each class, rendered once and kept."""
+"""The data set fractals-N: equally many images of each class, rendered once and cached."""
 
 import re
 from functools import partial
@@ -19,7 +19,7 @@ CLASSES = (10, 10_000)
 SIZES = (32, 224)
 OWN_SIZE = 64
 _CHUNK_PIXELS = 64 * OWN_SIZE**2
-"""Pixels rendered at a time: so few that the points of their images fit into a processor's cache."""
+"""Pixels rendered at a time, few enough that the points of their images fit into a processor's cache."""
 
 
 _Part = tuple[np.ndarray, np.ndarray]
@@ -78,7 +78,7 @@ class Fractals:
         return Format(size, 1, self.classes)
 
     def identity(self) -> str:
-        """Return "": code alone decides the content."""
+        """Return "": code alone determines the content."""
         return ""
 
     def load(self, image_size: int | None, say: Say) -> Dataset:

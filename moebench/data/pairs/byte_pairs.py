@@ -7,13 +7,13 @@ from moebench.data.pairs.tokenizer import END, LENGTH, Encoded, padded
 from moebench.errors import BadInput
 
 VOCABULARY = 4096
-"""Number of ids. Captions with few words fill fewer, and the model has the same shape."""
+"""Number of ids. Captions with few words use fewer ids, and the shape of the model does not change."""
 _SPECIAL = ("<end>", "<unknown>")
 """Tokens in the order of their ids, `END` and `UNKNOWN`."""
 
 
 class BytePairTokenizer:
-    """Splits texts in small letters into pairs of bytes that are often beside each other (1508.07909).
+    """A tokenizer that splits texts in small letters into frequent pairs of bytes (1508.07909).
 
     Every text has ids: each byte is a token of its own.
     """
@@ -22,7 +22,7 @@ class BytePairTokenizer:
         """Read a tokenizer.
 
         Args:
-            stored: what `train` returned.
+            stored: the result of `train`.
 
         Raises:
             BadInput: the package `tokenizers` is not installed.
@@ -32,7 +32,7 @@ class BytePairTokenizer:
 
     @property
     def vocabulary(self) -> int:
-        """Number of ids, some of which may stand for nothing."""
+        """Number of ids, some of which may be unused."""
         return VOCABULARY
 
     def encode(self, texts: Sequence[str], length: int = LENGTH) -> Encoded:

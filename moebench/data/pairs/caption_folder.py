@@ -34,14 +34,14 @@ class CaptionFolder(Folder):
 
     @staticmethod
     def is_there(folder: Path) -> bool:
-        """Return whether a folder has captions, or folders of splits that have."""
+        """Return whether a folder has captions, or has folders of splits with captions."""
         return bool(_splits(folder))
 
     def parts(self) -> Mapping[str, CaptionedPart]:
         """List the images and captions of each split.
 
         Raises:
-            BadInput: a file of captions cannot be read, or names no image that is there.
+            BadInput: a file of captions cannot be read, or names no existing image.
         """
         return {name: self._part(folder, images) for name, (folder, images) in self._images.items()}
 
@@ -53,7 +53,7 @@ class CaptionFolder(Folder):
 
     @cached_property
     def _images(self) -> dict[str, tuple[Path, dict[str, Path]]]:
-        """The folder of each split, and its images by their paths from there."""
+        """Folder of each split, and its images by their paths from that folder."""
         found = _splits(self.root)
         if "" not in found:
             for entry in visible(self.root, self._left_out):

@@ -1,4 +1,4 @@
-"""Read the captions of images as a user stores them, and choose training and test pairs."""
+"""Read the captions of images in a user's formats, and choose training and test pairs."""
 
 import math
 import unicodedata
@@ -28,12 +28,12 @@ class CaptionedPart(Part):
     """One split of a collection of image-text pairs; an image without a caption has no label either."""
 
     captions: Sequence[tuple[str, ...]] = ()
-    """Captions of each image, in the order of the images; none for an image without text."""
+    """Captions of each image, in the order of the images; an empty tuple for an image without text."""
 
 
 @dataclass(frozen=True)
 class CaptionedListing(Listing):
-    """The images that are used, all of one class, with their captions."""
+    """The used images, all of one class, with their captions."""
 
     captions: Sequence[tuple[str, ...]] = field(default=(), repr=False)
     """Captions of each image, one or more."""
@@ -84,7 +84,7 @@ def distinct(where: str, captions: Sequence[str], left_out: LeftOut) -> tuple[st
 def choose(where: str, parts: Mapping[str, CaptionedPart], notes: Sequence[str] = ()) -> CaptionedListing:
     """Choose training and test pairs among the parts of a collection.
 
-    The test split is the first part among `EVALUATION_NAMES` that has captions. If there is one part alone, a fifth of
+    The test split is the first part among `EVALUATION_NAMES` that has captions. If there is only one part, a fifth of
     its images is held out for testing, at most `MOST_TEST_IMAGES`, evenly spaced in the order of the images.
 
     Args:
@@ -93,7 +93,7 @@ def choose(where: str, parts: Mapping[str, CaptionedPart], notes: Sequence[str] 
         notes: sentences of the collection's reader.
 
     Raises:
-        BadInput: no such parts, or too few pairs.
+        BadInput: the parts for training or testing are missing, or there are too few pairs.
     """
     written = {name.lower(): name for name in parts}
     train = next((written[name] for name in TRAIN_NAMES if name in written), next(iter(parts)))

@@ -1,4 +1,4 @@
-"""Serve the user's own image-text pairs: images decoded once and kept, and a tokenizer trained on their captions."""
+"""The user's own image-text pairs: images decoded once and cached, and a tokenizer trained on their captions."""
 
 import hashlib
 import json
@@ -38,7 +38,7 @@ READABLE = (
 
 
 class _Stored(BaseModel):
-    """A tokenizer as it is kept in the cache."""
+    """A tokenizer as stored in the cache."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -74,7 +74,7 @@ class OwnPairs:
         return "\n".join([first, *listing.notes])
 
     def format(self, image_size: int | None) -> PairFormat:
-        """Return what decides the shape of both towers; the number of ids is the same for all captions.
+        """Return the properties that determine the shape of both towers; the number of ids is equal for all captions.
 
         The first call reads every image once, unless the cache knows the files already.
 
@@ -94,7 +94,7 @@ class OwnPairs:
         return self._images.is_ready(image_size)
 
     def load(self, image_size: int | None, say: Say) -> PairData:
-        """Load the images from the cache, or decode them now, and train the tokenizer if it is not kept.
+        """Load the images from the cache, or decode them now, and train the tokenizer if it is not cached.
 
         Args:
             image_size: side in pixels; None takes the images' own size.

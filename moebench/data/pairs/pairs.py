@@ -1,7 +1,7 @@
 """Image-text pairs: images with captions, and the tests of a contrastive model.
 
-Every string of a `PairData` is plain text. `PairData.tokenizer` turns texts into ids of one fixed length, so that
-captions of other lengths need no other program.
+Every string of a `PairData` is plain text. `PairData.tokenizer` converts texts to ids of one fixed length, so that
+captions of every length use one compiled program.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class CaptionedImages:
 
     @property
     def image_of_caption(self) -> Int64[np.ndarray, "caption"]:
-        """The number of the image that each caption belongs to."""
+        """Number of the image that each caption belongs to."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
 
@@ -76,7 +76,7 @@ class Choices:
 
 @dataclass(frozen=True)
 class PairData:
-    """Training pairs, test pairs for retrieval, and further tests where captions are known to be complete."""
+    """Training pairs, test pairs for retrieval, and further tests if captions are known to be complete."""
 
     name: str
     train: CaptionedImages
@@ -94,7 +94,7 @@ class PairData:
 
 @dataclass(frozen=True)
 class PairFormat:
-    """The properties of pairs that decide the shape of both towers."""
+    """The properties of pairs that determine the shape of both towers."""
 
     image_size: int
     """Side of the square images in pixels."""
@@ -122,7 +122,7 @@ class PairSource(Protocol):
         """Describe the pairs in one line, and what is left out in one line each."""
 
     def format(self, image_size: int | None) -> PairFormat:
-        """Return what decides the shape of both towers, without making or decoding the images.
+        """Return the properties that determine the shape of both towers, without making or decoding the images.
 
         Args:
             image_size: side in pixels; None takes the data's own size.
@@ -132,7 +132,7 @@ class PairSource(Protocol):
         """
 
     def identity(self) -> str:
-        """Return a digest of images, texts and splits; empty if moebench's code decides the content."""
+        """Return a digest of images, texts and splits; empty if moebench's code determines the content."""
 
     def is_ready(self, image_size: int | None) -> bool:
         """Return whether the images are made already."""
@@ -145,5 +145,5 @@ class PairSource(Protocol):
             say: receives progress and warnings, line by line.
 
         Raises:
-            BadInput: the pairs cannot be read or kept.
+            BadInput: the pairs cannot be read or cached.
         """

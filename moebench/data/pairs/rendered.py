@@ -1,4 +1,4 @@
-"""Serve scenes-N as image-text pairs, with tests of zero-shot classification, binding and relations."""
+"""The image-text pairs scenes-N, with tests of zero-shot classification, binding and relations."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
@@ -36,7 +36,9 @@ class ScenePairs:
         return self._scenes.describe()
 
     def format(self, image_size: int | None) -> PairFormat:
-        """Return what decides the shape of both towers: colour images of 32 pixels by default, texts of 32 tokens.
+        """Return the properties that determine the shape of both towers.
+
+        Images are in colour, by default of 32 pixels; texts have 32 tokens.
 
         Raises:
             BadInput: the size is not rendered.
@@ -45,7 +47,7 @@ class ScenePairs:
         return PairFormat(found.image_size, found.channels, tokenizer().vocabulary, LENGTH)
 
     def identity(self) -> str:
-        """Return "": code alone decides the content."""
+        """Return "": code alone determines the content."""
         return ""
 
     def is_ready(self, image_size: int | None) -> bool:
@@ -93,7 +95,8 @@ def binding(scenes: Sequence[Shown]) -> Iterator[tuple[int, str, str]]:
 def relations(scenes: Sequence[Shown]) -> Iterator[tuple[int, str, str]]:
     """Yield number, true caption and caption with a relation reversed, for each scene with left, right, above or below.
 
-    "inside" is not reversed: no scene has a large object inside a small one, so that the words alone would tell.
+    "inside" is not reversed: no scene has a large object inside a small one, so that the words alone would reveal the
+    false caption.
     """
     dice = Dice(np.random.default_rng(_CHOICE_SEED))
     for number, shown in enumerate(scenes):

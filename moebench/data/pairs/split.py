@@ -1,4 +1,4 @@
-"""Serve image-text pairs as splits whose targets are captions, so that they train as labelled images do."""
+"""Image-text pairs as splits with captions as targets, so that training handles them like labelled images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ class PairSplit(Split):
 
     @property
     def first_captions(self) -> Int32[np.ndarray, "image token"]:
-        """The tokens of the first caption of each image."""
+        """Tokens of the first caption of each image."""
         found: np.ndarray = self.ids[self.offsets[:-1]]
         return found
 
@@ -51,7 +51,7 @@ def pair_dataset(pairs: PairData, length: int) -> Dataset:
 
     Args:
         pairs: images with their captions.
-        length: tokens of every caption; longer ones are cut, and a note of the data set says how many.
+        length: tokens of every caption; longer captions are cut, and a note of the data set gives their number.
     """
     train, test = (encoded_split(each, pairs.tokenizer, length) for each in (pairs.train, pairs.test))
     notes, cut, count = pairs.notes, train.cut + test.cut, len(train.ids) + len(test.ids)

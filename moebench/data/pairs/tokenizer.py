@@ -1,8 +1,8 @@
-"""Turn texts into ids of one fixed length, with a fixed list of words.
+"""Convert texts to ids of one fixed length, with a fixed list of words.
 
 Every text ends with the end token, which is repeated up to the fixed length: the last token of every text is the end
-token, from which a text tower can read its embedding without a mask (the "sticky" end of the public code of
-2106.05974 and of 2303.15343).
+token, from which a text tower can read its embedding without a mask (the "sticky" end of the public code of 2106.05974
+and of 2303.15343).
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ from jaxtyping import Int32
 END = 0
 """Id of the end token, which also fills up every text."""
 UNKNOWN = 1
-"""Id of what the vocabulary does not have."""
+"""Id of every word outside the vocabulary."""
 LENGTH = 32
 """Tokens of every text, unless another length is chosen."""
 
@@ -29,16 +29,16 @@ class Encoded:
     cut: int
     """Number of texts that were longer than the fixed length allows, and lost their last tokens."""
     unknown: int
-    """Number of texts with a word that the vocabulary does not have."""
+    """Number of texts with a word outside the vocabulary."""
 
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """Turns texts into ids."""
+    """A converter of texts to ids."""
 
     @property
     def vocabulary(self) -> int:
-        """Number of ids; every id is below."""
+        """Number of ids, which are 0 to this number less 1."""
 
     def encode(self, texts: Sequence[str], length: int = LENGTH) -> Encoded:
         """Return the ids of texts.
@@ -53,10 +53,10 @@ class Tokenizer(Protocol):
 
 
 class WordTokenizer:
-    """Splits texts at white space into the words of a fixed list."""
+    """A tokenizer that splits texts at white space into the words of a fixed list."""
 
     def __init__(self, words: Sequence[str]) -> None:
-        """Number the words in the given order, after the end token and the unknown word.
+        """Give the words numbers in their order, after the end token and the unknown word.
 
         Args:
             words: distinct words in small letters, without white space.

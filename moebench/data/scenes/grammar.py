@@ -1,12 +1,12 @@
-"""Say what a scene shows, completely and in several ways, from a grammar of about 60 words.
+"""Describe a scene, completely and in several ways, by a grammar of about 60 words.
 
     caption  = [frame] group ["and" group]
     group    = object | object relation object
     object   = "a" size texture colour shape
 
 Every caption names every object with all four attributes, since binding cannot be learned from captions that leave
-objects out (2507.07985). Paraphrases differ in the frame, the order of the groups, the side from which a relation is
-told, and in synonyms.
+objects out (2507.07985). Paraphrases differ in the frame, the order of the groups, the direction of a relation, and in
+synonyms.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,13 +37,13 @@ FORWARDS: Mapping[Relation, tuple[str, ...]] = {
     "above": ("above", "over"),
     "inside": ("inside", "within"),
 }
-"""What stands between the first object of a group and the second."""
+"""Words between the first object of a group and the second."""
 BACKWARDS: Mapping[Relation, tuple[str, ...]] = {
     "left": ("right of",),
     "above": ("below", "under", "beneath"),
     "inside": ("around", "containing"),
 }
-"""What stands between the second object of a group and the first."""
+"""Words between the second object of a group and the first."""
 TEMPLATES = (
     "a small plain {}",
     "a picture of a large plain {}",
@@ -63,7 +63,7 @@ class Wording:
     turned: bool
     """Whether the second group comes first."""
     backwards: tuple[bool, ...]
-    """Whether each group's relation is told from its second object."""
+    """Whether each group's relation is worded from its second object."""
     picks: tuple[int, ...]
     """Choices among synonyms: for each group the attributes of its objects, then the relation."""
 

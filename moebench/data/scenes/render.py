@@ -1,7 +1,7 @@
 """Render placed objects as images, with arithmetic that gives equal bytes on every machine.
 
-The coverage of a pixel follows from the distance to the edge of a shape. Only sums, products, quotients, square roots
-and comparisons of single floating-point numbers are taken, which IEEE 754 rounds in one way.
+The coverage of a pixel follows from its distance to the edge of a shape. The arithmetic uses only sums, products,
+quotients, square roots and comparisons of single floating-point numbers, which IEEE 754 rounds in one way.
 """
 
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""Draw scenes at random: which objects, in which relations, at which places."""
+"""Draw scenes at random: objects, relations, places."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,29 +25,33 @@ RADII = {"small": (0.145, 0.155), "large": (0.215, 0.225)}
 _INNER = 0.54
 """Radius of an object inside another one, as a share of the outer radius."""
 _SHIFT = 1 / 64
-"""Most by which an object is off the centre of its quarter, as a share of the image's side. With objects at free places
-a small ViT (2 blocks of width 64, patches of 8 pixels) learns colours and hardly a shape: 19 % of single objects right
-after 1,000 steps, against 98 % near the centres."""
+"""Largest distance of an object from the centre of its quarter, as a share of the image's side.
+
+With objects at free places a small ViT (2 blocks of width 64, patches of 8 pixels) learns colours and hardly a shape:
+19 % of single objects right after 1,000 steps, against 98 % near the centres.
+"""
 _PHASES = 8
 _COUNTS = (1, 1, 1, 1, 2, 2, 2, 3, 3, 4)
-"""Numbers of objects, each as likely: images of few objects, whose labels are rarely ambiguous, teach fastest."""
+"""Numbers of objects, drawn with equal probability: images of few objects, whose labels are rarely ambiguous, teach
+fastest.
+"""
 _TINT = 10
-"""Most by which each channel of a colour changes."""
+"""Largest change of each channel of a colour."""
 _CONTAINING = tuple(each for each in SEEN_COMBINATIONS if each[1] in CONTAINERS)
 
 
 class Dice:
-    """Random choices from a generator, whose numbers are drawn many at a time."""
+    """Random choices from a generator, whose numbers are drawn in large blocks."""
 
     def __init__(self, generator: np.random.Generator) -> None:
         self._numbers = self._draw(generator)
 
     def pick(self, options: Sequence[T]) -> T:
-        """Return one of the options, each as likely."""
+        """Return one of the options, with equal probability."""
         return options[next(self._numbers) % len(options)]
 
     def between(self, low: float, high: float) -> float:
-        """Return a number of the interval, evenly distributed."""
+        """Return a number of the interval, uniformly distributed."""
         return low + (high - low) * (next(self._numbers) / 2**32)
 
     def below(self, number: int) -> int:
@@ -70,9 +74,9 @@ class Placed:
     y: float
     """Centre, as a share of the image's side from above."""
     radius: float
-    """As a share of the image's side."""
+    """Radius as a share of the image's side."""
     shift: tuple[int, int]
-    """Where the texture begins, in eighths of its period."""
+    """Start of the texture, in eighths of its period."""
     colour: tuple[int, int, int]
 
 
@@ -92,7 +96,7 @@ def draw_scene(dice: Dice) -> Scene:
     count = dice.pick(_COUNTS)
     sizes = {1: (1,), 2: (2,), 3: dice.pick(((1, 2), (2, 1))), 4: (2, 2)}[count]
     while True:
-        # Two groups lie above each other if their objects lie beside each other, so that one axis serves a scene.
+        # Two groups are one above the other if their objects are side by side, so that a scene uses each axis once.
         axis: Relation = dice.pick(("left", "above"))
         scene = Scene(tuple(_draw_group(dice, size, axis) for size in sizes))
         if is_drawable(scene):
@@ -116,7 +120,7 @@ def arrange(dice: Dice, scene: Scene) -> Layout:
 def _draw_group(dice: Dice, size: int, axis: Relation) -> Group:
     if size == 1:
         return Group((_draw_thing(dice),))
-    relation = dice.pick((axis, axis, "inside"))  # each of three relations as likely, over both axes
+    relation = dice.pick((axis, axis, "inside"))  # each of three relations is equally likely, over both axes
     if relation != "inside":
         return Group((_draw_thing(dice), _draw_thing(dice)), relation)
     inner = Thing("small", dice.pick(TEXTURES), *dice.pick(SEEN_COMBINATIONS))
@@ -129,9 +133,9 @@ def _draw_thing(dice: Dice) -> Thing:
 
 
 def _cells(dice: Dice, scene: Scene) -> list[list[tuple[int, int]]]:
-    """Return column and row of the quarters of the image that each group takes, one for each of its objects beside.
+    """Return the column and row of each quarter of the image that a group takes, one for each of its objects.
 
-    One group takes any row or column; two groups take both rows if objects lie beside each other, else both columns.
+    One group takes any row or column; two groups take both rows if objects are side by side, else both columns.
     """
     axes = [group.relation for group in scene.groups if group.relation in ("left", "above")]
     axis = axes[0] if axes else dice.pick(("left", "above"))

@@ -1,4 +1,4 @@
-"""Objects and scenes: attributes, relations, and which combinations of colour and shape are held out."""
+"""Objects and scenes: attributes, relations, and the held-out combinations of colour and shape."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -41,7 +41,7 @@ def _seen() -> tuple[bool, ...]:
 
 
 SEEN = _seen()
-"""Whether each combination occurs in training images and captions, and in the test scenes; the same for every N."""
+"""Whether each combination occurs in training images and captions, and in the test scenes; equal for every N."""
 SEEN_COMBINATIONS = tuple(each for each, seen in zip(COMBINATIONS, SEEN, strict=True) if seen)
 SEEN_OF_COLOUR = {colour: tuple(shape for each, shape in SEEN_COMBINATIONS if each == colour) for colour in COLOURS}
 
@@ -72,7 +72,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Scene:
-    """One or two groups, which are 1 to 4 objects; nothing is said of where one group is beside the other."""
+    """One or two groups, which are 1 to 4 objects; the relation of the groups to each other is not described."""
 
     groups: tuple[Group, ...]
 

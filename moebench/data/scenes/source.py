@@ -1,12 +1,12 @@
-"""Serve scenes-N as a data set for classification, and everything that its images show for captions.
+"""The data set scenes-N for classification, and the descriptions of its images for captions.
 
 The N training images show 1 to 4 objects of the 51 seen combinations of colour and shape. The label of a training image
 is the combination of one of its objects, drawn at random, as a photo of several things has one label among several
 right ones; a model that knows all objects of its images reaches a loss of E[log objects] = 0.57 nats in training. The
 test images show one object each, so that every label is the only right one. Chance: 1/51.
 
-All N share the test images and the combinations that are held out, and scenes-N shows the first N training images of
-every larger number.
+All N share the test images and the held-out combinations, and scenes-N has the first N training images of every larger
+number.
 """
 
 import re
@@ -30,7 +30,7 @@ from moebench.spec.cell_spec import Augment
 
 COUNTS = (256, 1_000_000)
 USUAL = 8192
-"""The number of training images that is listed."""
+"""The number of training images in listings."""
 SIZES = (32, 224)
 PER_COMBINATION = 20
 """Images of one object for each combination, seen or held out."""
@@ -43,7 +43,7 @@ _TRAIN, _TEST, _SINGLE = range(3)
 
 @dataclass(frozen=True)
 class Shown:
-    """What an image shows, and how its captions are worded."""
+    """The content of an image, and the wording of its captions."""
 
     scene: Scene
     combination: tuple[str, str]
@@ -122,7 +122,7 @@ class Scenes:
     def load(self, image_size: int | None, say: Say) -> Dataset:
         """Load the images for classification: scenes for training, single objects of seen combinations for testing."""
         found = self.rendered(image_size, say)
-        number = np.cumsum(SEEN) - 1  # of a combination among those that are seen
+        number = np.cumsum(SEEN) - 1  # of a seen combination
         train, test = (
             replace(split, labels=number[split.labels].astype(np.int32))
             for split in (found.train, found.test.subset(np.flatnonzero(np.array(SEEN)[found.test.labels])))
@@ -134,7 +134,7 @@ class Scenes:
         """Load all images, with the number of a combination in `COMBINATIONS` as label.
 
         Training images come first; the test split has the single objects of all combinations, and the scenes for
-        retrieval stand where a validation split is stored.
+        retrieval are in the place of a validation split.
         """
         return self._drawing(image_size).load(say)
 
@@ -160,7 +160,7 @@ class Scenes:
 
 
 def train_scenes(count: int) -> list[Shown]:
-    """Return what the first `count` training images show."""
+    """Return the contents of the first `count` training images."""
     found: list[Shown] = []
     while len(found) < count:
         dice = Dice(np.random.default_rng((_TRAIN, len(found))))
@@ -170,7 +170,7 @@ def train_scenes(count: int) -> list[Shown]:
 
 @cache
 def retrieval_scenes() -> tuple[Shown, ...]:
-    """Return what the scenes for retrieval show: no two of them have objects of the same colours and shapes."""
+    """Return the contents of the scenes for retrieval: no two have objects of equal colours and shapes."""
     dice, found = Dice(np.random.default_rng(_TEST)), dict[frozenset[tuple[str, str]], Shown]()
     while len(found) < TEST_SCENES:
         scene = draw_scene(dice)
@@ -181,7 +181,7 @@ def retrieval_scenes() -> tuple[Shown, ...]:
 
 @cache
 def singles() -> tuple[Shown, ...]:
-    """Return what the images of one object show, combination by combination."""
+    """Return the contents of the images of one object, combination by combination."""
     dice = Dice(np.random.default_rng(_SINGLE))
     scenes = [draw_single(dice, each) for each in COMBINATIONS for _ in range(PER_COMBINATION)]
     return tuple(_shown(dice, scene) for scene in scenes)
@@ -192,7 +192,7 @@ def _shown(dice: Dice, scene: Scene) -> Shown:
 
 
 def _drawn(shown: Sequence[Shown], size: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield images and combinations of what is shown, part by part."""
+    """Yield images and combinations of some contents, part by part."""
     number = {combination: place for place, combination in enumerate(COMBINATIONS)}
 
     def one(start: int) -> tuple[np.ndarray, np.ndarray]:

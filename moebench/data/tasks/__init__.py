@@ -1,1 +1,1 @@
-"""Diagnostic tasks: images drawn by rule, for which the right routing is known."""
+"""Diagnostic tasks: images drawn by rule, whose right routing is known."""

@@ -1,13 +1,12 @@
-"""domains-K and skewed-K: the label of a symbol depends on the domain, and the domain shows in every patch.
+"""domains-K and skewed-K: the label of a symbol depends on the domain, and every patch shows the domain.
 
 Rule: each of K domains has a background, an ink, and a table of its own from 16 symbols to 16 labels. No two tables
-agree in any symbol, so that a table that fits one domain is wrong in all others. The symbol of an image stands in 8 of
-its 64 patches; the others show the background alone. In domains-K the domains are equally frequent; in skewed-K domain
-k, from 0, has a share proportional to 1 / (k + 1) (Zipf).
+agree in any symbol, so that a table that fits one domain is wrong in all others. The symbol of an image is in 8 of its
+64 patches; the others show the background alone. In domains-K the domains are equally frequent; in skewed-K domain k,
+from 0, has a share proportional to 1 / (k + 1) (Zipf).
 
 Optimum: accuracy 1. Truth: the domain; an expert for each domain has 16 pairs to learn in place of 16 · K, and the
-mutual information of expert and domain is then log2 K bits (in skewed-K, the entropy of the shares).
-Chance: 1/16.
+mutual information of expert and domain is then log2 K bits (in skewed-K, the entropy of the shares). Chance: 1/16.
 """
 
 from colorsys import hsv_to_rgb

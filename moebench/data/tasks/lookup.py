@@ -1,12 +1,11 @@
-"""lookup-N: N images with random labels, the same for training and test: how much a model memorises.
+"""lookup-N: N images with random labels, equal for training and test: how much a model memorises.
 
 Rule: each image repeats one random texture of 4 × 4 points in all of its patches, and its label is drawn at random.
 Nothing but memory gives the label.
 
 Optimum: accuracy 1, which is 4 · N bits. Truth: the images are dealt to 16 groups in turn; experts for the groups have
-N / 16 labels each to remember. No texture shows its group, so that this truth bounds what routing can give from above,
-and is not what a router should find: any even division of the images serves as well.
-Chance: 1/16, which is 0 bits.
+N / 16 labels each to remember. No texture shows its group, so that this truth is an upper bound of the gain by routing,
+and not a routing that a router should find: any even division of the images is as good. Chance: 1/16, which is 0 bits.
 """
 
 import math
@@ -18,7 +17,7 @@ from moebench.spec.tasks import LABELS
 
 GROUPS = 16
 _DARKEST, _LIGHTEST = 24, 232
-"""Range of the colours, in which noise is never cut off."""
+"""Range of the colours, in which noise is never clipped."""
 
 
 def sample(count: int, images: int, generator: np.random.Generator) -> Scenes:

@@ -1,13 +1,12 @@
-"""needles-N: N of 64 patches decide the label, the others show glyphs of another alphabet.
+"""needles-N: N of 64 patches determine the label, the others show glyphs of another alphabet.
 
 Rule: a needle shows one of 16 symbols in red and one of 8 signs in blue over each other; each sign has a table of its
-own from symbols to labels, and no two tables agree in any symbol. All needles of an image are alike and stand at random
+own from symbols to labels, and no two tables agree in any symbol. All needles of an image are alike and at random
 places. The other patches are distractors, green glyphs that never occur in a needle.
 
 Optimum: accuracy 1. Truth: the sign of a needle, and 255 for distractors. Experts need to process N / 64 of the tokens;
-a router that drops at random keeps a share C of the needles, with capacity factor C below 1, one choice a token and
-experts that are asked for evenly often.
-Chance: 1/16.
+a router that drops at random keeps a share C of the needles, with capacity factor C below 1, one choice for each token
+and equal requested loads of the experts. Chance: 1/16.
 """
 
 import numpy as np

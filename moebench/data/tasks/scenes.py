@@ -1,4 +1,4 @@
-"""Draw images from the patterns of their patches, with what a router should know of each patch."""
+"""Draw images from the patterns of their patches, with the truth about each patch."""
 
 from dataclasses import dataclass
 
@@ -14,14 +14,14 @@ PATCHES = GRID * GRID
 UNIT = GRID * SIDE
 """Side in pixels of the smallest image; larger ones are whole multiples."""
 NO_GROUP = 255
-"""Truth of a patch that decides nothing: no expert needs to process the patch."""
+"""Truth of a patch that does not affect the label: no expert needs to process the patch."""
 NOISE = 16
-"""Noise changes a colour value by −16 to 15 of 255; colours lie as far from both ends, so that none is cut off."""
+"""Noise changes a colour value by −16 to 15 of 255; colours are as far from both ends, so that no value is clipped."""
 
 
 @dataclass(frozen=True)
 class Scenes:
-    """Images before they are drawn."""
+    """Contents of images before they are drawn."""
 
     patches: UInt8[np.ndarray, "image patch 4 4 3"]
     """Colours of each patch, row by row, without noise, from `NOISE` to 255 − `NOISE`."""
@@ -58,7 +58,7 @@ def tables(count: int, seed: int) -> Int64[np.ndarray, "table symbol"]:
 
     Args:
         count: number of tables, up to 16.
-        seed: of the permutations.
+        seed: seed of the permutations.
     """
     generator = np.random.default_rng(seed)
     rows, symbols, labels = (generator.permutation(LABELS) for _ in range(3))

@@ -1,4 +1,4 @@
-"""Serve the diagnostic tasks as data sets: drawn once, kept like fractals, with the truth about each patch."""
+"""The diagnostic tasks as data sets: drawn once, cached like fractals, with the truth about each patch."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -28,14 +28,14 @@ Sample = Callable[[int, int, np.random.Generator], Scenes]
 
 @dataclass(frozen=True)
 class Kind:
-    """Declare one kind of task."""
+    """One kind of task."""
 
     of: str
-    """What the number in the name counts."""
+    """Meaning of the number in the name."""
     least: int
     most: int
     usual: int
-    """The number that is listed and used as an example."""
+    """The number in listings and examples."""
     sample: Sample
     about: str
     train: int = 16_384

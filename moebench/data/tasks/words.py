@@ -1,10 +1,10 @@
-"""words-N: 64 visual words, of which a quarter stand for the label: what decides is memory of single patches.
+"""words-N: 64 visual words, of which a quarter mean the label; a model has to memorise single patches.
 
-Rule: each of N words is a random pattern of two random colours, and stands for one of 16 labels, so that nothing but
-memory tells a word's label. Each patch shows with probability 1/4 a word of the image's label, else any word.
+Rule: each of N words is a random pattern of two random colours, and means one of 16 labels, so that only memory gives a
+word's label. Each patch shows with probability 1/4 a word of the image's label, else any word.
 
-Optimum: the label that most words of the image stand for, right in nearly every image. Truth: 16 groups of as many
-words, each with words of all labels; an expert for each group has a sixteenth of the words to learn. Chance: 1/16.
+Optimum: the label that most words of the image mean, right in nearly every image. Truth: 16 groups of as many words,
+each with words of all labels; an expert for each group has a sixteenth of the words to learn. Chance: 1/16.
 """
 
 import numpy as np
@@ -15,11 +15,12 @@ from moebench.data.tasks.scenes import NOISE, PATCHES, Scenes
 from moebench.spec.tasks import LABELS
 
 SHARE = 0.25
-"""Probability that a patch shows a word of the image's label on purpose; of the others 1 in 16 does by chance."""
+"""Probability that a patch shows a word of the image's label on purpose; of the other patches 1 in 16 does by chance.
+"""
 
 
 def vocabulary(words: int) -> UInt8[np.ndarray, "word 4 4 3"]:
-    """Return the pattern of each word; word w stands for label w mod 16, and belongs to group w // 16 mod 16."""
+    """Return the pattern of each word; word w means label w mod 16, and belongs to group w // 16 mod 16."""
     generator = np.random.default_rng(words)
     ink = generator.integers(2, size=(words, SIDE, SIDE, 1)).astype(bool)
     first, second = generator.integers(NOISE, 256 - NOISE, size=(2, words, 1, 1, 3))

@@ -1,1 +1,1 @@
-"""The user's own images: folders, tables, CIFAR's files, arrays. Nothing of what is read is ever run."""
+"""The user's own images: folders, tables, CIFAR's files, arrays. No content of a file is ever executed."""

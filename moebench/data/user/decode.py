@@ -33,7 +33,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""By EXIF orientation, what turns the image upright."""
+"""By EXIF orientation, the operation that turns the image upright."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def _upright(image: Image.Image, source: Image.Image) -> Image.Image:
     """Turn an image as the EXIF orientation of its file says."""
     try:
         orientation = source.getexif().get(_ORIENTATION)
-    except Exception:  # damaged metadata are no reason to refuse an image
+    except Exception:  # damaged metadata are no reason to reject an image
         return image
     turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
     return image if turn is None else image.transpose(turn)

@@ -21,10 +21,10 @@ _PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
 
 
 def collection(name: str) -> Collection:
-    """Return a reader for a place.
+    """Return a reader for a path or name.
 
     Raises:
-        BadInput: there is no such place, or nothing in it that can be read.
+        BadInput: the path does not exist, or has nothing that can be read.
     """
     if name.startswith(HUB):
         return huggingface.table(name)

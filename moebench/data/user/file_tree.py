@@ -1,4 +1,4 @@
-"""List the files of a data set: one rule of what is hidden, and an account of what is left out."""
+"""List the files of a data set: one rule for hidden files, and counts of files that are left out."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ _SYSTEM_NAMES = frozenset(
         "__pycache__",
     }
 )
-"""Names, in small letters, of files and folders that systems make beside a user's own."""
+"""Names, in small letters, of files and folders that systems add to a user's own."""
 _MOST_SHOWN = 4
 _CHUNK = 8 << 20
 
@@ -28,13 +28,13 @@ def is_hidden(name: str) -> bool:
 
     Hidden are names that begin with a dot (`.ipynb_checkpoints`, `.DS_Store`, `._photo.jpg`) or with ~$ (locks of
     office programs), and folders and files that systems make, such as `__MACOSX`, `@eaDir` and `Thumbs.db`. The rule
-    holds at every depth below the place that the user gave, and not for that place itself.
+    applies at every depth below the path that the user gave, and not to that path itself.
     """
     return name.startswith((".", "~$")) or name.lower() in _SYSTEM_NAMES
 
 
 class LeftOut:
-    """Counts what is left out of a data set, by reason."""
+    """Counts of images and files that are left out of a data set, by reason."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Hold what all readers of folders of image files share."""
+"""The common part of all readers of folders of image files."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

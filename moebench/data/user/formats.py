@@ -1,4 +1,4 @@
-"""Which files are images: by suffix if Pillow knows it, else by content."""
+"""Decide which files are images: by suffix if Pillow knows the suffix, else by content."""
 
 import os
 from pathlib import Path
@@ -23,15 +23,15 @@ SUFFIXES = frozenset(suffix for suffix, name in Image.EXTENSION.items() if name 
 _BY_CONTENT: tuple[str, ...] = tuple(
     name for name in FORMATS if name in ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "JPEG2000", "BMP")
 )
-"""Formats whose first bytes tell them from any other file."""
+"""Formats whose first bytes distinguish them from any other file."""
 _COPIES = ("~", ".bak", ".orig", ".old", ".tmp", ".part", ".partial", ".crdownload", ".swp")
-"""Ends of the names of backups and unfinished downloads: perhaps images, yet copies of others or half ones."""
+"""Ends of the names of backups and unfinished downloads, which may be images, but copies of others or incomplete."""
 
 
 def is_image(path: Path) -> bool:
-    """Return whether a file is an image: it has the suffix of one, or another suffix or none and the content of one.
+    """Return whether a file is an image: by the suffix of one, or by the content if the suffix is unknown or missing.
 
-    A file with the suffix of an image is one even if it cannot be read, so that it is reported and not left out.
+    A file with the suffix of an image counts as one even if it cannot be read, so that it is reported and not left out.
     """
     name = path.name.lower()
     if os.path.splitext(name)[1] in SUFFIXES:

@@ -26,7 +26,7 @@ def table(name: str) -> Table:
     path, _, configuration = name.removeprefix(HUB).partition(":")
     try:
         found = datasets.load_dataset(path, configuration or None)
-    except Exception as error:  # of the hub, of the network, of the library: they have no class in common
+    except Exception as error:  # errors of the hub, of the network, of the library: they have no common class
         why = first_line(error)
         raise BadInput(f"{name} cannot be loaded from the Hugging Face hub: {why}.", key="data") from error
     splits = {
@@ -37,7 +37,7 @@ def table(name: str) -> Table:
 
 def _reader(rows: Any) -> Read:
     def read(columns: Sequence[str], most: int) -> Iterator[pa.RecordBatch]:
-        # The table itself: a selection by their library would first be hashed, with everything that it refers to.
+        # The table itself: the library would first hash a selection, together with every object that it refers to.
         return iter(rows.data.table.select(list(columns)).to_batches(most))
 
     return read

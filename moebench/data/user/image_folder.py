@@ -42,7 +42,7 @@ class ImageFolder(Folder):
 
     @cached_property
     def _files(self) -> dict[str, list[tuple[Path, str]] | None]:
-        """The images of each split with their classes; None for a split without folders of classes."""
+        """Images of each split with their classes; None for a split without folders of classes."""
         names = folders(self.root, self._left_out)
         if are_splits(names) or self._are_unknown_splits(names):
             return {name: self._images(self.root / name) for name in names}
@@ -51,7 +51,7 @@ class ImageFolder(Folder):
         return {"": self._with_classes(self.root)}
 
     def _are_unknown_splits(self, names: Sequence[str]) -> bool:
-        """Return whether folders beside `train` have folders of the same names in them, and so must be splits."""
+        """Return whether folders beside `train` contain folders of equal names, and so must be splits."""
         train = next((name for name in names if name.lower() in TRAIN_NAMES), None)
         if train is None or len(names) < 2:
             return False

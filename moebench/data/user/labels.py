@@ -1,4 +1,4 @@
-"""Turn labels as they are stored into names of classes."""
+"""Convert stored labels to names of classes."""
 
 import math
 import re
@@ -15,22 +15,22 @@ _LONGEST_SHOWN = 60
 
 
 class LabelReader:
-    """Turns the values of one column or array of labels into names of classes."""
+    """A converter of the values of one column or array of labels to names of classes."""
 
     def __init__(self, where: str, names: Sequence[str] = ()) -> None:
-        """Set what the numbers stand for.
+        """Set the names of the numbers.
 
         Args:
             where: column and file, for messages.
             names: name of each number; empty if numbers have no names.
 
         Raises:
-            BadInput: two numbers have the same name.
+            BadInput: two numbers have equal names.
         """
         self._where, self._names = where, [clean(name) for name in names]
         twice = [name for name, count in Counter(self._names).items() if count > 1]
         if twice:
-            raise BadInput(f"the class '{brief(twice[0])}' stands twice among the names of {where}.", key="data")
+            raise BadInput(f"the class '{brief(twice[0])}' occurs twice among the names of {where}.", key="data")
         self.has_bare_numbers = False
         """Whether a number without a name was read."""
         self._known: dict[tuple[type, Any], str | None] = {}
@@ -38,8 +38,8 @@ class LabelReader:
     def read(self, values: Iterable[Any]) -> list[str | None]:
         """Return the name of the class of each value; None for a value that means "no label".
 
-        No label are: null, NaN, an empty text, and −1 where numbers have names, as the Hugging Face hub writes it.
-        Whole numbers, bools, and floating-point numbers without a fraction are numbers; bytes are UTF-8.
+        No label are: null, NaN, an empty text, and −1 if numbers have names, as the Hugging Face hub writes it. Whole
+        numbers, bools, and floating-point numbers without a fraction are numbers; bytes are UTF-8.
 
         Raises:
             BadInput: a value is neither a whole number nor a text, or a number has no name although others have.
@@ -114,7 +114,7 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def check_minus_one(where: str, names: Iterable[str]) -> None:
-    """Refuse −1 beside other numbers than 1: elsewhere it means "no label", and nothing says what it means here.
+    """Raise if −1 occurs beside other numbers than 1: in other data it means "no label", here its meaning is unknown.
 
     Labels that are −1 and 1 alone are two classes.
 

@@ -1,7 +1,7 @@
-"""Convert images of any Pillow mode and depth to 8 bits, losing as little as possible.
+"""Convert images of any Pillow mode and depth to 8 bits with the least loss.
 
 Transparent pixels are composited on mid-grey, on which black and white shapes both stay visible. Images with more than
-8 bits a pixel are scaled by the range of values that the training images use. Colours are taken as sRGB, whatever
+8 bits a pixel are scaled by the range of values in the training images. Colours are assumed to be sRGB, whatever
 profile a file has.
 """
 

@@ -1,4 +1,4 @@
-"""Splits that the user names one by one: places, or splits of one place."""
+"""Splits that the user names one by one: several paths, or splits of one path."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -8,11 +8,11 @@ from moebench.data.user.splits import TEST_NAMES, TRAIN_NAMES, VALIDATION_NAMES
 from moebench.errors import BadInput, unknown
 
 _KNOWN = {"train": TRAIN_NAMES, "validation": VALIDATION_NAMES, "test": TEST_NAMES}
-"""By role, the names of a split that a place with several splits may have."""
+"""For each role, the names that a split of a path with several splits may have."""
 
 
 class NamedSplits:
-    """Parts by their roles `train`, `validation` and `test`, from one place or several."""
+    """Parts by their roles `train`, `validation` and `test`, from one path or several."""
 
     def __init__(self, where: str, splits: Mapping[str, str], read: Callable[[str], Collection] = collection) -> None:
         """Open the places.

@@ -1,6 +1,6 @@
-"""Read NumPy's .npz files: arrays of images and labels under names that are in use.
+"""Read NumPy's .npz files: arrays of images and labels under usual names.
 
-Sizes are known from the arrays' headers before content is read, and images are read in parts.
+Sizes are read from the arrays' headers before the content, and images are read in parts.
 """
 
 import struct

@@ -15,12 +15,12 @@ from moebench.data.user.table import Read, Rows, Table, reading
 from moebench.errors import BadInput
 
 _LEAST_IMAGE_BYTES = 8
-"""Fewer bytes hold no image, however well a column of images is packed."""
+"""Bytes of the smallest possible image, however well a column of images is packed."""
 _FIRST_WORD = re.compile("[a-z]+")
 
 
 def parquet(path: Path) -> Table:
-    """Read a Parquet file, or all of a folder and of its folder `data`.
+    """Read a Parquet file, or all Parquet files of a folder and of its folder `data`.
 
     In a folder, files whose names begin with a word such as train, test or validation are the files of that split.
 

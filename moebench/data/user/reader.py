@@ -1,4 +1,4 @@
-"""What a reader of the user's images offers: the parts of a collection, with labels and images."""
+"""The interface of readers of the user's images: the parts of a collection, with labels and images."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ Numbers = Literal["", "named", "bare"]
 
 @dataclass(frozen=True)
 class Raw:
-    """One image as it is stored."""
+    """One stored image."""
 
     name: str
     """Name of the image in messages."""
@@ -42,7 +42,7 @@ class Raw:
 
 @dataclass(frozen=True)
 class Part:
-    """One split of a collection as it is stored, or a collection without splits."""
+    """One stored split of a collection, or a collection without splits."""
 
     where: str
     """Name of the part in messages."""
@@ -51,14 +51,14 @@ class Part:
     raw: Callable[[], Iterator[Raw]] = field(default=lambda: iter(()), repr=False)
     """Yields all images, in the order of the labels."""
     unlabelled: str = ""
-    """Reason why the part has no labels at all, as it completes "no labels: …"; empty if it has labels."""
+    """Reason why the part has no labels at all, which completes "no labels: …"; empty if it has labels."""
     numbers: Numbers = ""
     """Whether labels are numbers with names ("named") or without ("bare"); empty if labels are texts."""
 
 
 @dataclass(frozen=True)
 class Uniform:
-    """The one shape of all images of a collection, known without reading the images."""
+    """The shape of all images of a collection, known without reading the images."""
 
     height: int
     width: int

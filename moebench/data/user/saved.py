@@ -17,7 +17,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class _DatasetDict(BaseModel):
-    """What `dataset_dict.json` contains."""
+    """Content of `dataset_dict.json`."""
 
     splits: list[str] = Field(min_length=1)
 
@@ -27,14 +27,14 @@ class _DataFile(BaseModel):
 
 
 class _State(BaseModel):
-    """What `state.json` contains."""
+    """Content of `state.json`."""
 
     files: list[_DataFile] = Field([], alias="_data_files")
     indices: list[Any] | None = Field(None, alias="_indices_data_files")
 
 
 def saved(folder: Path) -> Table:
-    """Read the files that `datasets.save_to_disk` wrote: one split, or a folder for each.
+    """Read the files that `datasets.save_to_disk` wrote: one split, or a folder for each split.
 
     Raises:
         BadInput: files are missing or damaged, or a selection of rows was not written out.
@@ -60,7 +60,7 @@ def saved(folder: Path) -> Table:
 
 
 def _inside(folder: Path, name: str, source: Path) -> Path:
-    """Return the path of a name that a file gives; it must lie in the folder itself."""
+    """Return the path of a name that a file gives; the path must be in the folder itself."""
     if Path(name).name != name or "\0" in name:
         raise BadInput(f"{shown(source)} names '{shown(name)}', which is no file beside it.", key="data")
     return folder / name

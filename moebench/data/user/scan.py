@@ -18,19 +18,19 @@ from moebench.data.user.reader import Collection, Raw
 from moebench.data.user.splits import SPLITS, Listing
 
 SCANNING = 1
-"""Version of the scan, part of the cache key: raised with every change of what is read or how it is listed."""
+"""Version of the scan, part of the cache key: raised with every change of what a scan reads or lists."""
 _BATCH = 64
 """Images that a thread takes at a time."""
 _SAY_EVERY_S = 5.0
 
 
 class Scan(BaseModel):
-    """What is known of a collection after every image was read."""
+    """Facts about a collection after every image was read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     digest: str
-    """Digest of the images, labels and splits: equal for copies in other places, and for no other data."""
+    """Digest of the images, labels and splits: equal for copies at other paths, and for no other data."""
     channels: Literal[1, 3]
     """3 if any image has colour."""
     smallest: tuple[int, int]
@@ -40,7 +40,7 @@ class Scan(BaseModel):
     levels: dict[str, tuple[float, float]]
     """For each depth with more than 8 bits, the smallest and the largest value of the training images."""
     notes: tuple[str, ...]
-    """Sentences on how images are decoded, where a user may not expect it."""
+    """Sentences on decoding that a user may not expect."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Serve the user's own images as a data set: decoded once, and kept for all processes."""
+"""The user's own images as a data set: decoded once, and cached for all processes."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ from moebench.spec.cell_spec import Augment, absolute_place
 from moebench.spec.data_splits import parse_splits
 
 DECODING = 3
-"""Version of the decoding, part of the cache key: raised with every change of how images are decoded."""
+"""Version of the decoding, part of the cache key: raised with every change of the decoding."""
 _BATCH = 64
 """Images that a thread decodes at a time."""
 
@@ -145,7 +145,7 @@ class Own:
 
     @property
     def listing(self) -> Listing:
-        """The images that are used."""
+        """The used images."""
         return self._places[1]
 
     @cached_property
@@ -153,7 +153,7 @@ class Own:
         return self._read(self.name)
 
     def _scan(self, say: Say) -> Scan:
-        """Return what is known of the images; every image is read once, unless a record in the cache fits the files."""
+        """Return facts about the images; every image is read once, unless a record in the cache fits the files."""
         if self._scanned is None:
             collection, listing = self._places
             stamp = hashlib.blake2b(collection.stamp().encode(), digest_size=16).hexdigest()

@@ -17,13 +17,13 @@ TRAIN_NAMES = ("train", "training")
 TEST_NAMES = ("test", "testing")
 VALIDATION_NAMES = ("val", "valid", "validation", "eval", "dev")
 EVALUATION_NAMES = (*TEST_NAMES, *VALIDATION_NAMES)
-"""Names of splits that can be tested on; the first labelled one is the test split."""
+"""Names of splits that can be used for testing; the first labelled one is the test split."""
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The images of a collection that are used, in the order in which `raw` yields them."""
+    """The used images of a collection, in the order in which `raw` yields them."""
 
     classes: tuple[str, ...]
     labels: Int[np.ndarray, "image"]
@@ -56,8 +56,8 @@ def choose(where: str, parts: Mapping[str, Part], notes: Sequence[str] = ()) -> 
     """Choose the splits of a collection.
 
     The test split is the first part among `EVALUATION_NAMES` that has labels. A part with one of `VALIDATION_NAMES`
-    that is not the test split is the validation split. If there is one part alone, a fifth of each class is held out
-    for testing.
+    that is not the test split is the validation split. If there is only one part, a fifth of each class is held out for
+    testing.
 
     Args:
         where: the collection, for messages.
@@ -65,7 +65,7 @@ def choose(where: str, parts: Mapping[str, Part], notes: Sequence[str] = ()) -> 
         notes: sentences of the collection's reader.
 
     Raises:
-        BadInput: no such parts, or no labels.
+        BadInput: the parts for training or testing are missing, or there are no labels.
     """
     if len(parts) == 1:
         (only,) = parts
@@ -116,7 +116,7 @@ def join(where: str, roles: Mapping[str, Part], notes: Sequence[str] = ()) -> Li
         notes: sentences that come first in the listing's notes.
 
     Raises:
-        BadInput: a split without labels, too few classes, or a class with too few images.
+        BadInput: a split has no labels, there are too few classes, or a class has too few images.
     """
     said = [*notes]
     used = {name: roles[name] for name in SPLITS if name in roles}
@@ -161,7 +161,7 @@ _NAMES = {"train": "training", "validation": "validation", "test": "test"}
 
 
 def check_numbers(parts: Iterable[Part]) -> None:
-    """Refuse numbers without names beside numbers with names: nothing says which classes they are.
+    """Raise if numbers without names occur beside numbers with names, because their classes are unknown.
 
     Raises:
         BadInput: one part has bare numbers, another has named ones.
@@ -180,7 +180,7 @@ def _classes(part: Part) -> set[str]:
 
 
 def _fault(part: Part, known: set[str]) -> str:
-    """Return what makes a part useless, as it completes "it has …"; empty if it has images with labels.
+    """Return why a part is useless, which completes "it has …"; empty if it has images with labels.
 
     Args:
         part: the part.

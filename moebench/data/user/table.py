@@ -20,12 +20,12 @@ from moebench.errors import BadInput
 IMAGE_NAMES = ("image", "img", "images", "pixels")
 LABEL_NAMES = ("label", "labels", "fine_label", "class", "target")
 IMAGE_ROWS = 64
-"""Rows whose images are read at a time: so many are in memory together."""
+"""Rows whose images are read at a time, all of which are in memory together."""
 LABEL_ROWS = 1 << 16
 """Rows whose labels are read at a time."""
 
 Read = Callable[[Sequence[str], int], Iterable[pa.RecordBatch]]
-"""Yields the named columns in batches of at most so many rows."""
+"""Yields the named columns in batches of at most the given number of rows."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class Table:
     """A column of encoded images and a column of labels, in one split or several, each in one file or several."""
 
     def __init__(self, where: str, splits: Mapping[str, Sequence[Rows]], stamp: str, notes: Sequence[str] = ()) -> None:
-        """Take the files of a table.
+        """Store the files of a table.
 
         Args:
-            where: the place, for messages.
+            where: the table, for messages.
             splits: the files of each split; a table without splits has one, with the name "".
             stamp: changes if a file changes.
             notes: sentences on what is left out.
@@ -81,10 +81,10 @@ class Table:
         return self.column("images", IMAGE_NAMES), self.column("labels", LABEL_NAMES)
 
     def column(self, of: str, names: Sequence[str]) -> str:
-        """Return the name of a column; that of the training split, if there is one.
+        """Return the name of a column, of the training split if there is one.
 
         Args:
-            of: what the column should contain.
+            of: content of the column, for messages.
             names: names that such a column may have.
 
         Raises:
@@ -120,13 +120,13 @@ class Table:
 
 
 def missing_column(where: str, of: str, names: Sequence[str], columns: Sequence[str]) -> BadInput:
-    """Return the mistake of a table without a column, with the column whose name is nearest.
+    """Return the error for a table without a column, with the column whose name is nearest.
 
     Args:
         where: the file, for messages.
-        of: what the column should contain.
+        of: content of the missing column, for messages.
         names: names that such a column may have.
-        columns: names of the columns that are there.
+        columns: names of the present columns.
     """
     close = ((column, near) for column in columns for near in get_close_matches(column.lower()[:100], names, n=1))
     column, near = next(close, ("", ""))
@@ -137,7 +137,7 @@ def missing_column(where: str, of: str, names: Sequence[str], columns: Sequence[
 
 
 def _labelled(rows: Rows, label: str) -> Part:
-    """Read the labels of one file; its numbers stand for its own list of names."""
+    """Read the labels of one file; its numbers refer to its own list of names."""
     names = _class_names(rows.schema, label)
     reader = LabelReader(f"the column '{label}' of {rows.where}", names)
     labels: list[str | None] = []
@@ -176,7 +176,7 @@ def _distinct(where: str, column: str, batch: pa.RecordBatch) -> tuple[list[Any]
         try:
             encoded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
             return encoded.dictionary.to_pylist(), encoded.indices.to_pylist()
-        except (pa.ArrowNotImplementedError, AttributeError):  # lists, say, of which nothing is a label
+        except (pa.ArrowNotImplementedError, AttributeError):  # for example lists, which are no labels
             return values.to_pylist(), list(range(len(values)))
 
 
@@ -214,7 +214,7 @@ def _class_names(schema: pa.Schema, label: str) -> list[str]:
 
 @contextmanager
 def reading(file: Path) -> Iterator[None]:
-    """Turn the errors of reading a file into one sentence; refuse what is no regular file.
+    """Turn the errors of reading a file into one sentence; raise if it is no regular file.
 
     Raises:
         BadInput: the file cannot be read, or is damaged.

@@ -1,6 +1,6 @@
-"""Analyse recordings: the frame of `moebench.load_routing` in, a frame out.
+"""Analyse recordings: each analysis takes the frame of `moebench.load_routing` and returns a frame.
 
-Frames may hold several cells, seeds, steps and layers; every analysis is made for each of them alone, and its result
+Frames may contain several cells, seeds, steps and layers; every analysis treats each of them separately, and its result
 names them in the columns `KEYS`. No analysis loops over tokens.
 """
 

@@ -15,7 +15,7 @@ def calls_by_image(frame: pd.DataFrame) -> pd.DataFrame:
         The columns KEYS without the layer, image, label, calls.
 
     Raises:
-        BadInput: a soft router, all of whose images cost the same.
+        BadInput: the router is soft, so that all images have equal cost.
     """
     return by_layer(frame, _of_recording, tuple(name for name in KEYS if name != "layer"))
 

@@ -1,7 +1,7 @@
-"""Work out which tokens are dropped at other capacities, from the choices of one recording.
+"""Compute which tokens are dropped at other capacities, from the choices of one recording.
 
-The inputs of the layer stay those of the recording: at another capacity an earlier layer would hand on other tokens.
-For the first MoE layer the result is exact.
+The inputs of the layer stay those of the recording, although at another capacity earlier layers would return other
+tokens. For the first MoE layer the result is exact.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,9 @@ from moebench.errors import BadInput, unknown
 from moebench.inside.analyses.keys import by_layer, listed, require, run_places
 
 ORDERS = ("array", "priority")
-"""Orders in which tokens take slots: as they stand in the array; of highest gate first, as in Batch Prioritized
-Routing (2106.05974)."""
+"""Orders in which tokens take slots: the order of the array; or highest gate first, as in Batch Prioritized Routing
+(2106.05974).
+"""
 CHOSEN_BY = ("tokens", "experts", "mask")
 
 
@@ -26,20 +27,20 @@ def order_of(rows: pd.DataFrame) -> str:
 def choice_slots(frame: pd.DataFrame, chosen_by: str = "tokens", order: str | None = None) -> pd.DataFrame:
     """Return for each choice the fewest slots of its expert at which the expert processes the token.
 
-    A choice is processed if fewer choices than the expert has slots stand before it at its expert. If tokens choose,
-    all first choices stand before any second choice, and tokens of one rank stand in `order` (2106.05974); else
-    choices stand in the order of their gates (2202.09368).
+    A choice is processed if the choices before it at its expert are fewer than the expert's slots. If tokens choose,
+    all first choices precede all second choices, and tokens of one rank follow `order` (2106.05974); otherwise choices
+    follow their gates in descending order (2202.09368).
 
     Args:
         frame: rows of hard routers.
         chosen_by: as in the recordings' facts: tokens, experts or mask.
-        order: one of ORDERS; None takes the recording's own.
+        order: one of ORDERS; None takes the recording's own order.
 
     Returns:
         KEYS, image, token, rank, expert, slots; a row for each choice in the order of the frame.
 
     Raises:
-        BadInput: a soft router, or one whose choices are not made one by one.
+        BadInput: the router is soft, or does not make its choices one by one.
     """
     _check(frame, chosen_by, order)
 
@@ -98,7 +99,7 @@ def _slots(rows: pd.DataFrame, chosen_by: str, order: str | None) -> tuple[pd.Da
         if (order or order_of(named)) == "priority":
             place = _priorities(named, place)
         rank = named["rank"].to_numpy(np.int64)
-        # One whole number for queue, rank and place, which is sorted several times faster than three of them.
+        # One integer for queue, rank and place: sorting it is several times faster than sorting three keys.
         keys = (queue * (int(rank.max(initial=0)) + 2) + rank + 1) * (int(place.max(initial=0)) + 1) + place
         sorted_rows = np.argsort(keys, kind="stable")
     else:
@@ -116,14 +117,14 @@ def _token_numbers(rows: pd.DataFrame) -> np.ndarray:
 
 
 def _array_places(rows: pd.DataFrame) -> np.ndarray:
-    """Place of each row's token among the tokens of its group."""
+    """Return the place of each row's token among the tokens of its group."""
     tokens = int(rows["token"].max()) + 1
     places: np.ndarray = rows["place"].to_numpy(np.int64) * tokens + rows["token"].to_numpy()
     return places
 
 
 def _priorities(named: pd.DataFrame, place: np.ndarray) -> np.ndarray:
-    """Place of each row's token in the order of the largest gates of its group; the recorded one if there is one."""
+    """Return the place of each row's token by the largest gates of its group; the recorded place if there is one."""
     if (named["priority"] >= 0).any():
         return named["priority"].to_numpy(np.int64)
     first = named["rank"].to_numpy() == 0
@@ -131,7 +132,7 @@ def _priorities(named: pd.DataFrame, place: np.ndarray) -> np.ndarray:
     order = np.lexsort((place[first], -gate, group[first]))
     places = np.empty(len(order), np.int64)
     places[order] = run_places(group[first][order])
-    # The place of a token by its group and its place in the array; every token with a choice has a first one.
+    # Place of a token, by its group and its place in the array; every token with a choice has a first choice.
     lookup = np.zeros((int(group.max(initial=0)) + 1, int(place.max(initial=0)) + 1), np.int64)
     lookup[group[first], place[first]] = places
     found: np.ndarray = lookup[group, place]
@@ -155,19 +156,19 @@ def dropped_over_capacity(
     """Return the share of tokens that no expert processes at each capacity factor, by `slots_needed`.
 
     Args:
-        frame: rows of hard routers with the same options.
+        frame: rows of hard routers with equal options.
         factors: capacity factors C, slots = round(S·k·C/E) for groups of S tokens.
         top_k: choices of each token, or the mean number of experts that take a token.
         chosen_by: as in the recordings' facts.
-        order: one of ORDERS; None takes the recording's own.
-        recorded_factor: the capacity factor of the recording, beyond which experts that choose tokens would take
+        order: one of ORDERS; None takes the recording's own order.
+        recorded_factor: the capacity factor of the recording; at a larger factor, experts that choose tokens would take
             tokens that were not recorded.
 
     Returns:
         KEYS, capacity_factor, slots_per_expert, dropped.
 
     Raises:
-        BadInput: as from `slots_needed`, or experts choose their tokens and a factor is above the recorded one.
+        BadInput: as `slots_needed`; or experts choose their tokens and a factor is above the recorded one.
     """
     beyond = [factor for factor in factors if recorded_factor is not None and factor > recorded_factor]
     if chosen_by == "experts" and beyond:

@@ -1,4 +1,4 @@
-"""Count how often two experts serve the same token."""
+"""Count how often two experts process the same token."""
 
 import numpy as np
 import pandas as pd
@@ -8,9 +8,9 @@ from moebench.inside.analyses.keys import by_layer, codes, listed, require
 
 
 def coactivation(frame: pd.DataFrame, *, processed: bool = False) -> pd.DataFrame:
-    """Return how often tokens that one expert serves are served by another too (OLMoE, 2409.02060).
+    """Return how often the tokens of one expert belong to another expert too (OLMoE, 2409.02060).
 
-    Over all pairs of a token's experts, not only those of adjacent ranks: share = N_ab / N_a, where N_a tokens have
+    All pairs of a token's experts count, not only those of adjacent ranks: share = N_ab / N_a, where N_a tokens have
     expert a and N_ab tokens have both.
 
     Args:
@@ -22,7 +22,7 @@ def coactivation(frame: pd.DataFrame, *, processed: bool = False) -> pd.DataFram
         token's other experts in proportion to the experts' loads.
 
     Raises:
-        BadInput: a soft router, or tokens that have one expert each.
+        BadInput: the router is soft, or each token has one expert.
     """
     return by_layer(frame, lambda rows: _of_layer(rows, processed))
 

@@ -1,4 +1,4 @@
-"""Relate the gates of tokens to whether their images are classified correctly, and describe the gates."""
+"""Relate the gates of tokens to the classification of their images, and describe the gates."""
 
 import numpy as np
 import pandas as pd
@@ -14,11 +14,11 @@ def confidence_and_accuracy(frame: pd.DataFrame, bins: int = BINS) -> pd.DataFra
 
     Args:
         frame: rows of recordings.
-        bins: parts of as many images each, of rising confidence.
+        bins: number of bins, of equally many images each, by rising confidence.
 
     Returns:
-        KEYS, bin, images, confidence (mean of the bin), accuracy, and accuracy_low and accuracy_high, its 95 %
-        interval.
+        KEYS, bin, images, confidence (mean of the bin), accuracy, and accuracy_low and accuracy_high, the bounds of its
+        95 % interval.
     """
     return by_layer(frame, lambda rows: _binned(rows, bins))
 
@@ -44,13 +44,13 @@ def gate_distribution(frame: pd.DataFrame, bins: int = 20) -> pd.DataFrame:
 
     Args:
         frame: rows of hard routers.
-        bins: intervals of equal width from 0 to the largest gate, or to 1 if that is larger.
+        bins: intervals of equal width from 0 to 1, or to the largest gate if that is above 1.
 
     Returns:
         KEYS, rank, low and high (bounds of the interval), share (of the gates of this rank).
 
     Raises:
-        BadInput: a soft router.
+        BadInput: the router is soft.
     """
     return by_layer(frame, lambda rows: _distribution(rows, bins))
 

@@ -1,4 +1,4 @@
-"""Count how often each expert serves each class and each position."""
+"""Count how often each expert gets tokens of each class and of each position."""
 
 import numpy as np
 import pandas as pd
@@ -7,15 +7,16 @@ from moebench.inside.analyses.keys import by_layer, codes, is_soft, listed
 
 
 def weights_of(rows: pd.DataFrame, *, processed: bool = False) -> pd.DataFrame:
-    """Return the rows that name an expert with a column `weight`: how much of a token the expert gets.
+    """Return the rows that name an expert, with a column `weight`: the part of a token that the expert gets.
 
     Args:
-        rows: of one layer.
+        rows: rows of one layer.
         processed: whether dropped choices are left out.
 
     Returns:
-        A choice of a hard router weighs 1. A slot of a soft router has its combine weight, and what a recording leaves
-        out of the slot stands in the slot's row of token -1.
+        A choice of a hard router has weight 1. A slot of a soft router has its combine weight; the part that a
+        recording
+        leaves out of the slot is in the slot's row of token -1.
     """
     if is_soft(rows):
         named = rows[rows["expert"] >= 0]
@@ -27,7 +28,7 @@ def weights_of(rows: pd.DataFrame, *, processed: bool = False) -> pd.DataFrame:
 
 
 def class_counts(frame: pd.DataFrame, *, processed: bool = False) -> pd.DataFrame:
-    """Return how much of each class's tokens each expert gets (2106.05974, figure 8).
+    """Return each expert's part of each class's tokens (2106.05974, figure 8).
 
     Args:
         frame: rows of recordings.
@@ -35,13 +36,13 @@ def class_counts(frame: pd.DataFrame, *, processed: bool = False) -> pd.DataFram
 
     Returns:
         KEYS, expert, label, weight (choices, or combine weight of a soft router), share (of the class's weight) and
-        lift (share over the expert's share of all weight; 1 if the expert does not care about the class).
+        lift (share over the expert's share of all weight; 1 if the expert is independent of the class).
     """
     return by_layer(frame, lambda rows: _table(weights_of(rows, processed=processed), "label"))
 
 
 def position_counts(frame: pd.DataFrame, *, processed: bool = False) -> pd.DataFrame:
-    """Return how much of each position's tokens each expert gets (2106.05974, figure 31).
+    """Return each expert's part of each position's tokens (2106.05974, figure 31).
 
     Args:
         frame: rows of recordings.

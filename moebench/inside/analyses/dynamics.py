@@ -1,4 +1,4 @@
-"""Follow the routing of the same tokens through training."""
+"""Follow the routing of a fixed set of tokens through training."""
 
 import numpy as np
 import pandas as pd
@@ -10,12 +10,12 @@ _LAYER = tuple(name for name in KEYS if name != "step")
 
 
 def dynamics(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return how far the routing at each recorded step is that of the trained model.
+    """Return how close the routing at each recorded step is to the routing of the trained model.
 
     saturation = mean over tokens of |E_t ∩ E_T| / |E_T|, with E_t the token's experts at step t, before capacity, and
-    E_T those at the last recorded step; tokens without any at the last step are left out (OLMoE, 2409.02060).
-    fluctuation = share of tokens whose first expert at step t is not that of the last step (after 2106.05974). A soft
-    router's token has one expert: that of most weight in its output.
+    E_T its experts at the last recorded step; tokens without experts at the last step are left out (OLMoE, 2409.02060).
+    fluctuation = share of tokens whose first expert at step t differs from that of the last step (after 2106.05974). A
+    soft router's token has one expert: the one of most weight in its output.
 
     Args:
         frame: rows of recordings with all their steps.
@@ -24,7 +24,7 @@ def dynamics(frame: pd.DataFrame) -> pd.DataFrame:
         KEYS, saturation, fluctuation.
 
     Raises:
-        BadInput: a recording of the trained model alone.
+        BadInput: the recording has the trained model alone.
     """
     return by_layer(frame, _of_layer, _LAYER)
 
@@ -44,7 +44,7 @@ def _of_layer(rows: pd.DataFrame) -> pd.DataFrame:
     found = []
     for step in steps:
         chosen, first = by_step[step]
-        # A pair of token and expert as one number.
+        # A pair of token and expert, written as one number.
         pairs = final.index.to_numpy() * experts + final.to_numpy()
         kept = np.isin(pairs, chosen.index.to_numpy() * experts + chosen.to_numpy())
         shares = pd.Series(kept, index=final.index).groupby(level=0).sum() / size
@@ -54,7 +54,7 @@ def _of_layer(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _experts(rows: pd.DataFrame, tokens: int) -> "tuple[pd.Series[int], pd.Series[int]]":
-    """Experts of each token by the token's number among all images, and the first expert of each token or -1."""
+    """Return each token's experts by its number among all images, and each token's first expert or -1."""
     rows = rows[rows["token"] >= 0]
     number = rows["image"].to_numpy(np.int64) * tokens + rows["token"].to_numpy()
     if is_soft(rows):

@@ -1,4 +1,4 @@
-"""Summarise how alike the experts of a layer are, and what the routing is worth to the trained model."""
+"""Summarise the similarity of a layer's experts, and the value of the routing for the trained model."""
 
 import pandas as pd
 
@@ -6,7 +6,7 @@ CELL = ("cell", "router", "seed")
 
 
 def expert_similarity(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean similarity of the outputs of two experts on the same tokens, for each layer.
+    """Return the mean similarity of the outputs of two experts on equal tokens, for each layer.
 
     Args:
         pairs: tables `experts` of recordings. cosine: mean over tokens of the cosine of two outputs. cka: linear CKA,
@@ -19,13 +19,13 @@ def expert_similarity(pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def swap_losses(swaps: pd.DataFrame) -> pd.DataFrame:
-    """Return the accuracy that another routing in one layer costs the trained model (2106.05974, figure 28).
+    """Return the accuracy that the trained model loses by another routing in one layer (2106.05974, figure 28).
 
     Args:
         swaps: tables `swaps` of recordings.
 
     Returns:
-        cell, router, seed, layer, swap, loss: accuracy of the trained routing less accuracy with the other one.
+        cell, router, seed, layer, swap, loss: accuracy of the trained routing less accuracy of the other routing.
     """
     loss = swaps["trained_accuracy"] - swaps["accuracy"]
     return swaps[[*CELL, "layer", "swap"]].assign(loss=loss)

@@ -1,4 +1,4 @@
-"""Measure how much the expert of a token tells about the class of its image, and about its position."""
+"""Measure the information of a token's expert on the class of its image, and on its position."""
 
 from typing import Literal, get_args
 
@@ -10,11 +10,11 @@ from moebench.inside.analyses.keys import by_layer, codes, listed
 
 Of = Literal["class", "position"]
 OF: tuple[Of, ...] = get_args(Of)
-"""What the expert of a token can tell about."""
+"""Quantities on which the expert of a token may have information."""
 DRAWS = 50
 """Permutations from which the null distribution is estimated."""
 _ROUNDING = 1e-9
-"""Information below it is that of rounding."""
+"""Information below this value is a rounding error."""
 
 
 def mutual_information(joint: np.ndarray) -> float:
@@ -33,7 +33,7 @@ def expert_information(frame: pd.DataFrame, of: Of, *, processed: bool = False, 
     """Return the mutual information of the expert of a choice and the class, or position, of its token.
 
     The plug-in estimate is above 0 by chance alone, the more so the more classes and the fewer images there are. Its
-    distribution under no relation is estimated by permutation: the classes of the images change places, or, for
+    distribution under independence is estimated by permutation: the classes of the images change places, or, for
     positions, the tokens of each image do. A soft router's choices are its combine weights.
 
     Args:
@@ -44,7 +44,7 @@ def expert_information(frame: pd.DataFrame, of: Of, *, processed: bool = False, 
 
     Returns:
         KEYS, information, null_mean and null_high (mean and 95 % quantile over the permutations), excess (information
-        less null_mean), all in bits, and p_value, the share of permutations with as much information, the data
+        less null_mean), all in bits, and p_value, the share of permutations with at least as much information, the data
         counted as one of them.
     """
 
@@ -66,7 +66,7 @@ def expert_information(frame: pd.DataFrame, of: Of, *, processed: bool = False, 
 
 
 def _by_class(rows: pd.DataFrame, draws: int) -> tuple[float, np.ndarray]:
-    """Information and its null: images keep their experts and exchange their classes."""
+    """Return the information and its null distribution: images keep their experts and exchange their classes."""
     experts = int(rows["experts"].iloc[0])
     images, image = codes(rows["image"])
     places = image * experts + rows["expert"].to_numpy()
@@ -81,7 +81,7 @@ def _by_class(rows: pd.DataFrame, draws: int) -> tuple[float, np.ndarray]:
 
 
 def _by_position(rows: pd.DataFrame, draws: int) -> tuple[float, np.ndarray]:
-    """Information and its null: the tokens of each image exchange their positions."""
+    """Return the information and its null distribution: the tokens of each image exchange their positions."""
     experts = int(rows["experts"].iloc[0])
     images, image = codes(rows["image"])
     positions, position = codes(rows["token"])

@@ -1,4 +1,4 @@
-"""Split a frame of recordings into layers, and name them in what an analysis gives."""
+"""Split a frame of recordings into layers, and name the layers in the result of an analysis."""
 
 from collections.abc import Callable
 
@@ -14,11 +14,11 @@ KEYS = ("suite", "cell_id", "cell", "router", "seed", "step", "layer")
 def by_layer(
     frame: pd.DataFrame, analyse: Callable[[pd.DataFrame], pd.DataFrame], keys: tuple[str, ...] = KEYS
 ) -> pd.DataFrame:
-    """Return the results of an analysis of each layer under each other, with the layer's names before them.
+    """Return the results of an analysis of each layer in one frame, with the layer's names in front.
 
     Args:
         frame: rows of recordings.
-        analyse: called with the rows of one layer, or of what else the keys name.
+        analyse: called with the rows of one layer, or of another part that the keys name.
         keys: columns whose values name a part.
 
     Raises:
@@ -37,12 +37,21 @@ def by_layer(
 
 
 def is_soft(rows: pd.DataFrame) -> bool:
-    """Return whether the rows are of a router whose slots hold mixtures of tokens."""
+    """Return whether the rows are of a router whose slots contain mixtures of tokens."""
     return bool(rows["dispatch"].notna().any())
 
 
 def require(rows: pd.DataFrame, *, soft: bool, what: str) -> None:
-    """Raise BadInput unless the rows are of a soft router, or of a hard one."""
+    """Raise unless the rows are of a soft router, or of a hard one.
+
+    Args:
+        rows: rows of one router.
+        soft: whether the router has to be soft.
+        what: what the other kind of router lacks, for the message.
+
+    Raises:
+        BadInput: the router is of the other kind.
+    """
     if is_soft(rows) != soft:
         cell = rows["cell"].iloc[0]
         why = "its slots hold single tokens" if soft else "every token has a part in every slot"
@@ -61,7 +70,7 @@ def codes(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
 
 
 def run_places(*keys: np.ndarray) -> np.ndarray:
-    """Return the place of each row in its run of equal keys, from 0; rows of a run stand one after the other."""
+    """Return the place of each row in its run of equal keys, from 0; the rows of a run are consecutive."""
     count = len(keys[0])
     begins = np.zeros(count, bool)
     begins[:1] = True

@@ -1,4 +1,4 @@
-"""Say which expert each patch goes to."""
+"""Map each patch to its expert."""
 
 import pandas as pd
 

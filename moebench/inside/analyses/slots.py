@@ -1,4 +1,4 @@
-"""Describe the slots of soft routers: what they hold of the tokens, and what the tokens get of them."""
+"""Describe the slots of soft routers: the tokens in each slot, and the slots in each token's output."""
 
 from typing import Literal
 
@@ -19,8 +19,9 @@ def slot_weights(frame: pd.DataFrame, image: int) -> pd.DataFrame:
         image: number of the image in the test split.
 
     Returns:
-        KEYS, expert, slot, token, dispatch, and relative: the weight times the number of tokens, 1 if the slot holds
-        the mean of the image.
+        KEYS, expert, slot, token, dispatch, and relative: the weight times the number of tokens, 1 if the slot is the
+        mean
+        of the image's tokens.
     """
 
     def of_layer(rows: pd.DataFrame) -> pd.DataFrame:
@@ -38,7 +39,7 @@ def tokens_for_share(frame: pd.DataFrame, share: float = 0.9) -> pd.DataFrame:
 
     Args:
         frame: rows of soft routers.
-        share: of a slot's weight.
+        share: share of a slot's weight.
 
     Returns:
         KEYS, image, expert, slot, tokens; NaN if the recording keeps less than the share of the slot's weight.
@@ -46,7 +47,7 @@ def tokens_for_share(frame: pd.DataFrame, share: float = 0.9) -> pd.DataFrame:
 
     def of_layer(rows: pd.DataFrame) -> pd.DataFrame:
         weights = _sorted(rows, "dispatch", _SLOT)
-        # A token is still needed while those before it carry less than the share; float16 sums miss 1 by rounding.
+        # A token is needed while the tokens before it carry less than the share; float16 sums miss 1 by rounding.
         needed = weights["before"] < share - 1e-3
         slots = weights.assign(needed=needed).groupby(_SLOT, sort=False)
         found = slots.agg(tokens=("needed", "sum"), carried=("dispatch", "sum")).astype(float)
@@ -57,7 +58,7 @@ def tokens_for_share(frame: pd.DataFrame, share: float = 0.9) -> pd.DataFrame:
 
 
 def cumulative_weights(frame: pd.DataFrame, of: Literal["dispatch", "combine"]) -> pd.DataFrame:
-    """Return cumulative sums of the weights from the largest on (2308.00951, figures 26 and 27).
+    """Return cumulative sums of the weights, largest weights first (2308.00951, figures 26 and 27).
 
     Args:
         frame: rows of soft routers.
@@ -81,7 +82,7 @@ def cumulative_weights(frame: pd.DataFrame, of: Literal["dispatch", "combine"]) 
 
 
 def token_mass(frame: pd.DataFrame, of: Literal["token", "slot"]) -> pd.DataFrame:
-    """Return how much each token gives to all slots, or how much the tokens take of each slot (2308.00951).
+    """Return each token's weight in all slots together, or each slot's weight in the tokens (2308.00951).
 
     Args:
         frame: rows of soft routers.
@@ -105,7 +106,7 @@ def token_mass(frame: pd.DataFrame, of: Literal["token", "slot"]) -> pd.DataFram
 
 
 def _sorted(rows: pd.DataFrame, weight: str, keys: list[str]) -> pd.DataFrame:
-    """Listed weights of each key from the largest on, with the sum before each and its place from 0."""
+    """Return the listed weights of each key in descending order, with the sum before each and its place from 0."""
     require(rows, soft=True, what="slots that hold mixtures")
     named = rows.loc[(rows["token"] >= 0) & (rows["slot"] >= 0), [*dict.fromkeys((*keys, weight))]]
     named = named.astype({weight: float})

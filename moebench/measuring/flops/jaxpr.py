@@ -93,7 +93,8 @@ def traced(function: Callable[..., Any], *arguments: Any) -> ClosedJaxpr:
 def operations(program: ClosedJaxpr) -> Operations:
     """Count the FLOPs of a program.
 
-    Work that no output depends on is not counted, since compilers remove it. Of several branches the largest counts.
+    Work that no output depends on is not counted, since compilers remove it. Of several branches the largest counts,
+    and of ways for several platforms the lightest.
     Element-wise work in a loop whose end depends on data counts once.
     """
     return _count(program.jaxpr, "", 1)
@@ -142,7 +143,9 @@ def _inner(equation: JaxprEqn, path: str, times: float) -> Iterator[Operations]:
     """Yield the counts of the programs that an equation calls, times its number of calls."""
     name, params = equation.primitive.name, equation.params
     if name == "cond":
-        yield max((_count(each.jaxpr, path, times) for each in params["branches"]), key=lambda branch: branch.total)
+        # Of ways for several platforms the lightest counts, since others pad; of branches in the data the largest.
+        choice = max if params.get("branches_platforms") is None else min
+        yield choice((_count(each.jaxpr, path, times) for each in params["branches"]), key=lambda branch: branch.total)
     elif name == "while":
         for each in (params["cond_jaxpr"], params["body_jaxpr"]):
             once = _count(each.jaxpr, path, times)

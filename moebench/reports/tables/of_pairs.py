@@ -1,4 +1,4 @@
-"""Make the table of cells with a text tower: a row for each cell, then chance, then what a paper printed."""
+"""The table of cells with a text tower: a row for each cell, then chance, then printed results of a paper."""
 
 from collections.abc import Iterable
 
@@ -41,5 +41,5 @@ def pairs(results: Results) -> Table:
 
 
 def _below(name: str, printed: Iterable[dict[object, object]]) -> list[float]:
-    """Return the printed shares of a column, NaN where none is printed."""
+    """Return the printed shares of a column, NaN if none is printed."""
     return [float(str(row[name])) if name in published.PRINTED_TESTS else np.nan for row in printed]

@@ -1,4 +1,4 @@
-"""Define what a column of the result table declares about itself."""
+"""The declaration of a column of the result table."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -10,18 +10,18 @@ Kind = Literal["share", "s", "FLOPs", "bytes", "FLOPs/s", "bytes/s", "count", "r
 Section = Literal[
     "main",  # the first table of a report
     "health",  # the table of routing metrics
-    "timing",  # the table of times and their quality
+    "timing",  # the table of times and timing flags
     "environment",  # the table of machines and versions
-    "cost axis",  # offered as the cost of a Pareto front
-    "quality axis",  # offered as the quality of a Pareto front
-    "scaled axis",  # offered as the quantity drawn over an input
-    "input axis",  # an input that suites vary and quantities are drawn over
-    "test-time cost",  # offered as the cost of a setting at test time
-    "test-time quality",  # offered as what a setting at test time gives
-    "label",  # an input by which cells of one router and as many experts are named apart
+    "cost axis",  # a choice for the cost axis of a Pareto front
+    "quality axis",  # a choice for the quality axis of a Pareto front
+    "scaled axis",  # a choice for the quantity drawn over an input
+    "input axis",  # an input that suites vary, for the horizontal axis
+    "test-time cost",  # a choice for the cost axis of a setting at test time
+    "test-time quality",  # a choice for the quality axis of a setting at test time
+    "label",  # an input in the labels of cells with equal router and number of experts
     "export",  # a column of the Markdown export
 ]
-"""Where readers find a column."""
+"""Places where readers find a column."""
 
 TEXT, WHOLE, SMALL, NUMBER, BOOL = pa.string(), pa.int64(), pa.int32(), pa.float64(), pa.bool_()
 TIME = pa.timestamp("us", tz="UTC")
@@ -42,10 +42,10 @@ _KINDS: dict[str, Kind] = {
 
 @dataclass(frozen=True)
 class Column:
-    """Declare one column of the result table, in which a row is one seed of one cell.
+    """One column of the result table, in which a row is one seed of one cell.
 
     A new column is one such declaration, and one line where cells compute its value. Pages, figures, tables and the
-    command line derive everything they say of a column from its declaration.
+    command line derive everything about a column from its declaration.
     """
 
     name: str
@@ -55,13 +55,13 @@ class Column:
     title: str
     better: Literal["higher", "lower"] | None = None
     varies: Literal["seed", "timing", "cell"] = "cell"
-    """What gives the column another value: each seed, each timed sample, or only another cell."""
+    """Source of variation of the column: seeds, timed samples, or only different cells."""
     sections: tuple[Section, ...] = ()
     group: str = ""
 
     @property
     def numeric(self) -> bool:
-        """Whether a row holds one number here."""
+        """Whether a row contains one number in this column."""
         return bool(pa.types.is_integer(self.type) or pa.types.is_floating(self.type))
 
     @property
@@ -80,7 +80,12 @@ class Column:
 
 
 def in_group(name: str, *columns: Column) -> tuple[Column, ...]:
-    """Return the columns as members of the group of that name."""
+    """Return the columns as members of a group.
+
+    Args:
+        name: name of the group.
+        *columns: the columns.
+    """
     return tuple(replace(column, group=name) for column in columns)
 
 
@@ -88,11 +93,11 @@ def timed(name: str, unit: str, meaning: str, title: str, *sections: Section) ->
     """Return the columns of a timed value: its median, the bounds of its 95 % interval, and its samples.
 
     Args:
-        name: the name of the median's column; `_ci_low`, `_ci_high` and `_samples` follow it in the others.
-        unit: the unit of all four.
-        meaning: what is timed, without its last full stop.
+        name: the name of the median's column; `_ci_low`, `_ci_high` and `_samples` follow it in the other names.
+        unit: the unit of all four columns.
+        meaning: what is timed, without a full stop at the end.
         title: the title on axes and in tables.
-        sections: where the median stands.
+        sections: places where readers find the median.
     """
     return (
         Column(name, NUMBER, unit, f"{meaning}; median of the samples", title, "lower", "timing", sections),

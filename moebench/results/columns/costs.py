@@ -1,4 +1,4 @@
-"""Declare the columns that are counted: parameters, FLOPs, bytes, and how well a device was used."""
+"""Columns that are counted: parameters, FLOPs, bytes, and the use of the device."""
 
 from moebench.results.columns.column import NUMBER, WHOLE, Column, in_group
 

@@ -1,4 +1,4 @@
-"""Declare the columns that say on which machine and with which versions a row was made."""
+"""Columns on the machine and the versions with which a row was made."""
 
 from moebench.results.columns.column import NUMBER, SMALL, TEXT, Column, Section, in_group
 

@@ -1,4 +1,4 @@
-"""Declare the columns that identify a row and those that were asked for."""
+"""Columns that identify a row, and columns of the specification."""
 
 from moebench.results.columns.column import NUMBER, SMALL, TEXT, TIME, WHOLE, Column, in_group
 
@@ -209,7 +209,7 @@ INPUTS = in_group(
         "freeze",
         TEXT,
         "",
-        "image where a pre-trained image tower stays as it is; null where all of the model learns",
+        "image if the pre-trained image tower does not learn; null if the whole model learns",
         "Frozen",
         sections=("label",),
     ),

@@ -1,4 +1,4 @@
-"""Declare the columns that say how good a trained model is and how its training went."""
+"""Columns on the quality of a trained model and on its training."""
 
 from moebench.results.columns.column import BOOLS, HALVES, NUMBER, NUMBERS, SMALL, TEXT, WHOLE, WHOLES, Column, in_group
 

@@ -1,4 +1,4 @@
-"""Declare the columns that say what routing did to the tokens of the test split."""
+"""Columns on the routing of the test split's tokens."""
 
 from moebench.results.columns.column import BY_LAYER_AND_EXPERT, NUMBER, Column, in_group
 

@@ -1,4 +1,4 @@
-"""Declare the fields of one setting in which a trained model was evaluated without further training."""
+"""Fields of one setting in which a trained model was evaluated without further training."""
 
 import pyarrow as pa
 

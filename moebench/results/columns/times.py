@@ -1,4 +1,4 @@
-"""Declare the columns that are timed, and those that say how far a time can be trusted."""
+"""Columns that are timed, and columns on the quality of timings."""
 
 from moebench.results.columns.column import BOOL, NUMBER, SMALL, TEXTS, WHOLE, Column, in_group, timed
 

@@ -1,4 +1,4 @@
-"""Declare the columns that say how the hyperparameters of a cell were chosen."""
+"""Columns on the choice of a cell's hyperparameters."""
 
 from moebench.results.columns.column import BOOL, NUMBER, SMALL, TEXT, Column, in_group
 

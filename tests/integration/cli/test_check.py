@@ -43,7 +43,7 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
         main(["check", *arguments])
     printed = capsys.readouterr()
     # A slow machine prints its progress as well.
-    lines = [line for line in printed.out.splitlines(keepends=True) if not line.startswith("working out the cells")]
+    lines = [line for line in printed.out.splitlines(keepends=True) if not line.startswith("resolving the cells")]
     return int(ended.value.code or 0), "".join(lines), printed.err
 
 

@@ -53,7 +53,7 @@ def test_the_curve_as_a_table_with_progress_beside_it(
     assert called("--timing") == 0
     printed = capsys.readouterr()
     # 80 timings of 3 s, and a quarter of that at most for the warm-up: 300 s; with patience 3 + 1/4 budgets, 780 s.
-    assert "up to 5 min 00 s where nobody else uses the processors, up to 13 min 00 s" in printed.err
+    assert "up to 5 min 00 s if no other process uses the processors, up to 13 min 00 s" in printed.err
     assert "1 of 80, none (A against A): not significant, about" in printed.err
     assert printed.err.rstrip().endswith("80 of 80, 2%: no difference that matters")
     rows = [line.split() for line in printed.out.splitlines()]

@@ -82,7 +82,7 @@ def test_json_and_markdown(results: Path, capsys: pytest.CaptureFixture[str]) ->
     ("arguments", "message"),
     [
         (["router=soft", "router=bpr", "--fail-if-slower", "5"], "such as 5% or 0.05, not '5'"),
-        (["router=soft", "router=bpr", "--json", "--markdown"], "two ways to print one thing"),
+        (["router=soft", "router=bpr", "--json", "--markdown"], "two formats of one output"),
         (["router=soft", "router=sotf"], ": did you mean 'soft'?"),
         (["router=soft", "experts=8", "--metric", "acuracy"], "did you mean 'accuracy'"),
         (["experts=4", "experts=8", "--suite", "scaling"], "did you mean 'scaling-experts'"),

@@ -63,7 +63,7 @@ def test_a_router_is_shown_with_its_options_and_its_paper(capsys: pytest.Capture
     assert "paper: https://arxiv.org/abs/2106.05974" in lines
     place = lines.index("  priority               max")
     assert lines[place + 1].startswith("    Priority of a token for slots: max, its largest gate")
-    first = lines.index("options, with their defaults, as they stand in brackets or in a suite:")
+    first = lines.index("options, with their defaults, as written in brackets or in a suite:")
     assert max(map(len, lines[first:])) < 80
 
 

@@ -209,7 +209,7 @@ def test_plot_and_dashboard_from_results(here: Here) -> None:
     here.call("run", "dense")
     code, _, err = here.call("plot", "scaling")
     assert code == 2
-    assert "results holds several suites; give --suite: run, small." in err
+    assert "results has several suites; give --suite: run, small." in err
     code, _, err = here.call("plot", "scaling", "--suite", "smal")
     assert code == 2
     assert "did you mean 'small'?" in err

@@ -22,7 +22,7 @@ from moebench.spec.cell_spec import CellSpec
 from moebench.training import join_processes, mesh
 
 PROGRAM = SUPPORT / "wide_training.py"
-ROUTERS = ("bpr", "soft")
+ROUTERS = ("bpr", "soft", "dropless")
 
 
 def begun(arguments: list[str], devices: int, **environment: str) -> subprocess.Popen[str]:
@@ -80,7 +80,7 @@ def test_eight_devices_give_the_curve_of_one(
     assert wide["batch"] == "2x1"
 
 
-@pytest.mark.parametrize("router", ROUTERS)
+@pytest.mark.parametrize("router", ["bpr", "soft"])
 def test_tokens_travel_to_their_experts_and_back(
     on_one_and_eight: dict[tuple[str, str], dict[str, Any]], router: str
 ) -> None:
@@ -89,18 +89,32 @@ def test_tokens_travel_to_their_experts_and_back(
     assert on_one_and_eight[router, "2x4"]["collectives"] == {"all-to-all": 4}
 
 
+def test_kernels_travel_where_no_shape_bounds_the_tokens_of_an_expert(
+    on_one_and_eight: dict[tuple[str, str], dict[str, Any]],
+) -> None:
+    # Two kernels and two biases, and no token.
+    assert on_one_and_eight["dropless", "2x4"]["collectives"] == {"all-gather": 4}
+
+
 @pytest.mark.slow
 def test_every_router_with_slots_sends_tokens_and_gathers_none() -> None:
-    # Experts over the whole batch, or quantiles of it, gather scores; a merged expert gathers kernels; ragged dispatch
-    # gathers tokens.
-    gathering = {"threshold", "expert-race", "quantile", "smear", "loss-free", "dropless"}
+    # Experts over the whole batch gather scores, for the largest of all.
+    scoring = {"threshold", "expert-race"}
+    # Of a merged expert, and of experts without a limit of tokens, the parameters travel; quantiles gather scores.
+    gathering = {"smear": 4, "loss-free": 4, "dropless": 4, "quantile": 5}
     alone = {"dense", "mixture-of-depths"}
-    travelling = sorted(set(routers.names()) - gathering - alone)
-    found = results(begun([str(PROGRAM), "-", ",".join([*travelling, *sorted(alone)]), "2x4"], 8))
-    assert {key: found[key, "2x4"]["collectives"] for key in travelling} == {
-        key: {"all-to-all": 4} for key in travelling
+    travelling = sorted(set(routers.names()) - {*gathering, *alone})
+    ragged = ["bpr[dispatch=ragged]", "experts-choice[dispatch=ragged]"]
+    asked = [*travelling, *ragged, *gathering, *sorted(alone)]
+    found = results(begun([str(PROGRAM), "-", ",".join(asked), "2x4"], 8))
+    by_router = {router: found[router, "2x4"]["collectives"] for router in asked}
+    for router in (*travelling, *ragged):
+        gathered = {"all-gather": 1} if router in scoring else {}
+        assert by_router[router] == {"all-to-all": 4, **gathered}, router
+    assert {router: by_router[router] for router in gathering} == {
+        router: {"all-gather": count} for router, count in gathering.items()
     }
-    assert [found[router, "2x4"]["collectives"] for router in sorted(alone)] == [{}, {}]
+    assert [by_router[router] for router in sorted(alone)] == [{}, {}]
 
 
 def test_a_contrastive_loss_is_that_of_the_whole_batch_on_eight_devices(

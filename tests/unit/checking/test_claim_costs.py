@@ -32,8 +32,8 @@ def test_a_claim_is_named_by_file_line_and_key_with_the_ratio(tmp_path: Path) ->
     first, *others = unequal_costs(load(file))
     # 16 slots for the 4 tokens of mu/4 on digits.
     assert first.check == "claim 1"
-    assert first.what.startswith(f"{file}:7: profile 'cpu' has cells of unequal cost, at the least ")
-    assert first.what.endswith(" times the flops_forward_per_image; say 'at: any cost', or compare cells of equal cost")
+    assert first.what.startswith(f"{file}:7: profile 'cpu' has cells of unequal cost, at least ")
+    assert first.what.endswith(" times the flops_forward_per_image; add 'at: any cost', or compare cells of equal cost")
     # Four experts have more parameters in both profiles.
     assert [each.check for each in others] == ["claim 2", "claim 2"]
     assert f"{file}:12: " in others[0].what

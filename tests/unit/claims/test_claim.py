@@ -55,7 +55,7 @@ def test_the_cost_at_which_cells_are_compared(at: str, cost: object) -> None:
         (claim(better={"router": "soft"}), "better", "the key 'than' is missing, which a claim with 'better' needs"),
         (claim(rising={"router": "soft"}), "rising", "the key 'over' is missing"),
         (claim(no_loss={"router": "soft"}, than={"router": "dense"}), "no_loss", "the key 'beyond' is missing"),
-        (claim(**BETTER, over="experts"), "over", "'over' says nothing in a claim with 'better'"),
+        (claim(**BETTER, over="experts"), "over", "'over' has no meaning in a claim with 'better'"),
         (claim(better={}, than={"router": "dense"}), "better", "'better' is empty; name cells"),
         (claim(**BETTER, on="accurracy"), "on", "did you mean 'accuracy'"),
         (claim(**BETTER, at="same cost"), "at", "'at' should be 'equal flops_forward_per_image .*' or 'any cost'"),
@@ -139,7 +139,7 @@ def test_a_suite_has_claims() -> None:
     [
         (SUITE % "expert", "^mine.yaml:9: unknown key to go over 'expert': did you mean 'experts'"),
         ((SUITE % "experts").replace("router: soft}, than", "router: bpr}, than"), "^mine.yaml:5: 'better' names no"),
-        ((SUITE % "experts").replace("says: More is better", "says: Soft wins"), "^mine.yaml:6: .* stands here twice"),
+        ((SUITE % "experts").replace("says: More is better", "says: Soft wins"), "^mine.yaml:6: .* occurs twice here"),
         ((SUITE % "experts").replace("rising:", "riseing:"), "^mine.yaml:8: .*did you mean 'rising'"),
         ((SUITE % "experts").replace("    source: mine\n", ""), "^mine.yaml:6: the key 'source' is missing"),
     ],

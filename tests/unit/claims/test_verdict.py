@@ -139,7 +139,7 @@ def test_a_key_that_nobody_gave_can_be_named_by_null() -> None:
 def test_cells_of_unequal_cost_are_not_compared() -> None:
     dear = cell("soft", (0.94, 0.95, 0.96), experts=4, flops=1.031e6)
     assert verdict(table(DENSE, dear), **BETTER).text == (
-        "Undecided: cells of unequal cost, at the least 1.03 times the flops_forward_per_image."
+        "Undecided: cells of unequal cost, at least 1.03 times the flops_forward_per_image."
     )
     assert verdict(table(DENSE, dear), **BETTER, at="equal flops_forward_per_image (±5 %)").verdict == "shown"
     assert verdict(table(DENSE, dear), **BETTER, at="any cost").verdict == "shown"

@@ -280,7 +280,7 @@ def test_seconds_are_compared_as_well_where_the_code_differs() -> None:
         (cell(status="diverged"), cell(), [], r"soft\[experts=4\] \(diverged\).*--retry-failed"),
         (cell(accuracies=[np.nan] * 3), cell(ratios=[]), [], "A has train_step_vs_dense .*, B has accuracy"),
         (cell(), cell(ratios=[]), ["infer_vs_dense"], "no matched cell has infer_vs_dense on both sides"),
-        (cell(), cell(model="ti/2", config=None), [], "differ: model is mu/2 and ti/2. Give model a value in both"),
+        (cell(), cell(model="ti/2", config=None), [], "differ: model is mu/2 and ti/2. To compare them, give model a"),
         (
             # What one version called bfloat16 is mixed precision to the next, whatever was asked for.
             cell(precision="mixed", config='{"router": "soft", "precision": "bfloat16"}'),

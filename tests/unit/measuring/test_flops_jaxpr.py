@@ -41,6 +41,16 @@ def test_rows_of_ragged_groups_meet_one_matrix_each() -> None:
     assert operations(traced(jax.grad(loss, (0, 1)), *arguments)).total == 2 * 180
 
 
+def test_of_ways_for_several_platforms_the_one_without_padding_counts() -> None:
+    def padded(rows: Any, kernel: Any) -> Any:
+        return (jnp.pad(rows, ((0, 2), (0, 0))) @ kernel)[:4]
+
+    def product(rows: Any, kernel: Any) -> Any:
+        return jax.lax.platform_dependent(rows, kernel, cpu=jnp.matmul, default=padded)
+
+    assert operations(traced(product, floats(4, 3), floats(3, 5))).total == 2 * 4 * 3 * 5
+
+
 def test_elementwise_work_is_named_and_left_out() -> None:
     def gate(x: Any, index: Any) -> Any:
         return jnp.exp(x) * x + x[index], index + 1

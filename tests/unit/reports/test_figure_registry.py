@@ -38,7 +38,7 @@ def test_what_cannot_be_chosen_is_refused() -> None:
         figures.draw("costs", results, x="params")
     with pytest.raises(BadInput, match="did you mean 'scaling'"):
         figures.draw("scalin", results)
-    with pytest.raises(BadInput, match="'curves' needs the column curve_step, and no row has a value"):
+    with pytest.raises(BadInput, match="no row has a value of curve_step"):
         figures.draw("curves", Results.from_frame(suite_frame().drop(columns="curve_step")))
 
 

@@ -103,7 +103,7 @@ def test_settings_at_test_time_are_means_over_seeds_in_lines_of_their_k() -> Non
     assert set(by_capacity["x"]) == {0.5, 1.0}
     with pytest.raises(BadInput, match="did you mean 'accuracy'"):
         drawn("test-time", tried_frame(), y="accurcy")
-    with pytest.raises(BadInput, match="needs the column test_time"):
+    with pytest.raises(BadInput, match="no row has a value of test_time"):
         drawn("test-time", tried_frame().drop(columns="test_time"))
 
 

@@ -71,9 +71,9 @@ def test_every_fault_is_named_with_its_file(tmp_path: Path) -> None:
             for name in ("cell_id", "seed", "attempt")
         ),
         ("_files/small/cells/r9/x.1.parquet", "lacks run_id in 1 of its rows"),
-        ("small", "shows rows beside newer ones that replace them (2 too many); sealing clears them"),
-        ("small/notes.txt", "is no Parquet file; pandas.read_parquet of its folder fails over it"),
-        ("small/.a.parquet.1.tmp", "is what a killed writer left; sealing clears it when it is a day old"),
+        ("small", "shows rows beside newer ones that replace them (2 too many); sealing removes the older ones"),
+        ("small/notes.txt", "is no Parquet file; pandas.read_parquet of its folder fails because of it"),
+        ("small/.a.parquet.1.tmp", "was left by a killed writer; sealing removes it when it is a day old"),
     }
 
 

@@ -55,11 +55,11 @@ def test_numpy_values_are_taken(tmp_path: Path) -> None:
         ({"status": "fine"}, "unknown status 'fine': known are: crashed"),
         ({"seed": None}, "a result row lacks 'seed'"),
         ({"status": None}, "a result row lacks 'status'"),
-        ({"experts": 2.5}, "column 'experts' holds int32"),
-        ({"curve_step": [1, 2.5]}, "column 'curve_step' holds list"),
-        ({"experts": 2**40}, "column 'experts' holds int32"),
-        ({"accuracy": "high"}, "column 'accuracy' holds double"),
-        ({"curve_loss": 1.0}, "column 'curve_loss' holds list"),
+        ({"experts": 2.5}, "column 'experts' is of type int32"),
+        ({"curve_step": [1, 2.5]}, "column 'curve_step' is of type list"),
+        ({"experts": 2**40}, "column 'experts' is of type int32"),
+        ({"accuracy": "high"}, "column 'accuracy' is of type double"),
+        ({"curve_loss": 1.0}, "column 'curve_loss' is of type list"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_before_anything_is_written(
@@ -136,7 +136,7 @@ def test_broken_files_are_named_and_hide_no_other(tmp_path: Path) -> None:
     told = {problem.path.stem: problem.what for problem in problems}
     assert set(told) == {"empty", "text", "cut", "other", "newer"}
     assert told["text"].startswith("is no readable Parquet file (")
-    assert told["other"] == "holds no moebench results, though it is a Parquet file"
+    assert told["other"] == "is a Parquet file without moebench results"
     assert "newer moebench" in told["newer"]
     assert str(problems[0]) == f"{problems[0].path} {problems[0].what}"
 

@@ -76,7 +76,7 @@ def test_a_folder_of_results_and_the_folder_of_a_suite(root: Path) -> None:
         ("router=sotf", "did you mean 'soft'"),
         (
             "router=soft,experts=8",
-            "unknown experts '8' of the results in .*: known are: 2, 4. --results DIR looks in another",
+            "unknown experts '8' of the results in .*: known are: 2, 4. --results DIR reads another",
         ),
         ("router=soft,router=bpr", "twice"),
         ("router=", "no selection"),
@@ -96,7 +96,7 @@ def test_no_cell_has_all_that_is_asked_for(root: Path) -> None:
 
 
 def test_an_empty_folder_and_none(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"no results in .*: `moebench suite NAME` writes some"):
+    with pytest.raises(BadInput, match=r"no results in .*: `moebench suite NAME` writes results"):
         History(tmp_path).select(str(tmp_path))
     with pytest.raises(BadInput, match="'a' is no folder, and there is no folder"):
         History(tmp_path / "gone").select("a")

@@ -35,7 +35,7 @@ def test_other_names_are_no_splits(name: str) -> None:
         ({"train": "./a", "test": "./a"}, "the same images for two splits"),
         ({"train": "./a", "validation": "./b", "test": "./b"}, "the same images for two splits"),
         ({"train": "./a,test=./b"}, "should have no ',train=' or the like"),
-        ({"train": "./a,train=./b"}, "'train' stands twice"),
+        ({"train": "./a,train=./b"}, "'train' occurs twice"),
     ],
 )
 def test_mistakes_are_named(named: dict[str, Any], says: str) -> None:

@@ -184,7 +184,7 @@ def test_a_status_that_names_another_run_removes_nothing(tmp_path: Path) -> None
     assert [status.run_id for status in statuses(results)] == ["r1"]
     damaged = {problem.path.name: problem.what for problem in damaged_statuses(results)}
     assert damaged.keys() == hostile.keys()
-    assert damaged["other.json"] == "is damaged: it says that it is small/r2."
+    assert damaged["other.json"] == "is damaged: it names the run small/r2."
     assert "'pid' should be a whole number" in damaged["typed.json"]
     for status in statuses(results):
         status.withdraw(results)

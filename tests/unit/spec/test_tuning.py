@@ -26,7 +26,7 @@ def test_a_grid_of_numbers_is_taken() -> None:
         ({"learning_rate": [1e-3]}, "tune", "'learning_rate' in 'tune' has one value, 0.001: give at least two"),
         ({"learning_rate": 1e-3}, "tune", "has one value, 0.001"),
         ({"learning_rate": []}, "tune", "'learning_rate' in 'tune' has no value"),
-        ({"learning_rate": [1e-3, 1e-3]}, "tune", "the value 0.001 of 'learning_rate' in 'tune' stands twice"),
+        ({"learning_rate": [1e-3, 1e-3]}, "tune", "the value 0.001 occurs twice in 'learning_rate' in 'tune'"),
         ({"learning_rate": [1e-3, "fast"]}, "tune", "should be a list of numbers"),
         ({"learning_rate": [1e-3, True]}, "tune", "should be a list of numbers"),
         ({"learning_rate": [1e-3, -1]}, "tune", "tune: 'learning_rate' should be "),

@@ -57,7 +57,7 @@ def test_a_merge_key_in_quotes_is_a_key() -> None:
     [
         ("a: {<<: 3}\n", "s.yaml:1: '<<' merges mappings: write <<: *anchor"),
         ("a: &a [1]\nb: {<<: *a}\n", "s.yaml:2: '<<' merges mappings"),
-        ("a: &a {x: 1}\nb:\n  <<: *a\n  <<: *a\n", "s.yaml:4: the key '<<' stands here twice, first in line 3"),
+        ("a: &a {x: 1}\nb:\n  <<: *a\n  <<: *a\n", "s.yaml:4: the key '<<' occurs twice, first in line 3"),
         ("a: &a {<<: *a}\n", "too large or nested too deeply"),
         ("a: 012\n", "s.yaml:1: '012' begins with a zero"),
         ("x: 1\na: 012\n", "s.yaml:2: '012' begins with a zero"),

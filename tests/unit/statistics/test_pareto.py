@@ -14,7 +14,7 @@ NAN = float("nan")
 
 
 def test_a_front_by_hand() -> None:
-    # (1, 5) (2, 3) (3, 1) trade off; (2, 4) is beaten by (2, 3), (3, 3) as well; (1, 5) stands twice, equally good.
+    # (1, 5) (2, 3) (3, 1) trade off; (2, 4) is beaten by (2, 3), (3, 3) as well; (1, 5) occurs twice, equally good.
     x = np.array([1.0, 2, 3, 2, 3, 1, NAN])
     y = np.array([5.0, 3, 1, 4, 3, 5, 0])
     assert pareto_front(x, y).tolist() == [True, True, True, False, False, True, False]

@@ -85,7 +85,7 @@ def test_the_platform_chooses_the_profile() -> None:
     [
         ("", "s.yaml:1: a suite is a mapping with the keys name, question"),
         ("- 1\n", "s.yaml:1: a suite is a mapping with the keys name, question"),
-        (HEAD + "name: twice\n", "s.yaml:3: the key 'name' stands here twice, first in line 1"),
+        (HEAD + "name: twice\n", "s.yaml:3: the key 'name' occurs twice, first in line 1"),
         (HEAD + CPU + CELLS + "figurs: []\n", "s.yaml:8: unknown key 'figurs': did you mean 'figures'?"),
         (HEAD + CPU + CELLS + "figures: [pie]\n", "s.yaml:8: item 1 of 'figures' should be 'forest', 'pareto'"),
         (CPU + CELLS, "s.yaml:1: the key 'name' is missing"),
@@ -124,7 +124,7 @@ def test_the_platform_chooses_the_profile() -> None:
             "s.yaml:5: 'steps' should be a whole number from 1 to 1,000,000,000, not 0.",
         ),
         (HEAD + "profiles:\n  cpu:\n    steps: [1, 2]\n" + CELLS, "s.yaml:5: 'steps' of a profile should be one"),
-        (HEAD + "profiles:\n  cpu: {seeds: [1, 1]}\n" + CELLS, "s.yaml:4: the seed 1 stands twice in 'seeds'"),
+        (HEAD + "profiles:\n  cpu: {seeds: [1, 1]}\n" + CELLS, "s.yaml:4: the seed 1 occurs twice in 'seeds'"),
         (HEAD + "profiles:\n  cpu: {seeds: []}\n" + CELLS, "s.yaml:4: 'seeds' is empty"),
         (HEAD + "profiles:\n  cpu: {seeds: 3}\n" + CELLS, "s.yaml:4: 'seeds' should be a list"),
         (
@@ -145,7 +145,7 @@ def test_the_platform_chooses_the_profile() -> None:
         ),
         (HEAD + "cells: [\n", "s.yaml:4: not valid YAML"),
         (HEAD + "3: x\n", "s.yaml:3: a key must be a text, not '3'"),
-        (HEAD + "question: !!python/object:os.system x\n", "s.yaml:3: the key 'question' stands here twice"),
+        (HEAD + "question: !!python/object:os.system x\n", "s.yaml:3: the key 'question' occurs twice"),
         ("name: !!python/name:os.system x\n", "s.yaml:1: not valid YAML: tags with '!' are not taken"),
     ],
 )
@@ -210,7 +210,7 @@ def test_settings_are_multiplied_out_like_cells_and_make_none() -> None:
         ("{top_k: 1}", "s.yaml:6: 'test_time' should be a list of mappings such as [{top_k: [1, 2]}], not a mapping"),
         ("[1]", "s.yaml:6: 'test_time' should be a list of mappings"),
         ("[{top_k: {a: 1}}]", "s.yaml:6: 'top_k' in 'test_time' should be one value, not a mapping"),
-        ("[{top_k: 1}, {top_k: [1, 2]}]", "s.yaml:6: the setting {'top_k': 1} in 'test_time' stands twice"),
+        ("[{top_k: 1}, {top_k: [1, 2]}]", "s.yaml:6: the setting {'top_k': 1} in 'test_time' occurs twice"),
         ("[{}]", "s.yaml:6: the setting {} in 'test_time' changes nothing"),
     ],
 )

@@ -1,6 +1,8 @@
 // Tables that can be sorted by every column, and the rows as CSV.
 
 const MOST_ROWS = 200;
+// Columns beyond which a sheet of paper has to be used sparingly.
+const BROAD = 11;
 // Tables of which the reader wants every row.
 const unfolded = new Set();
 // The rows of each table as they stand in it, the folded ones included.
@@ -19,7 +21,7 @@ function table(host, caption, columns, rows, name, usual = "") {
   const heads = columns.map((column, i) => headOf(column, i, by === column ? sort[1] : "", name));
   const body = ordered.map((row) => element("tr", {}, ...columns.map((column) => fieldOf(column, row))));
   const count = element("caption", {}, `${caption}: ${rows.length} ${rows.length === 1 ? "row" : "rows"}`);
-  host.replaceChildren(element("table", {}, count, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...body)));
+  host.replaceChildren(element("table", { class: columns.length > BROAD ? "broad" : "" }, count, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...body)));
   if (ordered.length < all.length) {
     host.append(element("p", { class: "rest" }, `The first ${ordered.length} rows. `, element("button", { type: "button", onclick: () => {
       unfolded.add(name);

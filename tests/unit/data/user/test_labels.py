@@ -49,7 +49,7 @@ def test_other_values_are_refused_in_one_sentence(value: Any) -> None:
 
 
 def test_two_numbers_of_the_same_name_are_refused() -> None:
-    with pytest.raises(BadInput, match="the class 'ant' stands twice among the names of it"):
+    with pytest.raises(BadInput, match="the class 'ant' occurs twice among the names of it"):
         LabelReader("it", ["ant", "bee", "ant"])
 
 
