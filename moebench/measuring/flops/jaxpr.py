@@ -143,9 +143,12 @@ def _inner(equation: JaxprEqn, path: str, times: float) -> Iterator[Operations]:
     """Yield the counts of the programs that an equation calls, times its number of calls."""
     name, params = equation.primitive.name, equation.params
     if name == "cond":
-        # Of ways for several platforms the lightest counts, since others pad; of branches in the data the largest.
-        choice = max if params.get("branches_platforms") is None else min
-        yield choice((_count(each.jaxpr, path, times) for each in params["branches"]), key=lambda branch: branch.total)
+        branches = [_count(each.jaxpr, path, times) for each in params["branches"]]
+        if params.get("branches_platforms") is None:
+            yield max(branches, key=lambda branch: branch.total)
+        else:
+            # Others than the lightest pad; in a fused kernel, such as attention in cuDNN, no product is seen.
+            yield min([each for each in branches if each.total] or branches, key=lambda branch: branch.total)
     elif name == "while":
         for each in (params["cond_jaxpr"], params["body_jaxpr"]):
             once = _count(each.jaxpr, path, times)

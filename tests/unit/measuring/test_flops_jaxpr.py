@@ -45,8 +45,11 @@ def test_of_ways_for_several_platforms_the_one_without_padding_counts() -> None:
     def padded(rows: Any, kernel: Any) -> Any:
         return (jnp.pad(rows, ((0, 2), (0, 0))) @ kernel)[:4]
 
+    def unseen(rows: Any, kernel: Any) -> Any:
+        return jnp.zeros((4, 5))
+
     def product(rows: Any, kernel: Any) -> Any:
-        return jax.lax.platform_dependent(rows, kernel, cpu=jnp.matmul, default=padded)
+        return jax.lax.platform_dependent(rows, kernel, cpu=jnp.matmul, cuda=unseen, default=padded)
 
     assert operations(traced(product, floats(4, 3), floats(3, 5))).total == 2 * 4 * 3 * 5
 
