@@ -1,4 +1,4 @@
-"""Write timing flags in the few words that have room beside times."""
+"""Timing flags in the few words that have room beside times."""
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ import pandas as pd
 from moebench.spec.timing_flags import MEANINGS
 
 MARK = "~"
-"""Before a time that was measured under a flag."""
+"""Mark before a time that was measured under a flag."""
 _TIMED = {"training": ("train_step_",), "inference": ("infer_s_", "infer_vs_", "infer_latency_", "infer_max_batch_s_")}
 PROCESSOR = "processor time"
 _ANY = ("train_step_s", "infer_s_per_image")
@@ -20,9 +20,9 @@ OWN_RATIO = "that of dense is its program against itself, so its distance from 1
 
 
 def concerning(column: str, flags: Iterable[object]) -> list[str]:
-    """Return the flags of a cell that bear on a column; none for columns that are not timed.
+    """Return the flags of a cell that concern a column; an empty list for columns that are not timed.
 
-    A flag without `training:` or `inference:` before it bears on both.
+    A flag without `training:` or `inference:` concerns both.
     """
     found = []
     for flag in map(str, flags):
@@ -34,12 +34,12 @@ def concerning(column: str, flags: Iterable[object]) -> list[str]:
 
 
 def mark(cell: Mapping[Hashable, Any], column: str) -> str:
-    """Return the mark before a number of this cell if the number is a time measured under a flag, else nothing."""
+    """Return the mark before a cell's number if the number is a time measured under a flag, else an empty text."""
     return MARK if concerning(column, cell["timing_flags"]) and not isnan(cell[column]) else ""
 
 
 def in_words(flags: Iterable[object]) -> str:
-    """Return flags as `both: drift; training: noisy; inference: budget`, both being training and inference."""
+    """Return flags as `both: drift; training: noisy; inference: budget`, where both means training and inference."""
     named: dict[str, list[str]] = {}
     for flag in map(str, flags):
         timed, _, name = flag.rpartition(":")
@@ -61,8 +61,8 @@ def flagged(cells: pd.DataFrame, columns: Sequence[str] = _ANY) -> str:
     """Return `17 of 17 cells flagged (contention 17, drift 3)`, of cells that have these times; empty if none has.
 
     Args:
-        cells: what `summarise` returns.
-        columns: the times that are spoken of.
+        cells: the result of `summarise`.
+        columns: the times.
     """
     timed = cells[cells[[*columns]].notna().any(axis=1)]
     flags = [{flag for name in columns for flag in concerning(name, found)} for found in timed["timing_flags"]]
@@ -75,14 +75,19 @@ def flagged(cells: pd.DataFrame, columns: Sequence[str] = _ANY) -> str:
 
 
 def note(cells: pd.DataFrame, columns: Sequence[str]) -> str:
-    """Return the note of a figure of these columns on its times; empty if none is timed or none is flagged."""
+    """Return a figure's note on its times; empty if no column is timed or no time is flagged.
+
+    Args:
+        cells: the result of `summarise`.
+        columns: the columns of the figure.
+    """
     timed = [name for name in columns if concerning(name, ["any"])]
     text = flagged(cells, timed) if timed else ""
     return "" if text.startswith("0 ") else f"timing of {text}" if text else ""
 
 
 def clock_of(cell: Mapping[Hashable, Any]) -> str:
-    """Return by which clock the ratios to dense of a cell are: `wall-clock`, `processor time`, or of which phase."""
+    """Return the clock of a cell's ratios to dense: `wall-clock`, `processor time`, or the clock of each phase."""
     by_phase = {"training": "train_step_vs_dense", "inference": "infer_vs_dense"}
     timed = {phase: cell[f"{column}_clock"] for phase, column in by_phase.items() if not isnan(cell[column])}
     processor = [phase for phase, clock in timed.items() if clock == "processor"]
@@ -94,10 +99,10 @@ def clock_of(cell: Mapping[Hashable, Any]) -> str:
 
 
 def clocks(cells: pd.DataFrame) -> str:
-    """Return how many ratios to dense are of processor time; empty if all are of wall-clock.
+    """Return the number of ratios to dense of processor time, in words; empty if all are of wall-clock.
 
     Args:
-        cells: what `summarise` returns.
+        cells: the result of `summarise`.
     """
     timed = cells[cells["train_step_vs_dense"].notna()]
     count = int((timed["train_step_vs_dense_clock"] == "processor").sum())

@@ -1,4 +1,4 @@
-"""Name cells for readers, as briefly as sets them apart, in the notation of the command line."""
+"""Name cells for readers, with the fewest keys that distinguish them, in the notation of the command line."""
 
 import json
 from collections import Counter
@@ -11,30 +11,30 @@ from moebench.results.schema import COLUMNS, in_section
 
 LONGEST = 60
 _SETTING = ("model", "data", "device_kind")
-# Slots follow from a capacity factor, which names a cell better.
+# Slots follow from a capacity factor, which is the better name of a cell.
 _INPUTS = tuple(each.name for each in sorted(in_section("label"), key=lambda each: each.unit == "slots"))
 
 
 def cell_labels(cells: pd.DataFrame) -> "pd.Series[str]":
     """Return a label for each row of a frame with one row a cell: `dense`, `soft[experts=16]`.
 
-    All labels of a suite name the same keys, those by which cells of one router differ: inputs and options inside the
-    brackets; model, data, device and, if there are several, the suite behind them, `soft[experts=16] · ti/16`. A key
-    is left out for routers without a value, and for dense if all dense cells have the same. If no key is needed,
-    experts are named; if no key suffices, the cell's hash follows.
+    All labels of a suite name equal keys, those in which cells of one router differ: inputs and options inside the
+    brackets; model, data, device and, if there are several, the suite after them, `soft[experts=16] · ti/16`. A key is
+    left out for routers without a value, and for dense if all dense cells have one value. If no key is needed, experts
+    are named; if no key suffices, the cell's hash follows.
     """
     return _by_suite(cells, _labels)
 
 
 def brief_labels(cells: pd.DataFrame, longest: int) -> "tuple[pd.Series[str], str]":
-    """Return a label for each cell that has room in a figure, and what a note says of the labels.
+    """Return a label for each cell that has room in a figure, and the note on the labels.
 
-    If some label is longer than that, all cells are named by router and the values that vary, `soft: 2, 8`, since a
-    label without its middle would not set cells apart.
+    If some label is longer than that, all cells are named by router and the values that vary, `soft: 2, 8`, since
+    labels without their middles would not differ.
 
     Args:
         cells: one row a cell.
-        longest: how many letters have room.
+        longest: most letters of a label.
     """
     labels = cell_labels(cells)
     if labels.map(len).max() <= longest:
@@ -48,7 +48,7 @@ def brief_labels(cells: pd.DataFrame, longest: int) -> "tuple[pd.Series[str], st
 
 
 def point_names(cells: pd.DataFrame, apart: Sequence[str] = ()) -> "pd.Series[str]":
-    """Return the values by which cells of one router differ, to stand beside points: `16`, `mu/2`, `4, 0.5`.
+    """Return the values by which cells of one router differ, as names of points: `16`, `mu/2`, `4, 0.5`.
 
     Args:
         cells: one row a cell.
@@ -58,7 +58,7 @@ def point_names(cells: pd.DataFrame, apart: Sequence[str] = ()) -> "pd.Series[st
 
 
 def paths(cells: pd.DataFrame) -> "pd.Series[str]":
-    """Return for each cell the line of its router that joins it with cells that differ in one key.
+    """Return each cell's line, which joins it with cells of its router that differ in one key.
 
     Lines join cells over the last of the keys in which labels differ, a number or the size of the model. A cell on no
     line has a path of its own.
@@ -67,7 +67,12 @@ def paths(cells: pd.DataFrame) -> "pd.Series[str]":
 
 
 def varied_title(cells: pd.DataFrame, apart: Sequence[str] = ()) -> str:
-    """Return what `point_names` are values of, `experts` or `model, capacity factor`; nothing if they are empty."""
+    """Return the title of the values of `point_names`, `experts` or `model, capacity factor`; empty without values.
+
+    Args:
+        cells: one row a cell.
+        apart: columns whose values have panels of their own.
+    """
     titles: dict[str, None] = {}
     for _, group in cells.groupby([_suites(cells), *(cells[key] for key in apart)], dropna=False, sort=False):
         keys = _Keys(group)
@@ -98,7 +103,7 @@ def _by_suite(
 
 
 class _Keys:
-    """Hold the keys in which cells of one router differ, and the values of each cell as texts."""
+    """The keys in which cells of one router differ, and the values of each cell as texts."""
 
     def __init__(self, cells: pd.DataFrame) -> None:
         self.columns = _columns(cells)
@@ -121,7 +126,7 @@ class _Keys:
         return [self.columns[key][place] or "none" for key in self.chosen if key in _SETTING]
 
     def varying(self) -> list[list[str]]:
-        """Return for each cell the values that vary, without those of a key that was added to name something."""
+        """Return for each cell the values that vary, without those of a key that was added as a last resort."""
         several = self.several()
         return [
             [
@@ -132,7 +137,7 @@ class _Keys:
         ]
 
     def several(self) -> set[str]:
-        """Return the keys inside brackets of which some router, or all routers together, have several values."""
+        """Return the keys inside brackets with several values in some router, or in all routers together."""
         sparse = [place for place, router in enumerate(self.routers) if router != "dense"]
         inside = {key for keys in self.inside.values() for key in keys}
         return {
@@ -170,7 +175,7 @@ def _paths(cells: pd.DataFrame) -> list[str]:
 
 
 def shortened(text: str, longest: int = LONGEST) -> str:
-    """Return the text without its middle if it is longer than a figure can carry."""
+    """Return the text without its middle if it is too long for a figure."""
     if len(text) <= longest:
         return text
     head = (longest - 1) // 2
@@ -178,7 +183,7 @@ def shortened(text: str, longest: int = LONGEST) -> str:
 
 
 def _columns(cells: pd.DataFrame) -> dict[str, list[str | None]]:
-    """Return what may set cells apart, by its key and in the order in which it is tried."""
+    """Return the values that may distinguish cells, by key, in the order in which keys are tried."""
     tuned = "tuned" in cells and cells["tuned"].notna().any()
     results = {"learning_rate"} if tuned else set()  # a tuned rate is chosen by the cell, not given to it
     names = [name for name in (*_SETTING, "experts", *_INPUTS) if name in cells and name not in results]
@@ -190,7 +195,7 @@ def _columns(cells: pd.DataFrame) -> dict[str, list[str | None]]:
 
 
 def _apart(routers: Sequence[str], columns: dict[str, list[str | None]]) -> list[str]:
-    """Return the keys, tried in their order, that set all cells of each router apart."""
+    """Return the keys, tried in their order, that distinguish all cells of each router."""
     chosen: list[str] = []
     groups = list(routers)
     for key, values in columns.items():
@@ -204,7 +209,7 @@ def _apart(routers: Sequence[str], columns: dict[str, list[str | None]]) -> list
 
 
 def _options(config: object) -> dict[str, Any]:
-    """Return the router's options out of a row's `config`; none if the text is no JSON object."""
+    """Return the router's options from a row's `config`; empty if the text is no JSON object."""
     try:
         options = json.loads(config).get("options", {}) if isinstance(config, str) else {}
     except (ValueError, AttributeError):

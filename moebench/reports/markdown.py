@@ -23,7 +23,7 @@ def build(results: Results, title: str, question: str | None = None, pictures: S
         results: the rows and cells to report.
         title: the suite's name.
         question: the suite's question; None puts the title in its place.
-        pictures: path, as the report refers to it, and caption of each figure.
+        pictures: path, relative to the report, and caption of each figure.
     """
     first, *others = all_tables(results)
     shown = [f"![{caption}](<{path}>)\n\n*{caption}*" for path, caption in pictures]
@@ -33,7 +33,7 @@ def build(results: Results, title: str, question: str | None = None, pictures: S
         escaped(details(results)),
         *_section(claims(results.verdicts)),
         f"Suite {escaped(title)}. Brackets hold 95 % confidence intervals: over seeds for accuracy, over timed samples "
-        f"for times. {escaped(flag_marks.MARK)} stands before times that were measured under a flag.",
+        f"for times. {escaped(flag_marks.MARK)} marks times that were measured under a flag.",
         "\n".join(f"- {name}: {escaped(fact)}" for name, fact in run_facts.facts(results).items()),
         *_section(first),
         *shown,
@@ -57,7 +57,7 @@ def _section(table: Table) -> list[str]:
 
 
 def _on_times(cells: pd.DataFrame) -> list[str]:
-    """Return how times are to be read, and the meanings of the flags that some cell has."""
+    """Return how to read times, and the meanings of the flags that some cell has."""
     note = "; ".join(filter(None, (flag_marks.SECONDS, flag_marks.OWN_RATIO, flag_marks.clocks(cells)))) + "."
     flags = [f"- {name.replace('_', ' ')}: {meaning}" for name, meaning in flag_marks.meanings(cells).items()]
     return [note[0].upper() + note[1:], *(["\n".join(flags)] if flags else [])]

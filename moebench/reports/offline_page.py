@@ -1,7 +1,7 @@
 """Assemble a page that is one HTML file and sends no request.
 
-A Content-Security-Policy forbids all requests and lets run only the scripts whose hashes it names, so that nothing out
-of the results can become a script. Pictures stand in the page itself.
+A Content-Security-Policy forbids all requests and allows only scripts whose hashes it names, so that no text of the
+results can become a script. Pictures are part of the page itself.
 """
 
 import base64
@@ -21,19 +21,19 @@ def head(title: str, styles: str, *scripts: str) -> str:
     Args:
         title: text of the title, not yet escaped.
         styles: style sheet.
-        scripts: the page's inline scripts; no others run.
+        scripts: the page's inline scripts; no other script is allowed to run.
     """
     parts = {"policy": _policy(*scripts), "title": html.escape(title), "style": styles}
     return filled(part("moebench.reports", "head.html"), parts).rstrip("\n")
 
 
 def program(*scripts: str) -> str:
-    """Return one script of several, which begin with `unpacked` at hand."""
+    """Return one script of several, in which `unpacked` is defined."""
     return "\n".join(("(async function(){'use strict';", part("moebench.reports", "unpack.js"), *scripts, "})();"))
 
 
 def packed(data: Mapping[str, Any]) -> str:
-    """Return JSON, compressed and in base64, which can stand inside a script element whatever it holds."""
+    """Return JSON, compressed and in base64, which is safe inside a script element whatever its content."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     # Without a date, equal results make equal pages.
     return base64.b64encode(gzip.compress(text.encode(), compresslevel=9, mtime=0)).decode()
@@ -47,7 +47,7 @@ def _policy(*scripts: str) -> str:
 
 
 def filled(template: str, parts: Mapping[str, str]) -> str:
-    """Return a template with each {{name}} replaced, in one pass, so that no inserted text is read again."""
+    """Return a template with each {{name}} replaced, in one pass, so that inserted text is not searched again."""
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
 
 

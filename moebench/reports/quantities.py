@@ -13,10 +13,10 @@ _GROUPS = ("quality", "cost", "time", "memory", "efficiency", "routing")
 
 
 def quantity(name: str) -> Column:
-    """Return the declaration of a column, or of a field of `test_time`, that holds one number a row.
+    """Return the declaration of a column, or of a field of `test_time`, with one number a row.
 
     Raises:
-        BadInput: there is no such column, or the column does not hold one number a row.
+        BadInput: the column does not exist, or does not have one number a row.
     """
     if name in _NUMERIC:
         return column(name)
@@ -28,7 +28,7 @@ def quantity(name: str) -> Column:
 def section(name: Section) -> list[Column]:
     """Return the columns of a section of reports: quality first, then cost, time, memory, routing and the rest.
 
-    Among costs FLOPs stand before parameters, which say less of mixtures of experts.
+    Among costs FLOPs precede parameters, which are less meaningful for mixtures of experts.
     """
     place = {group: at for at, group in enumerate(_GROUPS)}
     return sorted(
@@ -74,10 +74,10 @@ def written_change(value: float, low: float, high: float, kind: Kind) -> str:
 
 
 def possible(bound: float, kind: Kind) -> float:
-    """Return a bound of an interval, clipped to the values that are possible: shares to [0, 1], others to [0, ∞).
+    """Return a bound of an interval, clipped to possible values: shares to [0, 1], others to [0, ∞).
 
     No quantity of the result table is negative. Intervals over seeds assume Student's t distribution, which is
-    unbounded, and pass 100 % near the top.
+    unbounded, so that bounds near the top would exceed 100 %.
     """
     lowest, highest = possible_range(kind)
     return min(max(bound, lowest), highest)
@@ -94,7 +94,7 @@ def _writing(value: float, kind: Kind) -> tuple[float, int, str]:
         return 100.0, 1, " %"
     if kind == "ratio":
         return 1.0, 2, " ×"
-    # Three digits first, so that 999.96 becomes 1.00 k and not 1000.
+    # Rounded to three digits first, so that 999.96 becomes 1.00 k and not 1000.
     magnitude = floor(log10(float(f"{abs(value):.2e}"))) if value else 0
     if kind not in _UNITS:
         return 1.0, min(max(2 - magnitude, 0), 4), ""

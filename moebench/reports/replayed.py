@@ -1,4 +1,4 @@
-"""Draw what recorded logits lose under other rules: dropped tokens over the capacity that the slots give."""
+"""Draw the losses of recorded logits under other rules: dropped tokens over the capacity of the slots."""
 
 import pandas as pd
 
@@ -15,7 +15,7 @@ def draw(rows: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
     """Draw a panel of dropped tokens and one of balance, over the effective capacity factor.
 
     Args:
-        rows: what `moebench.replay.replay` returns, a row for each rule and layer.
+        rows: the result of `moebench.replay.replay`, a row for each rule and layer.
         layout: place and size of the figure.
 
     Returns:

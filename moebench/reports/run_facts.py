@@ -1,4 +1,4 @@
-"""Collect what every report says of its cells: numbers, machine, data, dates and versions."""
+"""Facts on cells that every report contains: numbers, machine, data, dates and versions."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ from moebench.results.selection import config_of
 
 
 def available(cells: pd.DataFrame, name: Section) -> list[Column]:
-    """Return the columns of a section of reports that some cell has a value of."""
+    """Return the columns of a section of reports in which some cell has a value."""
     return [each for each in section(name) if cells[each.name].notna().any()]
 
 
 def environments(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the environments of rows, that of most rows first, and how many `rows` each environment made."""
+    """Return the environments of rows, the most frequent first, and the number of `rows` of each."""
     names = [each.name for each in section("environment")]
     return rows[names].value_counts(dropna=False).rename("rows").reset_index()
 
@@ -45,12 +45,12 @@ def facts(results: Results) -> dict[str, str]:
 
 
 def _timing(cells: pd.DataFrame) -> str:
-    """Return how many timings are flagged, and how many ratios are of processor time."""
+    """Return the number of flagged timings, and the number of ratios of processor time."""
     return "; ".join(filter(None, (flag_marks.flagged(cells), flag_marks.clocks(cells))))
 
 
 def _test_set(rows: pd.DataFrame) -> dict[str, str]:
-    """Return the size of the test set and what one image of it is worth, if accuracies tell."""
+    """Return the size of the test set and the weight of one image, if accuracies determine it."""
     sizes = test_images(rows)
     texts = [f"{size:,} images, one is {100 / size:.2g} points" for size in sizes.values()]
     if len(sizes) > 1:
@@ -71,7 +71,7 @@ def _training(cells: pd.DataFrame) -> dict[str, str]:
 
 
 def _tuning(cells: pd.DataFrame) -> dict[str, str]:
-    """Return the tuned keys, the tries of a cell, and in how many cells a better value may lie beyond the grid."""
+    """Return the tuned keys, the tries of a cell, and the number of cells whose best value may lie beyond the grid."""
     tuned = cells[cells["tuned"].notna()]
     if tuned.empty:
         return {}

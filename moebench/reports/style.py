@@ -1,9 +1,8 @@
-"""Give each router one colour and one marker, equal in every figure and on every page.
+"""One colour and one marker for each router, equal in every figure and on every page.
 
-The five routers of the main suite have colours that stay apart under protanopia, deuteranopia and
-tritanopia and that stand out (contrast of 3 and more) on white paper and on the page's dark ground; the
-marker tells them apart without any colour. A router that this file does not know gets a style from its
-name, so that it looks the same in every report on every machine.
+The five routers of the main suite have colours that are distinct under protanopia, deuteranopia and tritanopia and have
+a contrast of 3 or more on white paper and on the page's dark ground; the markers distinguish them without any colour. A
+router that this file does not know gets a style from its name, so that it looks equal in every report on every machine.
 """
 
 from collections.abc import Iterable
@@ -13,7 +12,7 @@ from zlib import crc32
 
 @dataclass(frozen=True)
 class RouterStyle:
-    """Hold how a router is drawn: a colour as #rrggbb, matplotlib's marker, Vega's symbol of that form."""
+    """The look of a router: a colour as #rrggbb, matplotlib's marker, Vega's symbol of that form."""
 
     color: str
     marker: str
@@ -28,7 +27,7 @@ _KNOWN = {
     "soft": RouterStyle("#cf5a10", "P", "cross"),
 }
 _ABLATIONS = {
-    # Shipped suites draw them side by side.
+    # Shipped suites draw these routers side by side.
     "identity": RouterStyle("#997700", "v", "triangle-down"),
     "uniform": RouterStyle("#6b6b9e", ">", "triangle-right"),
     "soft-uniform": RouterStyle("#008fb3", "<", "triangle-left"),
@@ -60,7 +59,7 @@ def style_of(router: str) -> RouterStyle:
 
 
 def rank(router: str) -> tuple[int, str]:
-    """Return what routers are sorted by: those of the main suite by their history, then others by name."""
+    """Return a sort key of routers: those of the main suite by their history, then others by name."""
     known = list(_KNOWN)
     return (known.index(router), "") if router in known else (len(known), router)
 

@@ -1,4 +1,4 @@
-"""Write the files that a suite ends with: its figures, its page and its report."""
+"""Write the files at the end of a suite: its figures, its page and its report."""
 
 import hashlib
 import json
@@ -35,9 +35,15 @@ _STAMP = ".made-from.json"
 def results_of(
     store: Store, root: Path, cell_ids: Sequence[str], claims: "Sequence[Claim]" = ()
 ) -> tuple[Results, list[str]]:
-    """Return the results of these cells, and a line for each file that could not be read.
+    """Return the results of cells, and a line for each file that could not be read.
 
-    The folder may hold more: cells of other profiles, devices and earlier versions of the suite.
+    The folder may have more cells: of other profiles, devices and earlier versions of the suite.
+
+    Args:
+        store: results of the suite.
+        root: results folder.
+        cell_ids: the cells.
+        claims: the claims of the suite.
     """
     table, problems = gather(root, store.suite)
     frame = table.to_pandas()
@@ -48,7 +54,7 @@ def results_of(
 def write_report(
     store: Store, results: Results, *, title: str, question: str, figures: Sequence[str]
 ) -> tuple[list[Path], list[str]]:
-    """Draw a suite's figures and its page, unless they are there already.
+    """Draw a suite's figures and its page, unless they exist already.
 
     Args:
         store: the suite's folder.
@@ -90,13 +96,13 @@ def _publish(path: Path, text: str) -> None:
 
 
 def suite_results(store: Store, title: str, question: str, results: Results) -> "tuple[SuiteResults, list[str]]":
-    """Return what the page shows of a suite, and a sentence for each recording of routing that cannot be read.
+    """Return the contents of a suite's page, and a sentence for each recording that cannot be read.
 
     Args:
         store: the suite's folder.
         title: the suite's name.
         question: the suite's question.
-        results: the rows and cells; of recordings those of its cells are shown.
+        results: the rows and cells; only recordings of these cells are shown.
     """
     from moebench.inside.files import read_facts, recording_paths
     from moebench.inside.load import Recording
@@ -128,7 +134,7 @@ def write_look(recordings: "Sequence[Recording]", images: int, page: Path) -> Pa
     """Publish the page of recorded routing.
 
     Args:
-        recordings: recordings of the same images, as `side_by_side` chooses them.
+        recordings: recordings of equal images, as `side_by_side` chooses them.
         images: number of images to show.
         page: path of the HTML file.
     """
@@ -148,7 +154,7 @@ def write_markdown(results: Results, page: Path, *, title: str, question: str) -
     from moebench.reports import figures, markdown
 
     folder = page.parent / f"{page.stem}_figures"
-    # Both have the same numbers: over a number that varies, or by whatever else does.
+    # Both figures have equal numbers: over a number that varies, or by another varied input.
     other = "dots" if chart_data.varied_number(results) else "scaling"
     drawn, missing = _draw_all(results, [name for name in figures.entries() if name != other], folder, ["png"])
     pictures = [(f"{folder.name}/{path.name}", figures.entries()[path.stem].caption) for path in drawn]
@@ -170,8 +176,13 @@ def write_agreement(frame: "pd.DataFrame", folder: Path) -> list[Path]:
 def check_figure(name: str, x: str | None = None, y: str | None = None) -> None:
     """Check a figure's name and axes before results are read.
 
+    Args:
+        name: the figure's name.
+        x: column of the x axis; None if the user chose none.
+        y: column of the y axis; None if the user chose none.
+
     Raises:
-        BadInput: an unknown figure or column, or an axis that the figure does not let choose.
+        BadInput: the figure or a column is unknown, or an axis of the figure cannot be chosen.
     """
     from moebench.reports import figures
 
@@ -210,7 +221,7 @@ def draw(
         data: file for the numbers behind the figure, as CSV; None writes none.
 
     Raises:
-        BadInput: the results have nothing to draw, or an argument is not one of those above.
+        BadInput: the results have nothing to draw, or an argument has none of the values listed here.
     """
     from moebench.reports import figures
 
@@ -232,7 +243,7 @@ def draw_recordings(
     """Draw one figure of recordings of routing into files and return their paths.
 
     Args:
-        recordings: those that stand side by side.
+        recordings: the recordings to show side by side.
         name: the figure's name.
         stem: the path without its ending.
         choice: the layer and the number of images.
@@ -242,7 +253,7 @@ def draw_recordings(
         data: file for the numbers behind the figure, as CSV; None writes none.
 
     Raises:
-        BadInput: the recordings have nothing to draw, or an argument is not one of those above.
+        BadInput: the recordings have nothing to draw, or an argument has none of the values listed here.
     """
     from moebench.reports import figures
     from moebench.reports.figures import recorded
@@ -279,7 +290,7 @@ def _draw_all(
 
 
 class _Stamp(BaseModel):
-    """Record what a report was made from, and its files."""
+    """The inputs of a report, as a hash, and its files."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 
@@ -289,7 +300,7 @@ class _Stamp(BaseModel):
 
 
 def _made_from(results: Results, title: str, question: str, figures: Sequence[str], recordings: Sequence[str]) -> str:
-    """Return a hash of what the report depends on: the rows that count, what is drawn, and the version that draws."""
+    """Return a hash of a report's inputs: the rows that count, the figures' names, and the version of moebench."""
     columns = ["cell_id", "seed", "run_id", "attempt", "status"]
     keys = sorted(results.rows[columns].astype(str).itertuples(index=False, name=None))
     claims = [claim.model_dump() for claim in results.claims]
@@ -298,10 +309,10 @@ def _made_from(results: Results, title: str, question: str, figures: Sequence[st
 
 
 def _earlier(folder: Path, made_from: str) -> tuple[list[Path], list[str]] | None:
-    """Return what `write_report` returned before for the same results; None if a file is missing or differs."""
+    """Return the earlier result of `write_report` for equal inputs; None if a file is missing or differs."""
     try:
         stamp = read_record(folder / _STAMP, _Stamp, "record of a report")
-    except BadInput:  # a report that is drawn again writes another
+    except BadInput:  # writing the report again replaces the record
         return None
     if stamp.made_from != made_from:
         return None

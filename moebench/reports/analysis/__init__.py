@@ -1,1 +1,1 @@
-"""Analyse result rows: a frame in, a frame out."""
+"""Analyse result rows: each analysis takes a frame or `Results` and returns a frame."""

@@ -35,8 +35,7 @@ def prepared(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the result table with every column of the schema, numbers as floats; the frame itself is not changed.
 
     Raises:
-        BadInput: there are no rows, a column is missing without which no report can be made, or a list in a CSV file
-            was cut.
+        BadInput: there are no rows, a column is missing that every report needs, or a list in a CSV file was cut.
     """
     for column in NEEDED:
         if column not in frame:
@@ -46,9 +45,9 @@ def prepared(frame: pd.DataFrame) -> pd.DataFrame:
     if frame.empty:
         raise BadInput("there are no results to report: the table has no rows.")
     table = with_lists(frame).reindex(columns=[column.name for column in COLUMNS]).reset_index(drop=True)
-    # Rows from before the column was there have its number in two others.
+    # Rows older than the column have its value in two other columns.
     table["slots_per_image"] = table["slots_per_image"].fillna(table["total_slots"] / table["group_images"])
-    # The copy puts columns of a type together, which pandas would otherwise ask for at every column that follows.
+    # The copy puts columns of a type together; otherwise pandas would do this again for every further column.
     return table.astype(dict.fromkeys(_NUMBERS, float)).copy()
 
 
@@ -59,18 +58,21 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
         frame: the result table, one row for each cell and seed.
 
     Returns:
-        `label`; every scalar column of the table, numbers as the mean over the cell's seeds; `seeds` with the status
-        ok and `seeds_failed`; `status`, ok if a seed is, and `status_reason`;
+        `label`; every scalar column of the table, numbers as the mean over the cell's seeds; `seeds`, the number with
+        the
+        status ok, and `seeds_failed`; `status`, ok if a seed is ok, and `status_reason`;
         `NAME_ci_low` and `NAME_ci_high`, bounds of 95 % intervals: of accuracies for new seeds on these test images,
-        by a scatter pooled over cells that are alike; of losses and training times by the cell's own seeds; of times
-        by the timed samples, and of times beside dense with the scatter between timings;
+        by a scatter pooled over similar cells; of losses and training times by the cell's own seeds; of times by the
+        timed
+        samples, and of times beside dense with the scatter between timings;
         `train_step_vs_dense_clock` and `infer_vs_dense_clock`, `processor` for ratios of processor time that replace
         wall-clock ratios disturbed by other processes, else `wall`;
         `compute_multiplier` and `time_multiplier` with bounds, for new seeds;
         `accuracy_vs_dense` with the bounds of its interval, the difference from the dense cell of the same setting,
-        paired by seed and, where known, by test image, corrected for all cells of the suite; `rank_group` within its
-        setting: best, tied (no significant difference from the best), worse, or null if nothing can be said; corrected
-        for all pairs of cells.
+        paired by seed and, if known, by test image, corrected for all cells of the suite; `rank_group` within its
+        setting: best, tied (no significant difference from the best), worse, or null if unknown; corrected for all
+        pairs of
+        cells.
 
     Raises:
         BadInput: the frame has no rows, or lacks a column that every report needs.
@@ -99,18 +101,18 @@ def _summarised(table: pd.DataFrame) -> pd.DataFrame:
     order = cells.assign(_rank=cells["router"].map(rank)).sort_values(
         ["suite", "data", "device_kind", "model", "_rank", "experts", "label"], kind="stable"
     )
-    # The copy puts columns of a type together, of which many have been added one by one.
+    # The copy puts columns of a type together, many of which have been added one by one.
     return order.drop(columns="_rank").reset_index(drop=True).copy()
 
 
 @dataclass(frozen=True)
 class Results:
-    """Hold the rows and the cells of a result table, from which every report is made."""
+    """The rows and the cells of a result table, from which every report is made."""
 
     rows: pd.DataFrame
-    """The result table, as `prepared` returns it."""
+    """The result table, prepared by `prepared`."""
     cells: pd.DataFrame
-    """One row for each cell, as `summarise` returns them."""
+    """One row for each cell, made by `summarise`."""
     claims: Sequence[Claim] = ()
     """The claims of the suite."""
 
@@ -120,7 +122,7 @@ class Results:
 
         Args:
             frame: the result table, one row for each cell and seed.
-            claims: the claims of its suite; of several suites none.
+            claims: the claims of its suite; empty for a table of several suites.
 
         Raises:
             BadInput: the frame has no rows, or lacks a column that every report needs.
@@ -141,11 +143,11 @@ class Results:
 
     @cached_property
     def pools(self) -> Sequence[tuple[str, ...]]:
-        """For each cell the name of the pool of cells that scatter alike over seeds."""
+        """Name of each cell's pool, whose cells scatter alike over seeds."""
         return pools_of(self.cells)
 
     def values(self, metric: str) -> CellValues:
-        """Return a metric of all cells, a column of numbers, by seed and where known by test image."""
+        """Return a metric of all cells, a column of numbers, by seed and, if known, by test image."""
         good = self.rows[self.rows["status"] == "ok"]
         return CellValues.from_rows(good, np.array(self.places(good), dtype=np.int64), len(self.cells), metric)
 
@@ -156,12 +158,17 @@ class Results:
 
 
 def _one_row_each(table: pd.DataFrame, codes: np.ndarray) -> pd.DataFrame:
-    """Return the cells, numbered by `codes` for each row of the table, before they are compared."""
+    """Return one row for each cell, before cells are compared.
+
+    Args:
+        table: the result table.
+        codes: number of the cell of each row.
+    """
     count = int(codes.max()) + 1
     good = (table["status"] == "ok").to_numpy()
     seeds = np.bincount(codes[good], minlength=count)
     failed = np.bincount(codes[~good], minlength=count)
-    # Good rows stand for a cell, the last of them for its inputs; a cell without one is shown with its failure.
+    # The last good row gives a cell's inputs; a cell without a good row is shown with its failure.
     shown = np.flatnonzero(good | (seeds[codes] == 0))
     last = np.zeros(count, int)
     np.maximum.at(last, codes[shown], shown)
@@ -175,7 +182,7 @@ def _one_row_each(table: pd.DataFrame, codes: np.ndarray) -> pd.DataFrame:
         over_seeds |= {
             f"{name}{end}": values for end, values in zip(("", "_ci_low", "_ci_high"), intervals, strict=True)
         }
-    # At once: pandas warns of frames that grow by a hundred columns, one after the other.
+    # All at once: pandas warns of frames that grow by a hundred columns, one after the other.
     rest = cells.drop(columns=[name for name in over_seeds if name in cells])
     cells = pd.concat([rest, pd.DataFrame(over_seeds, index=cells.index)], axis=1).copy()
     cells["seeds"], cells["seeds_failed"] = seeds, failed
@@ -192,18 +199,18 @@ def _one_row_each(table: pd.DataFrame, codes: np.ndarray) -> pd.DataFrame:
 
 
 def listed(value: object) -> list[object]:
-    """Return the value of a list column as a list, a missing value as an empty one."""
+    """Return the value of a list column as a list; a missing value becomes an empty list."""
     return list(value) if isinstance(value, (list, tuple, np.ndarray)) else []
 
 
 def seed_intervals(values: np.ndarray, codes: np.ndarray, count: int, kind: Kind) -> tuple[np.ndarray, ...]:
-    """Return mean and 95 % interval of each group by its own scatter over seeds, within what a quantity can be.
+    """Return mean and 95 % interval of each group by its own scatter over seeds, within the possible range.
 
     Args:
         values: float[n], without NaN.
         codes: int[n], the group of each value.
         count: number of groups.
-        kind: what the values are.
+        kind: kind of the values.
     """
     means, low, high = student_intervals(values, codes, count)
     return means, *(np.clip(bound, *possible_range(kind)) for bound in (low, high))

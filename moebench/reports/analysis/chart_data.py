@@ -1,4 +1,4 @@
-"""Make the data behind figures and charts of cells: result table in, small tidy frames out."""
+"""Make the data behind figures and charts of cells: small tidy frames from a result table."""
 
 import re
 from collections.abc import Sequence
@@ -17,26 +17,27 @@ from moebench.results.schema import in_section
 from moebench.statistics import pareto_probability
 
 FRONT = ("data", "device_kind")
-"""Cells compete for one Pareto front where these agree; models of different size do."""
+"""Cells compete for one Pareto front if they agree in these columns; models of different size compete."""
 
 # Slots follow from a capacity factor, and slots of an image compare routers of different groups.
 INPUTS = tuple(
     each.name
     for each in sorted(in_section("input axis"), key=lambda of: (of.unit == "slots", of.name != "slots_per_image"))
 )
-"""Inputs that suites vary and quantities are drawn over, the first of equals first."""
+"""Inputs that suites vary and quantities are drawn over; among equals the first is taken."""
 RATIOS = ("train_step_vs_dense", "infer_vs_dense")
 _COUNTED = ("flops_experts", "flops_padding", "flops_router", "flops_dispatch_combine")
 IDENTITY = ("cell", "cell_id", "label", "router", "experts", *SETTING)
-"""Columns that tell the points of different cells apart."""
+"""Columns that identify the cell of a point."""
 _POINT = ("x", "x_low", "x_high", "y", "y_low", "y_high")
 
 
 def time_column(results: Results) -> str:
     """Return the column in which step times of these cells compare best.
 
-    Cells are timed minutes or days apart, and a machine is not the same all along; the ratio to the dense twin, timed
-    in turns with the cell, is free of that. Dense twins of different models differ, so there it has to be seconds.
+    Cells are timed minutes or days apart, and the machine changes in the meantime; the ratio to the dense twin, timed
+    in turns with the cell, is free of such changes. Dense twins of different models differ, so that several models need
+    seconds.
     """
     cells = results.cells
     paired = cells["train_step_vs_dense"].notna().any() and cells["model"].nunique() <= 1
@@ -58,14 +59,19 @@ def leading_quality(results: Results) -> str:
 def pareto(results: Results, x: str = "flops_forward_per_image", y: str = "accuracy") -> pd.DataFrame:
     """Return quality over cost, one row for each cell that has both.
 
-    Columns: `cell` (its position among `results.cells`), `cell_id label router experts suite model data
-    device_kind`; `x y` with bounds `x_low x_high y_low y_high`, NaN if there is no interval; `path`, the line that
-    joins the cell with others of its router; `name`, what the suite varies; `on_front`; and
-    `front_probability`, as the seeds and timed samples let the points move, NaN for a cell with one seed. All cells
-    of one data set on one device compete for a front.
+    Columns: `cell` (its position among `results.cells`), `cell_id label router experts suite model data device_kind`;
+    `x y` with bounds `x_low x_high y_low y_high`, NaN if there is no interval; `path`, the line that joins the cell
+    with other cells of its router; `name`, the values that the suite varies; `on_front`; and `front_probability`, given
+    the scatter of seeds and timed samples, NaN for a cell with one seed. All cells of one data set on one device
+    compete for a front.
+
+    Args:
+        results: the rows and cells.
+        x: column of the cost.
+        y: column of the quality.
 
     Raises:
-        BadInput: an axis that is no numeric column, or no cell with both.
+        BadInput: an axis is no numeric column, or no cell has both.
     """
     points = _with(results, x, y)
     for axis, column in (("x", x), ("y", y)):
@@ -80,8 +86,13 @@ def pareto(results: Results, x: str = "flops_forward_per_image", y: str = "accur
 def fronts(results: Results, x: str, y: str) -> pd.DataFrame:
     """Return `on_front` and `front_probability` of `pareto` for each cell that has both axes, by its position.
 
+    Args:
+        results: the rows and cells.
+        x: column of the cost.
+        y: column of the quality.
+
     Raises:
-        BadInput: an axis that is no numeric column, or no cell with both.
+        BadInput: an axis is no numeric column, or no cell has both.
     """
     points = _with(results, x, y)
     found = pd.DataFrame({"on_front": False, "front_probability": np.nan}, index=points.index)
@@ -103,14 +114,14 @@ def fronts(results: Results, x: str, y: str) -> pd.DataFrame:
 
 
 def varied(results: Results) -> str:
-    """Return the input that sets most cells of a router apart; the first of several, and experts if none does."""
+    """Return the input that distinguishes most cells of a router; the first of several, and experts if none does."""
     levels = results.cells.groupby([*SETTING, "router"], dropna=False)[list(INPUTS)].nunique()
     apart = (levels - 1).clip(lower=0).sum()
     return max(INPUTS, key=lambda name: int(apart[name]))
 
 
 def varied_number(results: Results) -> str | None:
-    """Return the input that sets most cells of a router apart; None if no router has several values of one."""
+    """Return the numeric input that distinguishes most cells of a router; None if no router has several values."""
     name = varied(results)
     sparse = results.cells[results.cells["router"] != "dense"]
     levels = sparse.groupby([*SETTING, "router"], dropna=False)[name].nunique()
@@ -118,11 +129,10 @@ def varied_number(results: Results) -> str | None:
 
 
 def dots(results: Results, x: Sequence[str], apart: Sequence[str] = ()) -> pd.DataFrame:
-    """Return quantities by what the suite varies, one row for each cell and quantity.
+    """Return quantities by the varied input, one row for each cell and quantity.
 
     Columns: those of `pareto` up to `device_kind`, `unequal` (whether FLOPs differ from dense's by more than 3 %),
-    `category` (the values that vary, or the router if nothing else
-    does), `quantity`, `x` with bounds `x_low x_high`.
+    `category` (the values that vary, or the router if nothing else varies), `quantity`, `x` with bounds `x_low x_high`.
 
     Args:
         results: the rows and cells.
@@ -130,11 +140,11 @@ def dots(results: Results, x: Sequence[str], apart: Sequence[str] = ()) -> pd.Da
         apart: columns whose values have panels of their own.
 
     Raises:
-        BadInput: a column that is not numeric, or no cell with a value.
+        BadInput: a column is not numeric, or no cell has a value.
     """
     names = point_names(results.cells, apart)
     routers = results.cells["router"].astype(str)
-    # Dense has no value where others have some; its one cell is no category of its own.
+    # Dense has no value of a varied input; its single cell is no category of its own.
     alone = (names != "").groupby([results.cells[key] for key in apart] or [routers.map(len) * 0], dropna=False)
     categories = names.where(alone.transform("any"), routers)
     order = {name: place for place, name in enumerate(sorted(set(names), key=_as_read))}
@@ -152,25 +162,30 @@ def dots(results: Results, x: Sequence[str], apart: Sequence[str] = ()) -> pd.Da
 
 
 def _as_read(text: str) -> list[tuple[int, float, str]]:
-    """Return what texts are sorted by: the numbers in them as numbers."""
+    """Return a sort key of a text, with the numbers in it as numbers."""
     parts = re.split(r"(\d+(?:\.\d+)?)", text)
     return [(0, float(part), "") if re.fullmatch(r"\d+(\.\d+)?", part) else (1, 0.0, part) for part in parts]
 
 
 def scaling(results: Results, y: Sequence[str], x: str = "experts") -> pd.DataFrame:
-    """Return quantities over the number of experts (or another input), one row for each cell and quantity.
+    """Return quantities over the number of experts or another input, one row for each cell and quantity.
 
     Columns: those of `pareto` up to `device_kind`, `unequal` (whether FLOPs differ from dense's by more than 3 %),
     `quantity x y y_low y_high`.
 
+    Args:
+        results: the rows and cells.
+        y: the quantities.
+        x: the input.
+
     Raises:
-        BadInput: a column that is not numeric, or no cell with a value.
+        BadInput: a column is not numeric, or no cell has a value.
     """
     quantity(x)
     parts = []
     for column in y:
         known = _with(results, column)
-        # Dense cells need no value of what is varied: they are what all others are compared with.
+        # Dense cells need no value of the varied input: they are the reference of all other cells.
         known = known[known[x].notna() | (known["router"] == "dense")]
         if known[x].isna().all():
             raise BadInput(f"nothing to draw: no cell has a value of {x} and {column}.")
@@ -182,7 +197,7 @@ def scaling(results: Results, y: Sequence[str], x: str = "experts") -> pd.DataFr
 
 
 def costs(results: Results) -> pd.DataFrame:
-    """Return the parts of the forward FLOPs, one row for each cell and part of `style.PARTS` that takes any.
+    """Return the parts of the forward FLOPs, one row for each cell and nonzero part of `style.PARTS`.
 
     Columns: those of `pareto` up to `device_kind`, `part`, `flops` for one image, and `share` of the cell's total.
 
@@ -204,8 +219,8 @@ def costs(results: Results) -> pd.DataFrame:
 def speed(results: Results) -> pd.DataFrame:
     """Return times over those of the dense twin timed in turns, one row for each cell and ratio.
 
-    Columns: those of `pareto` up to `device_kind`, `quantity` (train_step_vs_dense or infer_vs_dense), `x` with
-    bounds `x_low x_high`, and `flags`, what to know before trusting that time, empty if nothing.
+    Columns: those of `pareto` up to `device_kind`, `quantity` (train_step_vs_dense or infer_vs_dense), `x` with bounds
+    `x_low x_high`, and `flags`, the flags of that time, empty if there are none.
 
     Raises:
         BadInput: no cell was timed beside a dense twin.

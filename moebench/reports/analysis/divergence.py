@@ -1,4 +1,4 @@
-"""Find which router diverges first: at the lowest learning rate, and whether seeds agree."""
+"""Find the router that diverges at the lowest learning rate, and whether its seeds agree."""
 
 from collections.abc import Hashable
 from typing import Any
@@ -16,21 +16,22 @@ Row = dict[Hashable, Any]
 
 
 def stability(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return from which learning rate on the seeds of each configuration diverge.
+    """Return the learning rates from which on the seeds of each configuration diverge.
 
-    A seed has diverged if its loss was no longer finite, or if it ended its training no better than guessing:
-    `train_loss` at 0.99 log(classes) or above, unless all seeds did at that rate and some learned at a higher one: then
-    it was too low. A configuration is a cell without its learning rate.
+    A seed has diverged if its loss was not finite at some step, or if its final loss is no better than guessing:
+    `train_loss` at 0.99 log(classes) or above. A rate at which all seeds guess, and above which some seeds learn, does
+    not count as diverged: it was too low. A configuration is a cell without its learning rate.
 
     Args:
         frame: the result table, one row for each cell and seed.
 
     Returns:
         One row for each configuration that was trained at two learning rates or more, the least stable first:
-        suite, model, data, device_kind; `label` and `router`; `rates`, how many learning rates, `lowest` and
-        `highest`; `first`, the lowest at which a seed diverged, with `diverged` of so many `seeds` there; `all`, the
-        lowest at which all did; `step`, the median step at which losses ceased to be finite at `first`, if any did.
-        Those that never diverged have no `first` and no `all`.
+        suite, model, data, device_kind; `label` and `router`; `rates`, the number of learning rates, `lowest` and
+        `highest`; `first`, the lowest rate at which a seed diverged, with `diverged` of `seeds` seeds there; `all`, the
+        lowest rate at which all seeds diverged; `step`, the median step at which losses were no longer finite at
+        `first`,
+        if any were not. `first` and `all` are missing for configurations that never diverged.
 
     Raises:
         BadInput: no configuration was trained at several learning rates.
@@ -38,7 +39,7 @@ def stability(frame: pd.DataFrame) -> pd.DataFrame:
     rows = prepared(frame)
     rows = rows[rows["status"].isin(["ok", "diverged"]) & rows["learning_rate"].notna()]
     nothing = BadInput("no cell of these results was trained at several learning rates.")
-    if rows["learning_rate"].nunique() < 2:  # soon said, where there are thousands of cells
+    if rows["learning_rate"].nunique() < 2:  # a quick check, if there are thousands of cells
         raise nothing
     rows = rows.assign(configuration=[without_rate(config) for config in rows["config"]])
     groups = rows.groupby([*SETTING, "configuration"], dropna=False, sort=False)
@@ -54,7 +55,7 @@ def stability(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def verdict(table: pd.DataFrame) -> str:
-    """Return one sentence from `stability`: which router diverges first, how surely, and which never diverge."""
+    """Return one sentence from `stability`: the router that diverges first, how surely, and the stable routers."""
     parts = []
     for _, group in table.groupby(list(SETTING), dropna=False, sort=False):
         rows: list[Row] = group.to_dict("records")
@@ -73,7 +74,7 @@ def _sentence(fallen: list[Row], rows: list[Row]) -> str:
     leader, others = fallen[0], fallen[1:]
     standing = [row for row in rows if np.isnan(row["first"])]
     text = f"{leader['label']} diverges first, {_at(leader)}"
-    # Only where all of its seeds have diverged before a seed of the other does, does one diverge before the other.
+    # One router diverges before another only if all of its seeds have diverged before a seed of the other does.
     near = [str(row["label"]) for row in others if not leader["all"] < row["first"]]
     near += [str(row["label"]) for row in standing if not leader["all"] <= row["highest"]]
     if near:

@@ -22,5 +22,5 @@ def unequal(ratios: "pd.Series[float]") -> "pd.Series[bool]":
 
 
 def cost_mark(ratio: float) -> str:
-    """Return what stands behind the name of a cell of unequal cost, `1.94 × FLOPs`; nothing at equal cost."""
+    """Return the mark after the name of a cell of unequal cost, `1.94 × FLOPs`; empty at equal cost."""
     return f"{ratio:.2f} × FLOPs" if abs(ratio - 1) > TOLERANCE else ""

@@ -9,7 +9,7 @@ from moebench.reports.analysis.ranking import SETTING
 
 
 def trends(rows: pd.DataFrame, y: str = "accuracy", level: float = 0.95) -> pd.DataFrame:
-    """Return how a metric of each router changes with each doubling of its experts.
+    """Return the change of a metric of each router with each doubling of its experts.
 
     Args:
         rows: the result table, one row for each cell and seed; rows whose status is not ok are left out.
@@ -39,6 +39,6 @@ def trends(rows: pd.DataFrame, y: str = "accuracy", level: float = 0.95) -> pd.D
 
 
 def trends_together(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return `trends` with intervals so wide that those of all routers hold at once in 95 %."""
+    """Return `trends` with wider intervals, which together cover for all routers with 95 %."""
     fitted = int(trends(rows)["slope"].notna().sum())
     return trends(rows, level=1 - 0.05 / max(1, fitted))

@@ -1,8 +1,8 @@
 """Split the gain of routers over dense into capacity, mixing and learned routing, by the control cells of a suite.
 
-Capacity: a dense model with wider MLPs, and a frozen random gate, against dense. Mixing: Soft MoE with one expert, to
-which no token could be sent wrong, against dense. Learned routing: routers against the frozen random
-gate, a hash and a fixed expert for each token, and Soft MoE against its own single expert.
+Capacity: a dense model with wider MLPs, and a frozen random gate, against dense. Mixing: Soft MoE with one expert,
+which cannot route any token wrongly, against dense. Learned routing: routers against the frozen random gate, a hash and
+a fixed expert for each token, and Soft MoE against its own single expert.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ from moebench.reports.analysis.cells import Results
 FIXED = ("random", "hash", "identity")
 """Routers whose choices are not learned."""
 _TOLD = "oracle"
-"""The router that is told the right expert: neither learned nor a control of what learning gives."""
+"""The router that receives the right expert: its routing is not learned, and it is no control of learned routing."""
 _PARTLY_FIXED = ("uniform", "soft-uniform", "uniform-soft")
 """Ablations of Soft MoE, which the claims of their suite compare."""
 _COLUMNS = ("part", "a", "b", "device_kind", "params", "flops", "effect", "low", "high", "verdict", "text")
@@ -30,7 +30,7 @@ _WORDS = {"shown": "Better", "contradicted": "Worse", "undecided": "Not signific
 
 
 class Side(NamedTuple):
-    """One side of a comparison: what it is called, and its cells."""
+    """One side of a comparison: its name and its cells."""
 
     name: str
     cells: Selection
@@ -68,7 +68,7 @@ def gains(results: Results) -> pd.DataFrame:
 
 
 def _compared(cells: pd.DataFrame) -> Iterator[tuple[str, Side, Side]]:
-    """Yield each comparison that the cells allow, with the part of the gain that it shows."""
+    """Yield each comparison that the cells allow, with the part of the gain that it estimates."""
     routers = style.in_order(cells["router"].astype(str))
     dense = _dense(cells)
     mixing = _single_expert(cells)
@@ -89,7 +89,7 @@ def _compared(cells: pd.DataFrame) -> Iterator[tuple[str, Side, Side]]:
 
 
 def side_of(cells: pd.DataFrame, router: str) -> Selection:
-    """Return the cells of a router without the controls among them: Soft MoE with one expert beside several."""
+    """Return the selection of a router's cells without controls, such as Soft MoE with one expert beside several."""
     if router == "soft" and _single_expert(cells) and (cells.loc[cells["router"] == "soft", "experts"] > 1).any():
         return _several_experts(cells, router).cells
     return _all_of(router).cells
@@ -125,7 +125,7 @@ def _claim(part: str, a: Side, b: Side) -> Claim:
 
 
 def _cost_ratios(claim: Claim, frame: pd.DataFrame) -> tuple[float, float]:
-    """Return parameters and forward FLOPs of one side over those of the other; NaN without pairs of cells."""
+    """Return parameters and forward FLOPs of one side over those of the other side; NaN without pairs of cells."""
     rows = SuiteRows.from_frame(frame)
     try:
         pairs = pairs_of(claim, rows)

@@ -1,4 +1,4 @@
-"""Prepare test losses along training: over FLOPs and time, and where a cell and dense reach one loss."""
+"""Test losses during training, over FLOPs and time, and the points at which a cell and dense reach one loss."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ _IDENTITY = ("cell", "cell_id", "label", "router", "experts", *SETTING)
 
 
 def held_out_loss(results: Results) -> pd.DataFrame:
-    """Return test losses along training, one row for each cell and evaluation.
+    """Return test losses during training, one row for each cell and evaluation.
 
     Returns:
         `cell` (the position among `results.cells`), `cell_id label router experts suite model data device_kind`,
@@ -20,7 +20,7 @@ def held_out_loss(results: Results) -> pd.DataFrame:
         for cells that were not timed; `loss`, the mean over seeds, and `loss_low loss_high`, the seeds' bounds.
 
     Raises:
-        BadInput: no row holds a test curve.
+        BadInput: no row has a test curve.
     """
     good = results.rows[results.rows["status"] == "ok"]
     points = [
@@ -32,7 +32,7 @@ def held_out_loss(results: Results) -> pd.DataFrame:
     ]
     if not points:
         raise BadInput(
-            "no test losses along training to show: no row of these results has any; eval_every asks for them."
+            "no test losses during training to show: no row of these results has any; the key eval_every records them."
         )
     table = pd.DataFrame(points, columns=["cell", "step", "loss"]).astype({"step": float, "loss": float})
     found = table.groupby(["cell", "step"])["loss"].agg(loss="mean", loss_low="min", loss_high="max").reset_index()
@@ -46,7 +46,7 @@ def held_out_loss(results: Results) -> pd.DataFrame:
 
 
 def crossings(results: Results) -> pd.DataFrame:
-    """Return where each cell and its dense cell reach one test loss, that of whichever ends higher.
+    """Return the points at which each cell and its dense cell reach one test loss, the higher of both final losses.
 
     Returns:
         One row for each cell with a compute multiplier: `cell router loss`; `flops` and `time`, at which the better of

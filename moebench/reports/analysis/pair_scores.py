@@ -1,4 +1,4 @@
-"""Score two towers on their tests, each beside chance and beside the results that a paper printed."""
+"""Scores of two towers on their tests, beside chance and beside the results printed in a paper."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from moebench.reports.analysis.cells import Results
 
 Cell = Mapping[Any, Any]
 PRINTED_SIZE = "S/16"
-"""Size of the printed models that stand beside the cells: the smallest pair of dense and Soft MoE."""
+"""Size of the printed models that are shown beside the cells: the smallest pair of dense and Soft MoE."""
 
 
 @dataclass(frozen=True)
@@ -22,18 +22,23 @@ class Score:
 
     column: str
     title: str
-    """Short, for the head of a panel or of a column."""
+    """Short title, for the head of a panel or of a column."""
     chance: Callable[[Cell], float]
-    """Share of right answers of a model that knows nothing, from the columns of a cell."""
+    """Share of right answers by guessing, from the columns of a cell."""
 
 
 def text_to_image_chance(images: float, depth: int) -> float:
-    """Return the chance that an image is among as many as `depth` of all images."""
+    """Return the chance that an image is among `depth` random images of all images.
+
+    Args:
+        images: number of all images.
+        depth: images that are drawn, none of them twice.
+    """
     return min(1.0, depth / images)
 
 
 def image_to_text_chance(images: float, captions: float, depth: int) -> float:
-    """Return the chance that one of an image's captions is among as many as `depth` of all captions.
+    """Return the chance that one of an image's captions is among `depth` random captions of all captions.
 
     Args:
         images: number of images, each with an equal share of the captions.
@@ -72,7 +77,7 @@ SCORES = (
 
 
 def pair_scores(results: Results) -> pd.DataFrame:
-    """Return one row for each cell with a text tower and each of its tests; no rows without such cells.
+    """Return one row for each cell with a text tower and each of its tests; an empty frame without such cells.
 
     Returns:
         cell (position among the cells), label, router, quantity, title, value with low and high (95 % interval over
@@ -106,7 +111,7 @@ def pair_scores(results: Results) -> pd.DataFrame:
 
 
 def _printed() -> dict[tuple[str, str], tuple[float, str]]:
-    """Return the printed share and what was measured, by router and column, of the printed size."""
+    """Return the printed share and its data set, by router and column, for models of the printed size."""
     found = {}
     for row in published.image_text_results().to_dict("records"):
         if PRINTED_SIZE in str(row["label"]):

@@ -1,4 +1,4 @@
-"""Find which cells of a setting are significantly different: from dense, from the best, from each other."""
+"""Find the significant differences between cells of a setting: from dense, from the best, from each other."""
 
 from collections.abc import Sequence
 
@@ -16,14 +16,14 @@ LEVEL = 0.05
 
 
 def gains_over_dense(cells: pd.DataFrame, accuracy: CellValues) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the difference of each cell from the dense cell that is set up alike, with the bounds of its interval.
+    """Return the difference of each cell from the dense cell of equal settings, with the bounds of its interval.
 
-    Intervals hold together for all cells of a suite with 95 % (Bonferroni), so that one of them excludes 0 in at most
+    Intervals cover together for all cells of a suite with 95 % (Bonferroni), so that one of them excludes 0 in at most
     5 % of suites without any difference.
 
     Args:
         cells: one row for each cell.
-        accuracy: their accuracies.
+        accuracy: accuracies of the cells.
     """
     found = np.full((3, len(cells)), np.nan)
     baselines = dense_baselines(cells)
@@ -46,7 +46,7 @@ def gains_over_dense(cells: pd.DataFrame, accuracy: CellValues) -> tuple[np.ndar
 
 
 def dense_baselines(cells: pd.DataFrame) -> dict[int, int]:
-    """Return for the place of each cell that of the dense cell trained alike, of several the one of narrowest MLPs.
+    """Return for each cell's position the position of the dense cell trained alike, the narrowest of several.
 
     Cells without such a dense cell are left out. A dense model with wider MLPs is a control, and no baseline.
     """
@@ -60,7 +60,7 @@ def dense_baselines(cells: pd.DataFrame) -> dict[int, int]:
 
 
 def suite_pools(cells: pd.DataFrame) -> list[list[int]]:
-    """Return the places of cells of one suite that scatter alike, all cells in one of the lists."""
+    """Return the positions of cells of one suite that scatter alike; every cell is in one of the lists."""
     pools: dict[tuple[str, ...], list[int]] = {}
     for place, (suite, pool) in enumerate(zip(cells["suite"].astype(str), pools_of(cells), strict=True)):
         pools.setdefault((suite, *pool), []).append(place)
@@ -70,12 +70,12 @@ def suite_pools(cells: pd.DataFrame) -> list[list[int]]:
 def rank_groups(cells: pd.DataFrame, accuracy: CellValues) -> list[str | None]:
     """Return for each cell whether it is the best of its setting, tied with the best, or worse.
 
-    Which cell is the best is found by looking at all of them, so that all pairs of cells count: differences follow the
-    studentised range (Tukey), and settings of one suite share the level of 5 %.
+    The best cell is found by comparing all cells, so that all pairs of cells count: differences follow the studentised
+    range (Tukey), and settings of one suite share the level of 5 %.
 
     Args:
         cells: one row for each cell.
-        accuracy: their accuracies.
+        accuracy: accuracies of the cells.
     """
     groups: list[str | None] = [None] * len(cells)
     means = cells["accuracy"].to_numpy(float)
@@ -107,13 +107,13 @@ def shown_better(cells: pd.DataFrame, values: CellValues, *, higher_is_better: b
 
 
 def compared_pairs(cells: pd.DataFrame, quality: str = "accuracy") -> int:
-    """Return how many pairs of cells of one setting there are: for so many comparisons rank groups are corrected."""
+    """Return the number of pairs of cells of one setting, for which rank groups are corrected."""
     sizes = cells[cells[quality].notna()].groupby(list(SETTING), dropna=False).size()
     return int((sizes * (sizes - 1) // 2).sum())
 
 
 def _settings(cells: pd.DataFrame, known: np.ndarray) -> list[tuple[list[int], float]]:
-    """Return the places of the cells of each setting, and the level at which its differences are tested."""
+    """Return the positions of the cells of each setting, and the level at which its differences are tested."""
     names = [tuple(map(str, row)) for row in cells[list(SETTING)].to_numpy()]
     members: dict[tuple[str, ...], list[int]] = {}
     for place in np.flatnonzero(known).tolist():
@@ -123,7 +123,14 @@ def _settings(cells: pd.DataFrame, known: np.ndarray) -> list[tuple[list[int], f
 
 
 def _apart(values: CellValues, members: Sequence[int], one: int, level: float) -> np.ndarray:
-    """Return -1 for cells significantly below one of them, 1 for cells above, else 0; NaN if unknown."""
+    """Return -1 for cells significantly below cell `one`, 1 for cells above, else 0; NaN if unknown.
+
+    Args:
+        values: a metric of all cells.
+        members: positions of the cells of a setting.
+        one: position of the cell to compare with.
+        level: level of the tests.
+    """
     if len(members) < 2:
         return np.full(len(members), np.nan)
     table = values.table(members)
@@ -135,7 +142,7 @@ def _apart(values: CellValues, members: Sequence[int], one: int, level: float) -
 
 
 def rounded(freedom: float) -> float:
-    """Return degrees of freedom from a coarse grid, not above the given ones, to work out few critical values."""
+    """Return degrees of freedom rounded down to a coarse grid, so that few critical values have to be computed."""
     grid = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 32, 48, 64, 128, 512)
     below = [each for each in grid if each <= freedom]
     return float(below[-1]) if below else 1.0

@@ -20,13 +20,13 @@ from moebench.statistics import holm
 
 LEVEL = 0.05
 MOST_ROUTERS = 7
-"""Routers up to which every pair is compared; of more, each is compared with the first, which is dense if there."""
+"""Routers up to which every pair is compared; with more, each is compared with the first, which is dense if present."""
 MOST_CELLS = 600
 COLUMNS = ("a", "b", "device_kind", "cells", "seeds", "flops", "effect", "low", "high", "p_value", "p_corrected")
 
 
 def router_pairs(results: Results, metric: str = "accuracy") -> pd.DataFrame:
-    """Return the mean difference between two routers over the cells that differ in the router alone, for each pair.
+    """Return the mean difference between two routers, over cells that differ only in the router, for each pair.
 
     Args:
         results: the rows and cells of a suite.
@@ -36,10 +36,11 @@ def router_pairs(results: Results, metric: str = "accuracy") -> pd.DataFrame:
         `a b device_kind`; `cells` (pairs of cells) and `seeds`; `flops`, the forward FLOPs of a over those of b, a
         geometric mean; `effect` (a less b) with its 95 % interval `low high`; `p_value` and `p_corrected`, by Holm for
         all rows; `better`, the router that is significantly better, or an empty text. Pairs with dense come first, in
-        the order of their effects, then the others.
+        the order of their effects, then all other pairs.
 
     Raises:
-        BadInput: no such metric, or no two routers with cells that differ in nothing else and share two seeds.
+        BadInput: the metric does not exist, or no two routers have cells that differ in nothing else and share two
+            seeds.
     """
     over_seeds = [name for name in METRICS if name not in RATIOS]
     if metric not in over_seeds:

@@ -1,4 +1,4 @@
-"""Score routers on diagnostic tasks, from chance to the best that is known to be possible."""
+"""Scores of routers on diagnostic tasks, from chance to the best known result."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from moebench.results.test_time import at_test_time
 from moebench.spec.tasks import LABELS, domain_entropy, parse_task
 
 CHANCE, ORACLE = "chance", "oracle"
-"""The rows that bound the others: a model that knows nothing, and a router that is told the truth."""
+"""The first and the last row: guessing, and a router that receives the truth."""
 LOWEST_CAPACITY = "needles_processed at the lowest capacity"
 
 
@@ -26,7 +26,7 @@ class _Score:
     column: str
     title: str
     chance: Callable[[int, float], float]
-    """From the number in the task's name, and the lowest capacity factor."""
+    """Score by guessing, from the number in the task's name, and the lowest capacity factor."""
     best: Callable[[int, float], float]
     lowest_capacity: bool = False
 
@@ -59,7 +59,7 @@ def score_card(results: Results) -> pd.DataFrame:
 
     Returns:
         router, data, quantity, title, value with low and high (95 % interval over seeds), capacity_factor for needles,
-        and score: 0 at chance, 1 at the best that is known to be possible.
+        and score: 0 at chance, 1 at the best result that is known to be possible.
 
     Raises:
         BadInput: no cell is of a diagnostic task.
@@ -87,7 +87,7 @@ def _rows(results: Results, score: _Score) -> Iterator[dict[str, object]]:
         if values["value"].isna().all():
             continue
         chance, best = score.chance(task[1], capacity), score.best(task[1], capacity)
-        if chance >= best:  # with capacity for every token, a router that knows nothing keeps all needles
+        if chance >= best:  # with capacity for every token, an untrained router keeps all needles as well
             continue
         of = {
             "data": str(data),

@@ -1,4 +1,4 @@
-"""Make the data behind figures and charts that are drawn from rows of single seeds: training curves, expert loads."""
+"""Make the data behind figures and charts of single seeds: training curves, expert loads."""
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ def curves(results: Results) -> pd.DataFrame:
     accuracy_high`.
 
     Raises:
-        BadInput: no row holds a curve.
+        BadInput: no row has a curve.
     """
     table = _labelled(results)
     rows = []
@@ -43,16 +43,20 @@ def curves(results: Results) -> pd.DataFrame:
 
 
 def load(results: Results, column: str = "expert_load") -> pd.DataFrame:
-    """Return the loads of experts, one row for each cell, layer and place in the order of load.
+    """Return the loads of experts, one row for each cell, layer and rank of load.
 
-    An expert's number means nothing across seeds, so the experts of a layer are put in the order of their load
-    first, and the seeds averaged then. More than 32 experts become 32 places, each the mean of its neighbours.
+    An expert's number has no meaning across seeds, so that the experts of a layer are first sorted by load, and the
+    seeds averaged then. More than 32 experts become 32 ranks, each the mean of its neighbours.
 
-    Columns: those of `pareto` up to `device_kind`, `layer` (the number of its block), `place` (1 is the fullest
-    expert), and `load` relative to an even share (1 is even).
+    Columns: those of `pareto` up to `device_kind`, `layer` (the number of its block), `place` (1 is the expert of most
+    load), and `load` relative to an even share (1 is even).
+
+    Args:
+        results: the rows and cells.
+        column: `expert_load` or `expert_load_requested`.
 
     Raises:
-        BadInput: no row holds a load.
+        BadInput: no row has a load.
     """
     table = _labelled(results)
     table = table[table["router"] != "dense"]
@@ -82,7 +86,7 @@ def _labelled(results: Results) -> pd.DataFrame:
 
 
 def _blocks(moe_layers: object, count: int) -> list[int]:
-    """Return the blocks that hold experts, out of `2,3`; counted from 0 if the text does not name `count` of them."""
+    """Return the blocks with experts from a text such as `2,3`; 0, 1, … if the text does not name `count` blocks."""
     names = str(moe_layers).split(",")
     blocks = [int(name) for name in names if name.strip().isdecimal()]
     return blocks if len(blocks) == count else list(range(count))

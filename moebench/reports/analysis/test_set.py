@@ -1,4 +1,4 @@
-"""Find the size of the test set behind accuracies, and with it their resolution."""
+"""Find the size of the test set behind accuracies, and thus their resolution."""
 
 import numpy as np
 import pandas as pd
@@ -8,14 +8,14 @@ from moebench.statistics.intervals import Floats
 
 LARGEST = 100_000
 _ENOUGH = 4
-"""Different accuracies without which a size that explains them says little."""
+"""Different accuracies below which an inferred size is unreliable."""
 
 
 def test_images(rows: pd.DataFrame) -> dict[str, int]:
-    """Return the images of the test split by data set, as far as rows tell.
+    """Return the number of images of the test split by data set, if the rows determine it.
 
-    Rows that record each image's correctness have the size; of others the size is the smallest number of images that
-    makes every accuracy a whole number of images.
+    Rows that record each image's correctness have the number; for other rows the number is the smallest with which
+    every accuracy is a whole number of images.
     """
     found = {}
     for data, group in rows[rows["accuracy"].notna()].groupby("data"):
@@ -27,7 +27,7 @@ def test_images(rows: pd.DataFrame) -> dict[str, int]:
 
 
 def _smallest(accuracies: Floats) -> int:
-    """Return the smallest size of a set in which all shares, float[n], are possible; 0 if none is or shares are few."""
+    """Return the smallest size of a set in which all shares, float[n], are possible; 0 without a reliable size."""
     if len(accuracies) < _ENOUGH:
         return 0
     sizes = np.arange(2, LARGEST + 1)

@@ -23,15 +23,15 @@ def settings(results: Results, *columns: str) -> pd.DataFrame:
     """Return trained models in other settings, one row for each cell and setting, in the order of both.
 
     Columns: `cell` (its position among `results.cells`), `label router experts suite model data device_kind` of the
-    trained cell; `setting test_router test_top_k test_capacity_factor test_slots_per_expert`; and for each of the
-    fields asked for NAME, its mean over seeds, with bounds `NAME_low NAME_high`, NaN if there is one seed.
+    trained cell; `setting test_router test_top_k test_capacity_factor test_slots_per_expert`; and for each requested
+    field NAME, its mean over seeds, with bounds `NAME_low NAME_high`, NaN if there is one seed.
 
     Args:
         results: the results.
         columns: fields of the result table's `test_time` that are numbers.
 
     Raises:
-        BadInput: a field that is not there, or no model that was tried in other settings.
+        BadInput: a field does not exist, or no model was evaluated in other settings.
     """
     for column in columns:
         if column not in NUMBERS:
@@ -65,16 +65,22 @@ def settings(results: Results, *columns: str) -> pd.DataFrame:
 
 
 def cuts(results: Results, within: float = 0.01) -> pd.DataFrame:
-    """Return how far each trained cell can be cut: the cheapest setting that loses no more than `within` of accuracy.
+    """Return the cheapest setting of each trained cell that loses at most `within` of accuracy.
+
+    Args:
+        results: the results.
+        within: the accepted loss, as a share of the test images.
 
     Returns:
-        One row for each cell that was tried in cheaper settings: `cell label router experts suite model data
-        device_kind`; `setting`, what it changes in words, and empty where no cheaper one will do; `share`, its FLOPs
-        over those of the trained setting; `change` of accuracy, the mean over seeds, with the bounds `low high` of its
-        95 % interval, paired by seed, by a scatter pooled over settings and cells; NaN if there is one seed.
+        One row for each cell that was evaluated in cheaper settings: `cell label router experts suite model data
+        device_kind`; `setting`, its changes in words, empty if no cheaper setting qualifies; `share`, its FLOPs over
+        those
+        of the trained setting; `change` of accuracy, the mean over seeds, with the bounds `low high` of its 95 %
+        interval,
+        paired by seed, by a scatter pooled over settings and cells; NaN if there is one seed.
 
     Raises:
-        BadInput: no model was tried in other settings.
+        BadInput: no model was evaluated in other settings.
     """
     flat = at_test_time(results.rows[results.rows["status"] == "ok"])
     flat = flat.assign(cell=results.places(flat))
@@ -109,7 +115,7 @@ def _accuracies(flat: pd.DataFrame, codes: np.ndarray, count: int) -> CellValues
 
 
 def _of_accuracy(flat: pd.DataFrame, codes: np.ndarray, pools: Sequence[tuple[str, ...]]) -> tuple[np.ndarray, ...]:
-    """Return mean and 95 % interval of the accuracy in each setting, by a scatter pooled over settings that are alike.
+    """Return mean and 95 % interval of the accuracy in each setting, by a scatter pooled over similar settings.
 
     Args:
         flat: one row for each cell, seed and setting.
@@ -128,10 +134,10 @@ def _in_words(setting: str) -> str:
 
 
 def known(points: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """Return the rows that have a number in all of these columns.
+    """Return the rows that have a number in all of the columns.
 
     Raises:
-        BadInput: there is none.
+        BadInput: there are none.
     """
     found = points[points[list(columns)].notna().all(axis=1)]
     if found.empty:

@@ -1,4 +1,4 @@
-"""Unfold what tuning tried: one row for each cell and try, with its validation loss and accuracy."""
+"""Unfold the tries of tuning: one row for each cell and try, with its validation loss and accuracy."""
 
 import json
 from collections.abc import Hashable, Mapping
@@ -32,7 +32,7 @@ def tries(results: Results) -> pd.DataFrame:
     for place, cell in enumerate(results.cells.to_dict("records")):
         found += _of_cell(place, cell)
     if not found:
-        raise BadInput("no tries to show: no cell of these results was tuned; the key tune asks for it.")
+        raise BadInput("no tries to show: no cell of these results was tuned; the key tune does it.")
     return pd.DataFrame(found, columns=COLUMNS).astype({"loss": float, "accuracy": float})
 
 
@@ -42,7 +42,7 @@ def _of_cell(place: int, cell: Mapping[Hashable, Any]) -> list[tuple[Any, ...]]:
     keys = [key for key in chosen if all(key in row for row in recorded)]
     if not keys or not recorded:
         return []
-    # Along the key with the most values the line of a cell has most points.
+    # The line of a cell has most points along the key with the most values.
     key = max(keys, key=lambda each: len({row[each] for row in recorded}))
     rows = []
     for row in recorded:

@@ -1,1 +1,1 @@
-"""Answer in words: a frame in, a sentence or a terminal table out."""
+"""Answers in words from results: a sentence or a terminal table."""

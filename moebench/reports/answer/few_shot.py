@@ -12,7 +12,7 @@ PROBES = {"few_shot_10": "10-shot", "few_shot_5": "5-shot", "few_shot_1": "1-sho
 def sentence(results: Results) -> list[str]:
     """Return the best cell of the probe with the most shots, beside dense, and the count of significant differences.
 
-    Nothing where no cell was probed, or cells of several models, data sets or devices were.
+    The list is empty if no cell was probed, or if cells of several models, data sets or devices were probed.
     """
     cells = results.cells
     column = next((name for name in PROBES if cells[name].notna().any()), None)

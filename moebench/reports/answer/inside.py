@@ -1,4 +1,4 @@
-"""Say in a sentence what recordings of routing show: where tokens go, which are dropped, what slots hold."""
+"""Summarise recordings of routing in a sentence: experts of tokens, dropped tokens, contents of slots."""
 
 from collections.abc import Sequence
 
@@ -10,16 +10,16 @@ from moebench.inside.load import Recording
 from moebench.reports.quantities import written
 
 SHOWN_FACTOR = 0.25
-"""Capacity factor at which orders of tokens are compared: small enough for the order to matter."""
+"""Capacity factor at which orders of tokens are compared, small enough that the order matters."""
 _BLOB, _MEAN = 1 / 3, 2 / 3
-"""Shares of an image's tokens: slots that need fewer are blobs, slots that need more are near the image's mean."""
+"""Shares of an image's tokens: slots that need fewer tokens are blobs, slots that need more are close to the mean."""
 _ONE_SIDED = 0.1
-"""Difference between the shares dropped of two halves beyond which an order is said to drop one of them."""
+"""Difference between the dropped shares of two halves above which an order is said to drop one half."""
 _SIGNIFICANT = 0.05
 
 
 def on_routing(recordings: Sequence[Recording]) -> str:
-    """Return which share of the patches no expert processes, in the last MoE layer of each recording."""
+    """Return the share of the patches that no expert processes, in the last MoE layer of each recording."""
     left, served = [], []
     for each in _hard(recordings):
         rows = each.frame(layers=each.facts.layers[-1:])
@@ -57,7 +57,7 @@ def on_dropped(recordings: Sequence[Recording]) -> str:
 
 
 def halves_dropped(recording: Recording, order: str) -> tuple[float, float]:
-    """Return which shares of the first and of the second half of each group's tokens are dropped at C = 1/4.
+    """Return the shares of the first and of the second half of each group's tokens that are dropped at C = 1/4.
 
     Args:
         recording: recording of a router whose tokens choose, in its last MoE layer.
@@ -105,7 +105,7 @@ def slots_verdict(needed: "pd.Series[float]", tokens: int) -> str:
 
 
 def on_specialisation(recordings: Sequence[Recording]) -> str:
-    """Return under which router the expert of a token tells most about class and position, and where only by chance."""
+    """Return the routers whose experts have most information on class and position, and those at chance."""
     parts = []
     for of, about in zip(analyses.OF, ("the class of the image", "the position of the patch"), strict=True):
         found = {}
@@ -129,7 +129,7 @@ def on_specialisation(recordings: Sequence[Recording]) -> str:
 
 
 def _on_orders(recording: Recording) -> str:
-    """Return what either order drops of the two halves of the array."""
+    """Return which half of the array each order drops."""
     (early, late), priority = halves_dropped(recording, "array"), halves_dropped(recording, "priority")
     if recording.facts.group_images == 1:
         where, halves = "the bottom of the image", ("lower", "upper")

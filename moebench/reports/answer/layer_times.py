@@ -1,4 +1,4 @@
-"""Answer for cells that were timed and not trained, such as single layers."""
+"""Answers for cells that were timed and not trained, such as single layers."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
@@ -11,17 +11,17 @@ HEADINGS = ("FLOPs/image", "forward and backward", "× dense")
 
 
 def numbers(cell: Cell) -> tuple[str, ...]:
-    """Return a line of the table, under the headings."""
+    """Return a line of the table, one text for each heading."""
     flops = written(cell["flops_forward_per_image"], "FLOPs").removesuffix("FLOPs")
     marks = [flag_marks.mark(cell, name) for name in ("train_step_s", "train_step_vs_dense")]
     return flops, marks[0] + written(cell["train_step_s"], "s"), marks[1] + _ratio(cell)
 
 
 def sentence(cells: Sequence[Cell]) -> str:
-    """Return the times of the quickest and the slowest beside dense, and how many timings are flagged.
+    """Return the times of the fastest and the slowest cell beside dense, and the number of flagged timings.
 
     Args:
-        cells: some, all of them timed.
+        cells: one timed cell or more.
     """
     first, *others = _by_time(cells)
     text = f"{first['label']} takes {_ratio(first)} the time of dense for forward and backward"
@@ -32,10 +32,10 @@ def sentence(cells: Sequence[Cell]) -> str:
 
 
 def shortest(cells: Sequence[Cell]) -> str:
-    """Return the quickest and the slowest of some timed cells beside dense, in a few words.
+    """Return the fastest and the slowest timed cell beside dense, in a few words.
 
     Args:
-        cells: some, all of them timed.
+        cells: one timed cell or more.
     """
     first, *others = _by_time(cells)
     text = f"Shortest step: {first['label']}, {written(first['train_step_vs_dense'], 'ratio')} dense"
@@ -45,7 +45,7 @@ def shortest(cells: Sequence[Cell]) -> str:
 
 
 def _by_time(cells: Sequence[Cell]) -> list[Cell]:
-    """Return the cells with experts, the quickest beside dense first; dense cells if there are no others."""
+    """Return the cells with experts, the fastest beside dense first; dense cells if there are no others."""
     moe = [cell for cell in cells if cell["router"] != "dense"] or cells
     return sorted(moe, key=lambda cell: float(cell["train_step_vs_dense"]))
 

@@ -23,7 +23,7 @@ def tested(results: Results) -> list[Score]:
 
 
 def shortest(scores: Sequence[Score]) -> str:
-    """Return the cell that is best in the first test, beside dense, in a few words."""
+    """Return the best cell in the first test, beside dense, in a few words."""
     best, dense = _best_and_dense(scores, next(name for name in _NAMES if _of(scores, name)))
     text = f"Highest {_NAMES[best['quantity']]}: {shortened(str(best['label']))}, {written(best['value'], 'share')}"
     return text if dense is None else f"{text} (dense {written(dense['value'], 'share')})"
@@ -46,7 +46,7 @@ def _of(scores: Sequence[Score], name: str) -> list[Score]:
 
 
 def _best_and_dense(scores: Sequence[Score], name: str) -> tuple[Score, Score | None]:
-    """Return the best cell of a test, and the dense cell unless that is the best or there are several."""
+    """Return the best cell of a test, and the dense cell; None if dense is the best or there are several."""
     of_test = _of(scores, name)
     best = max(of_test, key=lambda score: float(score["value"]))
     dense = [score for score in of_test if score["router"] == "dense"]

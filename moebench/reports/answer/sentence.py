@@ -44,14 +44,15 @@ def answer(results: Results) -> str:
     failed = sum(cell["seeds"] == 0 for cell in cells)
     failures = f"; {failed} of {_count(len(cells), 'cell')} failed" if failed else ""
     text = " ".join([*verdict, found])
-    # Whatever the names are, the verdict and the best cell have room.
+    # Long names are cut, so that the verdict and the best cell always fit.
     return f"{text}{failures}." if len(f"{text}{failures}".split()) <= MOST_WORDS else f"{text}."
 
 
 def details(results: Results) -> str:
-    """Return the grounds of the answer in one sentence: data, device, seeds, the best cell with its intervals.
+    """Return the details of the answer in one sentence: data, device, seeds, the best cell with its intervals.
 
-    Of a suite without claims the sentence also names trends, divergence and cuts; of others verdicts say more.
+    For a suite without claims the sentence also names trends, divergence and cuts; for other suites verdicts cover
+    these.
     """
     cells, good, timed = _answering(results)
     of_pairs = pairs.tested(results)
@@ -73,7 +74,7 @@ def details(results: Results) -> str:
 
 
 def _answering(results: Results) -> tuple[list[Cell], list[Cell], list[Cell]]:
-    """Return all cells, those with an accuracy, and those that were timed."""
+    """Return all cells, the cells with an accuracy, and the timed cells."""
     cells: list[Cell] = results.cells[list(_ANSWERING)].to_dict("records")
     good = [cell for cell in cells if not isnan(cell["accuracy"])]
     return cells, good, [cell for cell in cells if cell["seeds"] and not isnan(cell["train_step_vs_dense"])]
@@ -107,7 +108,7 @@ def _is_above_dense(best: Cell, good: list[Cell]) -> bool:
 
 
 def _ground(good: list[Cell]) -> str:
-    """Return the ground of the sentence: data, device and seeds."""
+    """Return the beginning of the details: data, device and seeds."""
     least, most = (bound(cell["seeds"] for cell in good) for bound in (min, max))
     seeds = _count(most, "seed") if least == most else f"{least} to {most} seeds"
     data = _listed(list(dict.fromkeys(str(cell["data"]) for cell in good)))
@@ -116,7 +117,7 @@ def _ground(good: list[Cell]) -> str:
 
 
 def _best(good: list[Cell], pairs: int) -> str:
-    """Return the best cell, its difference from dense, and how many cells are not significantly below it."""
+    """Return the best cell, its difference from dense, and the number of cells not significantly below it."""
     best = max(good, key=_by_accuracy)
     text = f"{best['label']} has the highest accuracy, {accuracy(best)}"
     if best["seeds_failed"]:
@@ -137,12 +138,12 @@ def _best(good: list[Cell], pairs: int) -> str:
 
 
 def _corrected(before: str, pairs: int) -> str:
-    """Return the correction: the best is found by comparing all cells, so all pairs count."""
+    """Return the note on the correction: the best cell is found by comparing all cells, so that all pairs count."""
     return f"{before}corrected for all {pairs} pairs of cells" if pairs > 1 else ""
 
 
 def _failures(cells: list[Cell]) -> str:
-    """Return the end of a sentence: how many cells failed, if any."""
+    """Return the end of a sentence: the number of failed cells; a full stop alone if there are none."""
     failed = [cell for cell in cells if cell["seeds"] == 0]
     return f"; {len(failed)} of {_count(len(cells), 'cell')} failed ({_states(failed)})." if failed else "."
 
@@ -168,7 +169,7 @@ def _over_dense(best: Cell, dense: list[Cell]) -> str:
 
 
 def _trend(rows: pd.DataFrame) -> list[str]:
-    """Return for which routers of one setting accuracy rises or falls with the experts; nothing if none varies."""
+    """Return the routers of one setting whose accuracy changes with the experts; empty if experts do not vary."""
     slopes: list[Cell] = trends_together(rows).dropna(subset="slope").to_dict("records")
     if not slopes:
         return []
@@ -186,7 +187,7 @@ def _trend(rows: pd.DataFrame) -> list[str]:
 
 
 def _divergence(rows: pd.DataFrame) -> list[str]:
-    """Return which router diverges first, if learning rates were tried."""
+    """Return the router that diverges first, if several learning rates were tried."""
     try:
         return [verdict(stability(rows))]
     except BadInput:
@@ -194,7 +195,7 @@ def _divergence(rows: pd.DataFrame) -> list[str]:
 
 
 def _cuts(results: Results) -> list[str]:
-    """Return how far trained models can be cut without losing more than a point, if settings were tried."""
+    """Return the cheapest settings that lose at most a point, if trained models were evaluated in other settings."""
     try:
         rows: list[Cell] = cuts(results).to_dict("records")
     except BadInput:
@@ -247,5 +248,5 @@ def _listed(items: list[str]) -> str:
 
 
 def _states(cells: list[Cell]) -> str:
-    """Return how often each state occurs: `3 oom, 1 timeout`."""
+    """Return the count of each status: `3 oom, 1 timeout`."""
     return ", ".join(f"{count} {status}" for status, count in Counter(c["status"] for c in cells).most_common())

@@ -1,4 +1,4 @@
-"""Make the tables that a terminal shows of a suite: cells, verdicts on claims, and the parts of a gain."""
+"""Tables of a suite for the terminal: cells, verdicts on claims, and the parts of a gain."""
 
 from collections.abc import Hashable, Sequence
 from math import isnan
@@ -37,10 +37,10 @@ def render_claims(verdicts: Sequence[Verdict]) -> "Table":
 
 
 def render_table(cells: pd.DataFrame) -> "Table":
-    """Return the summary as a table for the terminal: ● marks the best cell, ○ those not shown to differ from it.
+    """Return the summary as a table for the terminal: ● marks the best cell, ○ cells not significantly lower.
 
     Args:
-        cells: what `summarise` returns.
+        cells: the result of `summarise`.
     """
     from rich.table import Table
     from rich.text import Text
@@ -53,7 +53,7 @@ def render_table(cells: pd.DataFrame) -> "Table":
     for heading in ("cell", *(_HEADINGS if trained else layer_times.HEADINGS)):
         table.add_column(heading, justify="left" if heading == "cell" else "right", no_wrap=heading != "cell")
     for cell in cells.to_dict("records"):
-        # Text, because rich would read the brackets of a label as markup.
+        # Text objects, because rich would interpret the brackets of a label as markup.
         name = Text(f"{_MARKS.get(str(cell['rank_group']), ' ')} {shortened(cell['label'])}")
         if cell["seeds_failed"]:
             asked = cell["seeds"] + cell["seeds_failed"]

@@ -1,1 +1,1 @@
-"""Build the HTML dashboard: frames in, one offline page out."""
+"""Build the HTML dashboard: one offline page from frames."""

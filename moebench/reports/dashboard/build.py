@@ -1,4 +1,4 @@
-"""Build the page: one HTML file with everything in it, for the browser of whoever gets it by mail."""
+"""Build the page: one complete HTML file, which can be sent by mail."""
 
 import html
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ _SCRIPTS = (
 
 @dataclass(frozen=True)
 class SuiteResults:
-    """Hold what the page shows of one suite."""
+    """Contents of the page for one suite."""
 
     name: str
     question: str
@@ -42,7 +42,7 @@ def build(suites: Sequence[SuiteResults]) -> str:
     """Return the whole page as HTML.
 
     Args:
-        suites: the suites, of which readers choose one; the first is shown at the beginning.
+        suites: the suites, of which readers choose one; the page opens with the first.
     """
     library = _library()
     script = program(*map(_part, _SCRIPTS))
@@ -65,15 +65,15 @@ def build(suites: Sequence[SuiteResults]) -> str:
 
 @cache
 def _library() -> str:
-    """Return Vega's scripts, which take a second to gather and are the same for every page."""
+    """Return Vega's scripts, which take a second to gather and are equal for every page."""
     import vl_convert
 
-    # The bundle's names are global and clash with others, hence the function around it.
+    # The bundle's global names clash with other scripts, hence the function around it.
     return f"(function(){{{vl_convert.javascript_bundle('window.vegaEmbed = vegaEmbed;')}}})();"
 
 
 def _choice(suites: Sequence[SuiteResults]) -> str:
-    """Return the choice of a suite; of one suite its name alone."""
+    """Return the element to choose a suite; for one suite its name alone."""
     if len(suites) == 1:
         return f"<bdi>{html.escape(suites[0].name)}</bdi>"
     options = "".join(
@@ -83,7 +83,7 @@ def _choice(suites: Sequence[SuiteResults]) -> str:
 
 
 def _head(suite: SuiteResults, place: int) -> str:
-    """Return question, answer, claims and facts of a suite, which are read without any script."""
+    """Return question, answer, claims and facts of a suite, readable without any script."""
     facts = run_facts.facts(suite.results)
     listed = "".join(f"<div><dt>{term}</dt><dd>{html.escape(text)}</dd></div>" for term, text in facts.items())
     return (
@@ -96,7 +96,7 @@ def _head(suite: SuiteResults, place: int) -> str:
 
 
 def _inside(suites: Sequence[SuiteResults]) -> str:
-    """Return the section of recorded routing; nothing if no suite has recordings."""
+    """Return the section of recorded routing; empty if no suite has recordings."""
     recorded = sum(bool(suite.recordings) for suite in suites)
     shown = [
         inside_html(place, suite.name, suite.recordings, MOST_BYTES // max(recorded, 1))

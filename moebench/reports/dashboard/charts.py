@@ -1,8 +1,8 @@
 """Build the page's charts as Vega-Lite specifications, with Altair.
 
-A specification holds no data: the page feeds the named sets `points`, `front`, `dense` and so on, cut down by its
-filters. Strings that begin with @ stand for what the reader chooses, such as the title of an axis, and are put in by
-the page. Colours of text and lines are those of the page (`currentColor`), so that light, dark and print need no
+A specification contains no data: the page feeds the named sets `points`, `front`, `dense` and so on, reduced by its
+filters. Strings that begin with @ are placeholders for the reader's choices, such as the title of an axis, which the
+page fills in. Colours of text and lines are those of the page (`currentColor`), so that light, dark and print need no
 second drawing.
 """
 
@@ -17,7 +17,7 @@ def specifications(routers: Sequence[str], tried: Sequence[str] = ()) -> dict[st
 
     Args:
         routers: the routers of the cells.
-        tried: the routers in which trained models were evaluated.
+        tried: the routers with which trained models were evaluated.
     """
     looks = Looks(style.in_order(routers))
     return {
@@ -112,7 +112,7 @@ def published(routers: Sequence[str]) -> Spec:
 
 
 def _curves(looks: Looks) -> Spec:
-    """Return training curves: a line for each cell, the more experts the stronger, over the band of its seeds."""
+    """Return training curves: a line for each cell, stronger for more experts, over the band of its seeds."""
     import altair as alt
 
     scale = alt.Scale(zero=False)
@@ -130,7 +130,7 @@ def _curves(looks: Looks) -> Spec:
 
 
 def _load() -> Spec:
-    """Return a heat map: a line for each cell and block, its experts from the fullest to the emptiest."""
+    """Return a heat map: a line for each cell and block, with its experts by descending load."""
     import altair as alt
 
     chart = (
@@ -197,7 +197,7 @@ def _speed(looks: Looks) -> Spec:
 
 
 def _test_time(looks: Looks) -> Spec:
-    """Draw a trained model in other settings: a line for each router and k, a ring around the trained setting."""
+    """Return trained models in other settings: a line for each router and k, a ring around the trained setting."""
     import altair as alt
 
     x = alt.X("x:Q", axis=axis("x"), scale=alt.Scale(zero=False, padding=20))

@@ -1,4 +1,4 @@
-"""Write the verdicts on a suite's claims as an HTML table, which readers see without any script."""
+"""Write the verdicts on a suite's claims as an HTML table, readable without any script."""
 
 import html
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ from moebench.claims.written import HEADINGS, lines
 
 
 def claims_html(verdicts: Sequence[Verdict]) -> str:
-    """Return the verdict on each claim as a row; nothing for a suite without claims.
+    """Return the verdict on each claim as a row; empty for a suite without claims.
 
-    A row has the word of the verdict for its class, by which the page colours the text.
+    The class of a row is the word of its verdict, by which the page colours the text.
     """
     if not verdicts:
         return ""

@@ -1,4 +1,4 @@
-"""Collect what the page shows of a suite: numbers by columns, and the texts in which readers see them."""
+"""Collect the page's data on a suite: numbers by columns, and their texts for readers."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,22 +21,22 @@ from moebench.reports.tables import Field, Table, all_tables, cell_texts, few_ta
 from moebench.results.schema import Column, Kind
 
 LARGE = 600
-"""Cells beyond which the page carries no curves, loads, parts, settings and intervals in words."""
+"""Number of cells above which the page has no curves, loads, parts, settings and intervals in words."""
 MOST_COMPETING = 120
-"""Cells beyond which no probability of being on a front is worked out: each pair of axes would take seconds."""
+"""Number of cells above which probabilities of being on a front are not computed: each pair of axes takes seconds."""
 _OF_MANY = {
     *(of.name for of in section("quality axis")),
     *("flops_forward_per_image", "train_step_s", "train_step_vs_dense", "infer_s_per_image", "params"),
     *("train_peak_bytes", "dropped_tokens"),
 }
-"""Columns that a page of very many cells shows of each cell."""
+"""Columns of each cell on a page of very many cells."""
 _NAMING = ("label", "router", "model", "data", "device_kind", "experts", "status", "seeds", "seeds_failed")
 _ON_CELLS = ("cost", "quality", "scaled", "input", "ratio")
 _CURVES: dict[str, Kind] = {"loss": "number", "accuracy": "share"}
 
 
 def suite_data(results: Results, name: str) -> dict[str, Any]:
-    """Return everything the page shows of one suite.
+    """Return all data of the page on one suite.
 
     Args:
         results: the rows and cells of the suite.
@@ -77,7 +77,7 @@ def suite_data(results: Results, name: str) -> dict[str, Any]:
 
 
 def common_data() -> dict[str, Any]:
-    """Return what all suites of a page share: the results that papers printed, and the look of charts."""
+    """Return the data that all suites of a page share: printed results of papers, and the look of charts."""
     printed = published.results()
     axes = [
         quantity(name)
@@ -119,7 +119,7 @@ def parts(results: Results) -> pd.DataFrame:
 
 
 def test_time(results: Results) -> pd.DataFrame:
-    """Return trained models in other settings, bounds named as those of cells; empty if no model was tried in any."""
+    """Return trained models in other settings, bounds named as those of cells; empty if there are none."""
     fields = [*section("test-time cost"), *section("test-time quality")]
     try:
         found = settings(results, *(of.name for of in fields))
@@ -158,7 +158,11 @@ def tidy(make: Callable[[Results], pd.DataFrame], results: Results) -> Packed:
 
 
 def notes(cells: int) -> list[str]:
-    """Return what a page leaves out because it has to show so many cells."""
+    """Return what the page leaves out because of the number of cells, a sentence each.
+
+    Args:
+        cells: number of cells.
+    """
     found = []
     if cells > LARGE:
         found.append(
@@ -192,7 +196,7 @@ def _axes(results: Results, many: bool) -> dict[str, list[Column]]:
 
 
 def _cells(results: Results, tables: Sequence[Table], axes: dict[str, list[Column]], *, many: bool) -> dict[str, Any]:
-    """Return the numbers of all cells, and the texts in which tables and charts show them."""
+    """Return the numbers of all cells, and their texts in tables and charts."""
     cells, digits = results.cells, DIGITS_DRAWN if many else DIGITS
     named = cells[list(_NAMING)].assign(
         comparable=_comparable(cells),
@@ -236,7 +240,7 @@ def _clipped(bounds: "pd.Series[float]", kind: Kind) -> list[float]:
 
 
 def _spread(found: Sequence[Any], places: Sequence[int], count: int, missing: Any = None) -> list[Any]:
-    """Return what rows of a table have at the places of their cells among all cells."""
+    """Return the values of a table's rows, at the positions of their cells among all cells."""
     at = dict(zip(places, found, strict=True))
     return [at.get(place, missing) for place in range(count)]
 
@@ -282,14 +286,14 @@ def _axis(of: Column) -> dict[str, Any]:
 
 
 def _varying(results: Results) -> list[str]:
-    """Return the inputs of which some router takes several values, first that over which figures are drawn."""
+    """Return the inputs of which some router has several values, first the input of the figures."""
     sparse, first = results.cells[results.cells["router"] != "dense"], chart_data.varied(results)
     levels = sparse.groupby([*SETTING, "router"], dropna=False)[list(chart_data.INPUTS)].nunique().max()
     return sorted((name for name in chart_data.INPUTS if levels[name] > 1), key=lambda name: name != first)
 
 
 def _second(results: Results, scaled: Sequence[Column]) -> str:
-    """Return what is drawn beside the accuracy: step times if cells were timed."""
+    """Return the quantity that is drawn beside the accuracy: step times if cells were timed."""
     there = [of.name for of in scaled]
     wanted = (chart_data.time_column(results), "dropped_tokens", *there)
     return next((name for name in wanted if name in there), "accuracy")

@@ -13,7 +13,7 @@ from moebench.reports.quantities import quantity, written_change
 
 
 def rows(results: Results) -> pd.DataFrame:
-    """Return the difference of each two routers with its texts and its look, grey if not significant.
+    """Return the difference of each two routers with its texts and colour, grey if not significant.
 
     Raises:
         BadInput: no two routers can be compared by a share.

@@ -1,4 +1,4 @@
-"""Build the section of recorded routing: pictures of bounded size, a sentence on each, and the way to more."""
+"""Build the section of recorded routing: pictures of bounded size, a sentence on each, and a command for more."""
 
 import base64
 import html
@@ -18,23 +18,24 @@ PICTURES: dict[RoutingFigure, Callable[[Sequence[Recording]], str]] = {
     "slots": inside.on_slots,
     "specialisation": inside.on_specialisation,
 }
-"""The figures of the section, each with what writes its sentence."""
+"""Figures of the section, each with the function that writes its sentence."""
 MOST_BYTES = 260_000
 """Bytes of all pictures of a page, before base64 makes them a third larger."""
 _DPI = (130, 110, 90, 75, 60)
-"""Dots per inch that are tried until a picture fits; the least shows an image at 50 dots."""
+"""Dots per inch that are tried in turn until a picture fits; the last shows an image at 50 dots."""
 _COLOURS = 128
 
 
 def inside_html(place: int, name: str, recordings: Sequence[Recording], most_bytes: int) -> str:
-    """Return pictures of a suite's recordings with a sentence each; nothing for a suite without recordings.
+    """Return pictures of a suite's recordings with a sentence each; empty for a suite without recordings.
 
     Args:
-        place: number of the suite among those of the page.
+        place: number of the suite on the page.
         name: name of the suite.
         recordings: recordings of the suite.
-        most_bytes: most bytes of all pictures together; a picture that does not fit at any resolution is left out, and its
-            sentence stays.
+        most_bytes: largest size of all pictures together; a picture that does not fit at any resolution is left out,
+            and
+            its sentence stays.
     """
     if not recordings:
         return ""
@@ -51,7 +52,7 @@ def inside_html(place: int, name: str, recordings: Sequence[Recording], most_byt
 
 
 def _picture(name: RoutingFigure, recordings: Sequence[Recording], most_bytes: int) -> str:
-    """Return a figure with its sentence; nothing if these recordings have nothing to draw for it."""
+    """Return a figure with its sentence; empty if these recordings have nothing to draw for it."""
     try:
         drawing = draw_recordings(name, recordings)
     except BadInput:
@@ -70,7 +71,7 @@ def _picture(name: RoutingFigure, recordings: Sequence[Recording], most_bytes: i
 
 
 def small_png(drawing: Drawing, most_bytes: int) -> bytes | None:
-    """Return a figure as PNG of few colours, as fine as fits into so many bytes; None if none fits."""
+    """Return a figure as PNG of few colours, at the highest resolution that fits; None if none fits."""
     from PIL import Image
 
     for dpi in _DPI:

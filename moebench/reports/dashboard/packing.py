@@ -1,4 +1,4 @@
-"""Pack frames for the page: by columns, with no more digits than anybody reads."""
+"""Pack frames for the page: by columns, with only as many digits as readers see."""
 
 from collections.abc import Iterable, Sequence
 from math import isfinite
@@ -10,7 +10,7 @@ from moebench.reports.analysis.cells import listed
 
 DIGITS = 6
 DIGITS_DRAWN = 4
-"""Digits of numbers that are many and only drawn."""
+"""Digits of numbers that are only drawn."""
 DIGITS_OF_MANY = 3
 """Digits of the bounds of very many cells."""
 
@@ -18,9 +18,9 @@ Packed = dict[str, Any]
 
 
 def columns(frame: pd.DataFrame, digits: int = DIGITS) -> Packed:
-    """Return a frame by columns for JSON, without columns that hold no value.
+    """Return a frame by columns for JSON, without columns that have no value.
 
-    Numbers are lists, whole or of so many digits, with null for missing and infinite ones; texts are as `texts`.
+    Numbers are lists, whole or with the given digits, with null for missing and infinite ones; texts are as in `texts`.
     """
     out: Packed = {}
     for name in frame.columns:
@@ -43,7 +43,7 @@ def texts(values: Iterable[str | None]) -> Packed:
 
 
 def numbers(values: Sequence[float], digits: int = DIGITS) -> list[float | int | None]:
-    """Return numbers of so many digits, null for missing and infinite ones."""
+    """Return numbers with the given digits, null for missing and infinite ones."""
     return [_short(float(value), digits) for value in values]
 
 

@@ -1,4 +1,4 @@
-"""Build blocks of the page's Vega-Lite charts: look, axes, tooltips, and the specification of a chart."""
+"""Parts of the page's Vega-Lite charts: look, axes, tooltips, and the specification of a chart."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -66,9 +66,12 @@ LABELS: dict[Kind, str] = {
 
 
 def specification(chart: Any, legend: int, height: int = 300) -> Spec:
-    """Return a chart as Vega-Lite, as wide as its place; Altair's own configuration gives way to the page's.
+    """Return a chart as Vega-Lite, as wide as its container; the page's configuration replaces Altair's.
 
-    `legend` is the width of one of the legend's columns in pixels, from which the page takes their number.
+    Args:
+        chart: the chart.
+        legend: width in pixels of one column of the legend, from which the page computes the number of columns.
+        height: height in pixels.
     """
     fit = {"type": "fit-x", "contains": "padding", "resize": True}
     sized = chart.properties(width="container", height=height, autosize=fit)
@@ -78,7 +81,7 @@ def specification(chart: Any, legend: int, height: int = 300) -> Spec:
 
 
 class Looks:
-    """Hold colour and shape of the routers as Altair's encodings."""
+    """Colour and shape of the routers as Altair's encodings."""
 
     def __init__(self, routers: Sequence[str]) -> None:
         import altair as alt
@@ -96,14 +99,14 @@ class Looks:
 
 
 def axis(which: str, **options: Any) -> "alt.Axis":
-    """Return the axis whose title and labels the page puts in for @WHICH."""
+    """Return the axis whose title and labels the page fills in for @WHICH."""
     import altair as alt
 
     return alt.Axis(title=f"@{which}.axis", labelExpr=f"@{which}.labels", tickCount=6, **options)
 
 
 def tooltip(*fields: tuple[str, str]) -> "list[alt.Tooltip]":
-    """Return a tooltip of these fields, each with its title."""
+    """Return a tooltip of fields, each with its title."""
     import altair as alt
 
     return [alt.Tooltip(f"{field}:N", title=title) for field, title in fields]

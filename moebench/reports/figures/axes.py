@@ -39,7 +39,7 @@ def grid(
     """Return a figure of `frame` and its Axes[rows, columns], each row `height` inches high.
 
     Raises:
-        BadInput: the figure is to be drawn in fewer axes than it has panels.
+        BadInput: the caller's axes are fewer than the figure's panels.
     """
     figure = Drawing(layout, frame, height * rows + 0.5)
     if layout.axes:
@@ -108,7 +108,7 @@ def _given(layout: Layout, count: int) -> "list[Axes]":
 
 
 def groups(points: pd.DataFrame, keys: Sequence[str]) -> list[tuple[str, np.ndarray]]:
-    """Return what shares a row of panels: a name for each setting in which points differ, and whose rows these are."""
+    """Return the groups of points that share a row of panels: a name for each setting, and a mask of its rows."""
     varying = [key for key in keys if points[key].nunique(dropna=False) > 1]
     if not varying:
         return [("", np.ones(len(points), bool))]
@@ -120,12 +120,12 @@ def groups(points: pd.DataFrame, keys: Sequence[str]) -> list[tuple[str, np.ndar
 
 
 def letters(inches: float) -> int:
-    """Return how many letters a title has room for above a panel of this width, its share of the margins included."""
+    """Return the number of letters of a title above a panel of this width, its share of the margins included."""
     return max(8, int((inches - _MARGIN) / _LETTER))
 
 
 def in_lines(text: str, inches: float) -> str:
-    """Return the name of a router for the title of a panel of this width, in two lines if it has a hyphen and must."""
+    """Return the name of a router for the title of a panel, in two lines if it is too long and has a hyphen."""
     room = letters(inches)
     return "\n".join(plain(shortened(line, room)) for line in textwrap.wrap(shortened(text, 2 * room), room))
 

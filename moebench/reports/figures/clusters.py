@@ -1,12 +1,12 @@
-"""Order the rows of a heat map so that alike rows stand beside each other."""
+"""Order the rows of a heat map so that similar rows are adjacent."""
 
 import numpy as np
 
 
 def clustered(rows: np.ndarray) -> np.ndarray:
-    """Return the order of rows in which neighbours are alike, int[row].
+    """Return the order of rows in which neighbours are similar, int[row].
 
-    Average linkage on Euclidean distances, leaves ordered so that the distances between neighbours are least.
+    Average linkage on Euclidean distances, leaves ordered so that the distances between neighbours are smallest.
 
     Args:
         rows: float[row, column] without missing values.

@@ -1,4 +1,4 @@
-"""Draw how often two experts serve the same token."""
+"""Draw how often two experts process the same token."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -25,15 +25,15 @@ _NOTE = "row: expert a, column: expert b, ordered by likeness · N_ab / N_a over
 
 @routing_figure("coactivation", caption="How often tokens that one expert serves are served by another expert too.")
 def coactivation(recordings: Sequence[Recording], choice: Choice, layout: Layout = PAPER) -> Drawing:
-    """Draw the share N_ab / N_a of an expert's tokens that another expert serves too, a panel for each layer.
+    """Draw the share N_ab / N_a of an expert's tokens that another expert processes too, a panel for each layer.
 
     Args:
-        recordings: those whose tokens have several experts are drawn.
+        recordings: recordings, of which those with several experts for a token are drawn.
         choice: the layer; None draws all.
-        layout: where the figure will stand.
+        layout: place and size of the figure.
 
     Raises:
-        BadInput: every token of every recording has one expert, or no such layer.
+        BadInput: every token of every recording has one expert, or the layer does not exist.
     """
     chosen = [each for each in recordings if each.facts.kind == "hard" and each.facts.experts > 1]
     pairs = []
@@ -66,7 +66,7 @@ def coactivation(recordings: Sequence[Recording], choice: Choice, layout: Layout
 
 
 def _name(axes: "Axes", order: np.ndarray) -> None:
-    """Number the rows and columns, if there is room."""
+    """Write the numbers of rows and columns beside them, if there is room."""
     few = len(order) <= 16
     places = range(len(order)) if few else []
     names = [str(expert) for expert in order] if few else []

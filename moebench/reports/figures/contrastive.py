@@ -39,7 +39,7 @@ def contrastive(results: Results, layout: Layout = PAPER) -> Drawing:
     if not names:
         raise BadInput("nothing to draw: no cell has a text_model; the suite contrastive has such cells.")
     labels, routers = (list(dict.fromkeys(scores[name])) for name in ("label", "router"))
-    # Options that all routed cells share need no room.
+    # Options that all routed cells share are left out of names.
     brief, named = brief_labels(results.cells.set_index("label").loc[labels], 22)
     shown_as, named = (routers, "") if len(routers) == len(labels) else (brief.tolist(), named)
     narrow = layout.columns == 1

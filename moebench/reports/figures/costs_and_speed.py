@@ -1,4 +1,4 @@
-"""Draw what a router costs: where its FLOPs go, and its time beside that of a dense model."""
+"""Draw the costs of a router: its FLOPs by part, and its time beside that of a dense model."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_LINES = 80
-"""Cells that one figure has a line for; a page of paper has no room for more."""
+"""Most cells that one figure has a line for; a page of paper has no room for more."""
 
 
 @figure(
@@ -60,7 +60,7 @@ def costs(results: Results, layout: Layout = PAPER) -> Drawing:
 def speed(results: Results, layout: Layout = PAPER) -> Drawing:
     """Draw times of a training step and of inference over those of the dense twin, a line for each cell.
 
-    Every cell is timed in turns with its dense twin, so the ratio holds where seconds would not. Bars are 95 %
+    Every cell is timed in turns with its dense twin, so that the ratio can be compared if seconds cannot. Bars are 95 %
     intervals; a hollow mark is a time measured under a flag.
 
     Raises:
@@ -94,7 +94,7 @@ def _draw_speed(axes: "Axes", points: pd.DataFrame) -> None:
 
 
 def _first_cells(points: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """Return the rows of as many cells as a figure has lines for, and what a note says of further cells."""
+    """Return the rows of the first cells, as many as a figure has lines, and a note on further cells."""
     cells = points["cell"].unique()
     if len(cells) <= MOST_LINES:
         return points, ""
@@ -106,7 +106,7 @@ def _height(lines: int) -> float:
 
 
 def _name_lines(axes: "Axes", results: Results, cells: list[int], layout: Layout, *, named: bool = True) -> str:
-    """Write the name of each cell beside its line, the first cell on top; return what the note says of the names."""
+    """Write the name of each cell beside its line, the first cell on top; return the note on the names."""
     names, note = brief_labels(results.cells.iloc[cells], 44 if layout.columns > 1 else 26)
     labels = [plain(name) for name in names]
     axes.set_yticks(range(len(labels)), labels if named else [])

@@ -1,4 +1,4 @@
-"""Draw how training goes: loss and accuracy over steps."""
+"""Draw training curves: loss and accuracy over steps."""
 
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _TICK = 0.3
-"""Inches."""
+"""Inches between two ticks."""
 _FEW_POWERS = 20
 """Ratio of losses up to which ticks at 2 and 5 times powers of ten have room."""
 
@@ -31,16 +31,16 @@ _FEW_POWERS = 20
 def curves(results: Results, layout: Layout = PAPER) -> Drawing:
     """Draw training curves: loss and accuracy over steps, a column for each router.
 
-    Lines are means over seeds, bands reach from the lowest to the highest seed; the further a cell stands in the order
-    of what the suite varies, the darker is its line. One dense cell is the grey line in all columns; several dense
-    cells have a column of their own.
+    Lines are means over seeds, bands reach from the lowest to the highest seed; a line is darker the later its cell
+    comes in the order of the varied input. One dense cell is the grey line in all columns; several dense cells have a
+    column of their own.
 
     Args:
         results: the rows and cells to draw.
-        layout: where the figure will stand.
+        layout: place and size of the figure.
 
     Raises:
-        BadInput: no row holds a curve.
+        BadInput: no row has a curve.
     """
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 

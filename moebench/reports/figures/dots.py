@@ -1,4 +1,4 @@
-"""Draw quantities by category: what a suite varies that is no number, or the routers themselves."""
+"""Draw quantities by category: an input of a suite that is no number, or the routers themselves."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from moebench.reports.labels import varied_title
 from moebench.reports.quantities import quantity
 
 _FIRST = ("few_shot_10", "train_step_vs_dense", "dropped_tokens")
-"""Quantities of which the first that cells have is drawn by default, beside accuracy or what is in its place."""
+"""Quantities, of which the first that cells have is drawn by default, beside accuracy or its replacement."""
 _APART = ("data", "device_kind")
 
 
@@ -25,15 +25,15 @@ _APART = ("data", "device_kind")
     axes={"x": "several columns"},
 )
 def dots(results: Results, x: Sequence[str] | None = None, layout: Layout = PAPER) -> Drawing:
-    """Draw quantities by what the suite varies, a row for each of its values, a panel for each quantity.
+    """Draw quantities by the varied input, a row for each of its values, a panel for each quantity.
 
     Args:
         results: the rows and cells to draw.
-        x: the quantities; None means accuracy, or what cells have in its place, and a second.
-        layout: where the figure will stand.
+        x: the quantities; None means accuracy, or the cells' quality in its place, and a second quantity.
+        layout: place and size of the figure.
 
     Raises:
-        BadInput: a column that is not numeric, or no cell with a value for it.
+        BadInput: a column is not numeric, or no cell has a value for it.
     """
     first = chart_data.leading_quality(results)
     known = [name for name in (first, *_FIRST) if results.cells[name].nunique() > 1]

@@ -30,20 +30,20 @@ _DASHES: dict[str | None, Any] = {"array": "-", "priority": (0, (4, 2)), None: "
 
 @dataclass(frozen=True)
 class Line:
-    """Hold one recording with its tokens taking slots in one order."""
+    """One recording, with its tokens taking slots in one order."""
 
     recording: Recording
     order: str | None
-    """None: experts choose, so that their gates are the order."""
+    """None if experts choose, so that their gates are the order."""
 
     @property
     def name(self) -> str:
-        """Router and the order."""
+        """The router and the order."""
         router = self.recording.facts.router
         return plain(f"{router}: {_ORDER_NAMES[self.order]}" if self.order else router)
 
     def factors(self) -> list[float]:
-        """Return the capacity factors that the recording can tell of."""
+        """Return the capacity factors for which the recording determines the dropped tokens."""
         own = self.recording.facts.capacity_factor
         limit = own if self.recording.facts.chosen_by != "tokens" and own is not None else np.inf
         return [factor for factor in FACTORS if factor <= limit]
@@ -55,15 +55,16 @@ class Line:
 def dropped(recordings: Sequence[Recording], choice: Choice, layout: Layout = PAPER) -> Drawing:
     """Draw the share of dropped tokens over C, and the dropped patches of one group of images at C = 1/4.
 
-    What is dropped at other C is worked out from the recorded choices, with the layer's inputs as they were recorded.
+    The tokens that are dropped at other C are computed from the recorded choices, with the recorded inputs of the
+    layer.
 
     Args:
-        recordings: those with a capacity are drawn.
-        choice: the layer, and how many images of the group.
-        layout: where the figure will stand.
+        recordings: recordings, of which those with a capacity are drawn.
+        choice: the layer, and the number of images of the group.
+        layout: place and size of the figure.
 
     Raises:
-        BadInput: no recording has a capacity, or no such layer.
+        BadInput: no recording has a capacity, or the layer does not exist.
     """
     lines = _lines(recordings)
     if not lines:
@@ -100,7 +101,7 @@ def _lines(recordings: Sequence[Recording]) -> list[Line]:
             lines += [Line(each, order) for order in ("array", "priority")]
         elif each.facts.chosen_by in ("experts", "mask"):
             lines.append(Line(each, None))
-    # The choices of equal routers hardly differ, so that both orders of one of them are enough.
+    # The choices of equal routers hardly differ, so that both orders of one of them suffice.
     choosing = [line for line in lines if line.order]
     first = next((line.recording for line in choosing if line.recording.facts.router == "bpr"), None)
     first = first or (choosing[0].recording if choosing else None)
@@ -128,7 +129,7 @@ def _curve(line: Line, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _group(frame: pd.DataFrame, count: int) -> list[int]:
-    """Return images of the first group, or of as many groups as needed, evenly chosen from first to last."""
+    """Return images of the first group, or of as many groups as needed, evenly spaced from first to last."""
     images = frame.drop_duplicates("image")[["image", "group"]]
     groups = images["group"].unique()
     first = images[images["group"] == groups[0]]

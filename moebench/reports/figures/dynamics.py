@@ -1,4 +1,4 @@
-"""Draw how soon the routing of tokens becomes that of the trained model."""
+"""Draw how early in training the routing of tokens becomes that of the trained model."""
 
 import itertools
 from collections.abc import Sequence
@@ -31,18 +31,18 @@ def dynamics(recordings: Sequence[Recording], choice: Choice, layout: Layout = P
     """Draw saturation and fluctuation of the routing over the training steps, a line for each cell and layer.
 
     Args:
-        recordings: those that were recorded during training are drawn.
+        recordings: recordings, of which those made during training are drawn.
         choice: the layer; None draws all.
-        layout: where the figure will stand.
+        layout: place and size of the figure.
 
     Raises:
-        BadInput: no recording was made during training, or no such layer.
+        BadInput: no recording was made during training, or the layer does not exist.
     """
     chosen = [each for each in routed(recordings, "routing") if len(each.facts.steps) > 1 and each.facts.experts > 1]
     if not chosen:
         raise BadInput(
             "nothing to draw: no recording was made during training; `record_during_training: 8` beside "
-            "`record_routing` makes some."
+            "`record_routing` makes such recordings."
         )
     parts = []
     for each in chosen:

@@ -35,11 +35,11 @@ def forest(results: Results, x: str | None = None, layout: Layout = PAPER) -> Dr
 
     Args:
         results: the rows and cells to draw.
-        x: what the routers are compared by; None means accuracy, or what cells have in its place.
-        layout: where the figure will stand.
+        x: the compared quantity; None means accuracy, or the cells' quality in its place.
+        layout: place and size of the figure.
 
     Raises:
-        BadInput: a column that seeds do not vary, or no two routers that can be compared.
+        BadInput: seeds do not vary the column, or no two routers can be compared.
     """
     x = x or leading_quality(results)
     points = router_pairs(results, x)

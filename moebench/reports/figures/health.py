@@ -1,4 +1,4 @@
-"""Draw how evenly experts are used, and what is dropped."""
+"""Draw how evenly experts are used, and how many tokens are dropped."""
 
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ _BESIDE = 1.3
 """Inches beside the heat maps, for the names of lines and the bar of colours."""
 _FRAME = "#b8b8be"
 _TICKS, _LETTERS = 4, 14
-"""Ticks, and letters of a line of a title, that have room below a panel of half a column."""
+"""Numbers of ticks, and of letters of a line of a title, that have room below a panel of half a column."""
 _SHARES = ("dropped_tokens", "router_entropy", "dead_experts")
 
 
@@ -38,14 +38,14 @@ _SHARES = ("dropped_tokens", "router_entropy", "dead_experts")
 def health(results: Results, layout: Layout = PAPER) -> Drawing:
     """Draw the load of every expert as a heat map for each router, and drops, entropy and dead experts below.
 
-    The shares below are drawn over what the suite varies, as in `scaling` or, if that is no number, in `dots`.
+    The shares below are drawn over the varied input, as in `scaling` or, if the input is no number, in `dots`.
 
     Args:
         results: the rows and cells to draw.
-        layout: where the figure will stand.
+        layout: place and size of the figure.
 
     Raises:
-        BadInput: no cell holds expert loads.
+        BadInput: no cell has expert loads.
     """
     load = seed_data.load(results)
     names = point_names(results.cells)
@@ -56,7 +56,7 @@ def health(results: Results, layout: Layout = PAPER) -> Drawing:
     lines = list(dict.fromkeys(load.sort_values(["experts", "cell", "layer"], kind="stable")["line"]))
     routers = style.in_order(load["router"].astype(str))
     known = [name for name in _SHARES if results.cells[name].notna().any()]
-    # A panel of zeros shows nothing that a word does not say.
+    # A word in the note replaces a panel of zeros.
     measures = [name for name in known if (results.cells[name] > 0).any()] or known[:1]
     zero = [quantity(name).title.lower() for name in known if name not in measures]
     varied = chart_data.varied_number(results)
@@ -70,7 +70,7 @@ def health(results: Results, layout: Layout = PAPER) -> Drawing:
         heights = (max(1.5, 0.8 + 0.13 * len(lines)), 2.0 if varied else 0.9 + 0.22 * rows)
         drawing, above, below = two_rows(layout, behind, len(routers), len(measures), heights)
         across = len(routers) if layout.columns > 1 else 2
-        # As far as loads go from an even share, but no further than to an empty expert.
+        # The colours reach as far as loads deviate from an even share, but not beyond an empty expert.
         reach = min(1.0, max(0.1, float((load["load"] - 1).abs().max())))
         for place, (panel, router) in enumerate(zip(above, routers, strict=True)):
             first, last = place % across == 0, place == len(routers) - 1 or (place + 1) % across == 0
@@ -125,5 +125,5 @@ def _draw_load(axes: "Axes", load: pd.DataFrame, lines: list[str], reach: float,
         cbar_kws={"label": "load / even share", "extend": "max" if reach == 1 else "neither"} if bar else None,
         rasterized=True,
     )
-    # Where all loads are even the map is nearly white: its frame shows that it is there.
+    # If all loads are even the map is nearly white: its frame shows that it is there.
     axes.spines[:].set(visible=True, color=_FRAME, linewidth=0.6)

@@ -1,4 +1,4 @@
-"""Define figures: place and size, letters, and the frame behind the drawing."""
+"""The layout of figures: place and size, letters, and the frame behind the drawing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ Style = Literal["paper", "talk", "notebook"]
 Columns = Literal[1, 2]
 INK = "#333333"
 _RC = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so that a figure is the same everywhere
+    "font.family": "DejaVu Sans",  # part of matplotlib, so that a figure is equal on every machine
     "axes.labelsize": 8.5,
     "axes.titlesize": 8.5,
     "legend.fontsize": 8,
@@ -36,27 +36,27 @@ _RC = {
     "axes.grid": True,
     "grid.color": "#e4e4e4",
     "grid.linewidth": 0.6,
-    "pdf.fonttype": 42,  # TrueType inside the file, as conferences ask for
-    "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "moebench",  # the same figure makes the same file
+    "pdf.fonttype": 42,  # TrueType inside the file, as conferences require
+    "svg.fonttype": "none",  # text stays text, and is not drawn as paths
+    "svg.hashsalt": "moebench",  # equal figures make equal files
 }
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Declare where a figure will stand: in a paper, on a slide or in a notebook, one or two columns wide.
+    """The place of a figure: a paper, a slide or a notebook, one or two columns wide.
 
-    Letters have the same size in points everywhere. A figure for a talk is drawn small, so that on a slide, where it
-    is shown at more than twice its size, they can be read from the last row.
+    Letters have equal sizes in points in all places. A figure for a talk is drawn small, so that its letters can be
+    read from the last row when a slide shows it at more than twice its size.
 
     Raises:
-        BadInput: an unknown style, or a number of columns other than 1 and 2.
+        BadInput: the style is unknown, or the number of columns is other than 1 and 2.
     """
 
     style: str = "paper"
     columns: int = 2
     axes: tuple["Axes", ...] = ()
-    """Axes of a figure of the caller's to draw in; a figure of its own without any."""
+    """The caller's axes to draw in; empty for a figure of its own."""
 
     def __post_init__(self) -> None:
         """Check style and columns."""
@@ -67,12 +67,12 @@ class Layout:
 
     @property
     def width(self) -> float:
-        """Inches; two columns of a paper are the width of its text."""
+        """Width in inches; two columns of a paper are the width of its text."""
         return _WIDTHS[self.style][self.columns - 1]
 
     @property
     def dpi(self) -> int:
-        """Dots of a PNG for each inch."""
+        """Dots for each inch of a PNG."""
         return _DPI[self.style]
 
 
@@ -82,13 +82,13 @@ PAPER = Layout()
 
 
 class Drawing(Figure):
-    """Carry the frame behind a matplotlib figure, and show the figure in a notebook."""
+    """A matplotlib figure with the frame behind it, which a notebook shows."""
 
     def __init__(self, layout: Layout, frame: pd.DataFrame, height: float) -> None:
         """Make an empty figure.
 
         Args:
-            layout: where the figure will stand.
+            layout: place and size of the figure.
             frame: the numbers that will be drawn.
             height: inches.
         """
@@ -110,7 +110,7 @@ class Drawing(Figure):
 
 @contextmanager
 def look() -> Iterator[None]:
-    """Within the block, figures are drawn in the look of moebench; afterwards matplotlib is as it was."""
+    """Draw figures in moebench's look while the block lasts, and restore matplotlib's settings afterwards."""
     import seaborn
 
     settings: dict[Any, Any] = {**seaborn.axes_style("ticks"), **seaborn.plotting_context("paper"), **_RC}

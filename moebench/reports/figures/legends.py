@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def legend(figure: Drawing, routers: Iterable[str], note: str) -> None:
-    """Put a legend of routers above the panels, and a note on what is drawn below them."""
+    """Put a legend of routers above the panels, and a note below them."""
     from matplotlib.lines import Line2D
 
     handles = {
@@ -39,7 +39,13 @@ def noted(*parts: str) -> str:
 
 
 def explain(figure: Drawing, handles: Mapping[str, "Artist"], note: str) -> None:
-    """Put one legend of these signs above the panels, none if there are no signs, and a note below the panels."""
+    """Put one legend above the panels, unless it is empty, and a note below them.
+
+    Args:
+        figure: the figure.
+        handles: signs by their names.
+        note: text of the note.
+    """
     if figure.given:
         # The caller's figure has no room reserved above its panels or below them.
         figure.given[0].legend(list(handles.values()), list(handles), frameon=False)
@@ -49,7 +55,7 @@ def explain(figure: Drawing, handles: Mapping[str, "Artist"], note: str) -> None
     if handles:
         # A letter of 8 points takes about a sixteenth of an inch, a sign and its space half an inch.
         columns = max(1, int(width / (0.5 + max(map(len, handles)) / 16)))
-        # Lines of equal length, so that no name stands alone.
+        # Lines of equal length, so that no line has a single name.
         lines = -(-len(handles) // columns)
         columns = -(-len(handles) // lines)
         options: dict[str, Any] = {"loc": "outside upper center", "ncols": columns, "frameon": False}

@@ -1,4 +1,4 @@
-"""Draw what figures share: intervals, names beside points, lines of routers over what a suite varies."""
+"""Draw marks that figures share: intervals, names beside points, lines of routers over a varied input."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _NAME_SIZE = 6.0
 """Points; names beside marks are small."""
 _SIDES = [(across, along) for along in (4, -4, 11, -11, 18) for across in (1, -1, 0) if across or abs(along) > 8]
-"""Where a name may stand: right, left or above its mark, and how far up or down in points."""
+"""Positions of a name: right, left or above its mark, and the shift up or down in points."""
 
 
 def bars(axes: "Axes", points: pd.DataFrame, color: str) -> None:
@@ -31,28 +31,28 @@ def bars(axes: "Axes", points: pd.DataFrame, color: str) -> None:
 
 
 def _reach(points: pd.DataFrame, axis: str) -> np.ndarray:
-    """Return how far the bars reach below and above: float[2, points]."""
+    """Return the lengths of the bars below and above: float[2, points]."""
     low, high = points[axis] - points[f"{axis}_low"], points[f"{axis}_high"] - points[axis]
-    # A median can lie on its bound, and rounding carry it past.
+    # A median can be equal to its bound, and rounding can put it beyond.
     return np.stack([low.clip(lower=0), high.clip(lower=0)]).astype(float)
 
 
 def name_points(axes: "Axes", points: pd.DataFrame, names: Sequence[str], size: tuple[float, float]) -> None:
     """Write a name beside each point `x y` in the colour of its `router`, clear of points and other names.
 
-    Of neighbours with one name, one is named; a name that has no room is left out.
+    If neighbours have one name, one of them is named; a name without room is left out.
 
     Args:
         axes: axes with everything else drawn, so that their limits do not change any more.
         points: the points, with their routers.
         names: a name for each point; nothing is written if empty.
-        size: width and height of the panel in inches, about.
+        size: approximate width and height of the panel in inches.
     """
     from matplotlib.patheffects import withStroke
 
     halo = [withStroke(linewidth=1.5, foreground="white")]
     extent = np.array(size) * 72
-    axes.get_xlim(), axes.get_ylim()  # matplotlib works out limits only when they are read
+    axes.get_xlim(), axes.get_ylim()  # matplotlib computes limits only when they are read
     at = (axes.transScale + axes.transLimits).transform(points[["x", "y"]].to_numpy(float)) * extent
     taken: list[tuple[np.ndarray, np.ndarray]] = [(place, np.array([3.5, 3.5])) for place in at]
     named: list[tuple[str, np.ndarray]] = []
@@ -127,7 +127,7 @@ def _mark(axes: "Axes", points: pd.DataFrame, look_of: style.RouterStyle) -> Non
 
 
 def unequal_note(points: pd.DataFrame) -> str:
-    """Return what a note says of hollow marks; nothing if there are none."""
+    """Return the note on hollow marks; empty if there are none."""
     return "hollow: FLOPs differ from dense's by more than 3 %" if points["unequal"].any() else ""
 
 
@@ -138,7 +138,7 @@ def draw_dots(axes: "Axes", points: pd.DataFrame, x: Column, title: str) -> None
         axes: the panel.
         points: cells with `category` and `x x_low x_high`.
         x: the quantity.
-        title: what the categories are.
+        title: title of the categories.
     """
     dense = points["router"] == "dense"
     sparse = points[~dense] if points.loc[dense, "category"].nunique() <= 1 < points["category"].nunique() else points

@@ -1,4 +1,4 @@
-"""Draw test loss over training compute and time, with the compute and time that a router is worth."""
+"""Draw test loss over training compute and time, with the compute and time multipliers."""
 
 from typing import TYPE_CHECKING
 
@@ -24,20 +24,20 @@ _WORTH = {"flops": "compute_multiplier", "time": "time_multiplier"}
 
 @figure(
     "multiplier",
-    caption="Test loss over training compute and time; a mark stands where a cell and dense reach one loss.",
+    caption="Test loss over training compute and time; a mark shows where a cell and dense reach one loss.",
     needs=("curve_eval_loss",),
 )
 def multiplier(results: Results, layout: Layout = PAPER) -> Drawing:
-    """Draw test loss over FLOPs and over time, and mark where each cell reaches the final loss of dense.
+    """Draw test loss over FLOPs and over time, and mark the point at which each cell reaches the final loss of dense.
 
-    Of a cell that ends above dense the mark stands where dense reaches the final loss of the cell.
+    If a cell ends above dense, the mark is at the point at which dense reaches the final loss of the cell.
 
     Args:
         results: the rows and cells to draw.
-        layout: where the figure will stand.
+        layout: place and size of the figure.
 
     Raises:
-        BadInput: no row holds test losses along training.
+        BadInput: no row has test losses during training.
     """
     points, crossed = held_out_loss(results), crossings(results)
     costs = [cost for cost in COSTS if points[cost].notna().any()]
@@ -57,7 +57,7 @@ def _draw_losses(panel: "Axes", points: pd.DataFrame, crossed: pd.DataFrame, cos
         panel.plot(curve[cost], curve["loss"], color=color, linewidth=1.1)
         panel.fill_between(curve[cost], curve["loss_low"], curve["loss_high"], color=color, alpha=0.12, linewidth=0)
     width = float(points[cost].max() - points[cost].min()) or 1.0
-    # Rings stand side by side at one loss: a number goes above those that it would stand on.
+    # Rings are side by side at one loss: a number goes above the numbers that it would overlap.
     taken: list[tuple[int, float]] = []
     for row in crossed.dropna(subset=[cost]).sort_values(cost).to_dict("records"):
         place = float(row[cost]) / width

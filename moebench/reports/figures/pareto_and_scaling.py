@@ -1,4 +1,4 @@
-"""Draw quality over its cost, with the Pareto front, and quantities over a number that the suite varies."""
+"""Draw quality over its cost, with the Pareto front, and quantities over a varied number."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -34,17 +34,17 @@ if TYPE_CHECKING:
 def pareto(results: Results, x: Sequence[str] | None = None, y: str | None = None, layout: Layout = PAPER) -> Drawing:
     """Draw quality over cost: a panel for each cost, a row of panels for each data set and device.
 
-    Bars are 95 % intervals, the line is the Pareto front, and a marker is the fuller the more probable it is that
-    its cell lies on the front. Beside a marker stands what the suite varies.
+    Bars are 95 % intervals, the line is the Pareto front, and a marker is fuller the more probably its cell lies on the
+    front. The varied input is written beside each marker.
 
     Args:
         results: the rows and cells to draw.
-        x: the costs; None means FLOPs and, if cells were timed, step time as `chart_data.time_column` says.
-        y: the quality; None means accuracy, or what cells have in its place.
-        layout: where the figure will stand.
+        x: the costs; None means FLOPs and, if cells were timed, the step time of `chart_data.time_column`.
+        y: the quality; None means accuracy, or the cells' quality in its place.
+        layout: place and size of the figure.
 
     Raises:
-        BadInput: an axis that is no numeric column, or no cell with a value for it.
+        BadInput: an axis is no numeric column, or no cell has a value for it.
     """
     y = y or chart_data.leading_quality(results)
     costs = list(x or _measured(results, "flops_forward_per_image", layout))
@@ -74,7 +74,7 @@ def pareto(results: Results, x: Sequence[str] | None = None, y: str | None = Non
 
 
 def _measured(results: Results, first: str, layout: Layout) -> list[str]:
-    """Return a column, and the best of step time if cells were timed and there are axes for it."""
+    """Return a column, and the best column of step time if cells were timed and there are axes for it."""
     time = chart_data.time_column(results)
     sparse = results.cells[results.cells["router"] != "dense"]
     both = [first, time] if sparse[time].notna().any() else [first]
@@ -106,7 +106,7 @@ def _draw_pareto(axes: "Axes", points: pd.DataFrame, x: Column, y: Column, width
     if points["x"].min() > 0 and points["x"].max() > 10 * points["x"].min():
         in_ratios(axes)
     else:
-        # Labels such as 6.55 stand clear of each other if each has half an inch.
+        # Labels such as 6.55 do not overlap if each has half an inch.
         axes.xaxis.set_major_locator(MaxNLocator(max(3, min(6, round(1.6 * width))), steps=[1, 2, 5, 10]))
     if x.name == "flops_forward_per_image":
         limits = axes.get_xlim()
@@ -124,16 +124,16 @@ def _draw_pareto(axes: "Axes", points: pd.DataFrame, x: Column, y: Column, width
     axes={"x": "one column", "y": "several columns"},
 )
 def scaling(results: Results, y: Sequence[str] | None = None, x: str | None = None, layout: Layout = PAPER) -> Drawing:
-    """Draw quantities over a number that the suite varies, a panel for each; one dense cell is the band across.
+    """Draw quantities over a varied number, a panel for each; one dense cell is the band across.
 
     Args:
         results: the rows and cells to draw.
-        y: the quantities; None means the quality of `pareto` and, if cells were timed, step time as there.
-        x: the number; None means experts, or what the suite varies in their place.
-        layout: where the figure will stand.
+        y: the quantities; None means the quality of `pareto` and, if cells were timed, its step time.
+        x: the number; None means experts, or the varied input in their place.
+        layout: place and size of the figure.
 
     Raises:
-        BadInput: a column that is not numeric, no cell with a value for it, or, without `x`, no number that varies.
+        BadInput: a column is not numeric, no cell has a value for it, or, without `x`, no number varies.
     """
     y = y or _measured(results, chart_data.leading_quality(results), layout)
     x = x or chart_data.varied_number(results)
@@ -169,6 +169,6 @@ def scaling(results: Results, y: Sequence[str] | None = None, x: str | None = No
 
 
 def _numbered(points: pd.DataFrame, x: Column) -> bool:
-    """Return whether cells of one router have one x and several numbers of experts, which then stand beside them."""
+    """Return whether cells of one router have one x and several numbers of experts, so that points need names."""
     apart = points.drop_duplicates(["router", *SETTING, "x", "experts"])
     return x.name != "experts" and bool(apart.duplicated(["router", *SETTING, "x"]).any())

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 HATCH = "/////"
-"""Drawn over dropped patches, so that they stand out without any colour."""
+"""Pattern over dropped patches, which makes them visible without any colour."""
 _FEW = 9
 """Colours of seaborn's palette for colour-blind readers, its grey left out: images are grey."""
 _GREY = 7
@@ -25,7 +25,7 @@ Rgb = tuple[float, float, float]
 
 
 def expert_colors(experts: int) -> list[Rgb]:
-    """Return a colour for each expert, the same in every layer; up to nine stay apart for colour-blind readers."""
+    """Return a colour for each expert, equal in every layer; up to nine are distinct for colour-blind readers."""
     import seaborn
 
     few = [color for place, color in enumerate(seaborn.color_palette("colorblind")) if place != _GREY]
@@ -45,9 +45,9 @@ def draw_picture(axes: "Axes", pixels: np.ndarray, facts: Facts, alpha: float = 
     """Draw an image in a coordinate system whose unit is a patch.
 
     Args:
-        axes: to draw in.
+        axes: axes to draw in.
         pixels: uint8[height, width, channel].
-        facts: facts of the recording; gives the patches of a row.
+        facts: facts of the recording, with the patches of a row.
         alpha: opacity.
     """
     shown: Any = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
@@ -62,7 +62,7 @@ def tint(axes: "Axes", colors: np.ndarray, facts: Facts) -> None:
     """Tint patches.
 
     Args:
-        axes: with the image.
+        axes: axes with the image.
         colors: float[token, 4], red, green, blue and opacity; a class token's is left out.
         facts: facts of the recording.
     """
@@ -75,7 +75,7 @@ def by_expert(expert: np.ndarray, experts: int, opacity: np.ndarray | float = 1.
 
     Args:
         expert: int[token], -1 for none.
-        experts: experts there are.
+        experts: number of experts.
         opacity: opacity of the tint, from 0 to 1, for all patches or float[token].
     """
     palette = np.array([*expert_colors(experts), (0.0, 0.0, 0.0)])
@@ -90,7 +90,7 @@ def hatch(axes: "Axes", dropped: np.ndarray, facts: Facts) -> None:
 
     places = np.flatnonzero(dropped[int(facts.class_token) :]).tolist()
     squares = [Rectangle((place % facts.grid, place // facts.grid), 1, 1) for place in places]
-    # A light ground under dark lines is seen on black and on white images.
+    # A light ground under dark lines is visible on black and on white images.
     axes.add_collection(
         PatchCollection(squares, facecolor=(1, 1, 1, 0.55), edgecolor="#222222", hatch=HATCH, linewidth=0.3)
     )
@@ -143,7 +143,7 @@ def by_token(values: Any, facts: Facts, fill: float = np.nan) -> np.ndarray:
     Args:
         values: a series by token number.
         facts: facts of the recording.
-        fill: fill of tokens without a value.
+        fill: value of tokens without a value.
     """
     found: np.ndarray = values.reindex(range(facts.tokens), fill_value=fill).to_numpy()
     return found

@@ -1,4 +1,4 @@
-"""Draw how far counts are from the print, for every printed model."""
+"""Draw the deviations of counts from printed costs, for every printed model."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +20,11 @@ _TITLES = {
 
 
 def agreement(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
-    """Draw the deviation of counts from the print over the printed value, a panel for each quantity.
+    """Draw the deviation of counts from printed values over the printed value, a panel for each quantity.
 
     Args:
-        frame: what `moebench.papers.agreement.compare` returns.
-        layout: where the figure will stand.
+        frame: the result of `moebench.papers.agreement.compare`.
+        layout: place and size of the figure.
     """
     points = frame[frame["printed"].notna()]
     shown = [quantity for quantity in _TITLES if quantity in set(points["quantity"])]

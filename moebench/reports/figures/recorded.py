@@ -1,4 +1,4 @@
-"""Register the figures that are drawn from recordings of routing, and choose what they show."""
+"""Register the figures of recorded routing, and choose the recordings and images that they show."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from moebench.reports.figures.layout import PAPER, Drawing, Layout
 from moebench.spec.figure_names import ROUTING_FIGURES, RoutingFigure
 
 MOST_CELLS = 6
-"""Cells that stand side by side in one figure."""
+"""Most cells side by side in one figure."""
 
 MOST_IMAGES = 24
 
@@ -21,16 +21,16 @@ DrawRecordings = Callable[..., Drawing]
 
 @dataclass(frozen=True)
 class Choice:
-    """Choose what a figure shows of its recordings.
+    """The layer and the number of images that a figure of recordings shows.
 
     Raises:
-        BadInput: no images, or more than a figure has room for.
+        BadInput: the number of images is 0, or more than a figure has room for.
     """
 
     layer: int | None = None
     """Block number of the MoE layer; None: the last one."""
     images: int | None = None
-    """How many images; None: as many as the figure has room for."""
+    """Number of images; None: as many as the figure has room for."""
 
     def __post_init__(self) -> None:
         """Check the number of images."""
@@ -41,7 +41,7 @@ class Choice:
         """Return the layer of a recording.
 
         Raises:
-            BadInput: no such MoE layer.
+            BadInput: the recording has no such MoE layer.
         """
         if self.layer is None:
             return recording.facts.layers[-1]
@@ -51,7 +51,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class RoutingFigureEntry:
-    """Declare a figure of recordings: its name, the function that draws it, and its caption."""
+    """A figure of recordings: its name, the function that draws it, and its caption."""
 
     name: RoutingFigure
     draw: DrawRecordings
@@ -92,11 +92,11 @@ def draw_recordings(
     Args:
         name: the figure's name.
         recordings: recordings of one seed of each cell; `side_by_side` chooses them.
-        choice: what is shown of them; None leaves the choice to the figure.
-        layout: where the figure will stand.
+        choice: layer and images to show; None leaves the choice to the figure.
+        layout: place and size of the figure.
 
     Raises:
-        BadInput: there is no such figure or layer, or the recordings have nothing to draw.
+        BadInput: the figure or the layer does not exist, or the recordings have nothing to draw.
     """
     if name not in ROUTING_FIGURES:
         raise unknown("figure", name, ROUTING_FIGURES)
@@ -110,7 +110,7 @@ def side_by_side(recordings: Sequence[Recording], *, all_cells: bool = False) ->
 
     Args:
         recordings: recordings of one suite.
-        all_cells: whether every cell is shown, since they were named one by one.
+        all_cells: whether every cell is shown, because the user named the cells.
 
     Raises:
         BadInput: the cells were recorded on different images, or are more than a figure has room for.
@@ -134,10 +134,14 @@ def side_by_side(recordings: Sequence[Recording], *, all_cells: bool = False) ->
 
 
 def routed(recordings: Sequence[Recording], what: str) -> list[Recording]:
-    """Return the recordings of layers with several experts, or of tokens that can go past.
+    """Return the recordings of layers with several experts, or with tokens that can bypass the layer.
+
+    Args:
+        recordings: recordings of any routers.
+        what: what a dense layer lacks, for the message.
 
     Raises:
-        BadInput: there are none; says what cannot be shown.
+        BadInput: there are no such recordings.
     """
     found = [each for each in recordings if each.facts.router != "dense"]
     if not found:

@@ -1,4 +1,4 @@
-"""Register the figures: one entry for each, from which everything that offers figures derives."""
+"""The registry of figures: one entry for each, from which every list of figures is derived."""
 
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
@@ -19,13 +19,13 @@ Draw = Callable[..., Drawing]
 
 @dataclass(frozen=True)
 class FigureEntry:
-    """Declare a figure: its name, the function that draws it, and what readers and callers need to know."""
+    """A figure: its name, the function that draws it, and facts for readers and callers."""
 
     name: Figure
     draw: Draw
     caption: str
     needs: tuple[str, ...]
-    """Columns of which some row must hold a value."""
+    """Columns in which some row must have a value."""
     axes: Mapping[Axis, Choice]
     """Axes that a caller may choose."""
 
@@ -41,7 +41,7 @@ def figure(
     Args:
         name: the name in `moebench.spec.figure_names`.
         caption: the sentence under the figure in reports.
-        needs: columns of which some row must hold a value.
+        needs: columns in which some row must have a value.
         axes: the axes that a caller may choose, and whether an axis takes several columns.
     """
 
@@ -62,10 +62,14 @@ def entries() -> dict[str, FigureEntry]:
 
 
 def check(name: str, **axes: object) -> FigureEntry:
-    """Return the entry of a figure whose axes may be chosen so.
+    """Return the entry of a figure, after a check that its axes may be chosen.
+
+    Args:
+        name: the figure's name.
+        axes: the chosen axes; None for an axis that is not chosen.
 
     Raises:
-        BadInput: there is no such figure, or it does not let the caller choose such an axis.
+        BadInput: the figure does not exist, or an axis cannot be chosen.
     """
     if name not in entries():
         raise unknown("figure", name, (*entries(), *ROUTING_FIGURES))
@@ -78,16 +82,16 @@ def check(name: str, **axes: object) -> FigureEntry:
 
 
 def draw(name: str, results: Results, layout: Layout = PAPER, **axes: str | Sequence[str] | None) -> Drawing:
-    """Draw a figure of these results.
+    """Draw a figure of results.
 
     Args:
         name: the figure's name.
         results: the rows and cells to draw.
-        layout: where the figure will stand.
+        layout: place and size of the figure.
         axes: columns for `x` and `y`; None leaves the choice to the figure.
 
     Raises:
-        BadInput: there is no such figure, axis or column, or the results have nothing to draw.
+        BadInput: the figure, an axis or a column does not exist, or the results have nothing to draw.
     """
     entry = check(name, **axes)
     for column in entry.needs:
@@ -102,7 +106,7 @@ def _given(axes: Mapping[str, Any]) -> dict[Axis, Any]:
 
 
 def _columns(name: str, axis: Axis, choice: Choice, given: str | Sequence[str]) -> str | list[str]:
-    """Return the columns of an axis as the figure takes them: a list if it takes several, else one name."""
+    """Return the columns of an axis in the figure's form: a list if it takes several, else one name."""
     columns = [given] if isinstance(given, str) else list(given)
     if choice == "several columns":
         return columns
@@ -112,5 +116,5 @@ def _columns(name: str, axis: Axis, choice: Choice, given: str | Sequence[str]) 
 
 
 def _holds(value: object) -> bool:
-    """Return whether a row holds something: a list with elements, or a number that is not NaN."""
+    """Return whether a value is not missing: a list with elements, or a number that is not NaN."""
     return bool(listed(value)) or (not hasattr(value, "__len__") and value is not None and value == value)

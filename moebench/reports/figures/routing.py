@@ -1,4 +1,4 @@
-"""Draw which patch goes to which expert: images in rows, routers in columns."""
+"""Draw the expert of each patch: images in rows, routers in columns."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -33,15 +33,15 @@ _SOFT = " · soft routers: by the expert of most weight, the fainter the less we
 
 @routing_figure("routing", caption="Which patch goes to which expert, for the same images under every router.")
 def routing(recordings: Sequence[Recording], choice: Choice, layout: Layout = PAPER) -> Drawing:
-    """Draw the same images under every router, patches tinted by expert and hatched if dropped.
+    """Draw equal images under every router, patches tinted by expert and hatched if dropped.
 
     Args:
-        recordings: one for each column.
-        choice: the layer, and how many images.
-        layout: where the figure will stand.
+        recordings: one recording for each column.
+        choice: the layer, and the number of images.
+        layout: place and size of the figure.
 
     Raises:
-        BadInput: no router among the recordings, or no such layer.
+        BadInput: the recordings have no router, or the layer does not exist.
     """
     recordings = routed(recordings, "routing")
     layers = [choice.layer_of(each) for each in recordings]
@@ -53,7 +53,7 @@ def routing(recordings: Sequence[Recording], choice: Choice, layout: Layout = PA
     shape = (len(images), len(recordings) + 1) if wide else (len(recordings) + 1, len(images))
     with look():
         figure, axes = grid(layout, pd.concat(points, ignore_index=True), *shape, size)
-        # One column has room for more rows than columns, so that the routers stand under each other.
+        # One column has room for more rows than columns, so that the routers are in rows.
         panels = axes if wide else axes.T
         for row, image in enumerate(images):
             draw_picture(panels[row, 0], pictures[image], recordings[0].facts)
@@ -92,7 +92,7 @@ def _draw(axes: "Axes", recording: Recording, points: pd.DataFrame, pixels: np.n
     facts = recording.facts
     tokens = points.set_index("token")
     expert = by_token(tokens["first_processed"], facts, -1).astype(int)
-    # A gate of 1/E says nothing, one of 1 all.
+    # A gate of 1/E has opacity 0, a gate of 1 full opacity.
     sure = (by_token(tokens["confidence"], facts, 0) - 1 / facts.experts) / (1 - 1 / max(2, facts.experts))
     opacity = np.clip(0.25 + 0.75 * sure, 0.25, 1) if facts.kind == "soft" else 1.0
     draw_picture(axes, pixels, facts, alpha=0.9)

@@ -18,8 +18,13 @@ def save(figure: Figure, stem: Path | str, formats: Sequence[str] = ("png", "svg
 
     A file appears whole or not at all. Fonts are embedded; equal figures give equal bytes.
 
+    Args:
+        figure: the figure.
+        stem: path without its ending.
+        formats: endings of the files.
+
     Raises:
-        BadInput: an unknown format, or a folder that cannot be written.
+        BadInput: a format is unknown, or the folder cannot be written.
     """
     import warnings
 
@@ -31,7 +36,7 @@ def save(figure: Figure, stem: Path | str, formats: Sequence[str] = ("png", "svg
         path = Path(f"{stem}.{form}")
         dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
         with publishing(path) as temporary, look(), warnings.catch_warnings():
-            # A name in a script that the font lacks is drawn as boxes; that is no reason to fail.
+            # A name in a script that the font lacks is drawn as boxes, which is no reason to fail.
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
             figure.savefig(temporary, format=form, metadata=dates, facecolor="white")
         written.append(path)

@@ -1,4 +1,4 @@
-"""Draw the score card of diagnostic tasks: routers down, tasks across, oracle and chance as first and last row."""
+"""Draw the score card of diagnostic tasks: a row for each router between oracle and chance, a column for each task."""
 
 from collections.abc import Hashable, Sequence
 from fractions import Fraction
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _ROUTER_LETTERS = 16
 _NARROW = 3.25
-"""Inches for which the letters of a narrow card are made; they shrink with it."""
+"""Inches for which the letters of a narrow card are made; they shrink with the card."""
 
 
 @figure(
@@ -27,11 +27,11 @@ _NARROW = 3.25
     "Small numbers: half of the 95 % interval over seeds.",
 )
 def scorecard(results: Results, layout: Layout = PAPER) -> Drawing:
-    """Draw what each router scores on each diagnostic task, coloured from chance to the best that is possible.
+    """Draw the score of each router on each diagnostic task, coloured from chance to the best possible.
 
     Args:
         results: the rows and cells to draw.
-        layout: where the figure will stand.
+        layout: place and size of the figure.
 
     Raises:
         BadInput: no cell is of a diagnostic task.
@@ -61,7 +61,7 @@ def scorecard(results: Results, layout: Layout = PAPER) -> Drawing:
             annot_kws={"fontsize": 5.2 * fit if narrow else 7, "linespacing": 0.95},
             cbar=False,
         )
-        # seaborn writes nothing where there is no score.
+        # seaborn writes no text in a cell without a score.
         scored = panel.collections[0].get_facecolors()[np.isfinite(scores.to_numpy(float)).ravel()]
         for text, color in zip(panel.texts, scored, strict=True):
             text.set_color(_legible_on(color))
@@ -86,13 +86,13 @@ def _legible_on(color: Sequence[float]) -> str:
 
 
 def _rule_off(panel: "Axes", routers: list[str]) -> None:
-    """Set the bounds, the first and the last row, apart from the routers by lines."""
+    """Separate the bounds, the first and the last row, from the routers by lines."""
     for place in (1 if routers[0] == "oracle" else 0, len(routers) - 1):
         panel.axhline(place, color="#333333", linewidth=0.9)
 
 
 def _heading(row: dict[Hashable, Any], *, narrow: bool) -> str:
-    """Return task and score in lines, with the capacity factor where it counts, and the unit."""
+    """Return task and score in lines, with the capacity factor if it matters, and the unit."""
     factor = row["capacity_factor"]
     at = "" if np.isnan(factor) else f"\nC = {Fraction(factor).limit_denominator(64)}"
     unit = {"memorised_bits": "kbit", "domain_information": "bits"}.get(row["quantity"], "%")

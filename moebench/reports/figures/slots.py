@@ -1,4 +1,4 @@
-"""Draw what the slots of a soft router hold: their weights over an image, and how few tokens carry them."""
+"""Draw the contents of a soft router's slots: their weights over an image, and the number of tokens that carry them."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -27,12 +27,12 @@ def slots(recordings: Sequence[Recording], choice: Choice, layout: Layout = PAPE
     """Draw the dispatch weights of slots over images, and the cumulative weights of slots and tokens.
 
     Args:
-        recordings: the first one of a soft router is drawn.
-        choice: the layer, and how many images.
-        layout: where the figure will stand.
+        recordings: recordings, of which the first of a soft router is drawn.
+        choice: the layer, and the number of images.
+        layout: place and size of the figure.
 
     Raises:
-        BadInput: no recording is of a soft router, or no such layer.
+        BadInput: no recording is of a soft router, or the layer does not exist.
     """
     recording = next((each for each in recordings if each.facts.kind == "soft"), None)
     if recording is None:
@@ -66,7 +66,12 @@ def slots(recordings: Sequence[Recording], choice: Choice, layout: Layout = PAPE
 
 
 def _shown_slots(frame: pd.DataFrame, count: int) -> list[tuple[int, int]]:
-    """Return expert and slot of so many slots, of different experts first."""
+    """Return expert and slot of a number of slots, of different experts first.
+
+    Args:
+        frame: rows of a soft router.
+        count: number of slots.
+    """
     known = frame.loc[frame["slot"] >= 0, ["slot", "expert"]].drop_duplicates().sort_values(["slot", "expert"])
     first = known.head(count)
     return list(zip(first["expert"].tolist(), first["slot"].tolist(), strict=True))
@@ -87,7 +92,7 @@ def _draw_maps(
     for row, image in enumerate(images):
         draw_picture(axes[row, 0], pictures[image], facts)
         for column, (expert, slot) in enumerate(shown, start=1):
-            # Opaque: the brightness of the image would pass for weight.
+            # Opaque: otherwise the brightness of the image would look like weight.
             draw_picture(axes[row, column], np.zeros_like(pictures[image]), facts)
             values = by_token(by_slot.loc[(image, expert, slot)], facts, 0.0)[int(facts.class_token) :]
             axes[row, column].imshow(

@@ -1,4 +1,4 @@
-"""Draw which experts serve which classes and which positions, ordered so that structure shows."""
+"""Draw the classes and the positions of each expert's tokens, ordered so that structure is visible."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 REACH = 2.0
-"""log2 of the largest factor that the colours tell apart: an expert that gets 4 times its share of a class."""
+"""log2 of the largest factor that the colours show: an expert that gets 4 times its share of a class."""
 _LETTERS = 14
-"""Letters of a title that have room on an inch of a panel's width, its share of the colour bar taken off."""
+"""Letters of a title that have room on an inch of a panel's width, after subtracting the colour bar."""
 _NOTE = (
     "MoE layer {layer} · orange: the expert gets more of the class or position than of all tokens, purple: less · "
     "experts and classes are ordered by likeness, positions row by row · information: bits, and in brackets those that "
@@ -32,15 +32,15 @@ _NOTE = (
 
 @routing_figure("specialisation", caption="Which experts serve which classes and positions, with their information.")
 def specialisation(recordings: Sequence[Recording], choice: Choice, layout: Layout = PAPER) -> Drawing:
-    """Draw experts over classes and over positions, coloured by how far the counts are from independence.
+    """Draw experts over classes and over positions, coloured by the deviation of the counts from independence.
 
     Args:
-        recordings: one for each column.
+        recordings: one recording for each column.
         choice: the layer.
-        layout: where the figure will stand.
+        layout: place and size of the figure.
 
     Raises:
-        BadInput: no recording has several experts, or no such layer.
+        BadInput: no recording has several experts, or the layer does not exist.
     """
     recordings = [each for each in routed(recordings, "experts") if each.facts.experts > 1]
     if not recordings:

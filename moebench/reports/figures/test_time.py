@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _ACROSS = 3
 _CLOSE = 0.08
-"""Share of an axis within which two numbers would stand on each other."""
+"""Share of an axis within which two numbers would overlap."""
 _DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)), (0, (4, 1.5, 1, 1.5)))
 
 
@@ -39,11 +39,16 @@ def at_test_time(
 ) -> Drawing:
     """Draw quality over the cost chosen after training: a panel for each trained cell, a line for each router and k.
 
-    `x` and `y` are fields of the result table's `test_time`, capacity_factor among them. Bars are 95 % intervals over
-    seeds; a ring is the setting of the training.
+    Bars are 95 % intervals over seeds; a ring is the setting of the training.
+
+    Args:
+        results: the rows and cells to draw.
+        x: the cost, a field of the result table's `test_time` or capacity_factor.
+        y: the quality, a field of `test_time`.
+        layout: place and size of the figure.
 
     Raises:
-        BadInput: an axis that is no such field, or no cell that was tried in other settings.
+        BadInput: an axis is no such field, or no cell was evaluated in other settings.
     """
     points = known(settings(results, x, y).rename(columns=_axes(x, y)), "x", "y")
     for axis, column in (("x", x), ("y", y)):
@@ -61,7 +66,7 @@ def at_test_time(
             _draw(panel, here, quantity(x), quantity(y))
             panel.set_title(plain(titles.iloc[place]))
             panel.label_outer()
-            if place >= len(cells) - across:  # nothing stands below it
+            if place >= len(cells) - across:  # no panel is below it
                 panel.tick_params(labelbottom=True)
                 dress(panel.xaxis, quantity(x), narrow=True)
         for panel in axes.flat[len(cells) :]:
@@ -97,7 +102,7 @@ def _draw(axes: "Axes", points: pd.DataFrame, x: Column, y: Column) -> None:
 
 
 def _number(axes: "Axes", ends: Sequence[tuple[float, float, str]], points: pd.DataFrame) -> None:
-    """Write the number at the end of each line, higher where another number stands already."""
+    """Write the number at the end of each line, higher if it would overlap another number."""
     width, height = (float(points[axis].max() - points[axis].min()) or 1.0 for axis in "xy")
     taken: list[tuple[float, float]] = []
     for x, y, text in sorted(ends, key=lambda end: end[1]):

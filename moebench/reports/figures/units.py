@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LONGEST_TITLE = 26
-"""Letters of a title beside a panel, which is seldom taller than so many are long."""
+"""Most letters of a line of a title beside a panel, which is seldom taller."""
 _UNITS = {"s": "s", "FLOPs": "", "bytes": "B", "FLOPs/s": "FLOPs/s", "bytes/s": "B/s", "count": ""}
 _PREFIXES = {-9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
 
 
 class UnitFormatter(Formatter):
-    """Format the ticks of a quantity in the unit that suits the range of the axis, and keep the title to that unit."""
+    """A formatter of the ticks of a quantity, in the unit that suits the axis, which the title contains."""
 
     def __init__(self, of: Column, *, narrow: bool, logarithmic: bool, longest: int = LONGEST_TITLE) -> None:
         """Format ticks of a quantity.
@@ -42,7 +42,7 @@ class UnitFormatter(Formatter):
             axis.set_label_text(self.title())
 
     def __call__(self, value: float, pos: int | None = None) -> str:
-        """Return the text of one tick; nothing at shares that cannot be."""
+        """Return the text of one tick; empty at impossible shares."""
         if self.of.kind == "share" and not -1e-9 <= value <= 1 + 1e-9:
             return ""
         return f"{float(f'{value * self._factor()[0]:.6g}'):g}"
@@ -73,7 +73,7 @@ def dress(axis: Axis, of: Column, *, narrow: bool | None = None, longest: int = 
     Args:
         axis: an axis whose data are drawn.
         of: the quantity.
-        narrow: whether a long title is broken; None breaks those of vertical axes.
+        narrow: whether a long title is broken; None breaks titles of vertical axes.
         longest: letters of a line of a broken title.
     """
     narrow = isinstance(axis, YAxis) if narrow is None else narrow
@@ -92,7 +92,7 @@ def in_ratios(axes: "Axes") -> None:
 
 
 def broken(title: str, longest: int = LONGEST_TITLE) -> str:
-    """Return a title in lines of no more than so many letters, broken at its comma if it has one."""
+    """Return a title in lines of at most `longest` letters, broken at its comma if it has one."""
     if len(title) <= longest:
         return title
     return "\n".join(fill(part, longest) for part in re.split(r"(?<=,) ", title))

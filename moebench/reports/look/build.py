@@ -1,4 +1,4 @@
-"""Build the page of recorded routing: the same images under two routers, with everything in one HTML file."""
+"""Build the page of recorded routing: equal images under two routers, in one complete HTML file."""
 
 import html
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ def build(recordings: Sequence[Recording], images: int) -> str:
     """Return the whole page as HTML.
 
     Args:
-        recordings: recordings of the same images, as `side_by_side` chooses them.
+        recordings: recordings of equal images, as `side_by_side` chooses them.
         images: number of images to show.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Collect what the page of recorded routing shows: images, the experts of their patches, and matrices of experts."""
+"""Collect the data of the page of recorded routing: images, the experts of their patches, and matrices of experts."""
 
 import base64
 from collections.abc import Sequence
@@ -18,17 +18,17 @@ FACTORS = (0.125, 0.25, 0.5, 1.0, 1.25, 2.0)
 """Capacity factors that readers can choose."""
 _FACTOR_NAMES = ("1/8", "1/4", "1/2", "1", "1.25", "2")
 MOST_SOFT = 4
-"""Experts of a token that are listed if every expert has a part in it."""
+"""Number of experts that are listed for a token if every expert has a part in the token."""
 MOST_CLASSES = 60
 """Columns of a matrix of experts and classes."""
 Content = dict[str, Any]
 
 
 def content(recordings: Sequence[Recording], images: int) -> Content:
-    """Return everything that the page draws, for JSON.
+    """Return all data of the page, for JSON.
 
     Args:
-        recordings: recordings of the same images; one seed of each cell.
+        recordings: recordings of equal images; one seed of each cell.
         images: number of images to show, of as many different classes as there are.
 
     Raises:
@@ -97,7 +97,7 @@ def _layer(recording: Recording, rows: pd.DataFrame, shown: Sequence[int]) -> Co
 
 
 def _hard_choices(recording: Recording, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the choices of every token, and if tokens choose the slots that each choice needs by each order."""
+    """Return the choices of every token, and, if tokens choose, the slots that each choice needs in each order."""
     named = rows[(rows["expert"] >= 0) & (rows["token"] >= 0)]
     named = named.assign(weight=named["gate"].astype(float).fillna(0.0))
     if recording.facts.chosen_by != "tokens":
@@ -119,7 +119,7 @@ def _soft_choices(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _information(rows: pd.DataFrame) -> str:
-    """Return in a sentence what the expert of a token tells about class and position."""
+    """Return a sentence on the information of a token's expert on class and position."""
     parts = []
     for of in ("class of the image", "position of the patch"):
         found = analyses.expert_information(rows, of.split()[0]).iloc[0]  # type: ignore[arg-type]
@@ -129,7 +129,7 @@ def _information(rows: pd.DataFrame) -> str:
 
 
 def _classes(rows: pd.DataFrame) -> Content:
-    """Return the lift of each class at each expert, rows and columns ordered so that structure shows."""
+    """Return the lift of each class at each expert, rows and columns ordered so that structure is visible."""
     table = analyses.class_counts(rows).pivot(index="expert", columns="label", values="lift").fillna(0.0)
     weights = rows.drop_duplicates("image")["label"].value_counts()
     table = table[[label for label in weights.index[:MOST_CLASSES] if label in table]]

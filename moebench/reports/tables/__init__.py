@@ -1,4 +1,4 @@
-"""Make the tables of a report once, for page, Markdown and terminal."""
+"""The tables of a report, made once for page, Markdown and terminal."""
 
 from collections.abc import Collection
 
@@ -40,6 +40,6 @@ def all_tables(results: Results) -> list[Table]:
 
 
 def few_tables(results: Results, only: Collection[str]) -> list[Table]:
-    """Return the tables of very many cells: of quantities those named alone, and without intervals."""
+    """Return the tables of very many cells: only the named quantities, without intervals."""
     made = (main(results, only), timing(results, only), failed(results), environment(results.rows))
     return [table for table in made if table.texts]

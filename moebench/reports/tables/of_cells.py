@@ -1,4 +1,4 @@
-"""Make the tables with a row for each cell: results, routing health, times, failures."""
+"""Tables with a row for each cell: results, routing health, times, failures."""
 
 from collections.abc import Collection
 from math import isnan
@@ -37,7 +37,7 @@ _RANKS = {"best": "highest", "tied": "not significant", "worse": "lower"}
 
 
 def main(results: Results, only: Collection[str] | None = None) -> Table:
-    """Return the table that every reader sees first: one row for each cell, with its rank and its main numbers.
+    """Return the first table of a report: one row for each cell, with its rank and its main numbers.
 
     Args:
         results: the rows and cells.
@@ -97,7 +97,7 @@ def timing(results: Results, only: Collection[str] | None = None) -> Table:
 
 
 def tuning(results: Results) -> Table:
-    """Return what tuning chose for each cell, from how many tries, and whether a better value may lie beyond."""
+    """Return the choice of tuning for each cell, the number of tries, and whether a better value may lie beyond."""
     places = [place for place, chosen in enumerate(results.cells["tuned"]) if config_of(chosen)]
     cells = results.cells.iloc[places]
     chosen = [", ".join(f"{key} {value:g}" for key, value in config_of(text).items()) for text in cells["tuned"]]
@@ -114,7 +114,7 @@ def tuning(results: Results) -> Table:
 
 
 def failed(results: Results) -> Table:
-    """Return the cells of which seeds failed, with the reason."""
+    """Return the cells with failed seeds, with the reason."""
     places = [place for place, count in enumerate(results.cells["seeds_failed"]) if count]
     cells = results.cells.iloc[places]
     seeds = [f"{bad} of {good + bad}" for bad, good in zip(cells["seeds_failed"], cells["seeds"], strict=True)]
@@ -130,7 +130,7 @@ def failed(results: Results) -> Table:
 
 
 def timing_quality(results: Results) -> pd.DataFrame:
-    """Return for each cell how far its step times can be trusted.
+    """Return the quality of each cell's step times.
 
     Returns:
         `samples` taken; `half_width` of the interval relative to the median; `drift` from the median of the first
@@ -149,12 +149,12 @@ def timing_quality(results: Results) -> pd.DataFrame:
 
 
 def cell_texts(cells: pd.DataFrame, of: Column, *, intervals: bool = True) -> list[str]:
-    """Return a quantity of each cell as readers see it.
+    """Return a quantity of each cell as text for readers.
 
     Args:
         cells: one row a cell.
         of: the quantity.
-        intervals: whether intervals stand behind the numbers.
+        intervals: whether intervals follow the numbers.
     """
     missing = nothing(cells)
     lows, highs = (cells.get(f"{of.name}_ci_{end}", missing) if intervals else missing for end in ("low", "high"))
@@ -176,7 +176,7 @@ def _labels(cells: pd.DataFrame) -> Filled:
 
 
 def _quantities(cells: pd.DataFrame, section: Section, only: Collection[str] | None = None) -> list[Filled]:
-    """Return the columns of a section that some of these cells have, written with intervals unless named in `only`."""
+    """Return the columns of a section in which some cell has a value, with intervals unless `only` names them."""
     filled: list[Filled] = []
     for of in run_facts.available(cells, section):
         if only is None or of.name in only:

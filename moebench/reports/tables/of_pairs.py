@@ -1,4 +1,4 @@
-"""Make the table of cells with a text tower: a row for each cell, then chance, then what a paper printed."""
+"""The table of cells with a text tower: a row for each cell, then chance, then printed results of a paper."""
 
 from collections.abc import Iterable
 

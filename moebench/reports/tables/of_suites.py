@@ -1,4 +1,4 @@
-"""Make the tables with a row for each router, configuration or property of the machine."""
+"""Tables with a row for each router, configuration or property of the machine."""
 
 from collections.abc import Callable, Mapping, Sequence
 from math import isnan
@@ -39,7 +39,7 @@ def claims(verdicts: Sequence[Verdict]) -> Table:
 
 
 def gains(results: Results) -> Table:
-    """Return what the control cells of a suite tell about where a gain over dense comes from."""
+    """Return the parts of the gain over dense, estimated from the control cells of a suite."""
     found = found_gains(results)
     several = found["device_kind"].nunique() > 1
     names = [f"{a} − {b}" for a, b in zip(found["a"], found["b"], strict=True)]
@@ -78,7 +78,7 @@ def slopes(rows: pd.DataFrame) -> Table:
 
 
 def divergence(rows: pd.DataFrame) -> Table:
-    """Return from which learning rate on each configuration diverges; empty if one rate alone was tried."""
+    """Return the learning rates from which on each configuration diverges; empty if only one rate was tried."""
     try:
         records = stability(rows).to_dict("records")
     except BadInput:
@@ -112,7 +112,7 @@ def environment(rows: pd.DataFrame) -> Table:
 
 
 def _settings(found: pd.DataFrame) -> list[Filled]:
-    """Return the parts of a setting in which these rows differ."""
+    """Return the columns of the setting in which the rows differ."""
     varying = [key for key in SETTING if found[key].nunique() > 1]
     return [(Field(key, column(key).title, number=False), *2 * (found[key].astype(str).tolist(),)) for key in varying]
 

@@ -1,4 +1,4 @@
-"""Define the tables of a report: texts for readers, and the values by which rows are sorted."""
+"""The tables of a report: texts for readers, and the values by which rows are sorted."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Better = Literal["higher", "lower"] | None
 
 @dataclass(frozen=True)
 class Field:
-    """Declare a column of a table: its key, its heading, and how it is aligned and sorted."""
+    """A column of a table: its key, its heading, its alignment and its sort order."""
 
     key: str
     title: str
@@ -25,7 +25,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Table:
-    """Hold a table: for each field a text and a value in each row."""
+    """A table: for each field a text and a value in each row."""
 
     name: str
     title: str
@@ -33,11 +33,11 @@ class Table:
     texts: dict[str, list[str]]
     values: dict[str, list[Any]]
     cells: list[int]
-    """For each row the position of its cell among the cells of the results; empty if rows are no cells."""
+    """Position of each row's cell among the cells of the results; empty if rows are no cells."""
 
     @property
     def rows(self) -> list[list[str]]:
-        """The texts row by row."""
+        """Texts row by row."""
         return [list(row) for row in zip(*(self.texts[field.key] for field in self.fields), strict=True)]
 
 
@@ -49,10 +49,10 @@ def make(name: str, title: str, fields: Iterable[Filled], cells: Iterable[int] =
     """Return a table of filled fields; a table without rows has no field.
 
     Args:
-        name: the name by which a page places the table.
+        name: the name by which a page positions the table.
         title: the title for readers.
         fields: fields with their texts and values.
-        cells: for each row the position of its cell; empty if rows are no cells.
+        cells: position of each row's cell; empty if rows are no cells.
     """
     filled = [(field, texts, values) for field, texts, values in fields if texts]
     return Table(

@@ -79,5 +79,5 @@ def test_without_curves_there_is_nothing_to_show(results: Results) -> None:
     plain = Results.from_frame(results.rows.assign(curve_eval_loss=None))
     with pytest.raises(BadInput, match="no row has a value of curve_eval_loss"):
         figures.draw("multiplier", plain)
-    with pytest.raises(BadInput, match="eval_every asks for them"):
+    with pytest.raises(BadInput, match="the key eval_every records them"):
         held_out_loss(Results.from_frame(results.rows.assign(curve_eval_step=None, curve_eval_loss=None)))
