@@ -80,7 +80,7 @@ def health(results: Results, layout: Layout = PAPER) -> Drawing:
             panel.set_yticks(np.arange(len(lines)) + 0.5, named)
             panel.tick_params(axis="y", length=0, labelsize=6.5, labelrotation=0)
         title = varied_title(results.cells)
-        above[0].set_ylabel(f"{title} · block" if title else "block")
+        above[0].set_ylabel(f"{title},\nblock" if title else "block")
         above[0].set_xlabel("experts, fullest first", loc="left")
         for place, (panel, measure, points) in enumerate(zip(below, measures, below_points, strict=True)):
             sparse = points[points["router"] != "dense"]

@@ -294,6 +294,7 @@ def test_in_one_column_no_text_covers_another_or_leaves_the_figure(name: str) ->
     [
         *(("stability", "health", 1), ("stability", "curves", 1), ("test-time", "health", 1)),
         *(("test-time", "test-time", 1), ("diagnostics", "curves", 2), ("diagnostics", "scorecard", 1)),
+        ("transfer", "health", 2),
     ],
 )
 def test_figures_of_reference_rows_keep_their_texts_apart(suite: str, name: str, columns: int) -> None:
