@@ -75,7 +75,7 @@ def by_block(
     Args:
         rows: float[blocks, rows, in].
         kernels: float[experts, in, out].
-        expert: of each block, in rising order.
+        expert: expert of each block, in rising order.
     """
     return rows @ kernels[expert].astype(rows.dtype)
 

@@ -77,14 +77,14 @@ class SlotRouting(Routing):
 
     @property
     def calls(self) -> Float[Array, "group token"]:
-        """Return the number of slots that hold each token."""
+        """Number of slots that hold each token."""
         groups, tokens, _ = self.gates.shape
         slots = jnp.zeros(groups * tokens).at[self._rows().reshape(-1)].add(1, mode="drop")
         return slots.reshape(groups, tokens)
 
     @property
     def processed(self) -> Bool[Array, "group token"]:
-        """Return whether any slot holds the token."""
+        """Whether any slot holds the token."""
         return self.calls > 0
 
     @override

@@ -85,7 +85,7 @@ def fewest_tokens(weights: Float[Array, "group token *slot"], share: float) -> F
 
     Args:
         weights: float[groups, tokens, …], from 0 to 1, adding up to 1 over the tokens of a group.
-        share: of the sum of a slot's weights, above 0 and below 1.
+        share: share of the sum of a slot's weights, above 0 and below 1.
     """
 
     def halve(_: Int[Array, ""], ends: tuple[Array, Array]) -> tuple[Array, Array]:

@@ -57,7 +57,7 @@ class Plugin:
 
     @property
     def files(self) -> Sequence[Path]:
-        """Return the files that were read, in the order of reading."""
+        """Files that were read, in the order of reading."""
         return tuple(self._texts)
 
     def is_edited(self) -> bool:

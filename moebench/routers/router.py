@@ -103,7 +103,7 @@ class Router(nnx.Module):
 
     @property
     def options(self) -> dict[str, Any]:
-        """Return the options with their values, defaults filled in."""
+        """Options with their values, defaults filled in."""
         return {option.name: getattr(self, option.name) for option in _options(type(self))}
 
     def flops(self, group_tokens: int, dim: int, *, training: bool = True) -> RoutingFlops | None:
@@ -127,7 +127,7 @@ class Router(nnx.Module):
 
     @property
     def loss_weights(self) -> dict[str, float]:
-        """Return the weight in the training loss of each entry of `Routing.losses`."""
+        """Weight in the training loss of each entry of `Routing.losses`."""
         return {}
 
     def require(self, holds: bool, option: str, rule: str) -> None:

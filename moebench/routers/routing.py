@@ -56,11 +56,11 @@ class Routing(abc.ABC):
 
         @property
         def dispatch_weights(self) -> Float[Array, "group token expert slot"]:
-            """Return the dense view of `dispatch`, which a hard routing builds on request only."""
+            """Dense view of `dispatch`, which a hard routing builds on request only."""
 
         @property
         def combine_weights(self) -> Float[Array, "group token expert slot"]:
-            """Return the dense view of `combine`, which a hard routing builds on request only."""
+            """Dense view of `combine`, which a hard routing builds on request only."""
 
     @abc.abstractmethod
     def dispatch(self, tokens: Float[Array, "group token dim"]) -> Float[Array, "expert group slot dim"]:
@@ -81,7 +81,7 @@ class Routing(abc.ABC):
 
     @property
     def calls(self) -> Float[Array, "group token"] | None:
-        """Return the expert calls of each token; None if slots hold mixtures, which cost each token equally much."""
+        """Expert calls of each token; None if slots hold mixtures, which cost each token equally much."""
         return None
 
     def pairs(self) -> TokenExperts | None:

@@ -107,7 +107,7 @@ class SparseRouter(Router):
 
     @property
     def capacity_experts(self) -> int | float:
-        """Return the experts that share the choices of all tokens."""
+        """Experts that share the choices of all tokens."""
         return self.experts
 
     def slots(self, group_tokens: int, training: bool) -> int:
