@@ -59,7 +59,7 @@ def in_blocks(sizes: Int[Array, "expert"], rows: int) -> Blocks:
 
 
 def block_rows(rows: int, experts: int) -> int:
-    """Return the rows of a block: a power of two, at most half of an expert's rows on average where that is not few."""
+    """Return the rows of a block: a power of two, at most half of an expert's mean rows unless that is too few."""
     half = max(1, rows // (2 * experts))
     return min(_MOST_ROWS, max(_LEAST_ROWS, 1 << (half.bit_length() - 1)))
 
