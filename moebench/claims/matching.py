@@ -1,4 +1,4 @@
-"""Pairs of cells that differ in nothing but what a comparison names.
+"""Pairs of cells that differ only in the keys that a comparison names.
 
 Two cells match if everything that sets up an experiment is equal in both (whatever a suite may set beside the router;
 experts and top_k if both have them), apart from the keys that the comparison names. Cells of one router must also agree

@@ -35,7 +35,7 @@ class Slopes:
     is_line: bool
     """Whether the levels may lie on straight lines."""
     steps_agree: bool
-    """Whether each step to the next level is significant, all in the same direction."""
+    """Whether each step to the next level is significant, all in one direction."""
     cells: list[int]
 
     @property

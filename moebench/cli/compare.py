@@ -45,7 +45,7 @@ def compare(
 ) -> None:
     """Set results against results, with a verdict on each metric.
 
-    Cells are matched one by one; what has no counterpart is listed.
+    Cells are matched one by one; cells without a counterpart are listed.
     """
     from moebench.compare import compare as comparison
     from moebench.compare import gates

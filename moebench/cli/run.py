@@ -47,8 +47,8 @@ def suite(
 ) -> None:
     """Run a suite, or its unfinished cells, and report.
 
-    At the end figures and a dashboard are written. What is done already is not done again. Ctrl-C keeps what is
-    finished; the same command goes on.
+    At the end figures and a dashboard are written. Finished cells do not run again. Ctrl-C keeps finished cells; the
+    same command continues the run.
     """
     from moebench import executors
     from moebench.cli import flops, printing

@@ -1,8 +1,9 @@
 """Compare A with B, matched cell by cell, with a verdict on each metric that is corrected for all comparisons.
 
 A change is called better or worse if it is significant, its p-value corrected by Holm's method for all comparisons that
-are made, unless its whole interval is smaller than what matters. No significant difference does not prove that A and B
-are equal: the interval says how far apart they may be, and `detectable` what would have been found.
+are made, unless its whole interval is below the smallest change that matters. No significant difference does not prove
+that A and B are equal: the interval shows how far apart they may be, and `detectable` the change that would have been
+found.
 """
 
 from collections.abc import Collection, Sequence

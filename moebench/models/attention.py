@@ -48,12 +48,12 @@ _FUSED = partial(jax.nn.dot_product_attention, implementation="cudnn")
 def fits_cudnn(tokens: int, dim: int, dtype: jnp.dtype) -> bool:
     """Return whether cuDNN has fused attention, forward and backward, for heads of a shape and type.
 
-    cuDNN takes 16-bit numbers, up to 128 dimensions in steps of 8, and in training even numbers of tokens only.
+    cuDNN accepts 16-bit numbers, up to 128 dimensions in steps of 8, and in training only even numbers of tokens.
 
     Args:
-        tokens: of an image.
+        tokens: tokens of an image.
         dim: dimensions of a head.
-        dtype: of queries, keys and values.
+        dtype: type of queries, keys and values.
     """
     return dtype.itemsize == 2 and tokens % 2 == 0 and dim % 8 == 0 and dim <= 128
 
@@ -75,14 +75,14 @@ def attend_unfused(
     k: Float[Array, "image token head dim"],
     v: Float[Array, "image token head dim"],
 ) -> Float[Array, "image token head dim"]:
-    """Return what `attend` returns, with a backward pass of few passes over the weights.
+    """Return the result of `attend`, with a backward pass that reads the weights few times.
 
     All four products of the backward pass are of the type of the queries, with sums in float32. Automatic
     differentiation would make two of them float32 products, since the scores are float32.
 
-    The sum of weight times slope over the keys, which the gradient of a softmax subtracts, is taken as the product of
-    output and slope, which is as wide as a head and not as the number of tokens (2205.14135, appendix B.4). XLA on CPUs
-    takes a quarter less time for the gradient than with automatic differentiation.
+    The gradient of a softmax subtracts the sum of weight times slope over the keys. This sum is computed as the product
+    of output and slope, which is as wide as a head and not as the number of tokens (2205.14135, appendix B.4). XLA on
+    CPUs takes a quarter less time for the gradient than with automatic differentiation.
     """
     return _forward(q, k, v)[0]
 
@@ -99,7 +99,7 @@ def _backward(kept: tuple[Array, ...], slope: Array) -> tuple[Array, Array, Arra
     q, k, v, weights, out = kept
     scaled, rest = _scaled(q)
     by_weights = jnp.einsum("bqhd,bkhd->bhqk", slope, v, preferred_element_type=jnp.float32)
-    # Not a product: counts of FLOPs take products alone, and those of attention's gradient are four.
+    # Not a matrix product: counts of FLOPs count matrix products alone, and attention's gradient has four.
     mean = (slope.astype(jnp.float32) * out.astype(jnp.float32)).sum(-1).swapaxes(1, 2)
     by_scores = weights * (by_weights - mean[..., None])
     by_scores = (by_scores if rest is None else by_scores * rest).astype(q.dtype)
@@ -109,9 +109,9 @@ def _backward(kept: tuple[Array, ...], slope: Array) -> tuple[Array, Array, Arra
 
 
 def _scaled(q: Array) -> tuple[Array, float | None]:
-    """Return the queries times 1 / √dim, and None; 16-bit queries as they are, and the factor of their scores.
+    """Return the queries times 1 / √dim, and None; for 16 bits the unchanged queries, and the factor of the scores.
 
-    The queries are fewer numbers than the scores, but 16 bits have no room for another rounding.
+    The queries are fewer numbers than the scores, but 16 bits allow no second rounding.
     """
     scale = q.shape[-1] ** -0.5
     return (q, scale) if q.dtype.itemsize == 2 else (q * scale, None)
@@ -136,7 +136,7 @@ def _summed(weights: Array, rows: Array) -> Array:
 
 
 def _summed_turned(weights: Array, rows: Array) -> Array:
-    # Without the barrier XLA would turn the product around again.
+    # Without the barrier XLA would transpose the product again.
     narrow = jax.lax.optimization_barrier(jnp.einsum("bqhd,bhqk->bhdk", rows, weights))
     return jnp.einsum("bhdk->bkhd", narrow)
 

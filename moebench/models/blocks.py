@@ -1,4 +1,4 @@
-"""Define the blocks of the vision transformer: attention, and an MLP or experts behind it.
+"""Blocks of the vision transformer: attention, then an MLP or experts.
 
 Activations are [image · token, dim] between the parts: on CPUs the backward pass of matrix products with three
 dimensions takes about twice as long as with two.
@@ -161,7 +161,7 @@ class RoutedBlock(nnx.Module):
         return self.feed(self.attend(x, tokens), tokens, noise_key, truth)
 
     def attend(self, x: Float[Array, "row dim"], tokens: int) -> Float[Array, "row dim"]:
-        """Return the tokens as they are: nothing precedes the routing."""
+        """Return the tokens unchanged, because nothing precedes the routing."""
         return x
 
     def feed(
@@ -226,7 +226,7 @@ def through_block(
     """Return a block's outputs and routing.
 
     Args:
-        block: of a model.
+        block: block of a model.
         x: float[images · tokens, dim].
         tokens: tokens of an image.
         noise_key: key of the noise in training; None: evaluation.
@@ -275,6 +275,7 @@ _CHEAP = frozenset(
 def _kept(primitive: Any, *_: Any, **__: Any) -> bool:
     """Return whether the backward pass of a loop reads an operation's result from memory.
 
-    Outside of loops XLA decides so: what is element by element is computed again within the kernels that read it.
+    Outside of loops XLA decides this: element-wise operations are computed again within the kernels that read their
+    results.
     """
     return primitive.name not in _CHEAP

@@ -1,4 +1,4 @@
-"""Define the MoE layer: a router and its experts in place of a block's MLP."""
+"""The MoE layer: a router and its experts in place of a block's MLP."""
 
 import math
 from functools import partial
@@ -21,7 +21,8 @@ from moebench.routers.router import as_argument
 class Experts(nnx.Module):
     """MLPs side by side: dim → mlp → dim with GELU in its tanh form, weights in [experts, …] arrays.
 
-    Expert e starts from the e-th draw whatever the number of experts, and expert 0 as the dense MLP of its block.
+    The initial weights of expert e are the e-th draw, whatever the number of experts; those of expert 0 equal those of
+    the dense MLP of its block.
     """
 
     def __init__(self, experts: int, dim: int, mlp: int, *, dtype: jnp.dtype, rngs: nnx.Rngs) -> None:
@@ -68,7 +69,7 @@ class Experts(nnx.Module):
 def _ragged(rows: Array, sizes: Array, *weights: Array) -> Array:
     kernel_in, bias_in, kernel_out, bias_out = (each.astype(rows.dtype) for each in weights)
     expert = jnp.repeat(jnp.arange(sizes.shape[0]), sizes, total_repeat_length=len(rows))
-    # ragged_dot does not define its result in rows of no expert.
+    # ragged_dot does not define its result in rows that belong to no expert.
     real = (jnp.arange(len(rows)) < sizes.sum())[:, None]
     hidden = jax.lax.ragged_dot(rows, kernel_in, sizes) + bias_in[expert]
     hidden = gelu(jnp.where(real, hidden, 0))

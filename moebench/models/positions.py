@@ -22,6 +22,6 @@ def interpolated(positions: np.ndarray, model: VitConfig) -> np.ndarray:
     if side == to:
         return positions
     grid = positions[first:].reshape(side, side, -1)
-    # Not antialiased: positions are samples of a function of the place, and no picture to be shrunk.
+    # No antialiasing: positions are samples of a smooth function of the place, and not an image.
     spread = jax.image.resize(grid, (to, to, grid.shape[-1]), "bilinear", antialias=False)
     return np.concatenate([positions[:first], np.asarray(spread).reshape(to * to, -1)])

@@ -1,4 +1,4 @@
-"""Define backbones by name: published sizes at any patch, published models with their routing, a tiny one for CPUs."""
+"""Backbones by name: published sizes at any patch, published models with their routing, a tiny one for CPUs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class Size:
 
 
 SIZES: dict[str, Size] = {
-    # For diagnostic tasks: one block, so that what its experts do is what the model does.
+    # For diagnostic tasks: one block, so that the experts of this block determine the model's output.
     "pico": Size(width=32, layers=1, mlp=128, heads=2),
     "nano": Size(width=32, layers=2, mlp=256, heads=2),
     "mu": Size(width=64, layers=4, mlp=256, heads=2),
@@ -66,7 +66,7 @@ class _Family:
 
     sizes: Mapping[str, Size]
     listed: tuple[str, ...]
-    """Sizes and patches in print."""
+    """Printed sizes and patches."""
     about: str
     fixed: Mapping[str, Any] = field(default_factory=dict)
     """Values of the preset."""
@@ -111,16 +111,16 @@ def preset(name: str) -> Preset:
         near = (f"{each}/{patch}" for each in known)
         raise unknown("model", name, near, listing="moebench list models", key="model")
     prefix, size = known[stem]
-    if not patch and stem == "vmoe-15b":  # published at one patch only, and called by this name
+    if not patch and stem == "vmoe-15b":  # published at one patch only, and named without the patch
         patch = "14"
     if not patch.isdecimal() or int(patch) < 1:
         raise BadInput(f"model '{name}' has no patch size: write SIZE/PATCH, such as {stem}/16.", key="model")
     values = dict(_FAMILIES[prefix].fixed)
     if prefix == "soft":
         values["options"] = MappingProxyType({"experts": _SOFT_EXPERTS.get(int(patch), 128)})
-    if stem == "mu":  # as large as the digits that come with moebench
+    if stem == "mu":  # image size of moebench's digits
         values |= {"image_size": 8, "classes": 10}
-    if stem in ("pico", "nano"):  # as large as the diagnostic tasks and images of words
+    if stem in ("pico", "nano"):  # image size of the diagnostic tasks and images of words
         values |= {"image_size": 32, "classes": 16}
     return Preset(_FAMILIES[prefix].sizes[size], int(patch), **values)
 
@@ -154,11 +154,12 @@ def moe_blocks(rule: str, layers: int) -> tuple[int, ...]:
 
     Args:
         rule: "last-half", at least one; "every-2", the odd blocks; "last-n:K", the last K of the odd blocks
-            (2106.05974); or block numbers with commas between them.
+            (2106.05974);
+            or block numbers with commas between them.
         layers: blocks of the model.
 
     Raises:
-        BadInput: no such rule, or a block that the model does not have.
+        BadInput: the rule is unknown, or names a block that the model does not have.
     """
     odd = tuple(range(1, layers, 2))
     if rule == "last-half":

@@ -1,4 +1,4 @@
-"""Draw random keys for building models, without slowing the trace that builds them."""
+"""Random keys for building models, drawn without slowing the trace that builds the models."""
 
 import zlib
 from collections.abc import Sequence
@@ -13,8 +13,9 @@ from typing_extensions import override
 class CountedStream(nnx.RngStream):
     """A stream of the keys of flax's own stream, counted in Python.
 
-    Flax counts in an array. Under a trace, storing the count needs the array's sharding, and JAX's refusal searches the
-    whole trace for its message: building the shapes of a model with hundreds of parameters takes seconds.
+    Flax counts in an array. Under a trace, storing the count needs the array's sharding, which does not exist, and JAX
+    searches the whole trace to word its error: building the shapes of a model with hundreds of parameters takes
+    seconds.
     """
 
     def __init__(self, key: PRNGKeyArray | int, *, tag: str) -> None:
@@ -38,7 +39,7 @@ def rngs(key: PRNGKeyArray | int) -> nnx.Rngs:
 def named(parent: nnx.Rngs, name: str) -> nnx.Rngs:
     """Return keys that depend on the parent's seed and a module's name alone, not on keys drawn before.
 
-    So the modules that two models share start from equal parameters, whatever else the models have.
+    Modules that two models share thus start from equal parameters, whatever the other modules of the models.
     """
     return rngs(jax.random.fold_in(parent.params.key[...], zlib.crc32(name.encode())))
 

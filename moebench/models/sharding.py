@@ -1,4 +1,4 @@
-"""Lay tokens and experts out on several devices: a mesh with two axes that both split images, one of them experts."""
+"""Split tokens and experts over several devices: both axes of the mesh split images, and one of them splits experts."""
 
 import jax
 from jax.sharding import PartitionSpec

@@ -24,10 +24,10 @@ from moebench.models.vit_config import VitConfig
 MOST_UNROLLED = 12
 """Blocks of the deepest model whose blocks are compiled one by one, which takes half a minute at most.
 
-A loop copies the parameters of each block out of the stack before their use, and nothing is fused across its border.
+A loop copies the parameters of each block out of the stack before use, and XLA fuses no operation across its border.
 """
 _LONGEST_UNIT = 2
-"""Most blocks that repeat together: blocks with and without experts stand by turns in some models (2106.05974)."""
+"""Most blocks that repeat together: blocks with and without experts alternate in some models (2106.05974)."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Run:
 
     @property
     def blocks(self) -> int:
-        """Return the number of blocks."""
+        """Number of blocks."""
         return self.unit * self.times
 
     @property
     def numbers(self) -> list[list[int]]:
-        """Return the numbers of the blocks, a list for each repetition."""
+        """Numbers of the blocks, a list for each repetition."""
         starts = range(self.first, self.first + self.blocks, self.unit)
         return [list(range(start, start + self.unit)) for start in starts]
 
@@ -110,7 +110,7 @@ class Stack(nnx.Module):
 
         def turn(rows: Array, given: Any) -> tuple[Array, Any]:
             arrays, others, keys = given
-            # Copied, because routers write to their variables, and an array of the outer trace takes no write in here.
+            # A copy, because routers write to their variables, and an array of the outer trace cannot be written here.
             blocks = nnx.merge(graph, arrays, others, copy=True)
             routings = []
             for place, block in enumerate(blocks):
@@ -141,13 +141,14 @@ class Stack(nnx.Module):
 
 
 def _in_type_of_compute(blocks: nnx.Module, parameters: Any) -> Any:
-    """Return the parameters of blocks, those cast that their layers cast before use.
+    """Return the parameters of blocks, cast in advance if their layers cast them before use.
 
-    So the gradients of a stack are of the narrower type as well: a loop needs room for all of them before it starts.
+    The gradients of a stack are then of the narrower type as well: a loop needs memory for all of them before it
+    starts.
 
     Args:
-        blocks: of a stack.
-        parameters: their state.
+        blocks: blocks of a stack.
+        parameters: state of the blocks.
     """
     layers = {path: layer.dtype for path, layer in nnx.iter_graph(blocks) if isinstance(layer, nnx.Linear | Experts)}
 
@@ -159,11 +160,11 @@ def _in_type_of_compute(blocks: nnx.Module, parameters: Any) -> Any:
 
 
 def make_blocks(config: VitConfig, *, keys: nnx.Rngs) -> list[Block | RoutedBlock | Stack]:
-    """Return the blocks of a model, of a deep model in stacks; all draw their parameters as if they stood alone.
+    """Return the blocks of a model, of a deep model in stacks; initial parameters do not depend on the stacks.
 
     Args:
         config: the model.
-        keys: of the model.
+        keys: keys of the model.
     """
 
     def made(run: Run) -> Block | RoutedBlock | Stack:
@@ -196,7 +197,7 @@ def through_blocks(
     """Return the tokens after the last block, and the routing of each MoE layer.
 
     Args:
-        blocks: of a model.
+        blocks: blocks of a model.
         x: float[images · tokens, dim].
         tokens: tokens of an image.
         noise_key: key of the noise in training; None: evaluation.

@@ -1,8 +1,8 @@
-"""Define the two towers of contrastive cells: the vision transformer, a text tower, and the temperature between them.
+"""The two towers of contrastive cells: the vision transformer, a text tower, and the temperature between them.
 
 Images are embedded as the mean of the vision transformer's tokens, without a head. The text tower ends in a projection
-to that width, as in locked-image tuning, where the image tower stays as it is (2111.07991). Both embeddings are scaled
-to length 1 in float32.
+to that width, as in locked-image tuning, in which the image tower is not trained (2111.07991). Both embeddings are
+scaled to length 1 in float32.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from moebench.spec.cell_spec import ContrastiveLoss
 INITIAL_SCALE = 10.0
 """Factor of the cosines before the first step, 1 over the temperature (2111.07991; 2303.15343, section 3.2)."""
 INITIAL_BIAS = -10.0
-"""Term added to the scaled cosines before the first step, of the sigmoid loss alone (2303.15343, section 3.2)."""
+"""Term added to the scaled cosines before the first step, only for the sigmoid loss (2303.15343, section 3.2)."""
 _SMALLEST_SQUARE = 1e-16
 """Added to the squared length of an embedding, so that an embedding of zeros has a gradient."""
 
@@ -40,7 +40,7 @@ class TextConfig(VitConfig):
 
     @property
     def tokens(self) -> int:
-        """Return the tokens of a caption."""
+        """Tokens of a caption."""
         return self.length
 
 
@@ -51,9 +51,9 @@ class TwoTowersConfig(VitConfig):
     text: TextConfig | None = None
     """Shape of the text tower."""
     loss: ContrastiveLoss = "softmax"
-    """Contrastive loss, of which sigmoid learns a term beside the factor of the cosines."""
+    """Contrastive loss; sigmoid also learns a term added to the scaled cosines."""
     frozen: bool = False
-    """Whether the image tower stays as it is, so that training takes the embeddings of images in place of images."""
+    """Whether the image tower is not trained, so that training takes embeddings in place of images."""
 
 
 def text_size(name: str) -> Size:
@@ -139,12 +139,12 @@ class TwoTowers(nnx.Module):
 
     @property
     def scale(self) -> Float[Array, ""]:
-        """Return the factor of the cosines, the inverse of the temperature."""
+        """Factor of the cosines, the inverse of the temperature."""
         return jnp.exp(self.log_scale[...].astype(jnp.float32))
 
     @property
     def bias(self) -> Float[Array, ""] | None:
-        """Return the term added to the scaled cosines; None for the softmax loss, which does not depend on one."""
+        """Term added to the scaled cosines; None for the softmax loss, which does not depend on one."""
         return self.logit_bias[...].astype(jnp.float32) if self.config.loss == "sigmoid" else None
 
 

@@ -1,4 +1,4 @@
-"""Define the shared vision transformer: pre-norm blocks, learned positions, mean pooling, experts in chosen blocks.
+"""The shared vision transformer: pre-norm blocks, learned positions, mean pooling, experts in chosen blocks.
 
 The named scopes are the parts by which `moebench.measuring` counts FLOPs.
 

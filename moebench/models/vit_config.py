@@ -1,4 +1,4 @@
-"""Define the shape of a model, from which everything else about it follows."""
+"""The shape of a model, from which its parameters and programs follow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,12 +32,12 @@ class VitConfig:
 
     @property
     def dtype(self) -> jnp.dtype:
-        """Return the type of the compute, apart from logits, softmaxes and norms."""
+        """Type of the compute, apart from logits, softmaxes and norms."""
         return jnp.dtype("float32" if self.precision == "float32" else "bfloat16")
 
     @property
     def tokens(self) -> int:
-        """Return the tokens of an image: its patches, and the class token if the model has one.
+        """Tokens of an image: its patches, and the class token if the model has one.
 
         Raises:
             BadInput: the patches do not tile the image.

@@ -1,1 +1,1 @@
-"""Compile cells for devices that are not there, and plan memory, traffic and time bounds from the compiled programs."""
+"""Compile cells for absent devices, and plan memory, traffic and time bounds from the compiled programs."""

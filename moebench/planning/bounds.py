@@ -1,4 +1,4 @@
-"""Bound the time of a compiled program from below by the peaks of its device: a roofline, and no prediction."""
+"""Lower bounds of a compiled program's time from the peaks of its device: a roofline, and no prediction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ PRODUCTS, MEMORY, COLLECTIVES = "products", "memory", "collectives"
 
 @dataclass(frozen=True)
 class Bound:
-    """Seconds that a call takes at the least in each part of the device, were the others infinitely fast."""
+    """Lower bounds in seconds for each part of the device, if the other parts were infinitely fast."""
 
     products_s: float
     memory_s: float
@@ -19,12 +19,12 @@ class Bound:
 
     @property
     def seconds(self) -> float:
-        """Return the largest of the three, since products, memory and links can all work at once."""
+        """The largest of the three, since products, memory and links can all work at once."""
         return max(self.products_s, self.memory_s, self.collectives_s)
 
     @property
     def binds(self) -> str:
-        """Return the part whose bound is largest."""
+        """The part whose bound is largest."""
         parts = {PRODUCTS: self.products_s, MEMORY: self.memory_s, COLLECTIVES: self.collectives_s}
         return max(parts, key=lambda part: parts[part])
 
@@ -35,11 +35,11 @@ def bound(facts: Facts, flops: float, device: Device, devices: int, precision: s
     A device runs its share of the products, and what it computes again or beside other devices.
 
     Args:
-        facts: of the program on one device.
-        flops: of all devices together.
+        facts: facts of the program on one device.
+        flops: FLOPs of all devices together.
         device: the kind of device.
         devices: their number.
-        precision: of the cell, `float32`, `mixed` or `bfloat16`.
+        precision: precision of the cell, `float32`, `mixed` or `bfloat16`.
     """
     if not device.flops:
         return None
@@ -52,7 +52,7 @@ def bound(facts: Facts, flops: float, device: Device, devices: int, precision: s
 
 
 def collectives_s(collectives: Sequence[Collective], device: Device) -> float:
-    """Return the seconds that a device receives data for, over the links of its host or over the network."""
+    """Return the seconds in which a device receives data, over the links of its host or over the network."""
     inside = sum(each.bytes - each.network_bytes for each in collectives)
     outside = sum(each.network_bytes for each in collectives)
     return max(max(0.0, inside) / device.link_bandwidth, outside / device.network_bandwidth)

@@ -44,7 +44,7 @@ class Compiled(BaseModel):
 
     facts: Facts | None = None
     flops: float = 0.0
-    """Of all devices together, as `moebench flops` counts them, without padding."""
+    """FLOPs of all devices together, as `moebench flops` counts them, without padding."""
     status: str | None = None
     """oom, timeout or crashed if there are no facts."""
     reason: str | None = None
@@ -54,7 +54,7 @@ def resolve(spec: CellSpec, published: bool) -> ResolvedCell:
     """Resolve the specification of a case.
 
     Args:
-        spec: of the cell.
+        spec: specification of the cell.
         published: as in `Case`.
 
     Raises:
@@ -102,7 +102,7 @@ def main(argv: list[str]) -> int:
     import jax
 
     jax.config.update("jax_platforms", "cpu")
-    jax.config.update("jax_enable_compilation_cache", False)  # a stored program has no text to read
+    jax.config.update("jax_enable_compilation_cache", False)  # a stored program has no text
     pin_jax_settings()
     try:
         answer = compile_case(Case.model_validate_json(Path(argv[0]).read_bytes()))
@@ -116,7 +116,7 @@ def main(argv: list[str]) -> int:
 
 
 def failure(message: str) -> Compiled:
-    """Return the result of a compilation that the compiler ended with a message."""
+    """Return the result of a compilation that failed with a message of the compiler."""
     first = next((line.strip() for line in message.splitlines() if line.strip()), "no message")
     status = "oom" if "RESOURCE_EXHAUSTED" in message or "out of memory" in message else "crashed"
     return Compiled(status=status, reason=first if len(first) <= 300 else first[:297] + "...")

@@ -1,10 +1,10 @@
-"""Define the devices that cells can be planned for: peaks, memory and links as the makers print them.
+"""The devices that cells can be planned for: peaks, memory and links as printed by the makers.
 
 Sources, read in November 2026. NVIDIA's data sheets of A100 80GB SXM, H100 SXM, H200 SXM and HGX B200 (peaks without
-sparsity, which the sheets print beside or as half of the sparse ones; NVLink halved to one direction), and the DGX
-user guides for network cards (200 Gb/s a GPU in DGX A100, 400 Gb/s in DGX H100, H200 and B200). Google Cloud's pages
-"TPU v5e", "TPU v5p" and "TPU v6e" (interconnect halved to one direction). Numbers of cores, caches and registers are
-those that CUDA's device query prints.
+sparsity, which the sheets print beside or as half of the sparse ones; NVLink halved to one direction), and the DGX user
+guides for network cards (200 Gb/s a GPU in DGX A100, 400 Gb/s in DGX H100, H200 and B200). Google Cloud's pages "TPU
+v5e", "TPU v5p" and "TPU v6e" (interconnect halved to one direction). Numbers of cores, caches and registers are those
+that CUDA's device query prints.
 """
 
 import math
@@ -78,7 +78,7 @@ class Device:
     """A kind of device, with its peaks in FLOPs a second and its bandwidths in bytes a second."""
 
     name: str
-    """As on the command line."""
+    """Name on the command line."""
     about: str
     platform: Literal["cuda", "tpu", "cpu"]
     flops: dict[str, float]
@@ -87,17 +87,17 @@ class Device:
     memory_bytes: int
     memory_bandwidth: float
     usable_share: float
-    """Share of the memory that JAX hands out by default."""
+    """Share of the memory that JAX uses by default."""
     cache_bytes: int
     """Arrays of at most this size may never leave the chip between two kernels, and count in no bound."""
     link_bandwidth: float
-    """To the other devices of the host or slice, all links of one device together, in one direction."""
+    """Bandwidth to the other devices of the host or slice, all links of one device together, in one direction."""
     network_bandwidth: float
-    """To devices of other hosts, for one device in one direction."""
+    """Bandwidth to devices of other hosts, for one device in one direction."""
     devices_per_host: int
     gpu: Gpu | None = None
     dimensions: int = 2
-    """Of a TPU's torus."""
+    """Dimensions of a TPU's torus."""
 
 
 _GPU_SHARE = 0.75
@@ -142,7 +142,7 @@ def _tpu(name: str, about: str, *, bf16: float, gib: int, memory: float, link: f
         memory_bytes=gib << 30,
         memory_bandwidth=memory * _GIGA,
         usable_share=1.0,
-        cache_bytes=0,  # which arrays stay in the chip's own memory stands in the compiled program
+        cache_bytes=0,  # the compiled program shows which arrays stay in the chip's own memory
         link_bandwidth=link * _GIGA,
         network_bandwidth=link * _GIGA,  # the torus runs through all hosts of a slice
         devices_per_host=host,
@@ -156,7 +156,7 @@ _H200 = Gpu("NVIDIA H200", 132, 128, 1.98, 50 * _MIB, 233_472, (9, 0))
 _B200 = Gpu("NVIDIA B200", 148, 128, 1.965, 132_644_864, 233_472, (10, 0))
 
 CPU = Device("cpu", "this machine's processors, without a bound", "cpu", {}, 0, math.inf, 0.9, 0, math.inf, math.inf, 1)
-"""The machine's own processors: no data sheet, so that there is no bound."""
+"""The machine's own processors, without a data sheet, so that there is no bound."""
 
 DEVICES: dict[str, Device] = {
     device.name: device
@@ -214,10 +214,10 @@ DEVICES: dict[str, Device] = {
 
 
 def find(name: str) -> Device:
-    """Return the device of a name.
+    """Return the device with a name.
 
     Raises:
-        BadInput: no such device, with the nearest name and all names.
+        BadInput: the device is unknown; the message gives the nearest name and all names.
     """
     if name.lower() in DEVICES:
         return DEVICES[name.lower()]
@@ -230,7 +230,7 @@ def torus(device: Device, count: int) -> tuple[int, ...]:
     """Return the shape of the smallest torus with exactly `count` chips, sides a power of two and the last longest.
 
     Raises:
-        BadInput: chips that fill no torus; the sentence names the next smaller and larger count that would.
+        BadInput: the chips fill no torus; the message gives the next smaller and larger count that do.
     """
     doublings = count.bit_length() - 1
     if 1 << doublings != count:
@@ -255,7 +255,7 @@ def hosts(device: Device, count: int) -> tuple[int, int]:
     """Return the hosts of `count` GPUs and the GPUs of each.
 
     Raises:
-        BadInput: GPUs that fill no number of hosts.
+        BadInput: the GPUs do not fill a whole number of hosts.
     """
     whole, rest = divmod(count, device.devices_per_host)
     if whole and rest:

@@ -34,9 +34,9 @@ class Collective(BaseModel):
     """Hosts of such a group."""
     count: float
     bytes: float
-    """That one device receives at the least, whatever the algorithm."""
+    """Bytes that one device receives at least, whatever the algorithm."""
     network_bytes: float
-    """Of these, the part that must come from other hosts, if the devices of a host share the work."""
+    """Part of `bytes` that must come from other hosts, if the devices of a host share the work."""
 
 
 class Facts(BaseModel):
@@ -51,14 +51,15 @@ class Facts(BaseModel):
     peak_bytes: float
     """Arguments + outputs + temporaries − aliases."""
     moved_bytes: float
-    """Read and written by all kernels, as if each read its operands from the device's memory."""
+    """Bytes read and written by all kernels, if each reads its operands from the device's memory."""
     bound_bytes: float
-    """Of these, what no cache can serve: arrays larger than the device's cache whenever a kernel reads or writes them,
-    and all other arguments and outputs once, but for as much as the cache holds."""
+    """Part of `moved_bytes` that no cache can save: arrays larger than the device's cache whenever a kernel reads or
+    writes them, and all other arguments and outputs once, less the size of the cache.
+    """
     compiler_flops: float | None
-    """Of one device, as the compiler counts them; None where it does not say."""
+    """FLOPs of one device, as the compiler counts them; None if the compiler gives no count."""
     product_flops: float | None
-    """Of one device, of the matrix products in the program; None where its text does not tell."""
+    """FLOPs of one device in matrix products of the program; None if the program's text does not show them."""
     kernels: dict[str, float]
     """Calls of kernels by kind."""
     collectives: list[Collective]
@@ -161,7 +162,7 @@ def _traffic(module: Module, computation: Computation, operation: Operation) -> 
 
 
 def _results(operation: Operation) -> tuple[ArrayType, ...]:
-    """Return the types of what a kernel writes: the start of an asynchronous operation names its operands as well."""
+    """Return the types of a kernel's outputs: the start of an asynchronous operation lists its operands as well."""
     given = len(operation.operands)
     if operation.opcode == "copy-start":  # (copy, original, context)
         return operation.types[:1]
@@ -171,7 +172,7 @@ def _results(operation: Operation) -> tuple[ArrayType, ...]:
 
 
 def _unavoidable(module: Module, cache_bytes: int) -> float:
-    """Return the bytes of the arguments and outputs that fit the cache one by one, beyond what fits together."""
+    """Return the bytes of arguments and outputs that fit the cache one by one, less what fits together."""
     entry = module.computations[module.entry]
     root = next(each for each in entry.operations if each.is_root)
     arrays = [each for parameter in entry.parameters for each in parameter.types] + list(root.types)
@@ -184,7 +185,7 @@ def _bytes(operation: Operation) -> int:
 
 
 def _read_inside(computation: Computation, name: str) -> float:
-    """Return the bytes that a fusion reads of one of its parameters, of which it may only take slices or rows."""
+    """Return the bytes that a fusion reads of one parameter, of which it may take only slices or rows."""
     read = 0.0
     for user in computation.users.get(name, []):
         if user.opcode == "bitcast":
@@ -217,9 +218,10 @@ def collectives(module: Module, hosts: Sequence[int]) -> list[Collective]:
         size = len(groups[0])
         spread = max(len({hosts[device] for device in group}) for group in groups)
         received, from_network = _RECEIVED[kind](given, size), _RECEIVED[kind](given, spread) / (size / spread)
-        if kind == "all-gather":  # what a host lacks is shared by its devices; each device's part is `given`
+        # The devices of a host share the receiving of what the host lacks; each device's part is `given`.
+        if kind == "all-gather":
             from_network = given * size * (spread - 1) / spread / (size / spread)
-        elif kind in ("all-to-all", "ragged-all-to-all", "collective-permute"):  # each device for itself
+        elif kind in ("all-to-all", "ragged-all-to-all", "collective-permute"):  # each device receives separately
             from_network = received if kind == "collective-permute" else given * (spread - 1) / spread
         sums = found.setdefault((kind, size, spread), [0.0, 0.0, 0.0])
         for index, value in enumerate((1, received, from_network if spread > 1 else 0.0)):

@@ -39,7 +39,7 @@ class ArrayType:
 
     @property
     def bytes(self) -> int:
-        """Return the size, without padding of tiled layouts."""
+        """Size, without padding of tiled layouts."""
         bits = _BITS.match(self.dtype)
         width = 8 if self.dtype == "pred" else int(bits[1]) if bits else 0
         return math.ceil(math.prod(self.shape) * width / 8)
@@ -52,43 +52,43 @@ class Operation:
     name: str
     opcode: str
     types: tuple[ArrayType, ...]
-    """Of the results: several for a tuple."""
+    """Types of the results: several for a tuple."""
     operands: tuple[str, ...]
     attributes: str
     is_root: bool
 
     @property
     def called(self) -> dict[str, str]:
-        """Return the computations that run inside of this operation, by the attribute that names them."""
+        """Computations that run inside of this operation, by the attribute that names them."""
         return dict(_CALLED.findall(self.attributes))
 
     @property
     def branches(self) -> tuple[str, ...]:
-        """Return the computations of which a conditional runs one."""
+        """Computations of which a conditional runs one."""
         found = _BRANCHES.search(self.attributes)
         return tuple(_OPERAND.findall(found[1])) if found else ()
 
     @property
     def trips(self) -> int:
-        """Return how often the body of a loop runs; 1 if the compiler does not say."""
+        """Number of times that the body of a loop runs; 1 if the compiler does not give the number."""
         found = _TRIPS.search(self.attributes)
         return int(found[1]) if found else 1
 
     @property
     def target(self) -> str:
-        """Return the library function of a custom call."""
+        """Library function of a custom call."""
         found = _TARGET.search(self.attributes)
         return found[1] if found else ""
 
     @property
     def fusion_kind(self) -> str:
-        """Return Loop, Input, Output or Custom for a fusion."""
+        """The kind of a fusion: Loop, Input, Output or Custom."""
         found = _KIND.search(self.attributes)
         return found[1] if found else ""
 
     @property
     def scope(self) -> str:
-        """Return the JAX operation that this one comes from, with the named scopes around it."""
+        """The JAX operation from which this operation comes, with the named scopes around it."""
         found = _OP_NAME.search(self.attributes)
         return found[1] if found else ""
 
@@ -96,7 +96,7 @@ class Operation:
         """Return the groups of devices among which a collective runs, by number of the device.
 
         Args:
-            devices: of the whole program, which are one group if the operation names none.
+            devices: devices of the whole program, which are one group if the operation names none.
         """
         if listed := _LISTED.search(self.attributes):
             groups = re.findall(r"\{([\d,]+)\}", listed[1])
@@ -132,12 +132,12 @@ class Computation:
 
     @cached_property
     def by_name(self) -> dict[str, Operation]:
-        """Return the operations by name."""
+        """Operations by name."""
         return {operation.name: operation for operation in self.operations}
 
     @cached_property
     def users(self) -> dict[str, list[Operation]]:
-        """Return the operations that read each operation."""
+        """Operations that read each operation."""
         found: dict[str, list[Operation]] = {}
         for operation in self.operations:
             for operand in dict.fromkeys(operation.operands):
@@ -146,7 +146,7 @@ class Computation:
 
     @cached_property
     def parameters(self) -> list[Operation]:
-        """Return the parameters in the order of their numbers."""
+        """Parameters in the order of their numbers."""
         numbered = [op for op in self.operations if op.opcode == "parameter"]
         return sorted(numbered, key=lambda op: int(op.attributes.partition(")")[0]))
 
@@ -197,7 +197,7 @@ class Module:
         )
 
     def kernels(self) -> Iterator[tuple[Computation, Operation, int]]:
-        """Yield what a device is told to run, with its computation and how often it runs; loops are opened."""
+        """Yield the kernels of a device, with their computation and their number of runs; loops are unrolled."""
         yield from self._kernels(self.entry, 1)
 
     def _kernels(self, computation: str, times: int) -> Iterator[tuple[Computation, Operation, int]]:
@@ -215,7 +215,7 @@ class Module:
 
     @property
     def aliased_parameters(self) -> set[int]:
-        """Return the numbers of the parameters whose memory an output takes over."""
+        """Numbers of the parameters whose memory an output takes over."""
         start = self.header.find("input_output_alias={")
         if start < 0:
             return set()
@@ -243,7 +243,7 @@ def _operation(line: str) -> Operation | None:
         return None
     inside = _bracketed(rest, opcode.end() - 1)
     attributes = rest[opcode.end() - 1 + len(inside) :]
-    if opcode[1] == "parameter":  # its number stands where others have operands
+    if opcode[1] == "parameter":  # its number is in the place of operands
         attributes = inside[1:] + attributes
     return Operation(
         name=named[2],

@@ -1,4 +1,4 @@
-"""Run compilations, each in a process of its own with limits of time and memory; keep their results."""
+"""Run compilations, each in a process of its own with limits of time and memory, and cache their results."""
 
 import hashlib
 import importlib.metadata
@@ -27,15 +27,15 @@ SAY_EVERY_S = 30.0
 
 
 class Compiler:
-    """Compiles cases one after another; a case that was compiled before is read from the cache folder."""
+    """A compiler of cases, one after another; a case that was compiled before is read from the cache folder."""
 
     def __init__(self, limits: Limits, say: Callable[[str], None], fresh: bool = False) -> None:
-        """Start the process that compilations are forked from.
+        """Start the process from which compilations are forked.
 
         Args:
-            limits: of each compilation.
+            limits: limits of each compilation.
             say: receives a line before each compilation.
-            fresh: compile cases again whose results are kept.
+            fresh: whether to compile cases again whose results are cached.
         """
         self._limits, self._say, self._fresh = limits, say, fresh
         self._workers: Workers | None = None
@@ -54,8 +54,8 @@ class Compiler:
         """Return the result of a case.
 
         Args:
-            case: to compile.
-            what: names the case to the user.
+            case: the case to compile.
+            what: the case in words for the user.
         """
         key = _key(case)
         if not self._fresh and (known := read_record(key, Compiled)) is not None:
@@ -90,7 +90,7 @@ class Compiler:
                 self._workers.start(task)
                 (end,) = self._workers.ends()
             except BaseException:
-                self._workers.close()  # first: a worker that still runs would write into the folder after its removal
+                self._workers.close()  # first: a running worker would write into the folder after its removal
                 raise
             if out.exists():
                 return Compiled.model_validate_json(out.read_bytes())
@@ -100,11 +100,11 @@ class Compiler:
 
 @contextmanager
 def reminding(say: Callable[[str], None], what: str) -> Iterator[None]:
-    """Say every half minute that a compilation goes on.
+    """Print a line every half minute while a compilation runs.
 
     Args:
         say: receives the line.
-        what: names the compilation.
+        what: the compilation in words.
     """
     done, began = threading.Event(), time.monotonic()
 
@@ -122,7 +122,7 @@ def reminding(say: Callable[[str], None], what: str) -> Iterator[None]:
 
 
 def _key(case: Case) -> str:
-    """Return a name that is equal for equal programs, compilers and readers, and for no others."""
+    """Return a name that is equal for equal programs, compilers and readers, and different for all others."""
     own = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py"))))
     versions = {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax", "numpy")}
     spec = case.spec.model_dump(mode="json", exclude={"seeds", "plugins"})

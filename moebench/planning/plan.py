@@ -1,4 +1,4 @@
-"""Plan a cell for a device: compile its programs, see whether they fit, bound their times, find the largest batch."""
+"""Plan a cell for a device: compile its programs, check whether they fit, bound their times, find the largest batch."""
 
 import math
 from collections.abc import Callable
@@ -25,11 +25,11 @@ _RAISED_SHARE = 0.95
 
 @dataclass(frozen=True)
 class ProgramPlan:
-    """Plan of one program of a cell; of a program that did not compile, the reason."""
+    """Plan of one program of a cell; for a program that did not compile, the reason."""
 
     facts: Facts | None
     flops: float
-    """Of one call on all devices together."""
+    """FLOPs of one call on all devices together."""
     bound: Bound | None
     fits: str
     """yes, raised (only with a raised XLA_PYTHON_CLIENT_MEM_FRACTION), or no; empty without facts."""
@@ -47,18 +47,18 @@ class CellPlan:
     train: ProgramPlan
     infer: ProgramPlan
     largest_batch: int | None
-    """Largest batch of a training step that was found to fit; None if none was, or none was searched."""
+    """Largest batch of a training step that was found to fit; None if none was found, or the search was skipped."""
     too_large_batch: int | None
-    """Smallest batch that was found not to fit; None if none was."""
+    """Smallest batch that was found not to fit; None if there is none."""
 
     @property
     def failed(self) -> bool:
-        """Return whether a program did not compile for another reason than the size of the device."""
+        """Whether a program did not compile for a reason other than the size of the device."""
         return any(each.status not in (None, "oom") for each in (self.train, self.infer))
 
     @cached_property
     def train_steps(self) -> int:
-        """Return the training steps of all seeds of the cell, its tries and its pre-training among them.
+        """Training steps of all seeds of the cell, including its tries and its pre-training.
 
         A layer alone is not trained.
         """
@@ -71,7 +71,7 @@ class CellPlan:
 
     @property
     def device_hours(self) -> float | None:
-        """Return the hours of one device that the training takes at the least; None without a bound."""
+        """Lower bound of the hours of one device that the training takes; None without a bound."""
         if self.train.bound is None:
             return None
         data, experts = self.cell.spec.mesh_shape
@@ -85,7 +85,7 @@ def check(spec: CellSpec, published: bool, device: Device) -> ResolvedCell:
     """Return the resolved cell of a specification, if the device can be planned for.
 
     Args:
-        spec: of the cell.
+        spec: specification of the cell.
         published: whether images are of the size that the model was published for, whatever the data set.
         device: the kind of device.
 
@@ -106,7 +106,7 @@ def plan_cell(
     """Return the plan of a cell.
 
     Args:
-        spec: of the cell.
+        spec: specification of the cell.
         published: as in `check`.
         device: the kind of device.
         compile_case: compiles a case; its second argument names the case to the user.
@@ -136,7 +136,7 @@ class _Planner:
 
     @property
     def memory(self) -> int:
-        """Return the bytes of the memory of one device."""
+        """Bytes of the memory of one device."""
         return self.device.memory_bytes or usable_bytes()
 
     def program(self, name: ProgramName, batch: int) -> ProgramPlan:
@@ -153,7 +153,7 @@ class _Planner:
     def largest_batch(self, planned: ProgramPlan) -> tuple[int | None, int | None]:
         """Return the largest batch of a training step found to fit, and the smallest found not to fit.
 
-        Bytes grow linearly with the batch, but for what the compiler rounds: each guess lies on the line through the
+        Bytes grow linearly with the batch, apart from the compiler's rounding: each guess lies on the line through the
         two largest batches that were compiled.
 
         Args:
@@ -185,7 +185,7 @@ class _Planner:
         return max(fitting, default=None), min(too_large, default=None)
 
     def _fixed_bytes(self, planned: ProgramPlan) -> float:
-        """Return the bytes of a training step that do not grow with the batch, at the least: its state."""
+        """Return a lower bound of the bytes of a training step that do not grow with the batch: its state."""
         return planned.facts.alias_bytes if planned.facts else 0.0
 
     def _unit(self) -> int:
@@ -201,7 +201,7 @@ class _Planner:
 
 
 def _rounded(batch: float, unit: int) -> int:
-    """Return the largest multiple of a unit in a batch that has at most five binary digits, and one unit at the least.
+    """Return the largest multiple of a unit in a batch that has at most five binary digits, and at least one unit.
 
     Batches such as 1856 divide well among the units of a device; 1859 would be padded, and compiles for longer.
     """

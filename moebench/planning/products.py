@@ -13,10 +13,10 @@ _FORWARD, _BACKWARD = 2, 5
 
 
 def product_flops(module: Module) -> float | None:
-    """Return the FLOPs of all products of a device; None if the program has products whose text does not tell.
+    """Return the FLOPs of all products of a device; None if the program has products whose text shows no FLOPs.
 
     Args:
-        module: the compiled program. Written so are products in cuBLAS, fused attention in cuDNN, and plain products.
+        module: the compiled program, with products in cuBLAS, fused attention in cuDNN, and plain products.
     """
     total = 0.0
     for computation, operation, times in module.kernels():

@@ -1,4 +1,4 @@
-"""Find the compiler of a device, and describe to JAX the devices that are not there."""
+"""Find the compiler of a device, and describe absent devices to JAX."""
 
 import importlib.metadata
 import importlib.util
@@ -10,7 +10,7 @@ from moebench.errors import BadInput
 from moebench.planning.devices import Device, hosts, torus
 
 _GPU_FLAGS = "--xla_gpu_autotune_level=0 --xla_gpu_enable_triton_gemm=false"
-"""Without a device nothing can be tuned, and XLA finds no tiles for products in Triton."""
+"""Without a device XLA cannot tune, and finds no tiles for products in Triton."""
 _CUDA_PLUGINS = (
     ("jax_plugins.xla_cuda13", "jax-cuda13-plugin", "jax-cuda13-pjrt"),
     ("jax_plugins.xla_cuda12", "jax-cuda12-plugin", "jax-cuda12-pjrt"),
@@ -21,7 +21,7 @@ def check_compiler(device: Device) -> str:
     """Return package and version of the compiler for a device.
 
     Raises:
-        BadInput: the package is missing, or made for another JAX; the sentence says what to install.
+        BadInput: the package is missing, or made for another JAX; the message names the package to install.
     """
     jax = importlib.metadata.version("jax")
     if device.platform == "cpu":
@@ -56,7 +56,7 @@ def _missing(device: Device, what: str, extra: str) -> BadInput:
 def _is_there(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # not even the package around it
+    except ModuleNotFoundError:  # not even the parent package is installed
         return False
 
 
@@ -68,7 +68,7 @@ def _version(package: str) -> str | None:
 
 
 def _wanted_libtpu() -> str | None:
-    """Return the beginning of the version of libtpu that JAX is made for, such as `0.0.42.`; None if JAX names none."""
+    """Return the beginning of the libtpu version that JAX needs, such as `0.0.42.`; None if JAX names none."""
     for requirement in importlib.metadata.requires("jax") or []:
         if pinned := re.match(r"libtpu\s*==\s*([\d.]+)", requirement):
             return pinned[1]
@@ -76,7 +76,7 @@ def _wanted_libtpu() -> str | None:
 
 
 def environment(device: Device, count: int) -> dict[str, str]:
-    """Return the variables of the environment under which `count` devices are compiled for, in a process of its own."""
+    """Return the environment variables for compiling for `count` devices, in a process of its own."""
     flags = {
         "cuda": _GPU_FLAGS,
         "tpu": "",
@@ -91,7 +91,11 @@ def environment(device: Device, count: int) -> dict[str, str]:
 
 
 def check_mesh(device: Device, count: int) -> None:
-    """Raise BadInput unless `count` devices fill a host, several hosts or a slice."""
+    """Raise unless `count` devices fill a host, several hosts or a slice.
+
+    Raises:
+        BadInput: the devices fill none of these.
+    """
     if device.platform == "cuda":
         hosts(device, count)
     elif device.platform == "tpu":
@@ -99,7 +103,7 @@ def check_mesh(device: Device, count: int) -> None:
 
 
 def absent_devices(device: Device, count: int) -> "Sequence[object]":
-    """Return JAX's description of `count` devices that are not there; of the processors, those of this machine."""
+    """Return JAX's description of `count` absent devices, or the processors of this machine."""
     import jax
     from jax.experimental import topologies
 

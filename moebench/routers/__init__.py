@@ -1,4 +1,4 @@
-"""Public names of the routing strategies: tokens in, a Routing out."""
+"""Public names of the routing strategies, each of which maps tokens to a Routing."""
 
 from moebench.routers.contract import slots_of, slots_per_expert
 from moebench.routers.hard_routing import SlotRouting

@@ -55,7 +55,7 @@ def auction(scores: Float[Array, "token expert"], slots: int, tolerance: float) 
         waiting = expert == nobody
         expert = jnp.where(waiting, liked, expert)
         bid = jnp.where(waiting, price[liked] + best - others + epsilon, bid)
-        # By expert, its highest bid first: the first ones hold a slot.
+        # By expert, its highest bid first: the first bids get slots.
         sorted_expert, falling_bid, bidder = jax.lax.sort((expert, -bid, jnp.arange(tokens)), num_keys=2)
         bounds = jnp.searchsorted(sorted_expert, jnp.arange(experts + 1))
         holds = jnp.arange(tokens) - bounds[sorted_expert] < slots

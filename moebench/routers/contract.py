@@ -1,4 +1,4 @@
-"""Call a router on shapes alone: check the interface and read off the slots."""
+"""Call a router on shapes alone: check the interface and count the slots."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -56,7 +56,7 @@ def slots_of(router: Router, name: str, given: Mapping[str, Any], group_tokens: 
 
 @dataclass(frozen=True)
 class _Given:
-    """Return options as the key of a cache, whatever their values are."""
+    """Options as the key of a cache, whatever their values."""
 
     text: str
     values: Mapping[str, Any] = field(compare=False)
@@ -85,7 +85,7 @@ def _trial(name: str, tokens: jax.Array, given: Mapping[str, Any], training: boo
     groups, count, dim = tokens.shape
     _expect(router, tokens, "gates", routing.gates, (groups, count, "experts"))
     inputs = routing.dispatch(tokens)
-    # A routing with its own `apply` may show other experts in its views than the layer has.
+    # The views of a routing with its own `apply` may show a number of experts that differs from the layer's.
     experts = router.experts if type(routing).apply is Routing.apply else "experts"
     _expect(router, tokens, "dispatched tokens", inputs, (experts, groups, "slots", dim))
     _expect(router, tokens, "combined outputs", routing.combine(inputs), tokens.shape)

@@ -1,4 +1,4 @@
-"""Compute the routing operations that XLA by itself compiles into slow programs on CPUs."""
+"""Routing operations that XLA's default compiles into slow programs on CPUs."""
 
 from functools import partial
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 _REDUCED_COLUMNS = 16
-"""Most columns whose largest value XLA finds faster by a reduction: of 32 the place takes twice the kernel's time."""
+"""Most columns whose largest value XLA finds faster by a reduction: with 32 the place takes twice the kernel's time."""
 
 
 def top_k(scores: Float[Array, "*batch column"], k: int) -> tuple[Float[Array, "*batch {k}"], Int[Array, "*batch {k}"]]:

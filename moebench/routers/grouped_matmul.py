@@ -59,7 +59,7 @@ def in_blocks(sizes: Int[Array, "expert"], rows: int) -> Blocks:
 
 
 def block_rows(rows: int, experts: int) -> int:
-    """Return the rows of a block: a power of two, at most half of an expert's rows on average where that is not few."""
+    """Return the rows of a block: a power of two, at most half of an expert's mean rows unless that is too few."""
     half = max(1, rows // (2 * experts))
     return min(_MOST_ROWS, max(_LEAST_ROWS, 1 << (half.bit_length() - 1)))
 
@@ -75,7 +75,7 @@ def by_block(
     Args:
         rows: float[blocks, rows, in].
         kernels: float[experts, in, out].
-        expert: of each block, in rising order.
+        expert: expert of each block, in rising order.
     """
     return rows @ kernels[expert].astype(rows.dtype)
 

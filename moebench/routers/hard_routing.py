@@ -1,4 +1,4 @@
-"""Define hard routing: each slot holds one token or none, for each way of moving tokens."""
+"""Hard routing, in which each slot has one token or none, for each way to move tokens."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -47,7 +47,7 @@ class SlotRouting(Routing):
     @override
     def dispatch(self, tokens: Float[Array, "group token dim"]) -> Float[Array, "expert group slot dim"]:
         if is_split():
-            # Each group's slots from its own tokens, so that no device needs the tokens of another.
+            # Each group's slots take from the group's own tokens, so that no device needs the tokens of another.
             return jax.vmap(_taken)(tokens, self.token).swapaxes(0, 1)
         rows = tokens.reshape(-1, tokens.shape[-1])
         return jnp.take(rows, self._rows().swapaxes(0, 1), axis=0, mode="fill", fill_value=0)
@@ -77,14 +77,14 @@ class SlotRouting(Routing):
 
     @property
     def calls(self) -> Float[Array, "group token"]:
-        """Return the number of slots that hold each token."""
+        """Number of slots of each token."""
         groups, tokens, _ = self.gates.shape
         slots = jnp.zeros(groups * tokens).at[self._rows().reshape(-1)].add(1, mode="drop")
         return slots.reshape(groups, tokens)
 
     @property
     def processed(self) -> Bool[Array, "group token"]:
-        """Return whether any slot holds the token."""
+        """Whether any slot has the token."""
         return self.calls > 0
 
     @override

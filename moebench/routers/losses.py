@@ -1,4 +1,4 @@
-"""Compute auxiliary losses that keep experts in use, for every group, averaged over the groups."""
+"""Auxiliary losses that keep experts in use, for every group, averaged over the groups."""
 
 import jax
 import jax.numpy as jnp
@@ -59,8 +59,8 @@ def similarity_loss(
 ) -> Float[Array, ""]:
     """Return Σ_ij W_ij · (PᵀP)_ij over the number of tokens, all groups together (2503.16057, section 5).
 
-    P are the gates. W weighs each pair of experts by how often a token took both, (MᵀM)_ij with M the tokens' choices,
-    over a mean of MᵀM: of the diagonal for entries on the diagonal, of all other entries for the rest.
+    P are the gates. W weights each pair of experts by the number of tokens that took both, (MᵀM)_ij with M the tokens'
+    choices, over a mean of MᵀM: of the diagonal for entries on the diagonal, of all other entries for the rest.
     """
     gates, chosen = gates.reshape(-1, gates.shape[-1]), taken.reshape(gates.shape[0] * gates.shape[1], -1)
     together = chosen.T.astype(gates.dtype) @ chosen.astype(gates.dtype)

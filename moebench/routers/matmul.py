@@ -43,9 +43,9 @@ def _by_rows(
 ) -> Float[Array, "expert row in"]:
     """Return the gradient by the rows: a product with the transposed kernels.
 
-    On CPUs XLA transposes the kernels while reading them, which for few rows takes nearly as long as the product.
-    Transposing the slopes and the result instead, which then are small, takes a quarter less time for 48 rows of width
-    384, and longer once the rows are as many as they are wide.
+    On CPUs XLA transposes the kernels while reading them, which for few rows takes nearly as long as the product. With
+    48 rows of width 384, transposing the slopes and the result instead takes a quarter less time, because both are
+    small; with as many rows as the width it takes longer.
     """
     _, inner, outer = kernels.shape
     if outer > inner > slope.shape[1]:
@@ -69,8 +69,8 @@ def _by_kernels(
 ) -> Float[Array, "expert in out"]:
     """Return the gradient by the kernels: a product of the transposed rows with the slopes.
 
-    XLA on CPUs transposes the rows. Where they are wider than the slopes, transposing the slopes and the result
-    instead halves the time, unless the rows are so few that the result is the largest array of the three.
+    XLA on CPUs transposes the rows. If the rows are wider than the slopes, transposing the slopes and the result
+    instead halves the time, unless the rows are so few that the result is the largest of the three arrays.
     """
     _, count, inner = rows.shape
     if inner > slope.shape[2] and count >= slope.shape[2]:

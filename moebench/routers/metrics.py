@@ -1,4 +1,4 @@
-"""Define the health metrics of a routing: sums that add up over batches, and the ratios made of them.
+"""Health metrics of a routing: sums that add up over batches, and ratios of the sums.
 
 One set of definitions serves hard and soft routers, so that one table compares them.
 """
@@ -30,7 +30,7 @@ class RoutingCounts:
     entropy: Float[Array, ""]
     """Sum over tokens of the entropy of the token's gates, over the logarithm of the number of gates."""
     filled: Float[Array, ""]
-    """Slots that held a token."""
+    """Slots that had a token."""
     slots: Float[Array, ""]
     """All slots, filled or not."""
     under_dispatched: Float[Array, ""]
@@ -74,7 +74,7 @@ def gate_entropy(gates: Float[Array, "group token gate"]) -> Float[Array, ""]:
 
 
 _HALVINGS = 32
-"""Of the interval of weights from 0 to 1, after which no weight that counts lies between its ends."""
+"""Number of halvings of the interval of weights from 0 to 1, after which its ends are indistinguishable."""
 
 
 def fewest_tokens(weights: Float[Array, "group token *slot"], share: float) -> Float[Array, "group *slot"]:
@@ -85,7 +85,7 @@ def fewest_tokens(weights: Float[Array, "group token *slot"], share: float) -> F
 
     Args:
         weights: float[groups, tokens, …], from 0 to 1, adding up to 1 over the tokens of a group.
-        share: of the sum of a slot's weights, above 0 and below 1.
+        share: share of the sum of a slot's weights, above 0 and below 1.
     """
 
     def halve(_: Int[Array, ""], ends: tuple[Array, Array]) -> tuple[Array, Array]:

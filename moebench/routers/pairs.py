@@ -1,4 +1,4 @@
-"""List the experts of every token, as inspection needs them; no training or evaluation program computes the list."""
+"""List the experts of every token, for inspection; no training or evaluation program computes the list."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ from jaxtyping import Array, Bool, Float, Int
 class TokenExperts:
     """The experts that each token chose, or that chose the token, first choice first.
 
-    `expert` is at least the number of the routing's gates where a token has fewer experts than others; what the other
-    arrays say there has no meaning.
+    If a token has fewer experts than others, `expert` is at least the number of the routing's gates in the remaining
+    places, and the values of the other arrays in these places have no meaning.
     """
 
     expert: Int[Array, "group token choice"]
@@ -23,7 +23,7 @@ class TokenExperts:
     """Weight of the expert's output in the token's output; 0 if the choice is dropped."""
     dropped: Bool[Array, "group token choice"]
     order: Int[Array, "group token"] | None = None
-    """Token numbers in the order in which the tokens of a group take slots; None if they take none."""
+    """Token numbers in the order in which the tokens of a group take slots; None without an order."""
 
 
 def at_experts(

@@ -1,7 +1,7 @@
-"""Register routers from a file that the user names. The file is run, so that only the user may name one.
+"""Register routers from a file that the user names. Its code is executed, so that only the user may name a file.
 
-A plugin imports modules that lie beside it as a script does. Its modules are its own: they are known to no other
-plugin and to no other module of the process, so that two plugins can each have a `helper.py`.
+A plugin imports modules that are beside it, as a script does. Its modules are its own: no other plugin and no other
+module of the process can import them, so that two plugins can each have a `helper.py`.
 """
 
 import builtins
@@ -29,7 +29,7 @@ _NEVER_BESIDE = sys.stdlib_module_names | {__name__.partition(".")[0]}
 class Plugin:
     """A plugin file and the modules beside it, as read by this process.
 
-    The text of each module is read once: what was run and what `read` returns are the same, also after an edit.
+    The text of each module is read once: the executed code equals the result of `read`, also after an edit.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,7 +40,7 @@ class Plugin:
         self.locate = cache(self._located)
 
     def _located(self, name: str) -> Path | None:
-        """Return the file of a module as the plugin names it, the plugin's own for "", None for modules elsewhere."""
+        """Return the file of a module by the plugin's name for it ("": the plugin itself); None for other modules."""
         if not name:
             return self.path
         return None if name.partition(".")[0] in _NEVER_BESIDE else module_file(self.path.parent, name)
@@ -57,7 +57,7 @@ class Plugin:
 
     @property
     def files(self) -> Sequence[Path]:
-        """Return the files that were read, in the order of reading."""
+        """Files that were read, in the order of reading."""
         return tuple(self._texts)
 
     def is_edited(self) -> bool:
@@ -90,10 +90,10 @@ def load_plugin(path: Path) -> tuple[str, ...]:
     """Run a file that registers routers and return their names; an unchanged file runs once in a process.
 
     If the file, or a module beside it that it imports, was edited since, all of them run again and their routers
-    replace those of before.
+    replace the earlier ones.
 
     Raises:
-        BadInput: names the file, and says what keeps it from being run or that it registers nothing.
+        BadInput: the file cannot be run, or registers nothing; the message names the file and the reason.
     """
     plugin = Plugin(path.absolute())
     known = _PLUGINS.get(plugin.module)
@@ -128,7 +128,7 @@ def _load(path: Path, edition: int) -> tuple[str, ...]:
 
 
 def _forget(plugin: Plugin) -> None:
-    """Drop the modules and routers of a plugin before its edited file runs."""
+    """Remove the modules and routers of a plugin before its edited file runs."""
     _PLUGINS.pop(plugin.module, None)
     for name in [name for name in sys.modules if name.partition(".")[0] == plugin.module]:
         del sys.modules[name]
@@ -136,7 +136,7 @@ def _forget(plugin: Plugin) -> None:
 
 
 class _Finder:
-    """Find the modules of plugins by their names in this process."""
+    """A finder of the modules of plugins, by their names in this process."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         """Return the specification of a plugin's module; None for any other module."""
@@ -154,10 +154,10 @@ _FINDER = _Finder()
 
 
 class _Loader(SourceFileLoader):
-    """Run the text that the plugin has read, with an import that finds the modules beside the plugin.
+    """A loader that runs the text of a plugin's module, with an import that finds the modules beside the plugin.
 
-    Compiled files are neither written nor trusted: they would lie beside the user's files, and go by times that two
-    edits within a second share.
+    Compiled files are neither written nor read: they would be beside the user's files, and their times do not
+    distinguish two edits within a second.
     """
 
     def __init__(self, name: str, file: str, plugin: Plugin) -> None:
@@ -186,7 +186,7 @@ def _importing(plugin: Plugin) -> Callable[..., Any]:
         file = None if level else plugin.locate(root)
         if file is None:
             return builtins.__import__(name, globals, locals, fromlist or (), level)
-        if file == plugin.path:  # a module beside the plugin imports the plugin, which is not to run twice
+        if file == plugin.path:  # a module beside the plugin imports the plugin, which must not run twice
             return sys.modules[plugin.module]
         full = f"{plugin.module}.{name}"
         if fromlist:

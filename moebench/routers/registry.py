@@ -17,14 +17,14 @@ from moebench.routers.router import Router
 R = TypeVar("R", bound=type[nnx.Module])
 
 ENTRY_POINTS = "moebench.routers"
-"""Group of the entry points by which an installed package brings routers; each names a module that registers them."""
+"""Group of the entry points by which an installed package adds routers; each names a module that registers them."""
 
 _REGISTRY = Registry(ENTRY_POINTS)
 _GIVEN_BY_THE_LAYER = ("self", "dim", "rngs")
 
 
 class Entry:
-    """A registered router; fvcore files an object under its `__name__`."""
+    """A registered router; fvcore's registry names an object by its `__name__`."""
 
     def __init__(self, name: str, given: type[nnx.Module]) -> None:
         self.__name__ = name
@@ -75,7 +75,8 @@ def register(name: str) -> Callable[[R], R]:
 def unregister(package: str) -> None:
     """Remove the routers whose classes a package or module defines."""
     global _REGISTRY
-    rest = Registry(ENTRY_POINTS)  # fvcore's registry forgets nothing, so that a new one takes the others
+    # The registry of fvcore cannot remove a name, so that a new registry takes the other names.
+    rest = Registry(ENTRY_POINTS)
     for _, entry in _REGISTRY:
         if _root(entry.router.__module__) != package:
             rest.register(entry)
@@ -88,7 +89,7 @@ def registered() -> list[str]:
 
 
 def names() -> list[str]:
-    """Return every name, those of installed packages included, in the order of registration."""
+    """Return every name, including those of installed packages, in the order of registration."""
     broken_packages()
     return registered()
 
@@ -174,7 +175,7 @@ def check_options(name: str, given: dict[str, Any], others: Collection[str] = ()
         others: keys beside the router's options, to suggest for a misspelt one.
 
     Raises:
-        BadInput: unknown option, with the nearest known one; or a missing option.
+        BadInput: an option is unknown (the message gives the nearest known one), or a required option is missing.
     """
     known = options(name)
     for key in given:
@@ -194,11 +195,11 @@ def create(name: str, *, dim: int, rngs: nnx.Rngs, **given: Any) -> Router:
     Args:
         name: registered name of the router.
         dim: width of the tokens.
-        rngs: draws the parameters.
+        rngs: keys of the parameters.
         **given: options of the router.
 
     Raises:
-        BadInput: unknown router or option, or a value that the router refuses.
+        BadInput: the router or an option is unknown, or the router does not accept a value.
     """
     check_options(name, given)
     return find(name)(dim=dim, rngs=rngs, **given)

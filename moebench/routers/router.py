@@ -1,4 +1,4 @@
-"""Define the base class of routers: a module with declared options that maps groups of tokens to a Routing."""
+"""The base class of routers: a module with declared options that maps groups of tokens to a Routing."""
 
 import inspect
 from dataclasses import dataclass, replace
@@ -62,7 +62,7 @@ class Router(nnx.Module):
     routes_through: ClassVar[Literal["mlp", "block"]] = "mlp"
     """Part of the model that a routed token passes: the experts in place of a block's MLP, or the whole block."""
     needs_truth: ClassVar[bool] = False
-    """Whether calls take the right expert of each token too, as int[groups, tokens] `truth`, where data knows it."""
+    """Whether calls also take the right expert of each token, as int[groups, tokens] `truth`, if the data has it."""
     training_only_options: ClassVar[tuple[str, ...]] = ()
     """Options without effect in evaluation: their result is in the parameters and the state."""
 
@@ -83,10 +83,10 @@ class Router(nnx.Module):
         self.setup(dim, rngs)
 
     def check(self) -> None:
-        """Raise for options without a meaning.
+        """Raise for options with invalid values.
 
         Raises:
-            BadInput: names the router, the option and what would be right.
+            BadInput: an option is invalid; the message names the router, the option and valid values.
         """
 
     def setup(self, dim: int, rngs: nnx.Rngs) -> None:
@@ -103,7 +103,7 @@ class Router(nnx.Module):
 
     @property
     def options(self) -> dict[str, Any]:
-        """Return the options with their values, defaults filled in."""
+        """Options with their values, defaults filled in."""
         return {option.name: getattr(self, option.name) for option in _options(type(self))}
 
     def flops(self, group_tokens: int, dim: int, *, training: bool = True) -> RoutingFlops | None:
@@ -127,7 +127,7 @@ class Router(nnx.Module):
 
     @property
     def loss_weights(self) -> dict[str, float]:
-        """Return the weight in the training loss of each entry of `Routing.losses`."""
+        """Weight in the training loss of each entry of `Routing.losses`."""
         return {}
 
     def require(self, holds: bool, option: str, rule: str) -> None:

@@ -1,7 +1,7 @@
-"""Define a router's result: how a group's tokens reach the slots of the experts, and how outputs come back.
+"""The result of a router: how a group's tokens reach the slots of the experts, and how outputs come back.
 
-Two kinds serve most strategies. `SoftRouting` is dense: each slot holds a weighted mean of all tokens. `SlotRouting`,
-in `hard_routing`, is hard: each slot holds one token or none.
+Two kinds serve most strategies. `SoftRouting` is dense: each slot is a weighted mean of all tokens. `SlotRouting`, in
+`hard_routing`, is hard: each slot has one token or none.
 """
 
 import abc
@@ -45,7 +45,7 @@ class ExpertMlps(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Routing(abc.ABC):
-    """Routing of groups of tokens, with everything that a layer, a loss or a report needs."""
+    """Routing of groups of tokens, with all arrays that a layer, a loss or a report needs."""
 
     gates: Float[Array, "group token expert"]
     """Each token's weights over the experts before any capacity, without noise."""
@@ -56,11 +56,11 @@ class Routing(abc.ABC):
 
         @property
         def dispatch_weights(self) -> Float[Array, "group token expert slot"]:
-            """Return the dense view of `dispatch`, which a hard routing builds on request only."""
+            """Dense view of `dispatch`, which a hard routing builds on request only."""
 
         @property
         def combine_weights(self) -> Float[Array, "group token expert slot"]:
-            """Return the dense view of `combine`, which a hard routing builds on request only."""
+            """Dense view of `combine`, which a hard routing builds on request only."""
 
     @abc.abstractmethod
     def dispatch(self, tokens: Float[Array, "group token dim"]) -> Float[Array, "expert group slot dim"]:
@@ -81,11 +81,11 @@ class Routing(abc.ABC):
 
     @property
     def calls(self) -> Float[Array, "group token"] | None:
-        """Return the expert calls of each token; None if slots hold mixtures, which cost each token equally much."""
+        """Expert calls of each token; None if slots contain mixtures, so that all tokens have equal cost."""
         return None
 
     def pairs(self) -> TokenExperts | None:
-        """Return the experts of every token, for inspection; None if slots hold mixtures of tokens."""
+        """Return the experts of every token, for inspection; None if slots contain mixtures of tokens."""
         return None
 
     def bare(self) -> "Routing":

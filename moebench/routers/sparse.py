@@ -1,4 +1,4 @@
-"""Define the base of sparse routers: a linear gate, a capacity, and slots that hold single tokens."""
+"""The base of sparse routers: a linear gate, a capacity, and slots with single tokens."""
 
 from typing import ClassVar
 
@@ -23,7 +23,7 @@ ROUTING_BY_DISPATCH: dict[str, type[SlotRouting]] = {
 
 
 class SparseRouter(Router):
-    """Base of the routers whose slots hold single tokens, or none.
+    """Base of the routers whose slots have single tokens, or none.
 
     The slots of an expert follow from the capacity options by `moebench.routers.capacity`.
     """
@@ -107,7 +107,7 @@ class SparseRouter(Router):
 
     @property
     def capacity_experts(self) -> int | float:
-        """Return the experts that share the choices of all tokens."""
+        """Experts that share the choices of all tokens."""
         return self.experts
 
     def slots(self, group_tokens: int, training: bool) -> int:
@@ -236,7 +236,7 @@ class SparseRouter(Router):
         return super().experts_per_token(group_tokens, total_slots)
 
     def flops(self, group_tokens: int, dim: int, *, training: bool = True) -> RoutingFlops:
-        """Return the FLOPs of routing one group; the ragged dispatch computes the rows that can be filled at most."""
+        """Return the FLOPs of routing one group; ragged experts compute at most the rows that can be filled."""
         slots = self.experts * self.slots(group_tokens, training)
         choices = self.most_choices(training)
         rows = min(slots, group_tokens * choices) if self.dispatch == "ragged" and choices else slots

@@ -1,4 +1,4 @@
-"""Plain values in suites and on the command line, whose meaning is what a reader expects.
+"""Plain values in suites and on the command line, with the meaning that a reader expects.
 
 YAML 1.1 reads `1e3` as a text, `012` as ten, `1:30` as ninety, `no` as false and `2024-01-01` as a date. Here numbers
 are decimal, only the words `true`, `false` and `null` have a special meaning, and every other value is a text.

@@ -141,7 +141,7 @@ class Crossed:
         if self.images is None:
             return np.zeros(contrasts), np.full(contrasts, np.nan)
         same, other = form(self.images.same_seed), form(self.images.other_seed)
-        # An estimate below 0 stands for 0.
+        # An estimate below 0 counts as 0.
         return np.fmax(same - other, 0.0), np.maximum(other, 0.0)
 
     def _by_seed(

@@ -72,7 +72,7 @@ def seeds_needed(
         error_of: gives standard error and degrees of freedom for a number of seeds.
         level: probability of a false positive.
         wanted: the power.
-        most: the most seeds to try; None is returned where these do not do.
+        most: the most seeds to try; None is returned if these do not suffice.
 
     Raises:
         BadInput: the difference is not above 0.

@@ -41,7 +41,7 @@ class Trend:
     """p-value of all levels lying on the line, apart from seeds and images; NaN with too few seeds."""
 
     steps_agree: bool
-    """Whether each level differs significantly from the one before it, all in the same direction."""
+    """Whether each level differs significantly from the level before, all in one direction."""
 
     @property
     def is_line(self) -> bool:

@@ -1,4 +1,4 @@
-"""Write arrays into a folder as orbax does, with digests by which damaged files are found."""
+"""Write arrays into a folder with orbax, with digests by which damaged files are found."""
 
 import hashlib
 from collections.abc import Sequence
@@ -35,11 +35,11 @@ def load_arrays(folder: Path, shapes: Sequence[Any]) -> list[Any]:
 
 
 def _checkpointer() -> Any:
-    # Imported here: the import takes half a second, and most cells end before their first checkpoint.
+    # Imported here, because the import takes half a second, and most cells end before their first checkpoint.
     from orbax.checkpoint import Checkpointer, StandardCheckpointHandler
 
-    # Saves while the caller waits: where a folder cannot be made, the checkpointers that save in threads of their own
-    # leave these threads waiting for the folder for five minutes, and the cell cannot end before them.
+    # Saves while the caller waits. If a folder cannot be made, checkpointers that save in threads of their own let
+    # these threads wait for the folder for five minutes, and the cell cannot end before them.
     return Checkpointer(StandardCheckpointHandler())
 
 

@@ -1,12 +1,12 @@
 """Write checkpoints of a cell, from which a killed cell resumes.
 
     FOLDER/NAME.json   the owner of the checkpoint, the rows of the finished parts, the losses of the part under way
-    FOLDER/NAME/       arrays of the part under way, as orbax writes them
+    FOLDER/NAME/       arrays of the part under way, written by orbax
 
 A part is one training: a try of the tuning, or a seed. The JSON file is written last, by a rename, and has a digest of
 every file of the folder. A folder without its JSON file is no checkpoint, and neither is one whose files differ from
-the digests. A damaged checkpoint costs the work behind it and nothing else: the fault is printed in one sentence, and
-the cell resumes from an older checkpoint or starts again.
+the digests. A damaged checkpoint loses only the work behind it: the fault is printed in one sentence, and the cell
+resumes from an older checkpoint or starts again.
 """
 
 import hashlib
@@ -54,7 +54,7 @@ class _Record(BaseModel):
     arrays: dict[str, str] = {}
     files: dict[str, str]
     digest: str = ""
-    """SHA-256 of the other fields: a number that somebody changed would not be noticed otherwise."""
+    """SHA-256 of the other fields, which reveals an edited number."""
 
     def sealed(self) -> "_Record":
         """Return the record with its digest."""
@@ -65,16 +65,16 @@ class _Record(BaseModel):
 class Checkpoints:
     """The checkpoints of one cell, of which the newest is on disk.
 
-    Two drivers may run one cell at the same time and write into the same folder: either may lose its checkpoint to the
-    other, and neither loses its work. All processes of one cell share the folder and make the same calls.
+    Two drivers may run one cell at the same time and write into one folder: either may lose its checkpoint to the other
+    driver, but neither loses its work. All processes of one cell share the folder and make the same calls.
     """
 
     def __init__(self, folder: Path, owner: Mapping[str, Any], every_s: float, say: Callable[[str], None]) -> None:
         """Find the newest checkpoint.
 
         Args:
-            folder: of the checkpoints; made with the first checkpoint.
-            owner: names the cell and its code; checkpoints of another owner are not used.
+            folder: folder of the checkpoints; made with the first checkpoint.
+            owner: identifies the cell and its code; checkpoints of another owner are not used.
             every_s: seconds between two checkpoints; 0 writes none.
             say: prints a sentence to the log of the cell.
         """
@@ -92,7 +92,7 @@ class Checkpoints:
 
         Args:
             part: name of the part, unique in the cell.
-            row: plain values, as JSON has them.
+            row: plain values that JSON can represent.
         """
         self.rows[part] = row
         self.offer()
@@ -109,7 +109,7 @@ class Checkpoints:
         path = self.folder / f"{_agreed(secrets.randbits(31)):08x}"
         try:
             self._save(path, part, progress)
-        except Exception as error:  # a full disk, a lost mount, orbax's own errors: none is worth the training
+        except Exception as error:  # a full disk, a lost mount, an error of orbax: no reason to end the training
             self.say(f"no checkpoint was written in {self.folder}: {one_line(error)}")
         _agreed(0)  # the first process has written the record
         self._last = time.monotonic()
@@ -131,7 +131,7 @@ class Checkpoints:
             return None
         try:
             leaves = load_arrays(path, shapes)
-        except Exception as error:  # orbax has no one error for what it cannot read
+        except Exception as error:  # orbax has no common class of errors for unreadable files
             self.say(f"{part}: the checkpoint {path} cannot be read and is not used: {one_line(error)}")
             return None
         state: TrainState = jax.tree.unflatten(tree, leaves)
@@ -177,11 +177,11 @@ class Checkpoints:
         return mine if _all_agree(mine is not None) else None
 
     def _records(self) -> list[Path]:
-        # Other names than those that `offer` gives are nobody's checkpoints.
+        # A name that `offer` does not give belongs to no checkpoint.
         return sorted(path for path in self.folder.glob("*.json") if _NAME.fullmatch(path.stem))
 
     def _sound(self, path: Path) -> _Record | None:
-        """Return the record of a checkpoint that can be used; set aside what is damaged, and print why."""
+        """Return the record of a usable checkpoint; rename a damaged one, and print the reason."""
         try:
             record = read_record(path, _Record, "checkpoint")
             if record.owner != self.owner:
@@ -199,7 +199,7 @@ class Checkpoints:
 
 
 def _agreed(mine: int) -> int:
-    """Return the number of the first process of this cell to all: clocks and file systems differ."""
+    """Return the number of the first process of this cell in all its processes: clocks and file systems differ."""
     if jax.process_count() == 1:
         return mine
     return int(multihost_utils.broadcast_one_to_all(np.int32(mine)))
@@ -211,7 +211,7 @@ def _all_agree(mine: bool) -> bool:
 
 
 def _plain(state: TrainState) -> TrainState:
-    """Return the state with its key, whose type orbax does not know, as an array of numbers."""
+    """Return the state with its key as an array of numbers, because orbax does not know the key's type."""
     if isinstance(state.key, jax.Array):
         return replace(state, key=jax.random.key_data(state.key))
     numbers = jax.eval_shape(jax.random.key_data, state.key)
@@ -225,7 +225,7 @@ def _arrays(state: TrainState) -> dict[str, str]:
 
 
 def _misfit(kept: Mapping[str, str], wanted: Mapping[str, str]) -> str | None:
-    """Describe the first array that differs; orbax would raise as well, but leaves threads behind that fail later."""
+    """Return a sentence on the first array that differs; orbax would raise too, but its threads fail later."""
     for path in [*wanted, *kept]:
         if kept.get(path) != wanted.get(path):
             return f"its {path} is {kept.get(path, 'missing')}, and the model's {wanted.get(path, 'is not there')}"
@@ -233,7 +233,7 @@ def _misfit(kept: Mapping[str, str], wanted: Mapping[str, str]) -> str | None:
 
 
 def _remove(path: Path) -> None:
-    """Delete a file or folder that may be gone already: another driver may have been faster."""
+    """Delete a file or folder, which another driver may have deleted already."""
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -1,4 +1,4 @@
-"""Compute the columns of the result table that come from the training of one seed."""
+"""Columns of the result table that come from the training of one seed."""
 
 from typing import Any
 
@@ -15,8 +15,8 @@ def training_columns(training: Training, clip_norm: float) -> Row:
     """Return status, losses, curves and gradient norms of one training.
 
     Args:
-        training: one seed, ended well or diverged.
-        clip_norm: the norm that gradients were clipped to.
+        training: training of one seed, completed or diverged.
+        clip_norm: the norm to which gradients were clipped.
     """
     steps, losses, accuracies = training.curve()
     medians, maxima = training.gradient_norm_curve()
@@ -43,7 +43,7 @@ def input_columns(prefetcher: Prefetcher, wall_s: float) -> Row:
     """Return the columns of the time that this process spent on making batches.
 
     Args:
-        prefetcher: gave the batches.
+        prefetcher: source of the batches.
         wall_s: seconds of the training in this process.
     """
     return {

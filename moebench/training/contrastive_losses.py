@@ -1,4 +1,4 @@
-"""Define the two contrastive losses of image and text embeddings: softmax in both directions, and sigmoid.
+"""The two contrastive losses of image and text embeddings: softmax in both directions, and sigmoid.
 
 Row i of the images and row i of the texts are a pair; every other text of the batch is a negative of image i. Under a
 mesh the rows are split over devices, and each loss is that of the whole batch: the product of all rows gathers them.
@@ -61,7 +61,7 @@ def contrastive_loss(kind: ContrastiveLoss, scores: Float[Array, "pair pair"]) -
     """Return the loss of each pair, whose mean is the loss of the batch.
 
     Args:
-        kind: which of the two losses.
+        kind: name of the loss.
         scores: logits of images (rows) with texts (columns).
     """
     return softmax_loss(scores) if kind == "softmax" else sigmoid_loss(scores)

@@ -41,11 +41,11 @@ class Training:
     wall_s: float
     """Seconds of the training, without evaluations and checkpoints."""
     eval_points: tuple[EvalPoint, ...] = ()
-    """Evaluations along the training, in order."""
+    """Evaluations during the training, in order."""
 
     @property
     def final_loss(self) -> float:
-        """Return the mean loss over the last tenth of the steps, in nats."""
+        """Mean loss over the last tenth of the steps, in nats."""
         return float(self.losses[-max(1, len(self.losses) // 10) :].mean())
 
     def curve(self) -> tuple[list[int], list[float], list[float]]:
@@ -69,11 +69,11 @@ class Progress:
 
     state: TrainState
     losses: tuple[float, ...] = ()
-    """One for each step taken, in nats."""
+    """Loss of each step taken, in nats."""
     accuracies: tuple[float, ...] = ()
     gradient_norms: tuple[float, ...] = ()
     wall_s: float = 0.0
-    """Seconds of the steps taken, those of earlier processes included."""
+    """Seconds of the steps taken, including those of earlier processes."""
     eval_points: tuple[EvalPoint, ...] = ()
 
 
@@ -87,13 +87,13 @@ def train(
     visit: Callable[[int, TrainState], None] = lambda step, state: None,
     visit_at: Container[int] = (),
 ) -> Training:
-    """Take a step with each batch, until the batches end or the loss is no longer finite.
+    """Take a step with each batch, until the batches end or the loss is not finite.
 
     Args:
         step: a compiled training step.
         start: the state before the first of the batches, and the losses of the steps before.
         batches: one for each step still to be taken.
-        keep: called with a healthy training after each read of its losses; its seconds do not count.
+        keep: called with an undiverged training after each read of its losses; its seconds do not count.
         evaluate: returns loss and accuracy of a state on held-out images; its seconds do not count.
         evaluate_at: numbers of steps, from 1, after which `evaluate` is called.
         visit: called with a step's number and the state after it; its seconds do not count.

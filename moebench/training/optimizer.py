@@ -1,4 +1,4 @@
-"""Define the optimiser of all cells: AdamW with warm-up, cosine decay and clipping by the global norm."""
+"""The optimiser of all cells: AdamW with warm-up, cosine decay and clipping by the global norm."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -21,8 +21,8 @@ which is normalised (2308.00951)."""
 class Schedule:
     """Hyperparameters of a training: numbers on the host, or arrays in a training step.
 
-    A training step reads them from its state. Cells and tries that differ in these numbers alone therefore share one
-    compiled program.
+    A training step reads the hyperparameters from its state. Cells and tries that differ only in these numbers
+    therefore share one compiled program.
     """
 
     steps: Any
@@ -36,7 +36,7 @@ class Schedule:
     """Weight of each auxiliary loss by its name; a program adds those of its routers."""
 
     def optimizer(self, dtype: Any = jnp.float32) -> optax.GradientTransformation:
-        """Return AdamW behind clipping, as optax composes them.
+        """Return AdamW after clipping, composed by optax.
 
         Args:
             dtype: type of the gradients, in which optax computes.
@@ -49,7 +49,7 @@ class Schedule:
         """Return the learning rate of a step, counted from 0.
 
         The rate rises linearly over the share `warmup` of the steps and falls to 0 on a cosine. The numbers are those
-        of `optax.warmup_cosine_decay_schedule`, which refuses traced numbers of steps.
+        of `optax.warmup_cosine_decay_schedule`, which does not accept traced numbers of steps.
         """
         rising_steps = jnp.round(self.warmup * self.steps)
         rising = step / jnp.maximum(rising_steps, 1)
@@ -65,7 +65,7 @@ class Schedule:
 
 
 def decayed(parameters: Any) -> Any:
-    """Return which parameters weight decay pulls to zero: matrices, but no biases, scales or positions.
+    """Return which parameters have weight decay: matrices, but no biases, scales or positions.
 
     Of routers the scale of the logits is decayed and phi is not.
     """

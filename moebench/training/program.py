@@ -1,4 +1,4 @@
-"""Define the programs of a model: initialise, train a step, infer, evaluate; each serves all seeds of a cell."""
+"""The programs of a model: initialise, train a step, infer, evaluate; each serves all seeds of a cell."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from moebench.training.optimizer import Schedule
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class TrainState:
-    """Everything that a training step reads and changes.
+    """State that a training step reads and changes.
 
     Leaves are arrays, or shapes if a program is made from shapes.
     """
@@ -34,7 +34,7 @@ class TrainState:
     key: Any
     """Key of the routing noise."""
     schedule: Schedule
-    """Hyperparameters, the same from step to step."""
+    """Hyperparameters, equal in all steps."""
 
 
 @jax.tree_util.register_dataclass
@@ -65,7 +65,7 @@ class EvalReport:
     calls: Float[Array, "image"] | None
     """Expert calls for a token of each image; None if all images have equally many."""
     processed: Float[Array, "image token"] | None
-    """Share of the MoE layers in which an expert processes each token; None if slots hold mixtures."""
+    """Share of the MoE layers in which an expert processes each token; None if slots contain mixtures."""
 
 
 class Program:
@@ -76,7 +76,7 @@ class Program:
 
         Args:
             config: the model.
-            schedule: hyperparameters of states that are made without others; no part of the compiled step.
+            schedule: default hyperparameters of states; no part of the compiled step.
             batch: images of a training step.
         """
         self.config, self.batch = config, batch
@@ -103,7 +103,7 @@ class Program:
         """Draw fresh parameters and optimiser state.
 
         Args:
-            seed: of the parameters and of the routing noise.
+            seed: seed of the parameters and of the routing noise.
             schedule: hyperparameters of the training, as `Schedule.as_arrays` returns them; None takes the program's.
         """
         key = jax.random.key(seed)
@@ -136,7 +136,7 @@ class Program:
         """Return the gradient of the objective by the parameters, and (loss, accuracy, other state of the model)."""
 
         def objective(parameters: Any) -> tuple[Array, tuple[Array, Array, Any]]:
-            # Copied, because routers write to their variables, and an array of the outer trace takes no write in here.
+            # A copy, because routers write to their variables, and an array of the outer trace cannot be written here.
             model = nnx.merge(self.graph, to_compute_dtype(parameters), state.variables, copy=True)
             logits, routings = model(images, noise_key=jax.random.fold_in(state.key, state.step))
             loss = cross_entropy(logits, labels).mean()
@@ -195,7 +195,7 @@ class Program:
 
     @cached_property
     def abstract_state(self) -> TrainState:
-        """Return shapes and types of the state."""
+        """Shapes and types of the state."""
         return TrainState(
             parameters=self._parameters,
             variables=self._variables,
@@ -207,7 +207,7 @@ class Program:
 
     @property
     def abstract_schedule(self) -> Schedule:
-        """Return shapes and types of the hyperparameters."""
+        """Shapes and types of the hyperparameters."""
         shapes: Schedule = jax.tree.map(
             lambda number: jax.ShapeDtypeStruct((), number.dtype), self.schedule.as_arrays()
         )
@@ -224,7 +224,7 @@ class Program:
 
     @property
     def shards(self) -> int:
-        """Return the number of parts that a batch is split into."""
+        """Number of parts that a batch is split into."""
         return 1
 
     def device_put(self, *arrays: Any) -> tuple[Any, ...]:
@@ -243,13 +243,13 @@ def compiled(function: Callable[..., Any], *arguments: Any, donate: tuple[int, .
     Args:
         function: traced with the arguments.
         *arguments: arrays or their shapes.
-        donate: positions of the arguments whose memory the outputs take over.
+        donate: positions of the arguments whose memory the outputs reuse.
     """
     return jax.jit(function, donate_argnums=donate).lower(*arguments).compile()
 
 
 def compile_unoptimized(function: Callable[..., Any], *arguments: Any) -> jax.stages.Compiled:
-    """Compile a function that runs once or twice, for which optimising takes longer than it saves."""
+    """Compile a function that runs once or twice, for which optimising would take longer than it saves."""
     return jax.jit(function).lower(*arguments).compile(compiler_options={"xla_backend_optimization_level": "0"})
 
 
@@ -260,7 +260,7 @@ def global_norm(gradient: Any) -> Float[Array, ""]:
 
 
 def to_compute_dtype(parameters: Any) -> Any:
-    """Cast parameters to float32 or wider, as the model takes them; the model casts on to its compute type."""
+    """Cast parameters to float32 or wider, as inputs of the model, which casts them further to its compute type."""
     return jax.tree.map(lambda array: array.astype(jnp.promote_types(array.dtype, jnp.float32)), parameters)
 
 
@@ -284,7 +284,7 @@ def calls_by_image(routings: list[Routing], images: int) -> Float[Array, "image"
 
 
 def processed_by_token(routings: list[Routing], images: int) -> Float[Array, "image token"] | None:
-    """Return the share of MoE layers in which an expert processes each token; None if slots hold mixtures."""
+    """Return the share of MoE layers in which an expert processes each token; None if slots contain mixtures."""
     calls = [routing.calls for routing in routings]
     layers = [(each > 0).reshape(images, -1).astype(jnp.float32) for each in calls if each is not None]
     return jnp.stack(layers).mean(0) if layers else None

@@ -1,7 +1,7 @@
-"""Save trained models, from which other cells and other people can start.
+"""Save trained models, from which other cells and other users can start.
 
     FOLDER/model.json   model, router with options, images, schedule, shapes of the arrays, digests of the files
-    FOLDER/arrays/      parameters and the routers' variables, as orbax writes them
+    FOLDER/arrays/      parameters and the routers' variables, written by orbax
 
 A folder is written under a hidden name and renamed, so that a reader finds a whole model or none.
 """
@@ -28,13 +28,13 @@ from moebench.version import __version__
 
 RECORD, ARRAYS = "model.json", "arrays"
 HEAD, POSITIONS = "parameters.head.", "parameters.positions"
-"""Arrays whose shapes may differ in the cell that starts: it has its own classes and patches."""
+"""Arrays whose shapes may differ in the cell that starts, which has its own classes and patches."""
 OF_HEAD = (HEAD, "parameters.pre_logits.")
 """Arrays that the image tower of two towers does not have."""
 
 
 class _Record(BaseModel):
-    """The JSON file of a saved model; further entries are kept as they are."""
+    """The JSON file of a saved model; further entries are kept unchanged."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="allow")
 
@@ -68,8 +68,8 @@ class SavedModel:
 
         Args:
             model: name of the backbone of the model that starts.
-            router: its router with the options, for messages.
-            wanted: its arrays or their shapes, as `image_arrays` returns them.
+            router: router of that model with the options, for messages.
+            wanted: arrays of that model, or their shapes, as `image_arrays` returns them.
 
         Raises:
             BadInput: the backbones differ, or an array has another shape; the message names both.
@@ -104,7 +104,7 @@ class SavedModel:
             leaves = load_arrays(self.folder / ARRAYS, shapes)
         except BadInput:
             raise
-        except Exception as error:  # orbax has no one error for what it cannot read
+        except Exception as error:  # orbax has no common class of errors for unreadable files
             raise BadInput(f"the saved model {self.folder} cannot be read: {one_line(error)}.") from error
         return dict(zip(self.about["arrays"], map(np.asarray, leaves), strict=True))
 
@@ -113,7 +113,7 @@ def find(folder: Path | str, key: str = "init_from") -> SavedModel:
     """Open the saved model of a folder.
 
     Args:
-        folder: as a cell with `save_model` wrote it.
+        folder: folder that a cell with `save_model` wrote.
         key: key of the specification that names the folder.
 
     Raises:
@@ -133,10 +133,10 @@ def find(folder: Path | str, key: str = "init_from") -> SavedModel:
 
 
 def save(folder: Path, about: Mapping[str, Any], arrays: Any) -> None:
-    """Write a trained model into a folder, unless the folder is there already.
+    """Write a trained model into a folder, unless the folder exists already.
 
     Args:
-        folder: of the model; parent folders are made.
+        folder: folder of the model; parent folders are made.
         about: plain values that describe the model.
         arrays: a tree of arrays.
 
@@ -158,7 +158,7 @@ def save(folder: Path, about: Mapping[str, Any], arrays: Any) -> None:
             os.fsync(file.fileno())
         with contextlib.suppress(OSError):  # another cell was faster, and its model is equal
             os.rename(temporary, folder)
-    except Exception as error:  # a full disk, a lost mount, orbax's own
+    except Exception as error:  # a full disk, a lost mount, an error of orbax
         raise BadInput(f"the trained model cannot be saved in {folder}: {one_line(error)}.") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

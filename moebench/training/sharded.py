@@ -1,4 +1,4 @@
-"""Define programs over a mesh of devices, of one process or of several."""
+"""Programs over a mesh of devices, of one process or of several."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -22,14 +22,14 @@ COORDINATOR, PROCESSES, PROCESS = "MOEBENCH_COORDINATOR", "MOEBENCH_PROCESSES", 
 def join_processes(environment: Mapping[str, str]) -> None:
     """Join the processes that run one cell together, if the environment names them.
 
-    Must be called before JAX starts its devices.
+    The function must be called before JAX starts its devices.
 
     Args:
         environment: `MOEBENCH_COORDINATOR` is host:port of the first process, `MOEBENCH_PROCESSES` the number of
             processes, and `MOEBENCH_PROCESS` the number of this process, from 0. Without all three, nothing is done.
 
     Raises:
-        BadInput: some of the three variables are missing or are no such numbers.
+        BadInput: some of the three variables are missing, or a number is invalid.
     """
     given = {name: environment[name] for name in (COORDINATOR, PROCESSES, PROCESS) if environment.get(name)}
     if not given:
@@ -48,7 +48,7 @@ def mesh(shape: tuple[int, int], devices: Sequence[jax.Device] | None = None) ->
 
     Args:
         shape: parts of the images, parts of the experts.
-        devices: to choose from; None: the machine's.
+        devices: devices to choose from; None: the machine's.
 
     Raises:
         BadInput: the machine has fewer devices, or the processes of the cell have more.
@@ -70,8 +70,8 @@ def mesh(shape: tuple[int, int], devices: Sequence[jax.Device] | None = None) ->
 class WideProgram(Program):
     """A program whose images are split over a mesh, and experts and slots over one of its axes.
 
-    All other arrays, such as the parameters of attention, are on every device. The optimiser's moments lie where their
-    parameters lie.
+    All other arrays, such as the parameters of attention, are on every device. The optimiser's moments are on the
+    devices of their parameters.
     """
 
     def __init__(self, config: VitConfig, schedule: Schedule, batch: int, mesh: Mesh) -> None:
@@ -79,9 +79,9 @@ class WideProgram(Program):
 
         Args:
             config: the model.
-            schedule: hyperparameters of states that are made without others.
+            schedule: default hyperparameters of states.
             batch: images of a training step, on all devices together.
-            mesh: of the axes in `moebench.models.sharding`.
+            mesh: mesh with the axes of `moebench.models.sharding`.
         """
         super().__init__(config, schedule, batch)
         self.mesh = mesh
@@ -90,7 +90,7 @@ class WideProgram(Program):
 
     @property
     def shards(self) -> int:
-        """Return the number of parts that a batch is split into."""
+        """Number of parts that a batch is split into."""
         return int(np.prod([self.mesh.shape[axis] for axis in IMAGES]))
 
     @override

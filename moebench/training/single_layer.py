@@ -1,4 +1,4 @@
-"""Define programs of one MoE layer alone, forward and backward, in place of a model and its training."""
+"""Programs of one MoE layer alone, forward and backward, in place of a model and its training."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,8 +20,8 @@ from moebench.training.program import Program, TrainState, auxiliary_loss, split
 class LayerProgram(Program):
     """Programs of one MoE layer of a model, or of one MLP if the router is `dense`.
 
-    A row of tokens stands in for each image, with the model's width for channels. A step is the forward and the
-    backward pass, by the parameters and by the tokens, as in the midst of a model, without an optimiser. The
+    A row of tokens takes the place of each image, with the model's width as channels. A step is the forward and the
+    backward pass, with gradients by the parameters and by the tokens, as inside a model, without an optimiser. The
     differentiated number is the product of outputs and tokens, plus the router's auxiliary losses.
     """
 
@@ -42,7 +42,7 @@ class LayerProgram(Program):
         """Return the gradients by parameters and tokens, and (outputs, the layer's other state)."""
 
         def objective(parameters: Any, rows: Array) -> tuple[Array, tuple[Array, Any]]:
-            # Copied, because routers write to their variables, and an array of the outer trace takes no write in here.
+            # A copy, because routers write to their variables, and an array of the outer trace cannot be written here.
             layer = nnx.merge(self.graph, to_compute_dtype(parameters), state.variables, copy=True)
             outputs, routings = self._through(layer, rows, jax.random.fold_in(state.key, state.step))
             product = jnp.vdot(outputs, jax.lax.stop_gradient(rows))

@@ -1,7 +1,7 @@
-"""Define the programs of two towers: a training step on pairs, and the embeddings of images and of texts.
+"""The programs of two towers: a training step on pairs, and the embeddings of images and of texts.
 
-They are programs of the same kind as those that classify, over one device or a mesh, with captions in place of labels.
-With a frozen image tower a training step takes the embeddings of images in place of images, which are computed once.
+The programs are of the kind of those that classify, over one device or a mesh, with captions in place of labels. With a
+frozen image tower a training step takes embeddings in place of images; each image is embedded once.
 """
 
 from collections.abc import Mapping
@@ -38,16 +38,16 @@ IMAGE = "image"
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class ImageReport:
-    """Embeddings of a batch of images, and how the images were routed."""
+    """Embeddings of a batch of images, and the routing of the images."""
 
     embeddings: Float[Array, "image dim"]
-    """Of length 1."""
+    """Embeddings of length 1."""
     routing: list[RoutingCounts]
     """Counts over all images of the batch, for each MoE layer of the image tower."""
     calls: Float[Array, "image"] | None
     """Expert calls for a token of each image; None if all images have equally many."""
     processed: Float[Array, "image token"] | None
-    """Share of the MoE layers in which an expert processes each token; None if slots hold mixtures."""
+    """Share of the MoE layers in which an expert processes each token; None if slots contain mixtures."""
 
 
 class TwoTowersProgram(Program):
@@ -60,14 +60,14 @@ class TwoTowersProgram(Program):
 
         Args:
             config: both towers.
-            schedule: hyperparameters of states that are made without others.
+            schedule: default hyperparameters of states.
             batch: pairs of a training step.
         """
         super().__init__(config, schedule, batch)
 
     @property
     def text(self) -> TextConfig:
-        """Return the shape of the text tower."""
+        """Shape of the text tower."""
         assert self.config.text is not None
         return self.config.text
 
@@ -91,13 +91,13 @@ class TwoTowersProgram(Program):
         The accuracy is the share of images whose own caption scores highest in the batch.
 
         Args:
-            state: of the training.
+            state: state of the training.
             images: a batch of images, or their embeddings if the image tower is frozen.
             labels: the tokens of a caption of each image.
         """
 
         def objective(parameters: Any) -> tuple[Array, tuple[Array, Array, Any]]:
-            # Copied, because routers write to their variables, and an array of the outer trace takes no write in here.
+            # A copy, because routers write to their variables, and an array of the outer trace cannot be written here.
             towers: TwoTowers = nnx.merge(self.graph, to_compute_dtype(parameters), state.variables, copy=True)
             of_image, of_text = jax.random.split(jax.random.fold_in(state.key, state.step))
             embedded, routings = (images, []) if self.config.frozen else towers.embed_images(images, noise_key=of_image)
@@ -127,7 +127,7 @@ class TwoTowersProgram(Program):
         return self.embed_images(state, images).embeddings
 
     def embed_images(self, state: TrainState, images: Float[Array, "image height width channel"]) -> ImageReport:
-        """Return the embeddings of images and how the images were routed."""
+        """Return the embeddings of images and their routing."""
         embeddings, routings = self.towers(state).embed_images(images)
         return ImageReport(
             embeddings=embeddings,
@@ -193,7 +193,7 @@ def program_on_one_device(config: VitConfig, schedule: Schedule, batch: int) -> 
 
     Args:
         config: the model.
-        schedule: hyperparameters of states that are made without others.
+        schedule: default hyperparameters of states.
         batch: images or pairs of a training step.
     """
     if isinstance(config, TwoTowersConfig):
@@ -204,11 +204,11 @@ def program_on_one_device(config: VitConfig, schedule: Schedule, batch: int) -> 
 def image_arrays(config: VitConfig, state: TrainState) -> dict[str, Any]:
     """Return the parameters and variables of the image tower as one tree, named as those of a model that classifies.
 
-    Blocks are named one by one, also those that the model has in stacks.
+    Blocks are named one by one, even if the model has them in stacks.
 
     Args:
         config: a model that classifies, all of whose arrays are returned, or two towers.
-        state: of that model.
+        state: state of that model.
     """
     if not isinstance(config, TwoTowersConfig):
         parameters, variables = state.parameters, state.variables
@@ -224,7 +224,7 @@ def with_image_arrays(config: VitConfig, state: TrainState, arrays: Mapping[str,
 
     Args:
         config: a model that classifies, or two towers.
-        state: of that model.
+        state: state of that model.
         arrays: in the form that `image_arrays` returns.
     """
     parameters, variables = (arrays_in_stacks(arrays[name], config) for name in ("parameters", "variables"))

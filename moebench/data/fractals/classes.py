@@ -4,7 +4,7 @@ After FractalDB (2101.08515): a class is a set of 2 to 8 affine maps with coeffi
 if its picture fills enough pixels; its images are the pictures of the set with one of the six coefficients weighted by
 0.8 to 1.2 in all maps, and mirrored. What differs, and why: maps that do not contract are drawn again, as 2110.03091
 does, so that every set stays bounded; the weight is one of many in its range and not of five, so that few images are
-nearly alike; and a point is a single pixel, where the paper draws patches of 3 × 3 on canvases several times as large.
+nearly alike; and a point is a single pixel, while the paper draws patches of 3 × 3 on canvases several times as large.
 """
 
 from dataclasses import dataclass

@@ -37,7 +37,7 @@ class Side(NamedTuple):
 
 
 def gains(results: Results) -> pd.DataFrame:
-    """Return what each control of a suite tells about where a gain in accuracy comes from.
+    """Return the parts of a gain in accuracy that the controls of a suite show.
 
     The differences are those of claims: cells paired by seed and test image, corrected for all rows (Holm), each
     interval excluding 0 exactly if the difference is significant.
@@ -46,7 +46,7 @@ def gains(results: Results) -> pd.DataFrame:
         results: the rows and cells of a suite.
 
     Returns:
-        `part` (capacity, mixing or learned routing), `a` and `b` (what is compared), `device_kind`; `params` and
+        `part` (capacity, mixing or learned routing), `a` and `b` (the compared sides), `device_kind`; `params` and
         `flops`, those of a over those of b, geometric means over pairs of cells; `effect low high` in shares of the
         test images; `verdict` as of claims, and `text`. No row without controls, or without accuracies.
     """

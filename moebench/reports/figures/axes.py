@@ -22,7 +22,7 @@ def panels(layout: Layout, frame: pd.DataFrame, rows: int, columns: int, height:
     """Return a figure of `frame` and its Axes[rows, columns], one below another in one column.
 
     Args:
-        layout: where the figure will stand.
+        layout: place and size of the figure.
         frame: the numbers that are drawn.
         rows: how many rows of panels.
         columns: how many panels side by side, if the figure is wide.
@@ -57,7 +57,7 @@ def two_rows(
     """Return a figure of `frame` with `above` panels over `below` others; in one column at most two side by side.
 
     Args:
-        layout: where the figure will stand.
+        layout: place and size of the figure.
         frame: the numbers that are drawn.
         above: panels of the upper part.
         below: panels of the lower part.

@@ -29,7 +29,7 @@ def contrastive(results: Results, layout: Layout = PAPER) -> Drawing:
 
     Args:
         results: the rows and cells to draw.
-        layout: where the figure will stand.
+        layout: place and size of the figure.
 
     Raises:
         BadInput: no cell has a text tower.

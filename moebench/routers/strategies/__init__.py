@@ -1,1 +1,1 @@
-"""Implement the published routing strategies, one file for each family."""
+"""The published routing strategies, one file for each family."""

@@ -28,7 +28,7 @@ class Hash(SparseRouter):
     number looked up in a balanced random table). `hash_seed` draws table and directions. There are no parameters.
 
     Each expert has ceil(S·C/E) slots, so that at C = 1 no position is dropped. Contents are not balanced within a
-    group: tokens of a full expert are dropped, where the paper has no capacity.
+    group: tokens of a full expert are dropped, whereas the paper has no capacity.
     """
 
     group_images = 1

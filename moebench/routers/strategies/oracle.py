@@ -1,4 +1,4 @@
-"""Route by the truth that a diagnostic task knows about each patch: an upper bound for routers that must learn it."""
+"""Route by the truth of a diagnostic task about each patch: an upper bound for routers that must learn it."""
 
 from dataclasses import replace
 

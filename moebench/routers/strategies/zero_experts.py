@@ -1,4 +1,4 @@
-"""Route by MoE++ (2410.07348): beside the MLPs there are experts that cost nothing."""
+"""Route by MoE++ (2410.07348): beside the MLPs there are experts of almost no cost."""
 
 from dataclasses import dataclass, replace
 
@@ -54,7 +54,7 @@ class BesideRouting(Routing):
 
     @property
     def calls(self) -> Float[Array, "group token"]:
-        """Return each token's calls of MLPs: the other experts cost nothing."""
+        """Calls of MLPs by each token: the other experts are no MLPs."""
         return self.mlps.calls
 
     @override
@@ -120,7 +120,7 @@ class ZeroExperts(SparseRouter):
 
     @property
     def others(self) -> int:
-        """Return the number of experts that are no MLPs."""
+        """Number of experts that are no MLPs."""
         return self.zero_experts + self.copy_experts + self.constant_experts
 
     @override
