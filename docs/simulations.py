@@ -131,7 +131,7 @@ SIMULATIONS: tuple[Simulation, ...] = (false_claims, true_claims, coverage, pair
 
 def table(simulations: tuple[Simulation, ...] = SIMULATIONS) -> str:
     """Return the table of what was simulated and how often the counted event came, with its 95 % interval."""
-    lines = ["| Simulated: counted | Due | Came | Of |", "| --- | --- | --- | ---: |"]
+    lines = ["| Simulated: counted | Expected | Found | Runs |", "| --- | --- | --- | ---: |"]
     for simulate in simulations:
         for what, due, came in simulate():
             share, low, high = (100 * float(each) for each in proportion_interval(sum(came), len(came)))
