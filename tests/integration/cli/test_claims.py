@@ -119,4 +119,4 @@ def test_a_suite_that_claims_nothing_has_nothing_to_find(folder: Path, capsys: p
     text = SUITE[: SUITE.index("claims:")] + SUITE[SUITE.index("profiles:") :]
     (folder / "none.yaml").write_text(text, encoding="utf-8")
     assert called("power", str(folder / "none.yaml")) == 2
-    assert "claims nothing" in capsys.readouterr().err
+    assert "has no claims" in capsys.readouterr().err

@@ -222,5 +222,5 @@ def test_settings_become_rows_of_their_own(tmp_path: Path) -> None:
     ]
     assert flat["test_top_k"].tolist()[0] == 2
     assert flat["test_top_k"].isna().tolist() == [False, True]
-    with pytest.raises(BadInput, match="ask for no test_time"):
+    with pytest.raises(BadInput, match="have no test_time"):
         at_test_time(frame.drop(columns="test_time"))
