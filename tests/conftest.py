@@ -31,11 +31,6 @@ CACHE = "JAX_COMPILATION_CACHE_DIR"
 gc.disable()
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Return one worker more than processors: some tests wait for processes of their own."""
-    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
-
-
 def pytest_collection_finish() -> None:
     """Leave what is there by now out of searches for garbage, and search at 50,000 new objects instead of 700."""
     gc.freeze()
