@@ -21,6 +21,7 @@ from moebench.cells.self_test_record import known_scatter
 from moebench.cells.turns import Turns
 from moebench.measuring import Comparison, Interval, compare, peak_bytes
 from moebench.measuring.time_accounts import Accounts
+from moebench.measuring.timing.sampler import Call
 from moebench.models import TwoTowersConfig, VitConfig
 
 MOST_DOUBLINGS = 4
@@ -98,9 +99,7 @@ def _timed_training(
     if embeddings.shape != first.images.shape:  # a frozen tower, whose images are embedded before the first step
         first = replace(first, images=np.zeros(embeddings.shape, np.float32))
     calls = {"cell": executables.train_step_call(first), "dense": twin.train_step_call(first)}
-    with turns.alone():
-        comparison = compare(calls, {"cell": "dense"}, cell.spec.timing_budget_s, seed=0)
-    return _noted(comparison, accounts)
+    return _compared(calls, {"cell": "dense"}, cell, accounts, turns, seed=0)
 
 
 def _timed_inference(
@@ -118,7 +117,8 @@ def _timed_inference(
         The comparison, with a program named as each batch, and the number of images of each batch.
     """
     batches = inference_batches(cell, executables)
-    calls, baselines = {}, {}
+    calls: dict[str, Call] = {}
+    baselines: dict[str, str] = {}
     sides = ((executables, "", "compile_s", nullcontext), (twin, "dense ", "dense_compile_s", cache.sharing))
     for model, side, account, caching in sides:
         state = model.fresh(0)
@@ -128,9 +128,7 @@ def _timed_inference(
             chosen = images.images[np.arange(size) % len(images)]
             calls[side + name] = model.infer_call(infer, state, chosen, wait=name == "one")
             baselines[name] = f"dense {name}"
-    with turns.alone():
-        comparison = compare(calls, baselines, cell.spec.timing_budget_s, seed=1)
-    return _noted(comparison, accounts), batches
+    return _compared(calls, baselines, cell, accounts, turns, seed=1), batches
 
 
 def inference_batches(cell: ResolvedCell, executables: Executables) -> dict[str, int]:
@@ -175,7 +173,26 @@ def largest_batch(batch: int, state_bytes: int, infer_bytes: int | None, free_by
     return largest
 
 
-def _noted(comparison: Comparison, accounts: Accounts) -> Comparison:
+def _compared(
+    calls: dict[str, Call],
+    baselines: dict[str, str],
+    cell: ResolvedCell,
+    accounts: Accounts,
+    turns: Turns,
+    seed: int,
+) -> Comparison:
+    """Time calls in turns with their baselines, while no other cell computes.
+
+    Args:
+        calls: calls by name.
+        baselines: name of the baseline of each call.
+        cell: the cell, which gives the timing budget.
+        accounts: count the seconds of warm-up and timing.
+        turns: turns of the cell.
+        seed: seed of the order of the calls.
+    """
+    with turns.alone():
+        comparison = compare(calls, baselines, cell.spec.timing_budget_s, seed=seed)
     accounts.add("warmup_s", comparison.warmup_s)
     accounts.add("timed_s", comparison.timed_s)
     return comparison

@@ -27,7 +27,7 @@ class Turns:
     """
 
     def __init__(self, folder: Path | None, accounts: Accounts, at_once: int = 1) -> None:
-        """Open the locks.
+        """Describe the turns of a cell; `working` opens the locks.
 
         Args:
             folder: folder of the locks, which the executor made; None for a cell that runs alone.
@@ -77,9 +77,7 @@ class Turns:
             yield
             return
         fcntl.flock(self._work, fcntl.LOCK_UN)
-        with self._accounts.spending("waiting_s"):
-            fcntl.flock(self._turn, fcntl.LOCK_EX)
-            fcntl.flock(self._work, fcntl.LOCK_EX)
+        self._wait_for_work(fcntl.LOCK_EX)
         try:
             yield
         finally:
@@ -97,7 +95,11 @@ class Turns:
             self._begin_work()
 
     def _begin_work(self) -> None:
+        self._wait_for_work(fcntl.LOCK_SH)
+        fcntl.flock(self._turn, fcntl.LOCK_UN)
+
+    def _wait_for_work(self, kind: int) -> None:
+        """Take the lock `turn`, then the lock `work`, shared or exclusively."""
         with self._accounts.spending("waiting_s"):
             fcntl.flock(self._turn, fcntl.LOCK_EX)
-            fcntl.flock(self._work, fcntl.LOCK_SH)
-        fcntl.flock(self._turn, fcntl.LOCK_UN)
+            fcntl.flock(self._work, kind)

@@ -250,20 +250,7 @@ def through_block(
 
 _CHEAP = frozenset(
     (
-        *(
-            "abs",
-            "add",
-            "add_any",
-            "and",
-            "convert_element_type",
-            "copy",
-            "div",
-            "eq",
-            "exp",
-            "ge",
-            "gt",
-            "integer_pow",
-        ),
+        *("abs", "add", "add_any", "and", "convert_element_type", "copy", "div", "eq", "exp", "ge", "gt"),
         *("integer_pow", "logistic", "lt", "max", "min", "mul", "ne", "neg", "not", "or", "pow", "rsqrt", "select_n"),
         *("sign", "sqrt", "square", "stop_gradient", "sub", "tanh"),
         *("broadcast_in_dim", "expand_dims", "iota", "reshape", "squeeze", "transpose"),
