@@ -141,8 +141,8 @@ def test_a_job_or_container_within_the_machine_sets_the_limit(tmp_path: Path) ->
 
 def test_a_failed_cell_does_not_stop_the_others(executor: LocalExecutor, tmp_path: Path) -> None:
     jobs = [job(tmp_path, "crash", name="one"), job(tmp_path, name="two")]
-    ends = [event for event in executor.run(jobs) if isinstance(event, Ended)]
-    assert [(event.job.name, event.status) for event in ends] == [("one", "crashed"), ("two", None)]
+    ends = {event.job.name: event.status for event in executor.run(jobs) if isinstance(event, Ended)}
+    assert ends == {"one": "crashed", "two": None}
 
 
 def test_closing_stops_the_running_cell(tmp_path: Path) -> None:
