@@ -1,4 +1,4 @@
-"""Compare a layer of any framework with a paper's layer, and name the variant that explains a difference."""
+"""Compare any framework's layer with a paper's layer, and name variants that explain differences."""
 
 from moebench.conform.adapter import Adapter, load_adapter
 from moebench.conform.diagnose import Diagnosis, diagnose

@@ -1,4 +1,7 @@
-"""The user's layer: a Python file with `build(weights) -> f(tokens)`, executed in the process of the command."""
+"""The user's layer: a Python file with `build(weights) -> f(tokens)`.
+
+The file is executed in the process of the command.
+"""
 
 import importlib.util
 import inspect
@@ -90,7 +93,10 @@ class Adapter:
         return array.astype(np.float64), of_router
 
     def unused(self, case: Case) -> list[str]:
-        """Return names of weights that change no output; for a router alone, only its own weights are tried."""
+        """Return names of weights that change no output.
+
+        For a router alone, only the router's weights are tried.
+        """
         before = self.answer(case)
         found = []
         for name, value in case.weights.items():

@@ -1,4 +1,4 @@
-"""Inputs on which a layer is tried: random tokens, and corner cases in which implementations differ."""
+"""Inputs for trying a layer: random tokens, and corner cases in which implementations differ."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -60,7 +60,10 @@ def _cases(strategy: str) -> Iterator[Case]:
 
 
 def _capacities(strategy: str, family: str) -> Iterator[Case]:
-    """Yield cases with full experts, in which the capacity rules of public systems give different numbers of slots."""
+    """Yield cases with full experts, on which the capacity rules of public systems differ.
+
+    The rules give different numbers of slots.
+    """
     for tokens, factor, experts in ((24, 0.5, 4), (22, 1.3, 4), (23, 1.1, 4), (21, 1.0, 4), (21, 1.3, 4), (9, 0.5, 8)):
         name = f"capacity {factor} of {tokens}"
         case = _case(strategy, name, f"C = {factor}, {tokens} tokens", experts=experts, tokens=tokens, seed=tokens)

@@ -1,4 +1,7 @@
-"""Compare a layer with the reference, and find the fewest changed rules, up to three, that explain a difference."""
+"""Compare a layer with the reference; find the fewest changed rules that explain a difference.
+
+At most three rules are changed together.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -138,7 +141,7 @@ def diagnose(adapter: Adapter, strategy: str) -> Diagnosis:
 def _explained(
     strategy: str, tried: Sequence[Case], outputs: Mapping[str, np.ndarray], given: tuple[Variant, ...]
 ) -> tuple[tuple[Variant, ...], tuple[tuple[str, float], ...]]:
-    """Return the fewest changed rules that agree in all cases, and the distance of each single rule.
+    """Return the fewest changed rules that agree in all cases, and each single rule's distance.
 
     Args:
         strategy: the intended strategy.

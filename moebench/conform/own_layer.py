@@ -1,4 +1,7 @@
-"""moebench's own layer with given weights, in JAX: gradients of the exported cases, and a check of the reference."""
+"""moebench's own layer with given weights, in JAX.
+
+The layer gives the gradients of the exported cases, and checks the reference.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The layers in NumPy and float64, one rule a line, with every rule changeable: the reference of `conform`.
+"""The reference of `conform`: layers in NumPy and float64, one changeable rule a line.
 
 Definitions: Soft MoE 2308.00951, section 2.1; Tokens Choice and BPR 2106.05974, section 2 and 4; Experts Choice
 2202.09368, section 3.2; loss-free 2408.15664. A test compares the unchanged rules with moebench's own routers.
@@ -213,7 +213,10 @@ def _experts(
 
 
 def _capacity(rules: Mapping[str, Setting], tokens: int, k: int, experts: int, options: Mapping[str, float]) -> int:
-    """Return the slots of each expert under the rule of a public system; `none` has one for every token."""
+    """Return the slots of each expert under the rule of a public system.
+
+    The rule `none` has one slot for every token.
+    """
     factor = float(options["capacity_factor"])
     wanted = tokens * k * factor / experts
     ceil = math.ceil(wanted)
@@ -255,7 +258,10 @@ def _activated(hidden: np.ndarray, kind: str) -> np.ndarray:
 
 
 def _normalised(x: np.ndarray, kind: str, rules: Mapping[str, Setting], axis: int) -> np.ndarray:
-    """Normalise along an axis: l2, rms, layer, slots (l2 along the other axis of phi), or none."""
+    """Return an array normalised along an axis.
+
+    The kind is l2, rms, layer, slots (l2 along the other axis of phi), or none.
+    """
     if kind == "none":
         return x
     if kind == "layer":

@@ -1,4 +1,7 @@
-"""Known variants of each routing strategy, as data: the name of a changed rule, and public code that has it."""
+"""Known variants of each routing strategy, as data.
+
+A variant has the name of a changed rule, and public code with the changed rule.
+"""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Files of recordings: one for each cell and seed, and one of images that cells share.
+"""Files of recordings: one per cell and seed, and one of images that cells share.
 
     results/_files/SUITE/routing/CELL_ID-SEED-ATTEMPT.parquet   rows of `ROUTING_SCHEMA`, with the facts in its metadata
     results/_files/SUITE/routing/_images-DIGEST.parquet         images of all recordings with that digest
@@ -134,7 +134,10 @@ def _png(pixels: np.ndarray) -> bytes:
 
 
 def decoded(png: bytes) -> np.ndarray:
-    """Return the pixels of a picture, uint8[height, width, channel], with one channel if the picture is grey."""
+    """Return the pixels of a picture, uint8[height, width, channel].
+
+    A grey picture has one channel.
+    """
     from PIL import Image
 
     pixels = np.asarray(Image.open(io.BytesIO(png)))
@@ -202,7 +205,10 @@ def read_rows(path: Path, columns: Sequence[str] | None = None, filters: Filters
 
 
 def read_images(folder: Path, facts: Facts) -> dict[int, np.ndarray]:
-    """Return the pictures of a recording by their images' numbers; an empty mapping if their file is missing."""
+    """Return the pictures of a recording by their images' numbers.
+
+    The mapping is empty if the file of the images is missing.
+    """
     path = images_path(folder, facts.images)
     if not path.exists():
         return {}

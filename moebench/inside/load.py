@@ -1,4 +1,4 @@
-"""Load recordings of routing as pandas frames: the assignments of tokens, and the tables of their layers."""
+"""Load recordings of routing as pandas frames: assignments of tokens, and tables of layers."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -181,7 +181,9 @@ def load_routing(
     columns: Sequence[str] | None = None,
     all_steps: bool = False,
 ) -> "pd.DataFrame":
-    """Load recorded routing as one frame, a row for each pair of a token and an expert or a slot.
+    """Load recorded routing as one frame.
+
+    Each row is a pair of a token and an expert or a slot.
 
     Args:
         results: the results folder.
@@ -224,7 +226,7 @@ def check_same_images(recordings: Sequence[Recording]) -> None:
 
 
 def _is_cell(text: str, facts: Facts) -> bool:
-    """Return whether a recording is of a cell, which `text` gives as on the command line."""
+    """Return whether `text`, a cell as on the command line, names the recording's cell."""
     if text in (facts.cell, facts.cell_id):
         return True
     asked = parse_cell(text)

@@ -8,7 +8,9 @@ Columns = dict[str, np.ndarray]
 
 
 def hard_rows(arrays: Columns, experts: int) -> Columns:
-    """Return a row for each pair of a token and an expert, and one for each token without any expert.
+    """Return a row for each pair of a token and an expert.
+
+    A token without any expert has one row.
 
     Args:
         arrays: expert, gate, weight and dropped [image, token, choice], confidence [image, token], and order
@@ -43,7 +45,9 @@ def hard_rows(arrays: Columns, experts: int) -> Columns:
 
 
 def soft_rows(arrays: Columns) -> Columns:
-    """Return a row for each pair of a token and a slot, or for the largest pairs and the sums of the others.
+    """Return a row for each pair of a token and a slot.
+
+    If arrays are cut short, rows are the largest pairs, and the sums of the other pairs by token and by slot.
 
     Args:
         arrays: confidence [image, token], dispatch and combine [image, token, expert, slot]; or, cut short, token,

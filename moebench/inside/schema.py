@@ -1,4 +1,4 @@
-"""The columns of a routing recording, and the facts about a cell that go with its rows."""
+"""Columns of a routing recording, and the facts about a cell beside its rows."""
 
 import dataclasses
 import json

@@ -93,7 +93,9 @@ def sentence(frame: pd.DataFrame) -> str:
 
 
 def render_tables(frame: pd.DataFrame) -> "list[Table]":
-    """Return a terminal table for each printed table, a row for each model: counted, printed and deviation.
+    """Return a terminal table for each printed table, with a row for each model.
+
+    A row gives counted and printed costs, and their deviation.
 
     Args:
         frame: the result of `compare`.
@@ -131,7 +133,9 @@ def _cell(row: Mapping[Any, Any]) -> "Text":
 
 
 def written(row: Mapping[Any, Any]) -> str:
-    """Return a count in printed units, with the printed value and the deviation if there is one.
+    """Return a count in printed units, with the printed value and its deviation.
+
+    The printed value is missing if nothing was printed, and the deviation if the tolerance is the printed digits.
 
     Args:
         row: a row of the result of `compare`.

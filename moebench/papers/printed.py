@@ -1,4 +1,4 @@
-"""Models with printed costs, read as entries of a suite, so that their costs can be counted and compared.
+"""Models with printed costs, as entries of a suite, to count and compare their costs.
 
 The tables are in `published/`:
 
@@ -59,7 +59,7 @@ class Printed:
 
 @dataclass(frozen=True)
 class PrintedModel:
-    """One row of a table: the model that moebench builds for the row, and the printed costs."""
+    """One row of a table: the model that moebench builds, and the printed costs."""
 
     table: str
     row: str

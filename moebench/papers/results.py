@@ -35,7 +35,9 @@ PRINTED_TESTS = {
 
 
 def image_text_results() -> pd.DataFrame:
-    """Return the printed results of frozen image towers beside a text tower, one row for each image tower.
+    """Return the printed results of frozen image towers beside a text tower.
+
+    There is one row for each image tower.
 
     Columns: `source`, `label`, `router` by moebench's name, and, as shares, `zero_shot_seen` (ImageNet),
     `zero_shot_cifar100`, `zero_shot_pet`, `image_to_text_r1` and `text_to_image_r1` (COCO).

@@ -1,4 +1,4 @@
-"""Route recorded logits of any model again, under any registered rule, and count the dropped tokens."""
+"""Route any model's recorded logits again under any registered rule, and count dropped tokens."""
 
 from moebench.replay.placement import Placement, place
 from moebench.replay.recording import Recording, open_recording

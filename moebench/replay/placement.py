@@ -1,4 +1,4 @@
-"""Load of the devices of an expert-parallel group, for contiguous and for balanced placement of experts."""
+"""Load of expert-parallel devices under contiguous and under balanced placement of experts."""
 
 from dataclasses import dataclass
 

@@ -90,7 +90,10 @@ def open_recording(path: Path) -> Recording:
 
 
 def _stacked(name: str, array: np.ndarray) -> list[Layer]:
-    """Return the layers of an array in memory or mapped: several of three dimensions, one of two dimensions."""
+    """Return the layers of an array in memory or mapped.
+
+    An array of three dimensions has several layers, an array of two dimensions one layer.
+    """
     if array.ndim == 3:
         return [_in_memory(f"{name}[{number}]", array[number]) for number in range(array.shape[0])]
     if array.ndim == 2:
@@ -121,7 +124,9 @@ def _npy(path: Path) -> tuple[list[Layer], None]:
 
 
 def _on_disk(path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype, first: int) -> Layer:
-    """Return a layer that is read part by part, because pages of a mapping would stay in the process's memory.
+    """Return a layer that is read part by part.
+
+    Pages of a mapping would stay in the process's memory.
 
     Args:
         path: an uncompressed file.
@@ -141,7 +146,10 @@ def _on_disk(path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype, fir
 
 
 def _npz(path: Path) -> tuple[list[Layer], np.ndarray | None]:
-    """Return the layers and groups of a zip archive, read as streams: the archive may be larger than the memory."""
+    """Return the layers and groups of a zip archive, read as streams.
+
+    The archive may be larger than the memory.
+    """
     layers: list[Layer] = []
     groups = None
     with zipfile.ZipFile(path) as archive:

@@ -1,4 +1,4 @@
-"""Routing rules as written on the command line: a router with options, whose lists are multiplied out."""
+"""Routing rules as written on the command line: routers with options, lists multiplied out."""
 
 import re
 from collections.abc import Iterator

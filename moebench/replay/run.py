@@ -47,7 +47,7 @@ def replay(
     *,
     assignments: bool = False,
 ) -> pd.DataFrame:
-    """Route every layer of a recording under every rule; return one row for each rule and layer.
+    """Route every layer of a recording under every rule.
 
     Args:
         recording: logits, or choices if `assignments`.
@@ -56,13 +56,13 @@ def replay(
         assignments: whether the recording has choices int[tokens, k], first choice first, instead of logits.
 
     Returns:
-        Columns of the result table (`dropped_tokens`, `expert_load`, …) beside `rule`, `router`, `layer`, `tokens`,
-        `group_tokens` and, before capacity, `load_cv_requested` and `max_violation_requested`.
+        One row for each rule and layer: columns of the result table (`dropped_tokens`, `expert_load`, …) beside `rule`,
+        `router`, `layer`, `tokens`, `group_tokens` and, before capacity, `load_cv_requested` and
+        `max_violation_requested`.
 
     Raises:
         BadInput: groups do not divide the tokens, logits are NaN, choices are out of range, or a rule needs gates but
-            only
-            choices are recorded.
+            only choices are recorded.
     """
     sizes = _sizes(recording, group_tokens, max(layer.width for layer in recording.layers))
     programs = [_program(rule, assignments) for rule in rules]
@@ -136,13 +136,17 @@ def _grouped(layer: Layer, sizes: np.ndarray, experts: int, assignments: bool) -
 
 
 def _equal_parts(groups: int, most: int) -> int:
-    """Return the groups of a part: the largest divisor up to `most`, since each number is a program to compile."""
+    """Return the number of groups in a part.
+
+    The number is the largest divisor of `groups` up to `most`, since each number is a program to compile. If that
+    divisor is below half of the possible number, parts are as large as possible.
+    """
     best = max(part for part in range(1, min(groups, most) + 1) if groups % part == 0)
     return best if 2 * best >= min(groups, most) else min(groups, most)
 
 
 class _Rows:
-    """A reader of a layer's rows in any number, independent of the parts that the file is read in."""
+    """A reader of any number of a layer's rows, independent of the file's parts."""
 
     def __init__(self, layer: Layer, most: int) -> None:
         self._parts, self._waiting, self.taken = layer.parts(most), [np.empty((0, layer.width))], 0
@@ -212,7 +216,10 @@ def _plain(value: Any) -> Any:
 
 
 def summarised(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the means of the rows of `replay` over the layers; `dropped_tokens_max_layer` is the worst layer."""
+    """Return the means of the rows of `replay` over the layers.
+
+    `dropped_tokens_max_layer` is the share of the worst layer.
+    """
     numbers = [name for name in _MEANS if name in frame]
     by_rule = frame.groupby("rule", sort=False)
     return by_rule[numbers].mean().assign(dropped_tokens_max_layer=by_rule["dropped_tokens"].max()).reset_index()

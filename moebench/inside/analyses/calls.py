@@ -6,7 +6,7 @@ from moebench.inside.analyses.keys import KEYS, by_layer, listed, require
 
 
 def calls_by_image(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean expert calls of the tokens of each image, over all MoE layers (after 2106.05974).
+    """Return the mean expert calls of each image's tokens over all MoE layers (after 2106.05974).
 
     Args:
         frame: rows of hard routers.

@@ -25,7 +25,7 @@ def order_of(rows: pd.DataFrame) -> str:
 
 
 def choice_slots(frame: pd.DataFrame, chosen_by: str = "tokens", order: str | None = None) -> pd.DataFrame:
-    """Return for each choice the fewest slots of its expert at which the expert processes the token.
+    """Return for each choice the fewest slots with which its expert processes the token.
 
     A choice is processed if the choices before it at its expert are fewer than the expert's slots. If tokens choose,
     all first choices precede all second choices, and tokens of one rank follow `order` (2106.05974); otherwise choices
@@ -60,7 +60,9 @@ def _check(frame: pd.DataFrame, chosen_by: str, order: str | None) -> None:
 
 
 def slots_needed(frame: pd.DataFrame, chosen_by: str = "tokens", order: str | None = None) -> pd.DataFrame:
-    """Return for each token the fewest slots of each expert at which some expert processes the token.
+    """Return for each token the fewest slots per expert at which the token is processed.
+
+    A token is processed if at least one expert processes the token.
 
     Args:
         frame: as in `choice_slots`.
@@ -89,7 +91,7 @@ def slots_needed(frame: pd.DataFrame, chosen_by: str = "tokens", order: str | No
 
 
 def _slots(rows: pd.DataFrame, chosen_by: str, order: str | None) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return the choices of one layer, and for each of them the fewest slots at which it is processed."""
+    """Return the choices of one layer and the fewest slots at which each is processed."""
     require(rows, soft=False, what="capacity")
     named = listed(rows)
     place = _array_places(rows)[((rows["expert"] >= 0) & (rows["token"] >= 0)).to_numpy()]
@@ -124,7 +126,10 @@ def _array_places(rows: pd.DataFrame) -> np.ndarray:
 
 
 def _priorities(named: pd.DataFrame, place: np.ndarray) -> np.ndarray:
-    """Return the place of each row's token by the largest gates of its group; the recorded place if there is one."""
+    """Return the place of each row's token by the largest gates of its group.
+
+    If places were recorded, the result is the recorded places.
+    """
     if (named["priority"] >= 0).any():
         return named["priority"].to_numpy(np.int64)
     first = named["rank"].to_numpy() == 0
@@ -140,7 +145,10 @@ def _priorities(named: pd.DataFrame, place: np.ndarray) -> np.ndarray:
 
 
 def slots_at(factor: float, tokens: int, top_k: int, experts: int) -> int:
-    """Return the slots of an expert, round(S·k·C/E) and at least 1, for a group of S tokens."""
+    """Return the slots of an expert for a group of tokens.
+
+    The number is round(S·k·C/E), and at least 1, for S tokens, k choices of a token, capacity factor C and E experts.
+    """
     return max(1, round(tokens * top_k * factor / experts))
 
 

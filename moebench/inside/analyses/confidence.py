@@ -10,7 +10,9 @@ BINS = 10
 
 
 def confidence_and_accuracy(frame: pd.DataFrame, bins: int = BINS) -> pd.DataFrame:
-    """Return the accuracy of images by their mean confidence, the mean over their tokens of the largest gate.
+    """Return the accuracy of images by their mean confidence.
+
+    The confidence of an image is the mean over its tokens of the largest gate.
 
     Args:
         frame: rows of recordings.

@@ -7,7 +7,9 @@ from moebench.inside.analyses.keys import by_layer, codes, is_soft, listed
 
 
 def weights_of(rows: pd.DataFrame, *, processed: bool = False) -> pd.DataFrame:
-    """Return the rows that name an expert, with a column `weight`: the part of a token that the expert gets.
+    """Return the rows that name an expert, with a column `weight`.
+
+    The weight is the part of a token that the expert gets.
 
     Args:
         rows: rows of one layer.
@@ -15,8 +17,7 @@ def weights_of(rows: pd.DataFrame, *, processed: bool = False) -> pd.DataFrame:
 
     Returns:
         A choice of a hard router has weight 1. A slot of a soft router has its combine weight; the part that a
-        recording
-        leaves out of the slot is in the slot's row of token -1.
+        recording leaves out of the slot is in the slot's row of token -1.
     """
     if is_soft(rows):
         named = rows[rows["expert"] >= 0]

@@ -10,7 +10,7 @@ _LAYER = tuple(name for name in KEYS if name != "step")
 
 
 def dynamics(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return how close the routing at each recorded step is to the routing of the trained model.
+    """Return the agreement of each recorded step's routing with the routing of the trained model.
 
     saturation = mean over tokens of |E_t ∩ E_T| / |E_T|, with E_t the token's experts at step t, before capacity, and
     E_T its experts at the last recorded step; tokens without experts at the last step are left out (OLMoE, 2409.02060).
@@ -54,7 +54,10 @@ def _of_layer(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _experts(rows: pd.DataFrame, tokens: int) -> "tuple[pd.Series[int], pd.Series[int]]":
-    """Return each token's experts by its number among all images, and each token's first expert or -1."""
+    """Return each token's experts, and each token's first expert or -1.
+
+    The index of both results is the token's number among all images.
+    """
     rows = rows[rows["token"] >= 0]
     number = rows["image"].to_numpy(np.int64) * tokens + rows["token"].to_numpy()
     if is_soft(rows):

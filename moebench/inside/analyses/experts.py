@@ -1,4 +1,4 @@
-"""Summarise the similarity of a layer's experts, and the value of the routing for the trained model."""
+"""Summarise the similarity of a layer's experts and the value of a trained model's routing."""
 
 import pandas as pd
 
@@ -6,7 +6,7 @@ CELL = ("cell", "router", "seed")
 
 
 def expert_similarity(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean similarity of the outputs of two experts on equal tokens, for each layer.
+    """Return the mean similarity of two experts' outputs on equal tokens, for each layer.
 
     Args:
         pairs: tables `experts` of recordings. cosine: mean over tokens of the cosine of two outputs. cka: linear CKA,
@@ -19,7 +19,9 @@ def expert_similarity(pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def swap_losses(swaps: pd.DataFrame) -> pd.DataFrame:
-    """Return the accuracy that the trained model loses by another routing in one layer (2106.05974, figure 28).
+    """Return the accuracy that the trained model loses by another routing in one layer.
+
+    The experiment is that of 2106.05974, figure 28.
 
     Args:
         swaps: tables `swaps` of recordings.

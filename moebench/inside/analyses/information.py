@@ -1,4 +1,4 @@
-"""Measure the information of a token's expert on the class of its image, and on its position."""
+"""Measure the information of a token's expert on the image's class and the token's position."""
 
 from typing import Literal, get_args
 
@@ -18,7 +18,10 @@ _ROUNDING = 1e-9
 
 
 def mutual_information(joint: np.ndarray) -> float:
-    """Return the plug-in estimate Σ p(x, e) · log2(p(x, e) / (p(x) · p(e))) in bits, of counts or weights."""
+    """Return the plug-in estimate of mutual information in bits, from counts or weights.
+
+    The estimate is Σ p(x, e) · log2(p(x, e) / (p(x) · p(e))).
+    """
     total = joint.sum()
     if not total:
         return 0.0
@@ -30,7 +33,7 @@ def mutual_information(joint: np.ndarray) -> float:
 
 
 def expert_information(frame: pd.DataFrame, of: Of, *, processed: bool = False, draws: int = DRAWS) -> pd.DataFrame:
-    """Return the mutual information of the expert of a choice and the class, or position, of its token.
+    """Return the mutual information of a choice's expert and its token's class or position.
 
     The plug-in estimate is above 0 by chance alone, the more so the more classes and the fewer images there are. Its
     distribution under independence is estimated by permutation: the classes of the images change places, or, for

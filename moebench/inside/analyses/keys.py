@@ -1,4 +1,4 @@
-"""Split a frame of recordings into layers, and name the layers in the result of an analysis."""
+"""Split a frame of recordings into layers, and name the layers in results."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ KEYS = ("suite", "cell_id", "cell", "router", "seed", "step", "layer")
 def by_layer(
     frame: pd.DataFrame, analyse: Callable[[pd.DataFrame], pd.DataFrame], keys: tuple[str, ...] = KEYS
 ) -> pd.DataFrame:
-    """Return the results of an analysis of each layer in one frame, with the layer's names in front.
+    """Return an analysis of each layer as one frame, with the layer's names in front.
 
     Args:
         frame: rows of recordings.
@@ -70,7 +70,10 @@ def codes(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
 
 
 def run_places(*keys: np.ndarray) -> np.ndarray:
-    """Return the place of each row in its run of equal keys, from 0; the rows of a run are consecutive."""
+    """Return the place of each row in its run of equal keys, from 0.
+
+    The rows of a run are consecutive.
+    """
     count = len(keys[0])
     begins = np.zeros(count, bool)
     begins[:1] = True

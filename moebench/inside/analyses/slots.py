@@ -1,4 +1,4 @@
-"""Describe the slots of soft routers: the tokens in each slot, and the slots in each token's output."""
+"""Describe the slots of soft routers: tokens in each slot, slots in each token's output."""
 
 from typing import Literal
 
@@ -35,7 +35,9 @@ def slot_weights(frame: pd.DataFrame, image: int) -> pd.DataFrame:
 
 
 def tokens_for_share(frame: pd.DataFrame, share: float = 0.9) -> pd.DataFrame:
-    """Return the fewest tokens that carry a share of each slot's dispatch weight (2308.00951, figure 9).
+    """Return the fewest tokens that carry a share of each slot's dispatch weight.
+
+    The measure is that of 2308.00951, figure 9.
 
     Args:
         frame: rows of soft routers.
@@ -82,7 +84,9 @@ def cumulative_weights(frame: pd.DataFrame, of: Literal["dispatch", "combine"]) 
 
 
 def token_mass(frame: pd.DataFrame, of: Literal["token", "slot"]) -> pd.DataFrame:
-    """Return each token's weight in all slots together, or each slot's weight in the tokens (2308.00951).
+    """Return each token's weight in all slots together, or each slot's weight in the tokens.
+
+    The measures are those of 2308.00951.
 
     Args:
         frame: rows of soft routers.
@@ -106,7 +110,10 @@ def token_mass(frame: pd.DataFrame, of: Literal["token", "slot"]) -> pd.DataFram
 
 
 def _sorted(rows: pd.DataFrame, weight: str, keys: list[str]) -> pd.DataFrame:
-    """Return the listed weights of each key in descending order, with the sum before each and its place from 0."""
+    """Return the listed weights of each key in descending order.
+
+    The columns `before` and `place` give the sum of the weights before each weight, and its place from 0.
+    """
     require(rows, soft=True, what="slots that hold mixtures")
     named = rows.loc[(rows["token"] >= 0) & (rows["slot"] >= 0), [*dict.fromkeys((*keys, weight))]]
     named = named.astype({weight: float})
