@@ -1,4 +1,4 @@
-"""One metric of many cells, by seed and by test image, as input of the statistics."""
+"""One metric of many cells, by seed and test image, as input of the statistics."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -84,7 +84,7 @@ class CellValues:
         return cls(means, images, test_sets, families, step)
 
     def table(self, members: Sequence[int], *, by_image: bool = True) -> Crossed:
-        """Return some of the cells as one table, whose cells scatter alike and share their seeds.
+        """Return some cells as one table, whose cells scatter alike and share their seeds.
 
         Args:
             members: numbers of the cells.
@@ -104,7 +104,10 @@ class CellValues:
         return Crossed(self.means[np.asarray(members, dtype=int)], covariance, families=families, step=self.step)
 
     def images_of(self, cells: Iterable[int]) -> int:
-        """Return the test images of the smallest test set of some cells; 0 if a cell has no values of single images."""
+        """Return the number of test images in the smallest test set of some cells.
+
+        The number is 0 if a cell has no values of single images.
+        """
         counts = [0 if (image := self.images[cell]) is None else image.shape[1] for cell in cells]
         return min(counts, default=0)
 
@@ -149,7 +152,9 @@ def joined(pools: Sequence[Any], linked: Sequence[set[int]]) -> list[list[int]]:
 
 
 def pools_of(cells: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Return the pool of each cell; cells of a pool agree in all settings that affect the scatter of seeds.
+    """Return the pool of each cell.
+
+    Cells of a pool agree in all settings that affect the scatter of seeds.
 
     Args:
         cells: one row for each cell. Cells with a tuned learning rate share a pool, whatever their rate.
@@ -164,7 +169,10 @@ def pools_of(cells: pd.DataFrame) -> list[tuple[str, ...]]:
 def _images(
     rows: pd.DataFrame, cells: NDArray[np.int64], seeds: NDArray[np.int64], means: Floats, metric: str
 ) -> tuple[list[Floats | None], list[str | None]]:
-    """Return the values of single images of each cell, if all seeds have equally many, and their test sets."""
+    """Return each cell's values of single images, and each cell's test set.
+
+    The values are None unless all seeds of the cell have equally many.
+    """
     count, width = means.shape
     images: list[Floats | None] = [None] * count
     test_sets: list[str | None] = [None] * count

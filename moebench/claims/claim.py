@@ -1,4 +1,4 @@
-"""A claim of a suite: one sentence with its source, and the comparison of cells that decides the claim."""
+"""A claim of a suite: a sentence, its source, and the deciding comparison of cells."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ _OVER_COLUMNS = tuple(each.name for each in COLUMNS if each.numeric and each.gro
 
 
 class _Shape(NamedTuple):
-    """Keys that a kind of claim needs beside its own, and keys that it may have."""
+    """Keys that a kind of claim needs beside its own, and optional keys."""
 
     needs: tuple[str, ...]
     may: tuple[str, ...]
@@ -49,7 +49,10 @@ _KEYS = tuple(key for key in CellSpec.model_fields if key not in ("options", "se
 
 
 class Claim(BaseModel):
-    """A claim of a suite. Exactly one of the keys named in `Kind` gives the kind of the claim."""
+    """A claim of a suite.
+
+    Exactly one of the keys named in `Kind` gives the kind of the claim.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -103,7 +106,10 @@ class Claim(BaseModel):
 
     @property
     def cost(self) -> tuple[str, float] | None:
-        """The column in which cells must agree, and the share by which they may differ; None for any cost."""
+        """The column in which cells must agree, and the share by which they may differ.
+
+        The value is None for any cost.
+        """
         if self.kind != "better" or self.at == ANY_COST or (self.at is None and self.on in RATIOS):
             return None
         if self.at is None:
@@ -115,7 +121,9 @@ class Claim(BaseModel):
 
 
 def parse_claims(source: Source, specs: Sequence[CellSpec]) -> tuple[Claim, ...]:
-    """Return the claims of a suite file, under its key `claims`; an empty tuple without the key.
+    """Return the claims under the key `claims` of a suite file.
+
+    The tuple is empty without the key.
 
     Args:
         source: the file.
@@ -214,7 +222,10 @@ def check_cells(claim: Claim, specs: Sequence[CellSpec]) -> None:
 
 
 def _check_levels(claim: Claim, cells: Sequence[Mapping[str, Any]]) -> None:
-    """Raise if the claim's cells have too few values of its input, as far as the suite file gives them."""
+    """Raise if the claim's cells have too few values of its input.
+
+    There is no error if the suite file does not give the values of all cells.
+    """
     from moebench.statistics import FEWEST_LEVELS  # takes long to import, and most files do not need it
 
     over = "learning_rate" if claim.kind == "diverges_first" else claim.over
@@ -234,7 +245,7 @@ def _check_levels(claim: Claim, cells: Sequence[Mapping[str, Any]]) -> None:
 
 
 def values_of(spec: CellSpec) -> Iterator[dict[str, Any]]:
-    """Yield the given values of a cell, once for each setting in which its trained model is evaluated."""
+    """Yield the given values of a cell for each evaluation setting of its trained model."""
     given = {key: getattr(spec, key) for key in _KEYS} | spec.options
     for setting in ({}, *spec.test_time):
         yield (

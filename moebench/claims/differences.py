@@ -52,7 +52,10 @@ def _of_seeds(claim: Claim, rows: SuiteRows, pairs: Sequence[Numbers]) -> Eviden
 
 
 def _of_times(claim: Claim, rows: SuiteRows, pairs: Sequence[Numbers]) -> Evidence:
-    """Return the mean log ratio of times; a dense cell is 1, because every router was timed beside a dense twin."""
+    """Return the mean log ratio of times.
+
+    The ratio of a dense cell is 1, because every router was timed beside a dense twin.
+    """
     cells = pd.DataFrame([cell.shared for cell in rows.cells]).reset_index(drop=True)
     scatter = timing.scatter_of(pd.concat([cell.rows for cell in rows.cells], ignore_index=True))
     times = timing.quoted(cells, claim.on, scatter.value)

@@ -23,7 +23,7 @@ Rates = list[float]
 
 
 def divergence(claim: Claim, rows: SuiteRows) -> Evidence:
-    """Return whether the seeds of the claim's cells diverge at lower learning rates than other seeds.
+    """Return the evidence whether the claim's seeds diverge at lower learning rates than other seeds.
 
     Raises:
         Undecidable: no two matching configurations were trained at several learning rates.
@@ -53,7 +53,7 @@ def divergence(claim: Claim, rows: SuiteRows) -> Evidence:
 
 
 def _configurations(rows: SuiteRows, members: Sequence[int]) -> list[tuple[Cell, Rates]]:
-    """Return a cell and the first diverging rates of each configuration that was trained at several rates."""
+    """Return a cell and the first diverging rates of each configuration trained at several rates."""
     groups: dict[str, list[Cell]] = {}
     for member in members:
         cell = rows.cells[member]
@@ -109,9 +109,10 @@ def first_rates(rows: pd.DataFrame) -> Rates:
 
 
 def permutation_test(pairs: Sequence[tuple[Rates, Rates]]) -> tuple[float, float]:
-    """Return the difference of the mean ranks of two sides, and the two-sided p-value of no difference.
+    """Return the first side's mean rank less the middle rank, and the two-sided p-value.
 
-    The seeds of a pair are permuted between its two sides; a rank below 0 means a lower rate.
+    The p-value is that of no difference between the sides. The seeds of a pair are permuted between its two sides; a
+    rank below 0 means a lower rate.
 
     Args:
         pairs: for each pair of configurations the first diverging rates of both.
@@ -129,7 +130,7 @@ def permutation_test(pairs: Sequence[tuple[Rates, Rates]]) -> tuple[float, float
 
 
 def _totals(sums: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Return the sums of one value of each array, in every combination or in many random ones."""
+    """Return sums of one value of each array, over all or many random combinations."""
     if np.prod([float(len(each)) for each in sums]) <= _MOST_ORDERS:
         total = np.zeros(1)
         for each in sums:

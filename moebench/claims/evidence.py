@@ -8,7 +8,10 @@ from moebench.statistics import Contrast, Interval, smallest_detectable
 
 
 class Undecidable(Exception):
-    """An error for rows that cannot decide a claim; the text is a reason that completes `undecided: …`."""
+    """An error for rows that cannot decide a claim.
+
+    The text is a reason that completes `undecided: …`.
+    """
 
 
 @dataclass(frozen=True)

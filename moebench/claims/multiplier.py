@@ -1,4 +1,4 @@
-"""Compute multipliers: how much less compute, or time, a cell needs to reach the test loss of the dense model.
+"""Compute multipliers: savings of compute or time to reach the dense model's test loss.
 
 A multiplier of 1.9 means that the cell reaches the final test loss of the dense cell with 1 / 1.9 of the FLOPs of its
 training. If the final loss of the cell is above that of dense, the multiplier is the reverse: the share of dense's
@@ -22,7 +22,9 @@ MULTIPLIERS = ("compute_multiplier", "time_multiplier")
 
 
 def reached(curve: Curve, loss: float) -> float:
-    """Return the step at which a test loss falls to a level, by linear interpolation between evaluations.
+    """Return the step at which a test loss falls to a level.
+
+    Losses between evaluations are interpolated linearly.
 
     Args:
         curve: the evaluations along a training.
@@ -30,8 +32,7 @@ def reached(curve: Curve, loss: float) -> float:
 
     Returns:
         The step; that of the first evaluation if the loss is below the level already there; NaN if the loss never
-        reaches
-        the level.
+        reaches the level.
     """
     steps, losses = curve
     below = np.flatnonzero(losses <= loss)
@@ -45,7 +46,10 @@ def reached(curve: Curve, loss: float) -> float:
 
 
 def log_step_ratio(cell: Curve, dense: Curve) -> float:
-    """Return the logarithm of dense's steps over a cell's steps to one test loss, the higher of the final losses."""
+    """Return the logarithm of dense's steps over a cell's steps to one test loss.
+
+    The loss is the higher of the two final losses.
+    """
     to_dense = reached(cell, dense[1][-1])
     if np.isnan(to_dense):
         return float(np.log(reached(dense, cell[1][-1]) / cell[0][-1]))

@@ -1,4 +1,7 @@
-"""Pairs of cells that a claim compares: cells of equal cost that differ only in the keys that the claim names."""
+"""Pairs of cells that a claim compares.
+
+The cells of a pair have equal cost and differ only in the keys that the claim names.
+"""
 
 from collections.abc import Sequence
 
@@ -15,7 +18,10 @@ Numbers = tuple[int, int]
 
 
 class UnequalCost(Undecidable):
-    """An error for a claim whose cells all have unequal cost; the text gives the ratio."""
+    """An error for a claim whose cells all have unequal cost.
+
+    The text gives the ratio.
+    """
 
 
 def selected(rows: SuiteRows, name: str, selection: Selection | None) -> list[int]:

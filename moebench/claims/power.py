@@ -43,7 +43,9 @@ class Plan:
 
 
 def plan(claims: Sequence[Claim], frame: pd.DataFrame | None, cells: int, difference: float) -> list[Plan]:
-    """Return for each claim of a suite how many seeds find a difference, corrected for the number of claims.
+    """Return for each claim of a suite how many seeds find a difference.
+
+    The level of the tests is corrected for the number of claims.
 
     Args:
         claims: the claims of the suite.
@@ -109,7 +111,10 @@ def _of_contrast(claim: Claim, contrast: Contrast, images: int, difference: floa
 
 
 def _images_needed(contrast: Contrast, images: int, difference: float, level: float) -> int | None:
-    """Return the test images with which unlimited seeds would find the difference; None if the present ones suffice."""
+    """Return the test images with which unlimited seeds would find the difference.
+
+    The result is None if the present images suffice, or if the difference has no scatter over images.
+    """
     if not (contrast.by_image and images):
         return None
     reach = float(special.ndtri(1 - level / 2) + special.ndtri(POWER))

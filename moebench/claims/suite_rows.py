@@ -1,4 +1,4 @@
-"""The cells of one suite on one device, with the values by which claims select them."""
+"""The cells of one suite on one device, with the values by which claims select."""
 
 import json
 from collections.abc import Hashable, Mapping
@@ -74,7 +74,10 @@ def complete(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def values_of_cell(cell: Cell) -> Mapping[str, Any]:
-    """Return a cell's requested settings, and the values of its row for other keys; a missing number is None."""
+    """Return a cell's requested settings, and the values of its row for other keys.
+
+    A missing number is None.
+    """
     row = {str(key): None if _is_missing(value) else value for key, value in cell.shared.items()}
     # Rows count the slots of a group, suites the slots of an image, also as texts.
     slots = row["slots_per_image"]
@@ -83,7 +86,10 @@ def values_of_cell(cell: Cell) -> Mapping[str, Any]:
 
 
 def _ways(cell: Cell) -> Mapping[str, Any]:
-    """Return the values by which a selection may name a cell, including None for values that nobody requested."""
+    """Return the values by which a selection may name a cell.
+
+    None is one of the values of a key that was not requested.
+    """
     found: dict[str, Any] = {}
     for key, value in values_of_cell(cell).items():
         found[key] = value
@@ -102,7 +108,7 @@ def _is_missing(value: Any) -> bool:
 
 
 def _with_setting(cell: Cell, setting: str) -> dict[str, Any]:
-    """Return the settings of a trained cell with the settings of its evaluation, under keys of their own."""
+    """Return a trained cell's settings, with the evaluation's settings under keys of their own."""
     tried = cell.settings.get("test_time") or ()
     keys = {"router", *(key for each in tried for key in each)}
     changed = json.loads(setting)

@@ -1,4 +1,4 @@
-"""Times beside the dense twin, ready to report: by the right clock, with the scatter between timings."""
+"""Times beside the dense twin, by the right clock, with the scatter between timings."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ Z = 1.959964
 
 
 class Scatter(NamedTuple):
-    """Standard deviation of a log time ratio between one timing of a program and the next."""
+    """Standard deviation of a log time ratio between two timings of a program."""
 
     value: float
     source: str
@@ -52,7 +52,7 @@ def scatter_of(rows: pd.DataFrame) -> Scatter:
 
 
 def seconds_scatter(rows: pd.DataFrame) -> float:
-    """Return the scatter of seconds measured at different times, as the standard deviation of their logarithm.
+    """Return the standard deviation of the logarithm of seconds measured at different times.
 
     The reference kernel, which runs beside every cell, is an unchanging program: its seconds show how much the machine
     itself changes. The result is twice `DEFAULT_SCATTER` if too few cells have such seconds.

@@ -48,7 +48,9 @@ class Slopes:
 
 
 def slope(claim: Claim, rows: SuiteRows) -> Evidence:
-    """Return the slope of the claim's cells over an input, or its difference from the slope of other cells.
+    """Return the evidence of a slope over an input, or of a difference of slopes.
+
+    The slope is that of the claim's cells, and the difference is from the slope of other cells.
 
     Raises:
         Undecidable: there are no cells at enough levels of the input.
@@ -76,7 +78,9 @@ def slope(claim: Claim, rows: SuiteRows) -> Evidence:
 
 
 def fit(values: CellValues, rows: SuiteRows, points: Sequence[Point], over: str) -> Slopes | None:
-    """Return the mean slope of the lines that some points lie on; None without a line of enough levels.
+    """Return the mean slope of the lines that some points lie on.
+
+    The result is None without a line of enough levels.
 
     Args:
         values: the metric of all cells.
@@ -114,7 +118,10 @@ def fit(values: CellValues, rows: SuiteRows, points: Sequence[Point], over: str)
 
 
 def _lines(rows: SuiteRows, points: Sequence[Point], over: str) -> list[list[Point]]:
-    """Return the points as lines; the cells of a line differ only in the input, at enough levels."""
+    """Return the points as lines of cells that differ only in the input.
+
+    A line has at least `FEWEST_LEVELS` levels of the input.
+    """
     lines: dict[str, list[Point]] = {}
     levels: dict[str, set[float]] = {}
     for point in points:

@@ -158,7 +158,10 @@ def step_levels(p_values: np.ndarray) -> np.ndarray:
 
 
 def _shown(claim: Claim, value: float) -> float:
-    """Return an effect in the unit of its metric, within the possible range; ratios of times arrive as logarithms."""
+    """Return an effect in the unit of its metric, within the possible range.
+
+    Ratios of times arrive as logarithms.
+    """
     if claim.on in RATIOS:
         return float(np.expm1(value))
     # Student's t is unbounded, and a difference of shares is not.
@@ -209,14 +212,20 @@ def _unit(claim: Claim) -> str:
 
 
 def _written(claim: Claim, value: float, digits: int = 1, *, signed: bool = False) -> str:
-    """Return an effect as text: points and percent with the given decimals, other units with three digits."""
+    """Return an effect as text.
+
+    Points and percent have the given decimals, other units three digits.
+    """
     percent = claim.on in RATIOS or column(claim.on).unit == "share"
     text = f"{round(100 * value, digits) + 0.0:+.{digits}f}" if percent else three_digits(value, signed=True)
     return text if signed else text.lstrip("+")
 
 
 def _digits(effect: Interval, boundary: float) -> int:
-    """Return the decimals of points that show each bound's side of the claim's boundary; one to three."""
+    """Return the decimals of points that show each bound's side of the claim's boundary.
+
+    The number is one to three.
+    """
     for digits in (1, 2):
         if all(round(100 * bound, digits) != round(100 * boundary, digits) for bound in (effect.low, effect.high)):
             return digits

@@ -13,7 +13,10 @@ STYLES = {"shown": "green", "contradicted": "red", "undecided": ""}
 
 
 def lines(verdicts: Sequence[Verdict]) -> list[tuple[str, str, str, str]]:
-    """Return for each verdict the texts under `HEADINGS`; if there are several devices, each claim names its device."""
+    """Return for each verdict the texts under `HEADINGS`.
+
+    If there are several devices, each claim names its device.
+    """
     several = len({verdict.device_kind for verdict in verdicts}) > 1
     return [
         (
@@ -34,7 +37,10 @@ def summary(verdicts: Sequence[Verdict]) -> str:
 
 
 def by_paper(verdicts: Sequence[Verdict]) -> Mapping[str, list[Verdict]]:
-    """Return verdicts by the paper with the claim, which is the source up to its first comma or section mark."""
+    """Return the verdicts by the papers of their claims.
+
+    The paper is the source up to its first comma or section mark.
+    """
     papers: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         paper = verdict.claim.source.partition(",")[0].partition("§")[0].strip()
@@ -43,7 +49,10 @@ def by_paper(verdicts: Sequence[Verdict]) -> Mapping[str, list[Verdict]]:
 
 
 def markdown(verdicts: Sequence[Verdict]) -> str:
-    """Return the verdicts of several suites as Markdown: their number, the decided claims, the undecided ones."""
+    """Return the verdicts of several suites as Markdown.
+
+    The text has the number of verdicts, the decided claims and the undecided claims.
+    """
     parts = [f"Of {summary(verdicts)}."]
     for decided in (True, False):
         kept = [verdict for verdict in verdicts if (verdict.verdict != "undecided") == decided]
@@ -53,7 +62,10 @@ def markdown(verdicts: Sequence[Verdict]) -> str:
 
 
 def rows(verdicts: Sequence[Verdict]) -> list[tuple[str, str, str, str, str]]:
-    """Return for each verdict the suite and the texts under `HEADINGS`; with several devices each suite names one."""
+    """Return for each verdict the suite and the texts under `HEADINGS`.
+
+    If there are several devices, each suite names its device.
+    """
     several = len({verdict.device_kind for verdict in verdicts}) > 1
     return [
         (verdict.suite + (f" ({verdict.device_kind})" if several else ""), *lines([verdict])[0]) for verdict in verdicts

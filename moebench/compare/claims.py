@@ -11,7 +11,7 @@ from moebench.claims.verdict import NO_METHOD, Verdict, judge
 
 @dataclass(frozen=True)
 class ClaimBothWays:
-    """The verdicts of the rows of A and of the rows of B on one claim."""
+    """The verdicts of A's rows and of B's rows on one claim."""
 
     suite: str
     says: str

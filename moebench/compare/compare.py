@@ -1,4 +1,4 @@
-"""Compare A with B, matched cell by cell, with a verdict on each metric that is corrected for all comparisons.
+"""Compare A with B, matched cell by cell, with a verdict on each metric.
 
 A change is called better or worse if it is significant, its p-value corrected by Holm's method for all comparisons that
 are made, unless its whole interval is below the smallest change that matters. No significant difference does not prove
@@ -63,7 +63,10 @@ class Report:
 
     @property
     def comparisons(self) -> tuple[int, int]:
-        """Numbers of comparisons for which verdicts are corrected: those over all cells, those of single cells."""
+        """The numbers of comparisons over all cells, and of single cells.
+
+        Verdicts are corrected for both numbers.
+        """
         cells, together = (int((frame["test"] != EQUAL_OR_NOT).sum()) for frame in (self.rows, self.overall))
         return together, cells
 

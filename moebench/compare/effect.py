@@ -1,4 +1,7 @@
-"""The effect of A against B on one metric, for one pair of cells or for all pairs: change, interval and test."""
+"""The effect of A against B on one metric: change, interval and test.
+
+An effect is that of one pair of cells or of all pairs.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -60,7 +63,10 @@ class Evidence:
 
     @property
     def levels(self) -> tuple[float, float]:
-        """Levels of A and B that agree with the change: means; for times the levels that the test implies."""
+        """Levels of A and B that agree with the change.
+
+        The levels are means, or for times the levels that the test implies.
+        """
         if self.ratio is None:
             return float(self.a.mean()), float(self.b.mean())
         ratio = self.ratio.ratio.value
@@ -125,7 +131,10 @@ class Background:
         return self._values[metric]
 
     def contrast(self, metric: str, pairs: Sequence[Pair]) -> Contrast:
-        """Return the mean difference over pairs of cells, without error if A and B are one measurement."""
+        """Return the mean difference over pairs of cells.
+
+        The difference has no error if A and B are one measurement.
+        """
         numbered = [(self.numbers[id(pair.a)], self.numbers[id(pair.b)]) for pair in pairs]
         weights, values = mean_weights(numbered), self.values(metric)
         if all(abs(weight) < 1e-12 for weight in weights.values()):
@@ -134,7 +143,7 @@ class Background:
 
 
 def evidence(metric: str, pair: Pair, background: Background) -> Evidence | Missing:
-    """Return the effect of one pair of cells on a metric, or why there is none.
+    """Return the effect of one pair of cells on a metric, or why none exists.
 
     Raises:
         BadInput: the cells were evaluated on different test images.
@@ -157,7 +166,7 @@ def evidence(metric: str, pair: Pair, background: Background) -> Evidence | Miss
 
 
 def overall(metric: str, found: Found, background: Background) -> Evidence:
-    """Return the effect over all pairs: the geometric mean of times, the mean of other changes."""
+    """Return the effect over all pairs: geometric mean of times, mean of other changes."""
     samples = [(each.a, each.b) for _, each in found]
     pairs = [pair for pair, _ in found]
     if metric in TIMED:
@@ -235,13 +244,16 @@ def _sharing(pairs: Sequence[Pair]) -> bool:
 
 
 def _seeds(metric: str, cell: Cell) -> Samples:
-    """Return the values of a metric, one for each seed with status ok and a number."""
+    """Return a metric's values, one for each seed with status ok and a number."""
     values: Samples = cell.good[metric].to_numpy(np.float64)
     return values[np.isfinite(values)]
 
 
 def _samples(cell: Cell, metric: str) -> Samples:
-    """Return the samples of a timing, which all seeds of a cell share; empty if one is no time."""
+    """Return the samples of a timing, which all seeds of a cell share.
+
+    The result is empty if one sample is no time.
+    """
     timed = next((listed(value) for value in cell.good[f"{metric}_samples"] if listed(value)), [])
     samples = np.array(timed, dtype=np.float64)
     return samples if np.isfinite(samples).all() and (samples > 0).all() else samples[:0]

@@ -1,4 +1,4 @@
-"""The columns that can be compared: which of them are timed, counted, or differ from seed to seed."""
+"""The columns that can be compared: timed, counted, or different from seed to seed."""
 
 from moebench.errors import BadInput
 from moebench.reports.quantities import quantity
@@ -37,9 +37,10 @@ def check_metric(metric: str) -> None:
 
 
 def smallest_effect(metric: str) -> float:
-    """Return the change below which a difference does not matter: 5 % of a time, half a point of a share, else 0.
+    """Return the change below which a difference does not matter.
 
-    Half a point is about two images of the smallest test set here.
+    The change is 5 % of a time, half a point of a share, and 0 for other metrics. Half a point is about two images of
+    the smallest test set here.
     """
     if metric in TIMED:
         return TIME_THAT_MATTERS

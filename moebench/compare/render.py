@@ -1,4 +1,4 @@
-"""A comparison as text for readers and programs: one line, a table for each metric, Markdown, JSON."""
+"""A comparison as text for readers and programs: one line, tables, Markdown, JSON."""
 
 from collections.abc import Mapping, Sequence
 from math import isnan
@@ -21,7 +21,10 @@ _LEVEL = 0.05
 
 
 def sentence(report: Report, a: str, b: str) -> str:
-    """Return the verdict in one line: the metrics in which A is better, worse, or not significantly different."""
+    """Return the verdict in one line.
+
+    The line names the metrics in which A is better, worse, or not significantly different.
+    """
     parts = []
     for verdict in (BETTER, WORSE, NEITHER):
         rows = report.overall[report.overall["verdict"] == verdict].to_dict("records")
@@ -45,7 +48,10 @@ def correction(report: Report) -> str:
 
 
 def render_tables(report: Report) -> "list[Table]":
-    """Return a table for each metric: a line for each pair of cells, and one for all pairs."""
+    """Return a table for each metric, and one for the verdicts on claims.
+
+    The table of a metric has a line for each pair of cells, and one for all pairs.
+    """
     from rich.table import Table
     from rich.text import Text
 
@@ -125,7 +131,10 @@ def named(row: Row) -> str:
 
 
 def unmatched(report: Report) -> list[str]:
-    """Return a sentence for each side that has cells without a counterpart; long lists are cut."""
+    """Return a sentence for each side that has cells without a counterpart.
+
+    Long lists are cut.
+    """
     return [
         f"Only in {side}, not compared: {', '.join(cells[:_LISTED])}"
         + (f" and {len(cells) - _LISTED} more, in --json." if len(cells) > _LISTED else ".")
@@ -170,9 +179,10 @@ def record(report: Report, a: str, b: str) -> dict[str, Any]:
 
 
 def written_change(row: Row) -> str:
-    """Return a change such as `+12.3 % [+10.1, +14.6]` of a time or `+0.4 points [−0.2, +1.0]` of a share.
+    """Return a change and its interval as text.
 
-    Changes of other metrics are in the metric's unit.
+    Examples are `+12.3 % [+10.1, +14.6]` of a time and `+0.4 points [−0.2, +1.0]` of a share. Changes of other metrics
+    are in the metric's unit.
     """
     unit, text = _unit_of_change(row["metric"]), _change(row)
     number, bracket, bounds = text.partition(" [")
@@ -180,7 +190,10 @@ def written_change(row: Row) -> str:
 
 
 def _detectable(row: Row) -> str:
-    """Return the minimum detectable difference of a row without a significant difference; empty for other rows."""
+    """Return the minimum detectable difference of a row without a significant difference.
+
+    The text is empty for other rows.
+    """
     if row["verdict"] != NEITHER or isnan(row["detectable"]) or not row["detectable"]:
         return ""
     unit = _unit_of_change(row["metric"])
@@ -196,7 +209,10 @@ def _found(row: Row) -> str:
 
 
 def _unit_of_change(metric: str) -> str:
-    """Return the unit of changes of times and shares; empty for other metrics, whose unit follows the number."""
+    """Return the unit of changes of times and shares.
+
+    The text is empty for other metrics, whose unit follows the number.
+    """
     return "%" if metric in TIMED else "points" if quantity(metric).kind == "share" else ""
 
 
@@ -210,7 +226,10 @@ def _change(row: Row) -> str:
 
 
 def _lines(report: Report) -> dict[str, list[tuple[str, ...]]]:
-    """Return the lines of each metric's table; of many pairs the first, and the number of further ones."""
+    """Return the lines of each metric's table.
+
+    If there are many pairs, the lines are the first pairs, and the number of further pairs.
+    """
     found = {}
     for together in report.overall.to_dict("records"):
         own = report.rows[report.rows["metric"] == together["metric"]].to_dict("records")
@@ -253,7 +272,7 @@ def _headings(metric: str) -> tuple[str, ...]:
 
 
 def _p_value(p: float) -> str:
-    """Return a p-value with enough digits to show on which side of the level it lies."""
+    """Return a p-value with enough digits to show its side of the level."""
     if isnan(p):
         return "–"
     texts = (f"{p:.{digits}g}" for digits in range(2, 9))
