@@ -32,7 +32,9 @@ _NUMBERS = tuple(c.name for c in COLUMNS if c.numeric)
 
 
 def prepared(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the result table with every column of the schema, numbers as floats; the frame itself is not changed.
+    """Return the result table with every column of the schema, numbers as floats.
+
+    The frame itself is not changed.
 
     Raises:
         BadInput: there are no rows, a column is missing that every report needs, or a list in a CSV file was cut.
@@ -52,27 +54,24 @@ def prepared(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return one row for each cell of a result table, in the order of routers and experts.
+    """Return one row for each cell of a result table, ordered by router and experts.
 
     Args:
         frame: the result table, one row for each cell and seed.
 
     Returns:
         `label`; every scalar column of the table, numbers as the mean over the cell's seeds; `seeds`, the number with
-        the
-        status ok, and `seeds_failed`; `status`, ok if a seed is ok, and `status_reason`;
+        the status ok, and `seeds_failed`; `status`, ok if a seed is ok, and `status_reason`;
         `NAME_ci_low` and `NAME_ci_high`, bounds of 95 % intervals: of accuracies for new seeds on these test images,
         by a scatter pooled over similar cells; of losses and training times by the cell's own seeds; of times by the
-        timed
-        samples, and of times beside dense with the scatter between timings;
+        timed samples, and of times beside dense with the scatter between timings;
         `train_step_vs_dense_clock` and `infer_vs_dense_clock`, `processor` for ratios of processor time that replace
         wall-clock ratios disturbed by other processes, else `wall`;
         `compute_multiplier` and `time_multiplier` with bounds, for new seeds;
         `accuracy_vs_dense` with the bounds of its interval, the difference from the dense cell of the same setting,
         paired by seed and, if known, by test image, corrected for all cells of the suite; `rank_group` within its
         setting: best, tied (no significant difference from the best), worse, or null if unknown; corrected for all
-        pairs of
-        cells.
+        pairs of cells.
 
     Raises:
         BadInput: the frame has no rows, or lacks a column that every report needs.
@@ -147,7 +146,10 @@ class Results:
         return pools_of(self.cells)
 
     def values(self, metric: str) -> CellValues:
-        """Return a metric of all cells, a column of numbers, by seed and, if known, by test image."""
+        """Return a metric of all cells by seed and, if known, by test image.
+
+        The metric is a column of numbers.
+        """
         good = self.rows[self.rows["status"] == "ok"]
         return CellValues.from_rows(good, np.array(self.places(good), dtype=np.int64), len(self.cells), metric)
 
@@ -199,12 +201,17 @@ def _one_row_each(table: pd.DataFrame, codes: np.ndarray) -> pd.DataFrame:
 
 
 def listed(value: object) -> list[object]:
-    """Return the value of a list column as a list; a missing value becomes an empty list."""
+    """Return the value of a list column as a list.
+
+    A missing value becomes an empty list.
+    """
     return list(value) if isinstance(value, (list, tuple, np.ndarray)) else []
 
 
 def seed_intervals(values: np.ndarray, codes: np.ndarray, count: int, kind: Kind) -> tuple[np.ndarray, ...]:
-    """Return mean and 95 % interval of each group by its own scatter over seeds, within the possible range.
+    """Return mean and 95 % interval of each group by its scatter over seeds.
+
+    Intervals are within the possible range.
 
     Args:
         values: float[n], without NaN.

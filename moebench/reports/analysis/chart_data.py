@@ -1,4 +1,4 @@
-"""Make the data behind figures and charts of cells: small tidy frames from a result table."""
+"""Make the data of figures and charts of cells: tidy frames from a result table."""
 
 import re
 from collections.abc import Sequence
@@ -45,9 +45,10 @@ def time_column(results: Results) -> str:
 
 
 def leading_quality(results: Results) -> str:
-    """Return the quality that charts show first: the share that most cells have, accuracy among equals.
+    """Return the quality that charts show first.
 
-    Cells with a text tower have zero-shot accuracy in place of accuracy; cells without any share have a loss.
+    The quality is the share that most cells have, and accuracy among equals. Cells with a text tower have zero-shot
+    accuracy in place of accuracy; cells without any share have a loss.
     """
     names = [each.name for each in in_section("quality axis")]
     shares = [name for name in names if quantity(name).kind == "share"]
@@ -84,7 +85,9 @@ def pareto(results: Results, x: str = "flops_forward_per_image", y: str = "accur
 
 
 def fronts(results: Results, x: str, y: str) -> pd.DataFrame:
-    """Return `on_front` and `front_probability` of `pareto` for each cell that has both axes, by its position.
+    """Return `on_front` and `front_probability` of `pareto` for each cell with both axes.
+
+    The index is the position of the cell.
 
     Args:
         results: the rows and cells.
@@ -114,14 +117,20 @@ def fronts(results: Results, x: str, y: str) -> pd.DataFrame:
 
 
 def varied(results: Results) -> str:
-    """Return the input that distinguishes most cells of a router; the first of several, and experts if none does."""
+    """Return the input that distinguishes most cells of a router.
+
+    The result is the first of several such inputs, and experts if no input does.
+    """
     levels = results.cells.groupby([*SETTING, "router"], dropna=False)[list(INPUTS)].nunique()
     apart = (levels - 1).clip(lower=0).sum()
     return max(INPUTS, key=lambda name: int(apart[name]))
 
 
 def varied_number(results: Results) -> str | None:
-    """Return the numeric input that distinguishes most cells of a router; None if no router has several values."""
+    """Return the numeric input that distinguishes most cells of a router.
+
+    The result is None if no router has several values.
+    """
     name = varied(results)
     sparse = results.cells[results.cells["router"] != "dense"]
     levels = sparse.groupby([*SETTING, "router"], dropna=False)[name].nunique()
@@ -168,7 +177,7 @@ def _as_read(text: str) -> list[tuple[int, float, str]]:
 
 
 def scaling(results: Results, y: Sequence[str], x: str = "experts") -> pd.DataFrame:
-    """Return quantities over the number of experts or another input, one row for each cell and quantity.
+    """Return quantities over experts or another input, one row for each cell and quantity.
 
     Columns: those of `pareto` up to `device_kind`, `unequal` (whether FLOPs differ from dense's by more than 3 %),
     `quantity x y y_low y_high`.
@@ -197,9 +206,10 @@ def scaling(results: Results, y: Sequence[str], x: str = "experts") -> pd.DataFr
 
 
 def costs(results: Results) -> pd.DataFrame:
-    """Return the parts of the forward FLOPs, one row for each cell and nonzero part of `style.PARTS`.
+    """Return the forward FLOPs by part, one row for each cell and nonzero part.
 
-    Columns: those of `pareto` up to `device_kind`, `part`, `flops` for one image, and `share` of the cell's total.
+    Columns: those of `pareto` up to `device_kind`, `part` of `style.PARTS`, `flops` for one image, and `share` of the
+    cell's total.
 
     Raises:
         BadInput: no cell has its FLOPs counted.
@@ -217,7 +227,9 @@ def costs(results: Results) -> pd.DataFrame:
 
 
 def speed(results: Results) -> pd.DataFrame:
-    """Return times over those of the dense twin timed in turns, one row for each cell and ratio.
+    """Return times over the dense twin's times, one row for each cell and ratio.
+
+    A cell and its dense twin are timed in turns.
 
     Columns: those of `pareto` up to `device_kind`, `quantity` (train_step_vs_dense or infer_vs_dense), `x` with bounds
     `x_low x_high`, and `flags`, the flags of that time, empty if there are none.
@@ -251,6 +263,9 @@ def _with(results: Results, *columns: str) -> pd.DataFrame:
 
 
 def _bound(cells: pd.DataFrame, column: str, end: str) -> "pd.Series[float]":
-    """Return one end of a column's interval, clipped to possible values; NaN for a column without intervals."""
+    """Return one end of a column's interval, clipped to possible values.
+
+    The bounds of a column without intervals are NaN.
+    """
     bounds = cells.get(f"{column}_ci_{end}", pd.Series(np.nan, index=cells.index)).astype(float)
     return bounds.map(lambda bound: possible(bound, quantity(column).kind), na_action="ignore")

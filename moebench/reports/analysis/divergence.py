@@ -55,7 +55,10 @@ def stability(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def verdict(table: pd.DataFrame) -> str:
-    """Return one sentence from `stability`: the router that diverges first, how surely, and the stable routers."""
+    """Return the result of `stability` in one sentence.
+
+    The sentence names the router that diverges first with its certainty, and the stable routers.
+    """
     parts = []
     for _, group in table.groupby(list(SETTING), dropna=False, sort=False):
         rows: list[Row] = group.to_dict("records")

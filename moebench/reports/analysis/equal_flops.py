@@ -8,7 +8,10 @@ from moebench.reports.analysis.ranking import dense_baselines
 
 
 def flops_vs_dense(cells: pd.DataFrame) -> "pd.Series[float]":
-    """Return for each cell its forward FLOPs over those of the dense cell that is trained alike; NaN without one."""
+    """Return each cell's forward FLOPs over the FLOPs of the dense cell trained alike.
+
+    The ratio is NaN without such a dense cell.
+    """
     flops = cells["flops_forward_per_image"].to_numpy(float)
     ratios = np.full(len(cells), np.nan)
     for place, dense in dense_baselines(cells).items():
@@ -22,5 +25,8 @@ def unequal(ratios: "pd.Series[float]") -> "pd.Series[bool]":
 
 
 def cost_mark(ratio: float) -> str:
-    """Return the mark after the name of a cell of unequal cost, `1.94 × FLOPs`; empty at equal cost."""
+    """Return the mark after the name of a cell of unequal cost, `1.94 × FLOPs`.
+
+    The mark is empty at equal cost.
+    """
     return f"{ratio:.2f} × FLOPs" if abs(ratio - 1) > TOLERANCE else ""

@@ -1,4 +1,4 @@
-"""Estimate how quality changes with the number of experts: a slope for each router, with its interval."""
+"""Estimate each router's slope of quality over the number of experts, with its interval."""
 
 import numpy as np
 import pandas as pd

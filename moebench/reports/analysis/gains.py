@@ -1,4 +1,6 @@
-"""Split the gain of routers over dense into capacity, mixing and learned routing, by the control cells of a suite.
+"""Split the gain of routers over dense into capacity, mixing and learned routing.
+
+The parts are estimated from the control cells of a suite.
 
 Capacity: a dense model with wider MLPs, and a frozen random gate, against dense. Mixing: Soft MoE with one expert,
 which cannot route any token wrongly, against dense. Learned routing: routers against the frozen random gate, a hash and
@@ -68,7 +70,7 @@ def gains(results: Results) -> pd.DataFrame:
 
 
 def _compared(cells: pd.DataFrame) -> Iterator[tuple[str, Side, Side]]:
-    """Yield each comparison that the cells allow, with the part of the gain that it estimates."""
+    """Yield each comparison that the cells allow, with the estimated part of the gain."""
     routers = style.in_order(cells["router"].astype(str))
     dense = _dense(cells)
     mixing = _single_expert(cells)
@@ -89,7 +91,10 @@ def _compared(cells: pd.DataFrame) -> Iterator[tuple[str, Side, Side]]:
 
 
 def side_of(cells: pd.DataFrame, router: str) -> Selection:
-    """Return the selection of a router's cells without controls, such as Soft MoE with one expert beside several."""
+    """Return the selection of a router's cells without controls.
+
+    Soft MoE with one expert is a control beside Soft MoE with several.
+    """
     if router == "soft" and _single_expert(cells) and (cells.loc[cells["router"] == "soft", "experts"] > 1).any():
         return _several_experts(cells, router).cells
     return _all_of(router).cells
@@ -125,7 +130,10 @@ def _claim(part: str, a: Side, b: Side) -> Claim:
 
 
 def _cost_ratios(claim: Claim, frame: pd.DataFrame) -> tuple[float, float]:
-    """Return parameters and forward FLOPs of one side over those of the other side; NaN without pairs of cells."""
+    """Return the ratios of two sides' parameters and forward FLOPs.
+
+    Ratios are those of the first side over the second side, and NaN without pairs of cells.
+    """
     rows = SuiteRows.from_frame(frame)
     try:
         pairs = pairs_of(claim, rows)
@@ -136,7 +144,7 @@ def _cost_ratios(claim: Claim, frame: pd.DataFrame) -> tuple[float, float]:
 
 
 def ratio_over_pairs(column: str, pairs: Sequence[tuple[int, int]], rows: SuiteRows) -> float:
-    """Return a column of one cell over that of the other, the geometric mean over pairs of cells.
+    """Return the geometric mean, over pairs of cells, of a column's ratio.
 
     Args:
         column: one that all seeds of a cell share.

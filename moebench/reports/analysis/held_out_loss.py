@@ -1,4 +1,7 @@
-"""Test losses during training, over FLOPs and time, and the points at which a cell and dense reach one loss."""
+"""Test losses during training, over FLOPs and time, and their crossings of dense.
+
+A crossing is the point at which a cell and dense reach one loss.
+"""
 
 import numpy as np
 import pandas as pd
@@ -46,7 +49,9 @@ def held_out_loss(results: Results) -> pd.DataFrame:
 
 
 def crossings(results: Results) -> pd.DataFrame:
-    """Return the points at which each cell and its dense cell reach one test loss, the higher of both final losses.
+    """Return the points at which each cell and its dense cell reach one test loss.
+
+    The loss is the higher of the two final losses.
 
     Returns:
         One row for each cell with a compute multiplier: `cell router loss`; `flops` and `time`, at which the better of

@@ -1,4 +1,4 @@
-"""Scores of two towers on their tests, beside chance and beside the results printed in a paper."""
+"""Scores of two towers on their tests, beside chance and a paper's printed results."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -38,7 +38,9 @@ def text_to_image_chance(images: float, depth: int) -> float:
 
 
 def image_to_text_chance(images: float, captions: float, depth: int) -> float:
-    """Return the chance that one of an image's captions is among `depth` random captions of all captions.
+    """Return the chance that `depth` random captions include one of an image's captions.
+
+    The random captions are drawn from all captions.
 
     Args:
         images: number of images, each with an equal share of the captions.
@@ -77,7 +79,9 @@ SCORES = (
 
 
 def pair_scores(results: Results) -> pd.DataFrame:
-    """Return one row for each cell with a text tower and each of its tests; an empty frame without such cells.
+    """Return one row for each cell with a text tower and each of its tests.
+
+    The frame is empty without such cells.
 
     Returns:
         cell (position among the cells), label, router, quantity, title, value with low and high (95 % interval over
@@ -111,7 +115,10 @@ def pair_scores(results: Results) -> pd.DataFrame:
 
 
 def _printed() -> dict[tuple[str, str], tuple[float, str]]:
-    """Return the printed share and its data set, by router and column, for models of the printed size."""
+    """Return the printed share and its data set, by router and column.
+
+    The shares are those of models of the printed size, `PRINTED_SIZE`.
+    """
     found = {}
     for row in published.image_text_results().to_dict("records"):
         if PRINTED_SIZE in str(row["label"]):

@@ -1,4 +1,7 @@
-"""Find the significant differences between cells of a setting: from dense, from the best, from each other."""
+"""Find the significant differences of cells from dense, from the best and from each other.
+
+Only cells of one setting are compared.
+"""
 
 from collections.abc import Sequence
 
@@ -16,7 +19,7 @@ LEVEL = 0.05
 
 
 def gains_over_dense(cells: pd.DataFrame, accuracy: CellValues) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the difference of each cell from the dense cell of equal settings, with the bounds of its interval.
+    """Return each cell's difference from the dense cell of equal settings, with its interval's bounds.
 
     Intervals cover together for all cells of a suite with 95 % (Bonferroni), so that one of them excludes 0 in at most
     5 % of suites without any difference.
@@ -46,9 +49,10 @@ def gains_over_dense(cells: pd.DataFrame, accuracy: CellValues) -> tuple[np.ndar
 
 
 def dense_baselines(cells: pd.DataFrame) -> dict[int, int]:
-    """Return for each cell's position the position of the dense cell trained alike, the narrowest of several.
+    """Return for each cell's position the position of the dense cell trained alike.
 
-    Cells without such a dense cell are left out. A dense model with wider MLPs is a control, and no baseline.
+    The narrowest of several dense cells is taken. Cells without such a dense cell are left out. A dense model with
+    wider MLPs is a control, and no baseline.
     """
     routers, widths = cells["router"].tolist(), cells["mlp_ratio"].fillna(0).tolist()
     found: dict[int, int] = {}
@@ -60,7 +64,10 @@ def dense_baselines(cells: pd.DataFrame) -> dict[int, int]:
 
 
 def suite_pools(cells: pd.DataFrame) -> list[list[int]]:
-    """Return the positions of cells of one suite that scatter alike; every cell is in one of the lists."""
+    """Return the positions of cells of one suite that scatter alike.
+
+    Every cell is in one of the lists.
+    """
     pools: dict[tuple[str, ...], list[int]] = {}
     for place, (suite, pool) in enumerate(zip(cells["suite"].astype(str), pools_of(cells), strict=True)):
         pools.setdefault((suite, *pool), []).append(place)
@@ -68,7 +75,7 @@ def suite_pools(cells: pd.DataFrame) -> list[list[int]]:
 
 
 def rank_groups(cells: pd.DataFrame, accuracy: CellValues) -> list[str | None]:
-    """Return for each cell whether it is the best of its setting, tied with the best, or worse.
+    """Return each cell's rank group in its setting: best, tied with the best, or worse.
 
     The best cell is found by comparing all cells, so that all pairs of cells count: differences follow the studentised
     range (Tukey), and settings of one suite share the level of 5 %.
@@ -89,7 +96,9 @@ def rank_groups(cells: pd.DataFrame, accuracy: CellValues) -> list[str | None]:
 
 
 def shown_better(cells: pd.DataFrame, values: CellValues, *, higher_is_better: bool) -> list[list[int]]:
-    """Return for each cell the positions of the cells of its setting that are significantly worse, all pairs counting.
+    """Return for each cell the positions of the significantly worse cells of its setting.
+
+    The tests are corrected for all pairs of cells.
 
     Args:
         cells: one row for each cell.
@@ -107,13 +116,16 @@ def shown_better(cells: pd.DataFrame, values: CellValues, *, higher_is_better: b
 
 
 def compared_pairs(cells: pd.DataFrame, quality: str = "accuracy") -> int:
-    """Return the number of pairs of cells of one setting, for which rank groups are corrected."""
+    """Return the number of pairs of cells of one setting.
+
+    Rank groups are corrected for this number.
+    """
     sizes = cells[cells[quality].notna()].groupby(list(SETTING), dropna=False).size()
     return int((sizes * (sizes - 1) // 2).sum())
 
 
 def _settings(cells: pd.DataFrame, known: np.ndarray) -> list[tuple[list[int], float]]:
-    """Return the positions of the cells of each setting, and the level at which its differences are tested."""
+    """Return the positions of the cells of each setting, and the setting's test level."""
     names = [tuple(map(str, row)) for row in cells[list(SETTING)].to_numpy()]
     members: dict[tuple[str, ...], list[int]] = {}
     for place in np.flatnonzero(known).tolist():
@@ -123,7 +135,9 @@ def _settings(cells: pd.DataFrame, known: np.ndarray) -> list[tuple[list[int], f
 
 
 def _apart(values: CellValues, members: Sequence[int], one: int, level: float) -> np.ndarray:
-    """Return -1 for cells significantly below cell `one`, 1 for cells above, else 0; NaN if unknown.
+    """Return -1 for cells significantly below cell `one`, 1 for cells above, else 0.
+
+    A value is NaN if the difference is unknown.
 
     Args:
         values: a metric of all cells.
@@ -142,7 +156,10 @@ def _apart(values: CellValues, members: Sequence[int], one: int, level: float) -
 
 
 def rounded(freedom: float) -> float:
-    """Return degrees of freedom rounded down to a coarse grid, so that few critical values have to be computed."""
+    """Return degrees of freedom rounded down to a coarse grid.
+
+    The grid keeps the number of critical values small.
+    """
     grid = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 32, 48, 64, 128, 512)
     below = [each for each in grid if each <= freedom]
     return float(below[-1]) if below else 1.0

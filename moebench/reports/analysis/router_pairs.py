@@ -1,4 +1,7 @@
-"""Compare each router with each other router, pooled over the cells of a suite, as claims and `moebench compare` do."""
+"""Compare each router with each other router, pooled over the cells of a suite.
+
+The method is that of claims and of `moebench compare`.
+"""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -26,7 +29,9 @@ COLUMNS = ("a", "b", "device_kind", "cells", "seeds", "flops", "effect", "low", 
 
 
 def router_pairs(results: Results, metric: str = "accuracy") -> pd.DataFrame:
-    """Return the mean difference between two routers, over cells that differ only in the router, for each pair.
+    """Return the mean difference between the two routers of each pair.
+
+    The difference is over cells that differ only in the router.
 
     Args:
         results: the rows and cells of a suite.

@@ -102,7 +102,7 @@ def _rows(results: Results, score: _Score) -> Iterator[dict[str, object]]:
 
 
 def _values(results: Results, score: _Score, data: str) -> tuple[pd.DataFrame, float]:
-    """Return router, value and interval of the cells of a task, and the capacity factor that they share."""
+    """Return router, value and interval of a task's cells, and their shared capacity factor."""
     if score.lowest_capacity and results.rows["test_time"].notna().any():
         return _at_lowest_capacity(results, score.column, data)
     cells = results.cells[results.cells["data"] == data].drop_duplicates("router")

@@ -11,7 +11,9 @@ LOAD_BINS = 32
 
 
 def curves(results: Results) -> pd.DataFrame:
-    """Return training curves, one row for each cell and recorded step: mean, lowest and highest of the seeds.
+    """Return training curves, one row for each cell and recorded step.
+
+    Values are the mean, the lowest and the highest of the seeds.
 
     Columns: those of `pareto` up to `device_kind`, `step`, `loss loss_low loss_high`, `accuracy accuracy_low
     accuracy_high`.
@@ -78,7 +80,7 @@ def load(results: Results, column: str = "expert_load") -> pd.DataFrame:
 
 
 def _labelled(results: Results) -> pd.DataFrame:
-    """Return the rows of completed seeds, in the order and with the labels of the cells."""
+    """Return completed seeds' rows, in the order and with the labels of the cells."""
     rows = results.rows[results.rows["status"].isin(["ok", "diverged"])]
     places = np.array(results.places(rows), dtype=int)
     labelled = rows.assign(label=results.cells["label"].to_numpy()[places], cell=places)
@@ -86,14 +88,20 @@ def _labelled(results: Results) -> pd.DataFrame:
 
 
 def _blocks(moe_layers: object, count: int) -> list[int]:
-    """Return the blocks with experts from a text such as `2,3`; 0, 1, … if the text does not name `count` blocks."""
+    """Return the blocks with experts from a text such as `2,3`.
+
+    If the text does not name `count` blocks, the result is 0, 1, ….
+    """
     names = str(moe_layers).split(",")
     blocks = [int(name) for name in names if name.strip().isdecimal()]
     return blocks if len(blocks) == count else list(range(count))
 
 
 def _layers_by_experts(nested: object) -> np.ndarray | None:
-    """Return a nested list as float[layers, experts]; None if the list is missing, ragged or empty."""
+    """Return a nested list as float[layers, experts].
+
+    The result is None if the list is missing, ragged or empty.
+    """
     layers = [np.asarray(listed(layer), dtype=float) for layer in listed(nested)]
     if not layers or len({len(layer) for layer in layers}) > 1 or not len(layers[0]):
         return None

@@ -12,7 +12,7 @@ _ENOUGH = 4
 
 
 def test_images(rows: pd.DataFrame) -> dict[str, int]:
-    """Return the number of images of the test split by data set, if the rows determine it.
+    """Return each data set's number of test images, if the rows determine the number.
 
     Rows that record each image's correctness have the number; for other rows the number is the smallest with which
     every accuracy is a whole number of images.
@@ -27,7 +27,10 @@ def test_images(rows: pd.DataFrame) -> dict[str, int]:
 
 
 def _smallest(accuracies: Floats) -> int:
-    """Return the smallest size of a set in which all shares, float[n], are possible; 0 without a reliable size."""
+    """Return the smallest size of a set in which all shares, float[n], are possible.
+
+    The result is 0 without a reliable size.
+    """
     if len(accuracies) < _ENOUGH:
         return 0
     sizes = np.arange(2, LARGEST + 1)

@@ -1,4 +1,7 @@
-"""Summarise trained models in other settings: one row for each cell and setting, with intervals over seeds."""
+"""Summarise trained models in other settings, with intervals over seeds.
+
+There is one row for each cell and setting.
+"""
 
 import json
 from collections.abc import Sequence
@@ -20,7 +23,9 @@ _CELL = ("cell", "label", "router", "experts", *SETTING)
 
 
 def settings(results: Results, *columns: str) -> pd.DataFrame:
-    """Return trained models in other settings, one row for each cell and setting, in the order of both.
+    """Return trained models in other settings, one row for each cell and setting.
+
+    Rows are in the order of cells and of settings.
 
     Columns: `cell` (its position among `results.cells`), `label router experts suite model data device_kind` of the
     trained cell; `setting test_router test_top_k test_capacity_factor test_slots_per_expert`; and for each requested
@@ -115,7 +120,9 @@ def _accuracies(flat: pd.DataFrame, codes: np.ndarray, count: int) -> CellValues
 
 
 def _of_accuracy(flat: pd.DataFrame, codes: np.ndarray, pools: Sequence[tuple[str, ...]]) -> tuple[np.ndarray, ...]:
-    """Return mean and 95 % interval of the accuracy in each setting, by a scatter pooled over similar settings.
+    """Return mean and 95 % interval of the accuracy in each setting.
+
+    The scatter is pooled over similar settings.
 
     Args:
         flat: one row for each cell, seed and setting.

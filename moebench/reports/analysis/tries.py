@@ -1,4 +1,7 @@
-"""Unfold the tries of tuning: one row for each cell and try, with its validation loss and accuracy."""
+"""Unfold the tries of tuning: each try's validation loss and accuracy.
+
+There is one row for each cell and try.
+"""
 
 import json
 from collections.abc import Hashable, Mapping

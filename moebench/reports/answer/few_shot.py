@@ -10,7 +10,9 @@ PROBES = {"few_shot_10": "10-shot", "few_shot_5": "5-shot", "few_shot_1": "1-sho
 
 
 def sentence(results: Results) -> list[str]:
-    """Return the best cell of the probe with the most shots, beside dense, and the count of significant differences.
+    """Return a sentence on the best cell of the probe with the most shots.
+
+    The sentence also has the dense cell, and the number of significant differences.
 
     The list is empty if no cell was probed, or if cells of several models, data sets or devices were probed.
     """

@@ -19,7 +19,7 @@ _SIGNIFICANT = 0.05
 
 
 def on_routing(recordings: Sequence[Recording]) -> str:
-    """Return the share of the patches that no expert processes, in the last MoE layer of each recording."""
+    """Return the share of patches without an expert in each recording's last MoE layer."""
     left, served = [], []
     for each in _hard(recordings):
         rows = each.frame(layers=each.facts.layers[-1:])
@@ -57,7 +57,9 @@ def on_dropped(recordings: Sequence[Recording]) -> str:
 
 
 def halves_dropped(recording: Recording, order: str) -> tuple[float, float]:
-    """Return the shares of the first and of the second half of each group's tokens that are dropped at C = 1/4.
+    """Return the dropped shares of both halves of each group's tokens at C = 1/4.
+
+    The share of the first half precedes the share of the second half.
 
     Args:
         recording: recording of a router whose tokens choose, in its last MoE layer.
@@ -76,7 +78,10 @@ def halves_dropped(recording: Recording, order: str) -> tuple[float, float]:
 
 
 def on_slots(recordings: Sequence[Recording]) -> str:
-    """Return whether the slots of the first soft router are blobs or means of their image; empty without one."""
+    """Return whether the slots of the first soft router are blobs or image means.
+
+    The text is empty without a soft router.
+    """
     soft = next((each for each in recordings if each.facts.kind == "soft"), None)
     if soft is None:
         return ""
@@ -85,7 +90,9 @@ def on_slots(recordings: Sequence[Recording]) -> str:
 
 
 def slots_verdict(needed: "pd.Series[float]", tokens: int) -> str:
-    """Return whether slots are blobs or near the mean of their image, without a full stop.
+    """Return whether slots are blobs or near the mean of their image.
+
+    The text has no full stop.
 
     Args:
         needed: tokens that carry 90 % of each slot.
@@ -105,7 +112,7 @@ def slots_verdict(needed: "pd.Series[float]", tokens: int) -> str:
 
 
 def on_specialisation(recordings: Sequence[Recording]) -> str:
-    """Return the routers whose experts have most information on class and position, and those at chance."""
+    """Return the routers with most expert information on class and position, and routers at chance."""
     parts = []
     for of, about in zip(analyses.OF, ("the class of the image", "the position of the patch"), strict=True):
         found = {}

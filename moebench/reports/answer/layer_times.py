@@ -18,7 +18,9 @@ def numbers(cell: Cell) -> tuple[str, ...]:
 
 
 def sentence(cells: Sequence[Cell]) -> str:
-    """Return the times of the fastest and the slowest cell beside dense, and the number of flagged timings.
+    """Return the times of the fastest and the slowest cell beside dense.
+
+    The number of flagged timings follows.
 
     Args:
         cells: one timed cell or more.
@@ -45,7 +47,10 @@ def shortest(cells: Sequence[Cell]) -> str:
 
 
 def _by_time(cells: Sequence[Cell]) -> list[Cell]:
-    """Return the cells with experts, the fastest beside dense first; dense cells if there are no others."""
+    """Return the cells with experts, the fastest beside dense first.
+
+    Without such cells, the result is the dense cells.
+    """
     moe = [cell for cell in cells if cell["router"] != "dense"] or cells
     return sorted(moe, key=lambda cell: float(cell["train_step_vs_dense"]))
 

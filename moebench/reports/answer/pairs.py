@@ -46,7 +46,10 @@ def _of(scores: Sequence[Score], name: str) -> list[Score]:
 
 
 def _best_and_dense(scores: Sequence[Score], name: str) -> tuple[Score, Score | None]:
-    """Return the best cell of a test, and the dense cell; None if dense is the best or there are several."""
+    """Return the best cell of a test, and the dense cell.
+
+    The dense cell is None if dense is the best or if there is not exactly one dense cell.
+    """
     of_test = _of(scores, name)
     best = max(of_test, key=lambda score: float(score["value"]))
     dense = [score for score in of_test if score["router"] == "dense"]

@@ -33,7 +33,10 @@ _ANSWERING = (
 
 
 def answer(results: Results) -> str:
-    """Return the answer to a suite's question in at most 25 words, the verdict first; `details` has the intervals."""
+    """Return the answer to a suite's question in at most 25 words, verdict first.
+
+    `details` has the intervals.
+    """
     cells, good, timed = _answering(results)
     verdict = [f"{summary(results.verdicts)}."] if results.verdicts else []
     of_pairs = pairs.tested(results)
@@ -49,10 +52,10 @@ def answer(results: Results) -> str:
 
 
 def details(results: Results) -> str:
-    """Return the details of the answer in one sentence: data, device, seeds, the best cell with its intervals.
+    """Return the details of the answer in one sentence.
 
-    For a suite without claims the sentence also names trends, divergence and cuts; for other suites verdicts cover
-    these.
+    The sentence has data, device, seeds, and the best cell with its intervals. For a suite without claims the sentence
+    also names trends, divergence and cuts; for other suites verdicts cover these.
     """
     cells, good, timed = _answering(results)
     of_pairs = pairs.tested(results)
@@ -117,7 +120,10 @@ def _ground(good: list[Cell]) -> str:
 
 
 def _best(good: list[Cell], pairs: int) -> str:
-    """Return the best cell, its difference from dense, and the number of cells not significantly below it."""
+    """Return a sentence on the best cell.
+
+    The sentence has the difference from dense, and the number of cells not significantly below the best cell.
+    """
     best = max(good, key=_by_accuracy)
     text = f"{best['label']} has the highest accuracy, {accuracy(best)}"
     if best["seeds_failed"]:
@@ -138,12 +144,18 @@ def _best(good: list[Cell], pairs: int) -> str:
 
 
 def _corrected(before: str, pairs: int) -> str:
-    """Return the note on the correction: the best cell is found by comparing all cells, so that all pairs count."""
+    """Return the note on the correction for all pairs of cells.
+
+    All pairs count, because the best cell is found by comparing all cells.
+    """
     return f"{before}corrected for all {pairs} pairs of cells" if pairs > 1 else ""
 
 
 def _failures(cells: list[Cell]) -> str:
-    """Return the end of a sentence: the number of failed cells; a full stop alone if there are none."""
+    """Return the end of a sentence: the number of failed cells.
+
+    If no cell failed, the result is a full stop alone.
+    """
     failed = [cell for cell in cells if cell["seeds"] == 0]
     return f"; {len(failed)} of {_count(len(cells), 'cell')} failed ({_states(failed)})." if failed else "."
 
@@ -169,7 +181,10 @@ def _over_dense(best: Cell, dense: list[Cell]) -> str:
 
 
 def _trend(rows: pd.DataFrame) -> list[str]:
-    """Return the routers of one setting whose accuracy changes with the experts; empty if experts do not vary."""
+    """Return the routers of one setting whose accuracy changes with the experts.
+
+    The list is empty if experts do not vary.
+    """
     slopes: list[Cell] = trends_together(rows).dropna(subset="slope").to_dict("records")
     if not slopes:
         return []
@@ -195,7 +210,10 @@ def _divergence(rows: pd.DataFrame) -> list[str]:
 
 
 def _cuts(results: Results) -> list[str]:
-    """Return the cheapest settings that lose at most a point, if trained models were evaluated in other settings."""
+    """Return the cheapest settings that lose at most a point.
+
+    The list is empty if no trained model was evaluated in other settings.
+    """
     try:
         rows: list[Cell] = cuts(results).to_dict("records")
     except BadInput:

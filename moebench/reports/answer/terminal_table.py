@@ -1,4 +1,4 @@
-"""Tables of a suite for the terminal: cells, verdicts on claims, and the parts of a gain."""
+"""Tables of a suite for the terminal: cells, claims' verdicts, parts of a gain."""
 
 from collections.abc import Hashable, Sequence
 from math import isnan
@@ -37,7 +37,9 @@ def render_claims(verdicts: Sequence[Verdict]) -> "Table":
 
 
 def render_table(cells: pd.DataFrame) -> "Table":
-    """Return the summary as a table for the terminal: ● marks the best cell, ○ cells not significantly lower.
+    """Return the summary as a table for the terminal.
+
+    ● marks the best cell, ○ cells not significantly lower.
 
     Args:
         cells: the result of `summarise`.
