@@ -1,4 +1,4 @@
-"""Lay out the panels of figures, in a figure of their own or in axes that a caller gives."""
+"""Lay out the panels of figures, in figures of their own or in given axes."""
 
 import textwrap
 from collections.abc import Sequence
@@ -54,7 +54,9 @@ def grid(
 def two_rows(
     layout: Layout, frame: pd.DataFrame, above: int, below: int, heights: tuple[float, float]
 ) -> tuple[Drawing, list["Axes"], list["Axes"]]:
-    """Return a figure of `frame` with `above` panels over `below` others; in one column at most two side by side.
+    """Return a figure of `frame` with `above` panels over `below` panels.
+
+    A figure one column wide has at most two panels side by side.
 
     Args:
         layout: place and size of the figure.
@@ -83,7 +85,9 @@ def two_rows(
 
 
 def axes_of(ax: object) -> "tuple[Axes, ...]":
-    """Return the axes that a caller gives to draw in, one or an array of them, in reading order.
+    """Return the axes that a caller gives to draw in, in reading order.
+
+    A caller gives axes or an array of axes.
 
     Raises:
         BadInput: something else is given.
@@ -108,7 +112,10 @@ def _given(layout: Layout, count: int) -> "list[Axes]":
 
 
 def groups(points: pd.DataFrame, keys: Sequence[str]) -> list[tuple[str, np.ndarray]]:
-    """Return the groups of points that share a row of panels: a name for each setting, and a mask of its rows."""
+    """Return the groups of points that share a row of panels.
+
+    A group has a name of its setting, and a mask of its rows.
+    """
     varying = [key for key in keys if points[key].nunique(dropna=False) > 1]
     if not varying:
         return [("", np.ones(len(points), bool))]
@@ -120,12 +127,18 @@ def groups(points: pd.DataFrame, keys: Sequence[str]) -> list[tuple[str, np.ndar
 
 
 def letters(inches: float) -> int:
-    """Return the number of letters of a title above a panel of this width, its share of the margins included."""
+    """Return the number of letters of a title above a panel of this width.
+
+    The width includes the panel's share of the margins.
+    """
     return max(8, int((inches - _MARGIN) / _LETTER))
 
 
 def in_lines(text: str, inches: float) -> str:
-    """Return the name of a router for the title of a panel, in two lines if it is too long and has a hyphen."""
+    """Return a router's name for the title of a panel, in two lines if needed.
+
+    Two lines are needed if the name is too long and has a hyphen.
+    """
     room = letters(inches)
     return "\n".join(plain(shortened(line, room)) for line in textwrap.wrap(shortened(text, 2 * room), room))
 

@@ -25,7 +25,9 @@ _NOTE = "row: expert a, column: expert b, ordered by likeness · N_ab / N_a over
 
 @routing_figure("coactivation", caption="How often tokens that one expert serves are served by another expert too.")
 def coactivation(recordings: Sequence[Recording], choice: Choice, layout: Layout = PAPER) -> Drawing:
-    """Draw the share N_ab / N_a of an expert's tokens that another expert processes too, a panel for each layer.
+    """Draw the share N_ab / N_a of an expert's tokens that another expert processes too.
+
+    There is a panel for each layer.
 
     Args:
         recordings: recordings, of which those with several experts for a token are drawn.

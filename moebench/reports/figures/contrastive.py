@@ -1,4 +1,7 @@
-"""Draw the tests of two towers: cells down, a panel for each test, with chance and printed results as marks."""
+"""Draw the tests of two towers, a panel for each test, cells down.
+
+Chance and printed results are marks.
+"""
 
 import numpy as np
 

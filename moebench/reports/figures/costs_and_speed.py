@@ -1,4 +1,4 @@
-"""Draw the costs of a router: its FLOPs by part, and its time beside that of a dense model."""
+"""Draw the costs of a router: FLOPs by part, and time beside a dense model."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ MOST_LINES = 80
     needs=("flops_forward_per_image",),
 )
 def costs(results: Results, layout: Layout = PAPER) -> Drawing:
-    """Draw where the FLOPs of a forward pass go: a bar for each cell, stacked by part.
+    """Draw the FLOPs of a forward pass, a bar for each cell, stacked by part.
 
     Raises:
         BadInput: no cell has its FLOPs counted.
@@ -58,10 +58,10 @@ def costs(results: Results, layout: Layout = PAPER) -> Drawing:
     caption="Times over those of the dense twin, timed in turns. Hollow marks: timing with a flag.",
 )
 def speed(results: Results, layout: Layout = PAPER) -> Drawing:
-    """Draw times of a training step and of inference over those of the dense twin, a line for each cell.
+    """Draw each cell's times of training steps and inference over the dense twin's times.
 
-    Every cell is timed in turns with its dense twin, so that the ratio can be compared if seconds cannot. Bars are 95 %
-    intervals; a hollow mark is a time measured under a flag.
+    There is a line for each cell. Every cell is timed in turns with its dense twin, so that the ratio can be compared
+    if seconds cannot. Bars are 95 % intervals; a hollow mark is a time measured under a flag.
 
     Raises:
         BadInput: no cell was timed beside a dense twin.
@@ -94,7 +94,10 @@ def _draw_speed(axes: "Axes", points: pd.DataFrame) -> None:
 
 
 def _first_cells(points: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """Return the rows of the first cells, as many as a figure has lines, and a note on further cells."""
+    """Return the rows of the first cells, and a note on further cells.
+
+    The cells are as many as a figure has lines.
+    """
     cells = points["cell"].unique()
     if len(cells) <= MOST_LINES:
         return points, ""
@@ -106,7 +109,10 @@ def _height(lines: int) -> float:
 
 
 def _name_lines(axes: "Axes", results: Results, cells: list[int], layout: Layout, *, named: bool = True) -> str:
-    """Write the name of each cell beside its line, the first cell on top; return the note on the names."""
+    """Write the name of each cell beside its line; return the note on names.
+
+    The first cell is on top.
+    """
     names, note = brief_labels(results.cells.iloc[cells], 44 if layout.columns > 1 else 26)
     labels = [plain(name) for name in names]
     axes.set_yticks(range(len(labels)), labels if named else [])

@@ -1,4 +1,4 @@
-"""Draw quantities by category: an input of a suite that is no number, or the routers themselves."""
+"""Draw quantities by category: a suite's non-numeric input, or the routers themselves."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,9 @@ _APART = ("data", "device_kind")
     axes={"x": "several columns"},
 )
 def dots(results: Results, x: Sequence[str] | None = None, layout: Layout = PAPER) -> Drawing:
-    """Draw quantities by the varied input, a row for each of its values, a panel for each quantity.
+    """Draw quantities by the varied input, a row for each of its values.
+
+    There is a panel for each quantity.
 
     Args:
         results: the rows and cells to draw.

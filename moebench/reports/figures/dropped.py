@@ -1,4 +1,4 @@
-"""Draw which patches are dropped: the share over the capacity factor, and the patches of one group of images."""
+"""Draw the share of dropped patches over the capacity factor, and one group's dropped patches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,10 +53,10 @@ class Line:
     "dropped", caption="Tokens that no expert processes at other capacity factors, by array order and by priority."
 )
 def dropped(recordings: Sequence[Recording], choice: Choice, layout: Layout = PAPER) -> Drawing:
-    """Draw the share of dropped tokens over C, and the dropped patches of one group of images at C = 1/4.
+    """Draw the share of dropped tokens over C, and one group's dropped patches.
 
-    The tokens that are dropped at other C are computed from the recorded choices, with the recorded inputs of the
-    layer.
+    The dropped patches are those of one group of images at C = 1/4. The tokens that are dropped at other C are computed
+    from the recorded choices, with the recorded inputs of the layer.
 
     Args:
         recordings: recordings, of which those with a capacity are drawn.
@@ -129,7 +129,10 @@ def _curve(line: Line, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _group(frame: pd.DataFrame, count: int) -> list[int]:
-    """Return images of the first group, or of as many groups as needed, evenly spaced from first to last."""
+    """Return images of the first group, evenly spaced from first to last.
+
+    If each group has one image, the result is the images of the first groups.
+    """
     images = frame.drop_duplicates("image")[["image", "group"]]
     groups = images["group"].unique()
     first = images[images["group"] == groups[0]]

@@ -28,7 +28,9 @@ _TITLES = {
 
 @routing_figure("dynamics", caption="How soon in training tokens are routed as the trained model routes them.")
 def dynamics(recordings: Sequence[Recording], choice: Choice, layout: Layout = PAPER) -> Drawing:
-    """Draw saturation and fluctuation of the routing over the training steps, a line for each cell and layer.
+    """Draw saturation and fluctuation of the routing over the training steps.
+
+    There is a line for each cell and layer.
 
     Args:
         recordings: recordings, of which those made during training are drawn.

@@ -1,4 +1,4 @@
-"""Draw each router against each other router: the mean difference over a suite's cells, with its interval."""
+"""Draw the mean difference of each two routers over a suite's cells, with its interval."""
 
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,9 @@ _LONGEST = {1: 15, 2: 40}
     axes={"x": "one column"},
 )
 def forest(results: Results, x: str | None = None, layout: Layout = PAPER) -> Drawing:
-    """Draw the difference of each two routers with its interval, by the method of claims and of `moebench compare`.
+    """Draw the difference of each two routers with its interval.
+
+    The method is that of claims and of `moebench compare`.
 
     Args:
         results: the rows and cells to draw.
@@ -62,7 +64,10 @@ def forest(results: Results, x: str | None = None, layout: Layout = PAPER) -> Dr
 
 
 def _name(panel: "Axes", points: pd.DataFrame, of: Column, layout: Layout) -> None:
-    """Write both routers of a row on its left and, if the figure is wide, the difference on its right."""
+    """Write both routers of a row on its left.
+
+    If the figure is wide, the difference is on the right.
+    """
     several = points["device_kind"].nunique() > 1
     longest = _LONGEST[layout.columns]
     labels = []

@@ -36,9 +36,10 @@ _SHARES = ("dropped_tokens", "router_entropy", "dead_experts")
     needs=("expert_load",),
 )
 def health(results: Results, layout: Layout = PAPER) -> Drawing:
-    """Draw the load of every expert as a heat map for each router, and drops, entropy and dead experts below.
+    """Draw every expert's load as a heat map for each router, and shares below.
 
-    The shares below are drawn over the varied input, as in `scaling` or, if the input is no number, in `dots`.
+    The shares are dropped tokens, entropy and dead experts. The shares are drawn over the varied input, as in
+    `scaling` or, if the input is no number, in `dots`.
 
     Args:
         results: the rows and cells to draw.
@@ -106,7 +107,10 @@ def health(results: Results, layout: Layout = PAPER) -> Drawing:
 
 
 def _draw_load(axes: "Axes", load: pd.DataFrame, lines: list[str], reach: float, *, bar: bool) -> None:
-    """Draw one router's heat map, a line for each of `lines`, in colours from 1 − `reach` to 1 + `reach`."""
+    """Draw one router's heat map, a line for each of `lines`.
+
+    Colours are from 1 − `reach` to 1 + `reach`.
+    """
     import seaborn
 
     picture = np.full((len(lines), _WIDE), np.nan)

@@ -44,7 +44,7 @@ _RC = {
 
 @dataclass(frozen=True)
 class Layout:
-    """The place of a figure: a paper, a slide or a notebook, one or two columns wide.
+    """The place and width of a figure: paper, slide or notebook, one or two columns.
 
     Letters have equal sizes in points in all places. A figure for a talk is drawn small, so that its letters can be
     read from the last row when a slide shows it at more than twice its size.
@@ -101,7 +101,10 @@ class Drawing(Figure):
         return f"<Drawing of {len(self.frame)} rows, {width:.1f} by {height:.1f} inches; .frame has the numbers>"
 
     def _repr_png_(self) -> bytes:
-        """Return the figure as PNG, which a notebook shows if the figure is the last line of a cell."""
+        """Return the figure as PNG for notebooks.
+
+        A notebook shows the PNG if the figure is the last line of a cell.
+        """
         content = BytesIO()
         with look():
             self.savefig(content, format="png", facecolor="white")

@@ -27,7 +27,7 @@ def legend(figure: Drawing, routers: Iterable[str], note: str) -> None:
 
 
 def parts_legend(figure: Drawing, parts: Mapping[str, str], note: str) -> None:
-    """Put a legend of parts of a bar and their colours above the panels, and a note below them."""
+    """Put a legend of bar parts and their colours above the panels, a note below."""
     from matplotlib.patches import Patch
 
     explain(figure, {name: Patch(color=color) for name, color in parts.items()}, note)

@@ -1,4 +1,4 @@
-"""Draw marks that figures share: intervals, names beside points, lines of routers over a varied input."""
+"""Draw marks that figures share: intervals, names beside points, lines over a varied input."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,10 @@ _SIDES = [(across, along) for along in (4, -4, 11, -11, 18) for across in (1, -1
 
 
 def bars(axes: "Axes", points: pd.DataFrame, color: str) -> None:
-    """Draw the intervals of points `x y` on the axes that have bounds, `x_low x_high y_low y_high`."""
+    """Draw the intervals of points `x y` on the axes that have bounds.
+
+    The bounds are `x_low x_high y_low y_high`.
+    """
     form: dict[str, Any] = {"fmt": "none", "ecolor": color, "elinewidth": 0.8, "alpha": 0.6}
     for axis in ("x", "y"):
         if f"{axis}_low" in points:
@@ -38,9 +41,10 @@ def _reach(points: pd.DataFrame, axis: str) -> np.ndarray:
 
 
 def name_points(axes: "Axes", points: pd.DataFrame, names: Sequence[str], size: tuple[float, float]) -> None:
-    """Write a name beside each point `x y` in the colour of its `router`, clear of points and other names.
+    """Write a name beside each point `x y`, clear of points and other names.
 
-    If neighbours have one name, one of them is named; a name without room is left out.
+    A name has the colour of its point's `router`. If neighbours have one name, one of them is named; a name without
+    room is left out.
 
     Args:
         axes: axes with everything else drawn, so that their limits do not change any more.
@@ -89,7 +93,10 @@ def name_points(axes: "Axes", points: pd.DataFrame, names: Sequence[str], size: 
 
 
 def draw_scaling(axes: "Axes", points: pd.DataFrame, y: Column, x: Column) -> None:
-    """Draw one quantity of cells over another: a line for each router, a band for one dense cell."""
+    """Draw one quantity of cells over another, a line for each router.
+
+    One dense cell is a band.
+    """
     bands = points[points["router"] == "dense"]
     bands = bands if bands["x"].nunique() <= 1 else bands.iloc[:0]
     sparse = points.drop(bands.index)
@@ -132,7 +139,9 @@ def unequal_note(points: pd.DataFrame) -> str:
 
 
 def draw_dots(axes: "Axes", points: pd.DataFrame, x: Column, title: str) -> None:
-    """Draw one quantity of cells by `category`: a row for each, a dot for each router, a band for one dense cell.
+    """Draw one quantity of cells by `category`, a dot for each router.
+
+    There is a row for each category, and one dense cell is a band.
 
     Args:
         axes: the panel.

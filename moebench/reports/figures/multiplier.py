@@ -28,9 +28,10 @@ _WORTH = {"flops": "compute_multiplier", "time": "time_multiplier"}
     needs=("curve_eval_loss",),
 )
 def multiplier(results: Results, layout: Layout = PAPER) -> Drawing:
-    """Draw test loss over FLOPs and over time, and mark the point at which each cell reaches the final loss of dense.
+    """Draw test loss over FLOPs and over time, and mark the crossings of dense.
 
-    If a cell ends above dense, the mark is at the point at which dense reaches the final loss of the cell.
+    A mark is at the point at which a cell reaches the final loss of dense. If a cell ends above dense, the mark is at
+    the point at which dense reaches the final loss of the cell.
 
     Args:
         results: the rows and cells to draw.

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     axes={"x": "several columns", "y": "one column"},
 )
 def pareto(results: Results, x: Sequence[str] | None = None, y: str | None = None, layout: Layout = PAPER) -> Drawing:
-    """Draw quality over cost: a panel for each cost, a row of panels for each data set and device.
+    """Draw quality over cost, a panel for each cost.
 
-    Bars are 95 % intervals, the line is the Pareto front, and a marker is fuller the more probably its cell lies on the
-    front. The varied input is written beside each marker.
+    There is a row of panels for each data set and device. Bars are 95 % intervals, the line is the Pareto front, and a
+    marker is fuller the more probably its cell lies on the front. The varied input is written beside each marker.
 
     Args:
         results: the rows and cells to draw.
@@ -74,7 +74,10 @@ def pareto(results: Results, x: Sequence[str] | None = None, y: str | None = Non
 
 
 def _measured(results: Results, first: str, layout: Layout) -> list[str]:
-    """Return a column, and the best column of step time if cells were timed and there are axes for it."""
+    """Return a column, and the best column of step time if cells were timed.
+
+    If the caller gives one panel of axes, the column of step time is left out.
+    """
     time = chart_data.time_column(results)
     sparse = results.cells[results.cells["router"] != "dense"]
     both = [first, time] if sparse[time].notna().any() else [first]
@@ -124,7 +127,9 @@ def _draw_pareto(axes: "Axes", points: pd.DataFrame, x: Column, y: Column, width
     axes={"x": "one column", "y": "several columns"},
 )
 def scaling(results: Results, y: Sequence[str] | None = None, x: str | None = None, layout: Layout = PAPER) -> Drawing:
-    """Draw quantities over a varied number, a panel for each; one dense cell is the band across.
+    """Draw quantities over a varied number, a panel for each quantity.
+
+    One dense cell is the band across.
 
     Args:
         results: the rows and cells to draw.
@@ -169,6 +174,9 @@ def scaling(results: Results, y: Sequence[str] | None = None, x: str | None = No
 
 
 def _numbered(points: pd.DataFrame, x: Column) -> bool:
-    """Return whether cells of one router have one x and several numbers of experts, so that points need names."""
+    """Return whether points need names of their numbers of experts.
+
+    Points need names if cells of one router have one x and several numbers of experts.
+    """
     apart = points.drop_duplicates(["router", *SETTING, "x", "experts"])
     return x.name != "experts" and bool(apart.duplicated(["router", *SETTING, "x"]).any())

@@ -25,7 +25,10 @@ Rgb = tuple[float, float, float]
 
 
 def expert_colors(experts: int) -> list[Rgb]:
-    """Return a colour for each expert, equal in every layer; up to nine are distinct for colour-blind readers."""
+    """Return a colour for each expert, equal in every layer.
+
+    Up to nine colours are distinct for colour-blind readers.
+    """
     import seaborn
 
     few = [color for place, color in enumerate(seaborn.color_palette("colorblind")) if place != _GREY]
@@ -71,7 +74,9 @@ def tint(axes: "Axes", colors: np.ndarray, facts: Facts) -> None:
 
 
 def by_expert(expert: np.ndarray, experts: int, opacity: np.ndarray | float = 1.0) -> np.ndarray:
-    """Return colours and opacities float[token, 4] of patches by their experts; patches of no expert stay clear.
+    """Return colours and opacities float[token, 4] of patches by their experts.
+
+    Patches of no expert stay clear.
 
     Args:
         expert: int[token], -1 for none.
@@ -122,7 +127,9 @@ def title_of(recording: Recording, longest: int) -> str:
 
 
 def titles_of(recordings: Sequence[Recording], longest: int) -> list[str]:
-    """Return the names of cells for panels side by side, without the options that all of several cells share.
+    """Return the names of cells for panels side by side.
+
+    Options that all of several cells share are left out.
 
     Args:
         recordings: one for each panel.

@@ -20,7 +20,9 @@ _TITLES = {
 
 
 def agreement(frame: pd.DataFrame, layout: Layout = PAPER) -> Drawing:
-    """Draw the deviation of counts from printed values over the printed value, a panel for each quantity.
+    """Draw the deviation of counts from printed values over the printed values.
+
+    There is a panel for each quantity.
 
     Args:
         frame: the result of `moebench.papers.agreement.compare`.

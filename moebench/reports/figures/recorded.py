@@ -62,7 +62,9 @@ _ENTRIES: dict[str, RoutingFigureEntry] = {}
 
 
 def routing_figure(name: RoutingFigure, *, caption: str) -> Callable[[DrawRecordings], DrawRecordings]:
-    """Register the decorated function, called with recordings, a `Choice` and `layout=`, as the figure of that name.
+    """Register the decorated function as the figure of a name.
+
+    The function is called with recordings, a `Choice` and `layout=`.
 
     Args:
         name: the name in `moebench.spec.figure_names`.
@@ -104,7 +106,7 @@ def draw_recordings(
 
 
 def side_by_side(recordings: Sequence[Recording], *, all_cells: bool = False) -> list[Recording]:
-    """Return the recordings that one figure shows: the first seed of one cell of each router.
+    """Return the recordings of one figure: the first seed of one cell of each router.
 
     Of the cells of a router the one with the most experts is shown, and of equals the first.
 
@@ -134,7 +136,9 @@ def side_by_side(recordings: Sequence[Recording], *, all_cells: bool = False) ->
 
 
 def routed(recordings: Sequence[Recording], what: str) -> list[Recording]:
-    """Return the recordings of layers with several experts, or with tokens that can bypass the layer.
+    """Return the recordings of routers other than dense.
+
+    The layers of such routers have several experts, or tokens that can bypass the layer.
 
     Args:
         recordings: recordings of any routers.

@@ -1,4 +1,4 @@
-"""The registry of figures: one entry for each, from which every list of figures is derived."""
+"""The registry of figures: one entry for each, the source of every list of figures."""
 
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +36,9 @@ _ENTRIES: dict[str, FigureEntry] = {}
 def figure(
     name: Figure, *, caption: str, needs: Sequence[str] = (), axes: Mapping[Axis, Choice] | None = None
 ) -> Callable[[Draw], Draw]:
-    """Register the decorated function, called with `Results`, axes and `layout=`, as the figure of that name.
+    """Register the decorated function as the figure of a name.
+
+    The function is called with `Results`, axes and `layout=`.
 
     Args:
         name: the name in `moebench.spec.figure_names`.
@@ -106,7 +108,10 @@ def _given(axes: Mapping[str, Any]) -> dict[Axis, Any]:
 
 
 def _columns(name: str, axis: Axis, choice: Choice, given: str | Sequence[str]) -> str | list[str]:
-    """Return the columns of an axis in the figure's form: a list if it takes several, else one name."""
+    """Return the columns of an axis in the figure's form.
+
+    The form is a list if the axis takes several columns, else one name.
+    """
     columns = [given] if isinstance(given, str) else list(given)
     if choice == "several columns":
         return columns
@@ -116,5 +121,8 @@ def _columns(name: str, axis: Axis, choice: Choice, given: str | Sequence[str]) 
 
 
 def _holds(value: object) -> bool:
-    """Return whether a value is not missing: a list with elements, or a number that is not NaN."""
+    """Return whether a value is not missing.
+
+    Lists with elements, and numbers that are not NaN, are not missing.
+    """
     return bool(listed(value)) or (not hasattr(value, "__len__") and value is not None and value == value)

@@ -71,7 +71,7 @@ def routing(recordings: Sequence[Recording], choice: Choice, layout: Layout = PA
 
 
 def _name(panels: np.ndarray, names: Sequence[str], *, beside: bool) -> None:
-    """Write a name beside each panel of a column, or over each panel of a row."""
+    """Write names beside the panels of a column, or over the panels of a row."""
     for panel, name in zip(panels, names, strict=True):
         if beside:
             panel.set_ylabel(name, fontsize=6.5)

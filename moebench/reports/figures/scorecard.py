@@ -1,4 +1,7 @@
-"""Draw the score card of diagnostic tasks: a row for each router between oracle and chance, a column for each task."""
+"""Draw the score card of diagnostic tasks: routers in rows, tasks in columns.
+
+The rows of routers are between the rows of oracle and of chance.
+"""
 
 from collections.abc import Hashable, Sequence
 from fractions import Fraction
@@ -27,7 +30,9 @@ _NARROW = 3.25
     "Small numbers: half of the 95 % interval over seeds.",
 )
 def scorecard(results: Results, layout: Layout = PAPER) -> Drawing:
-    """Draw the score of each router on each diagnostic task, coloured from chance to the best possible.
+    """Draw the score of each router on each diagnostic task.
+
+    Colours are from chance to the best possible score.
 
     Args:
         results: the rows and cells to draw.
@@ -92,7 +97,7 @@ def _rule_off(panel: "Axes", routers: list[str]) -> None:
 
 
 def _heading(row: dict[Hashable, Any], *, narrow: bool) -> str:
-    """Return task and score in lines, with the capacity factor if it matters, and the unit."""
+    """Return task and score in lines, with the unit and any capacity factor."""
     factor = row["capacity_factor"]
     at = "" if np.isnan(factor) else f"\nC = {Fraction(factor).limit_denominator(64)}"
     unit = {"memorised_bits": "kbit", "domain_information": "bits"}.get(row["quantity"], "%")

@@ -1,4 +1,7 @@
-"""Draw the contents of a soft router's slots: their weights over an image, and the number of tokens that carry them."""
+"""Draw a soft router's slots: their weights over an image, and their numbers of tokens.
+
+The number of tokens counts the tokens that carry the weights.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -24,7 +27,7 @@ SHARE = 0.9
 
 @routing_figure("slots", caption="What slots of a soft router hold of an image, and how many tokens carry a slot.")
 def slots(recordings: Sequence[Recording], choice: Choice, layout: Layout = PAPER) -> Drawing:
-    """Draw the dispatch weights of slots over images, and the cumulative weights of slots and tokens.
+    """Draw slots' dispatch weights over images, and cumulative weights of slots and tokens.
 
     Args:
         recordings: recordings, of which the first of a soft router is drawn.

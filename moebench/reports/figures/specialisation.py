@@ -1,4 +1,4 @@
-"""Draw the classes and the positions of each expert's tokens, ordered so that structure is visible."""
+"""Draw the classes and positions of each expert's tokens, ordered so that structure is visible."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ _NOTE = (
 
 @routing_figure("specialisation", caption="Which experts serve which classes and positions, with their information.")
 def specialisation(recordings: Sequence[Recording], choice: Choice, layout: Layout = PAPER) -> Drawing:
-    """Draw experts over classes and over positions, coloured by the deviation of the counts from independence.
+    """Draw experts over classes and positions, coloured by the counts' deviation from independence.
 
     Args:
         recordings: one recording for each column.

@@ -1,4 +1,4 @@
-"""Draw compute chosen at test time: trained models with other k, C, order of the tokens or slots."""
+"""Draw compute at test time: trained models with other k, C, token order or slots."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -37,9 +37,9 @@ _DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)), (0, (4, 1.5, 1, 1.5)))
 def at_test_time(
     results: Results, x: str = "flops_forward_per_image", y: str = "accuracy", layout: Layout = PAPER
 ) -> Drawing:
-    """Draw quality over the cost chosen after training: a panel for each trained cell, a line for each router and k.
+    """Draw quality over the cost chosen after training, a panel for each trained cell.
 
-    Bars are 95 % intervals over seeds; a ring is the setting of the training.
+    There is a line for each router and k. Bars are 95 % intervals over seeds; a ring is the setting of the training.
 
     Args:
         results: the rows and cells to draw.
@@ -102,7 +102,7 @@ def _draw(axes: "Axes", points: pd.DataFrame, x: Column, y: Column) -> None:
 
 
 def _number(axes: "Axes", ends: Sequence[tuple[float, float, str]], points: pd.DataFrame) -> None:
-    """Write the number at the end of each line, higher if it would overlap another number."""
+    """Write the number at each line's end, higher if it would overlap another number."""
     width, height = (float(points[axis].max() - points[axis].min()) or 1.0 for axis in "xy")
     taken: list[tuple[float, float]] = []
     for x, y, text in sorted(ends, key=lambda end: end[1]):

@@ -1,4 +1,4 @@
-"""Name axes after their quantities, with the unit in the title and plain numbers at the ticks."""
+"""Name axes after their quantities, with units in titles and plain numbers at ticks."""
 
 import re
 from math import floor, isfinite, log10
@@ -21,7 +21,10 @@ _PREFIXES = {-9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T",
 
 
 class UnitFormatter(Formatter):
-    """A formatter of the ticks of a quantity, in the unit that suits the axis, which the title contains."""
+    """A formatter of a quantity's ticks, in the unit that suits the axis.
+
+    The title of the axis contains the unit.
+    """
 
     def __init__(self, of: Column, *, narrow: bool, logarithmic: bool, longest: int = LONGEST_TITLE) -> None:
         """Format ticks of a quantity.
@@ -36,7 +39,10 @@ class UnitFormatter(Formatter):
         self.of, self.narrow, self.logarithmic = of, narrow, logarithmic
 
     def set_locs(self, locs: list[float]) -> None:
-        """Write the unit that suits the range into the title, because the range has changed when ticks change."""
+        """Write the unit that suits the range into the title.
+
+        The range has changed when ticks change.
+        """
         axis = self.axis
         if isinstance(axis, Axis) and axis.get_label_text():  # an axis within a grid has no title
             axis.set_label_text(self.title())
@@ -68,7 +74,7 @@ class UnitFormatter(Formatter):
 
 
 def dress(axis: Axis, of: Column, *, narrow: bool | None = None, longest: int = LONGEST_TITLE) -> None:
-    """Name an axis after its quantity and write its ticks in the unit of the title.
+    """Name an axis after its quantity and write its ticks in the title's unit.
 
     Args:
         axis: an axis whose data are drawn.
@@ -83,7 +89,10 @@ def dress(axis: Axis, of: Column, *, narrow: bool | None = None, longest: int = 
 
 
 def in_ratios(axes: "Axes") -> None:
-    """Scale a horizontal axis in equal ratios, with ticks at 1, 2 and 5 times powers of ten and none between them."""
+    """Scale a horizontal axis in equal ratios.
+
+    Ticks are at 1, 2 and 5 times powers of ten, without minor ticks.
+    """
     from matplotlib.ticker import LogLocator, NullLocator
 
     axes.set_xscale("log")
@@ -92,7 +101,10 @@ def in_ratios(axes: "Axes") -> None:
 
 
 def broken(title: str, longest: int = LONGEST_TITLE) -> str:
-    """Return a title in lines of at most `longest` letters, broken at its comma if it has one."""
+    """Return a title in lines of at most `longest` letters.
+
+    A title with a comma breaks at the comma.
+    """
     if len(title) <= longest:
         return title
     return "\n".join(fill(part, longest) for part in re.split(r"(?<=,) ", title))
