@@ -20,9 +20,9 @@ OWN_RATIO = "that of dense is its program against itself, so its distance from 1
 
 
 def concerning(column: str, flags: Iterable[object]) -> list[str]:
-    """Return the flags of a cell that concern a column; an empty list for columns that are not timed.
+    """Return the flags of a cell that concern a column.
 
-    A flag without `training:` or `inference:` concerns both.
+    The list is empty for columns that are not timed. A flag without `training:` or `inference:` concerns both.
     """
     found = []
     for flag in map(str, flags):
@@ -34,7 +34,10 @@ def concerning(column: str, flags: Iterable[object]) -> list[str]:
 
 
 def mark(cell: Mapping[Hashable, Any], column: str) -> str:
-    """Return the mark before a cell's number if the number is a time measured under a flag, else an empty text."""
+    """Return the mark before a cell's number that was timed under a flag.
+
+    The text is empty for other numbers.
+    """
     return MARK if concerning(column, cell["timing_flags"]) and not isnan(cell[column]) else ""
 
 
@@ -58,7 +61,9 @@ def meanings(cells: pd.DataFrame) -> dict[str, str]:
 
 
 def flagged(cells: pd.DataFrame, columns: Sequence[str] = _ANY) -> str:
-    """Return `17 of 17 cells flagged (contention 17, drift 3)`, of cells that have these times; empty if none has.
+    """Return the share of flagged cells, `17 of 17 cells flagged (contention 17, drift 3)`.
+
+    Cells without the times do not count, and the text is empty if no cell has the times.
 
     Args:
         cells: the result of `summarise`.
@@ -75,7 +80,9 @@ def flagged(cells: pd.DataFrame, columns: Sequence[str] = _ANY) -> str:
 
 
 def note(cells: pd.DataFrame, columns: Sequence[str]) -> str:
-    """Return a figure's note on its times; empty if no column is timed or no time is flagged.
+    """Return a figure's note on its times.
+
+    The note is empty if no column is timed or no time is flagged.
 
     Args:
         cells: the result of `summarise`.
@@ -87,7 +94,10 @@ def note(cells: pd.DataFrame, columns: Sequence[str]) -> str:
 
 
 def clock_of(cell: Mapping[Hashable, Any]) -> str:
-    """Return the clock of a cell's ratios to dense: `wall-clock`, `processor time`, or the clock of each phase."""
+    """Return the clock of a cell's ratios to dense.
+
+    The clock is `wall-clock`, `processor time`, or the clock of each phase.
+    """
     by_phase = {"training": "train_step_vs_dense", "inference": "infer_vs_dense"}
     timed = {phase: cell[f"{column}_clock"] for phase, column in by_phase.items() if not isnan(cell[column])}
     processor = [phase for phase, clock in timed.items() if clock == "processor"]
@@ -99,7 +109,9 @@ def clock_of(cell: Mapping[Hashable, Any]) -> str:
 
 
 def clocks(cells: pd.DataFrame) -> str:
-    """Return the number of ratios to dense of processor time, in words; empty if all are of wall-clock.
+    """Return the number of ratios to dense of processor time, in words.
+
+    The text is empty if all ratios are of wall-clock.
 
     Args:
         cells: the result of `summarise`.

@@ -1,4 +1,4 @@
-"""Name cells for readers, with the fewest keys that distinguish them, in the notation of the command line."""
+"""Name cells in the notation of the command line, with the fewest distinguishing keys."""
 
 import json
 from collections import Counter
@@ -16,7 +16,9 @@ _INPUTS = tuple(each.name for each in sorted(in_section("label"), key=lambda eac
 
 
 def cell_labels(cells: pd.DataFrame) -> "pd.Series[str]":
-    """Return a label for each row of a frame with one row a cell: `dense`, `soft[experts=16]`.
+    """Return a label for each cell of a frame: `dense`, `soft[experts=16]`.
+
+    The frame has one row a cell.
 
     All labels of a suite name equal keys, those in which cells of one router differ: inputs and options inside the
     brackets; model, data, device and, if there are several, the suite after them, `soft[experts=16] · ti/16`. A key is
@@ -27,10 +29,10 @@ def cell_labels(cells: pd.DataFrame) -> "pd.Series[str]":
 
 
 def brief_labels(cells: pd.DataFrame, longest: int) -> "tuple[pd.Series[str], str]":
-    """Return a label for each cell that has room in a figure, and the note on the labels.
+    """Return labels of cells that have room in a figure, and a note.
 
-    If some label is longer than that, all cells are named by router and the values that vary, `soft: 2, 8`, since
-    labels without their middles would not differ.
+    The note explains the labels. If some label is longer than `longest`, all cells are named by router and the values
+    that vary, `soft: 2, 8`, since labels without their middles would not differ.
 
     Args:
         cells: one row a cell.
@@ -48,7 +50,9 @@ def brief_labels(cells: pd.DataFrame, longest: int) -> "tuple[pd.Series[str], st
 
 
 def point_names(cells: pd.DataFrame, apart: Sequence[str] = ()) -> "pd.Series[str]":
-    """Return the values by which cells of one router differ, as names of points: `16`, `mu/2`, `4, 0.5`.
+    """Return the values by which a router's cells differ, as names of points.
+
+    Examples are `16`, `mu/2` and `4, 0.5`.
 
     Args:
         cells: one row a cell.
@@ -58,7 +62,7 @@ def point_names(cells: pd.DataFrame, apart: Sequence[str] = ()) -> "pd.Series[st
 
 
 def paths(cells: pd.DataFrame) -> "pd.Series[str]":
-    """Return each cell's line, which joins it with cells of its router that differ in one key.
+    """Return each cell's line through cells of its router that differ in one key.
 
     Lines join cells over the last of the keys in which labels differ, a number or the size of the model. A cell on no
     line has a path of its own.
@@ -67,7 +71,9 @@ def paths(cells: pd.DataFrame) -> "pd.Series[str]":
 
 
 def varied_title(cells: pd.DataFrame, apart: Sequence[str] = ()) -> str:
-    """Return the title of the values of `point_names`, `experts` or `model, capacity factor`; empty without values.
+    """Return the title of the values of `point_names`.
+
+    Examples are `experts` and `model, capacity factor`; the title is empty without values.
 
     Args:
         cells: one row a cell.
@@ -103,7 +109,7 @@ def _by_suite(
 
 
 class _Keys:
-    """The keys in which cells of one router differ, and the values of each cell as texts."""
+    """The keys in which cells of one router differ, and each cell's values as texts."""
 
     def __init__(self, cells: pd.DataFrame) -> None:
         self.columns = _columns(cells)
@@ -114,7 +120,10 @@ class _Keys:
         self.inside = {router: self._inside(router) for router in set(self.routers)}
 
     def _inside(self, router: str) -> list[str]:
-        """Return the keys inside the brackets of a router: those with a value, and for dense those that vary."""
+        """Return the keys inside the brackets of a router.
+
+        The keys are those with a value, and for dense those that vary.
+        """
         places = [place for place, of in enumerate(self.routers) if of == router]
         values = {key: {self.columns[key][place] for place in places} for key in self.chosen if key not in _SETTING}
         named = [key for key, found in values.items() if (len(found) > 1 if router == "dense" else found != {None})]
@@ -126,7 +135,10 @@ class _Keys:
         return [self.columns[key][place] or "none" for key in self.chosen if key in _SETTING]
 
     def varying(self) -> list[list[str]]:
-        """Return for each cell the values that vary, without those of a key that was added as a last resort."""
+        """Return for each cell the values that vary.
+
+        Values of a key that was added as a last resort are left out.
+        """
         several = self.several()
         return [
             [
@@ -137,7 +149,10 @@ class _Keys:
         ]
 
     def several(self) -> set[str]:
-        """Return the keys inside brackets with several values in some router, or in all routers together."""
+        """Return the keys inside brackets that have several values.
+
+        The values are those of all routers other than dense, or those of dense alone.
+        """
         sparse = [place for place, router in enumerate(self.routers) if router != "dense"]
         inside = {key for keys in self.inside.values() for key in keys}
         return {
@@ -183,7 +198,10 @@ def shortened(text: str, longest: int = LONGEST) -> str:
 
 
 def _columns(cells: pd.DataFrame) -> dict[str, list[str | None]]:
-    """Return the values that may distinguish cells, by key, in the order in which keys are tried."""
+    """Return the values that may distinguish cells, by key.
+
+    The order of the keys is the order of their trial.
+    """
     tuned = "tuned" in cells and cells["tuned"].notna().any()
     results = {"learning_rate"} if tuned else set()  # a tuned rate is chosen by the cell, not given to it
     names = [name for name in (*_SETTING, "experts", *_INPUTS) if name in cells and name not in results]
@@ -209,7 +227,10 @@ def _apart(routers: Sequence[str], columns: dict[str, list[str | None]]) -> list
 
 
 def _options(config: object) -> dict[str, Any]:
-    """Return the router's options from a row's `config`; empty if the text is no JSON object."""
+    """Return the router's options from a row's `config`.
+
+    The options are empty if the text is no JSON object.
+    """
     try:
         options = json.loads(config).get("options", {}) if isinstance(config, str) else {}
     except (ValueError, AttributeError):

@@ -1,4 +1,4 @@
-"""Write the report of a suite as Markdown, for a pull request or a paper's appendix."""
+"""Write a suite's report as Markdown, for a pull request or a paper's appendix."""
 
 from collections.abc import Sequence
 
@@ -46,7 +46,10 @@ def build(results: Results, title: str, question: str | None = None, pictures: S
 
 
 def _section(table: Table) -> list[str]:
-    """Return a table under its title, and the meanings of its headings; nothing for an empty table."""
+    """Return a table under its title, and the meanings of its headings.
+
+    The list is empty for an empty table.
+    """
     if not table.texts:
         return []
     rows = [[shortened(row[0], _LONGEST_NAME), *row[1:]] for row in table.rows[:MOST_ROWS]]

@@ -33,7 +33,10 @@ def program(*scripts: str) -> str:
 
 
 def packed(data: Mapping[str, Any]) -> str:
-    """Return JSON, compressed and in base64, which is safe inside a script element whatever its content."""
+    """Return JSON, compressed and in base64.
+
+    The text is safe inside a script element, whatever its content.
+    """
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     # Without a date, equal results make equal pages.
     return base64.b64encode(gzip.compress(text.encode(), compresslevel=9, mtime=0)).decode()
@@ -47,7 +50,10 @@ def _policy(*scripts: str) -> str:
 
 
 def filled(template: str, parts: Mapping[str, str]) -> str:
-    """Return a template with each {{name}} replaced, in one pass, so that inserted text is not searched again."""
+    """Return a template with each {{name}} replaced, in one pass.
+
+    Inserted text is not searched again.
+    """
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
 
 

@@ -13,7 +13,9 @@ _GROUPS = ("quality", "cost", "time", "memory", "efficiency", "routing")
 
 
 def quantity(name: str) -> Column:
-    """Return the declaration of a column, or of a field of `test_time`, with one number a row.
+    """Return the declaration of a numeric column, or of a numeric field of `test_time`.
+
+    A numeric column has one number a row.
 
     Raises:
         BadInput: the column does not exist, or does not have one number a row.
@@ -26,9 +28,10 @@ def quantity(name: str) -> Column:
 
 
 def section(name: Section) -> list[Column]:
-    """Return the columns of a section of reports: quality first, then cost, time, memory, routing and the rest.
+    """Return the columns of a section of reports, quality first.
 
-    Among costs FLOPs precede parameters, which are less meaningful for mixtures of experts.
+    Cost, time, memory, routing and the rest follow. Among costs FLOPs precede parameters, which are less meaningful for
+    mixtures of experts.
     """
     place = {group: at for at, group in enumerate(_GROUPS)}
     return sorted(
@@ -38,13 +41,19 @@ def section(name: Section) -> list[Column]:
 
 
 def titled(of: Column) -> str:
-    """Return the title of a column, with its unit if values are written without one: `Test loss (nats)`."""
+    """Return the title of a column, with its unit if needed: `Test loss (nats)`.
+
+    The unit is needed if values are written without one.
+    """
     unsaid = of.kind == "number" and of.unit and of.unit not in of.title.lower()
     return f"{of.title} ({of.unit})" if unsaid else of.title
 
 
 def written(value: float, kind: Kind) -> str:
-    """Return a number for a reader: 97.2 %, 12.3 ms, 1.21 GFLOPs, 27.3 M, 1.84 ×; a dash if missing."""
+    """Return a number for a reader, such as 97.2 % or 12.3 ms.
+
+    Further examples are 1.21 GFLOPs, 27.3 M and 1.84 ×; a missing number is a dash.
+    """
     if not isfinite(value):
         return "–"
     factor, digits, unit = _writing(value, kind)
@@ -52,7 +61,10 @@ def written(value: float, kind: Kind) -> str:
 
 
 def written_interval(value: float, low: float, high: float, kind: Kind) -> str:
-    """Return a number with its interval, `97.2 % [96.8, 97.6]`, bounds in the number's unit and digits."""
+    """Return a number with its interval, `97.2 % [96.8, 97.6]`.
+
+    Bounds have the number's unit and digits.
+    """
     if not (isfinite(value) and isfinite(low) and isfinite(high)):
         return written(value, kind)
     factor, digits, _ = _writing(value, kind)
@@ -61,12 +73,18 @@ def written_interval(value: float, low: float, high: float, kind: Kind) -> str:
 
 
 def written_points(difference: float) -> str:
-    """Return a difference of shares in percentage points with a sign; +0.0 if it rounds to zero."""
+    """Return a difference of shares in percentage points with a sign.
+
+    A difference that rounds to zero is +0.0.
+    """
     return f"{round(100 * difference, 1) + 0.0:+.1f}"
 
 
 def written_change(value: float, low: float, high: float, kind: Kind) -> str:
-    """Return a difference with its interval, `+0.4 [-0.2, +1.0]`: points of shares, else three significant digits."""
+    """Return a difference with its interval, `+0.4 [-0.2, +1.0]`.
+
+    Differences of shares are points, and other differences have three significant digits.
+    """
     if kind == "share":
         return f"{written_points(value)} [{written_points(low)}, {written_points(high)}]"
     written_value, *bounds = (three_digits(number, signed=True) for number in (value, low, high))
@@ -74,10 +92,10 @@ def written_change(value: float, low: float, high: float, kind: Kind) -> str:
 
 
 def possible(bound: float, kind: Kind) -> float:
-    """Return a bound of an interval, clipped to possible values: shares to [0, 1], others to [0, ∞).
+    """Return a bound of an interval, clipped to possible values.
 
-    No quantity of the result table is negative. Intervals over seeds assume Student's t distribution, which is
-    unbounded, so that bounds near the top would exceed 100 %.
+    Shares are clipped to [0, 1], other quantities to [0, ∞). No quantity of the result table is negative. Intervals
+    over seeds assume Student's t distribution, which is unbounded, so that bounds near the top would exceed 100 %.
     """
     lowest, highest = possible_range(kind)
     return min(max(bound, lowest), highest)
@@ -89,7 +107,7 @@ def possible_range(kind: Kind) -> tuple[float, float]:
 
 
 def _writing(value: float, kind: Kind) -> tuple[float, int, str]:
-    """Return factor, digits after the point and unit that show three significant digits of a value."""
+    """Return factor, decimals and unit that show three significant digits of a value."""
     if kind == "share":
         return 100.0, 1, " %"
     if kind == "ratio":

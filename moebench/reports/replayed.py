@@ -1,4 +1,4 @@
-"""Draw the losses of recorded logits under other rules: dropped tokens over the capacity of the slots."""
+"""Draw dropped tokens of recorded logits under other rules, over the capacity of slots."""
 
 import pandas as pd
 

@@ -18,7 +18,7 @@ def available(cells: pd.DataFrame, name: Section) -> list[Column]:
 
 
 def environments(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the environments of rows, the most frequent first, and the number of `rows` of each."""
+    """Return the environments of rows, the most frequent first, with the number of `rows`."""
     names = [each.name for each in section("environment")]
     return rows[names].value_counts(dropna=False).rename("rows").reset_index()
 
@@ -50,7 +50,7 @@ def _timing(cells: pd.DataFrame) -> str:
 
 
 def _test_set(rows: pd.DataFrame) -> dict[str, str]:
-    """Return the size of the test set and the weight of one image, if accuracies determine it."""
+    """Return the test set's size and one image's weight, if accuracies determine the size."""
     sizes = test_images(rows)
     texts = [f"{size:,} images, one is {100 / size:.2g} points" for size in sizes.values()]
     if len(sizes) > 1:
@@ -59,7 +59,10 @@ def _test_set(rows: pd.DataFrame) -> dict[str, str]:
 
 
 def _training(cells: pd.DataFrame) -> dict[str, str]:
-    """Return steps, batch and, unless it is tuned, learning rate if all trained cells share them."""
+    """Return steps, batch and learning rate if all trained cells share them.
+
+    A tuned learning rate is left out.
+    """
     parts = {"steps": "{:g} steps", "batch_size": "of {:g} images", "learning_rate": "learning rate {:g}"}
     trained = cells[cells["steps"].notna()]
     if trained["tuned"].notna().any():
@@ -71,7 +74,10 @@ def _training(cells: pd.DataFrame) -> dict[str, str]:
 
 
 def _tuning(cells: pd.DataFrame) -> dict[str, str]:
-    """Return the tuned keys, the tries of a cell, and the number of cells whose best value may lie beyond the grid."""
+    """Return the tuned keys, and the tries of a cell.
+
+    The text has the number of cells whose best value may lie beyond the grid.
+    """
     tuned = cells[cells["tuned"].notna()]
     if tuned.empty:
         return {}

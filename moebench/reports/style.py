@@ -1,4 +1,4 @@
-"""One colour and one marker for each router, equal in every figure and on every page.
+"""One colour and one marker for each router, equal in all figures and pages.
 
 The five routers of the main suite have colours that are distinct under protanopia, deuteranopia and tritanopia and have
 a contrast of 3 or more on white paper and on the page's dark ground; the markers distinguish them without any colour. A
@@ -12,7 +12,7 @@ from zlib import crc32
 
 @dataclass(frozen=True)
 class RouterStyle:
-    """The look of a router: a colour as #rrggbb, matplotlib's marker, Vega's symbol of that form."""
+    """The look of a router: colour as #rrggbb, matplotlib's marker, Vega's symbol of equal form."""
 
     color: str
     marker: str
@@ -59,11 +59,17 @@ def style_of(router: str) -> RouterStyle:
 
 
 def rank(router: str) -> tuple[int, str]:
-    """Return a sort key of routers: those of the main suite by their history, then others by name."""
+    """Return a sort key of routers.
+
+    The routers of the main suite come first, by their history; the other routers follow by name.
+    """
     known = list(_KNOWN)
     return (known.index(router), "") if router in known else (len(known), router)
 
 
 def in_order(routers: Iterable[str]) -> list[str]:
-    """Return routers without repeats: the main suite's in the order of their history, then others by name."""
+    """Return routers without repeats, in the order of `rank`.
+
+    The main suite's routers follow their history, the other routers their names.
+    """
     return sorted(set(routers), key=rank)

@@ -1,4 +1,4 @@
-"""Write the files at the end of a suite: its figures, its page and its report."""
+"""Write the files of a finished suite: its figures, its page and its report."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ _STAMP = ".made-from.json"
 def results_of(
     store: Store, root: Path, cell_ids: Sequence[str], claims: "Sequence[Claim]" = ()
 ) -> tuple[Results, list[str]]:
-    """Return the results of cells, and a line for each file that could not be read.
+    """Return the results of cells, and a line for each unreadable file.
 
     The folder may have more cells: of other profiles, devices and earlier versions of the suite.
 
@@ -82,7 +82,10 @@ def write_report(
 
 
 def _for_what_varies(results: Results, names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the figures with `dots` in place of `scaling` if no number varies, and a sentence that says so."""
+    """Return the figures, with `dots` in place of `scaling` if no number varies.
+
+    A sentence names the replacement.
+    """
     if "scaling" not in names or chart_data.varied_number(results):
         return list(names), []
     chosen = dict.fromkeys("dots" if name == "scaling" else name for name in names)
@@ -96,7 +99,7 @@ def _publish(path: Path, text: str) -> None:
 
 
 def suite_results(store: Store, title: str, question: str, results: Results) -> "tuple[SuiteResults, list[str]]":
-    """Return the contents of a suite's page, and a sentence for each recording that cannot be read.
+    """Return the contents of a suite's page, and a sentence for each unreadable recording.
 
     Args:
         store: the suite's folder.
@@ -146,7 +149,9 @@ def write_look(recordings: "Sequence[Recording]", images: int, page: Path) -> Pa
 
 
 def write_markdown(results: Results, page: Path, *, title: str, question: str) -> tuple[list[Path], list[str]]:
-    """Publish the report of these results as Markdown, its figures in the folder STEM_figures beside the report.
+    """Publish the report of these results as Markdown, with its figures.
+
+    The figures are in the folder STEM_figures beside the report.
 
     Returns:
         The paths of the report and its figures, and a sentence for each figure that these results cannot give.
@@ -300,7 +305,11 @@ class _Stamp(BaseModel):
 
 
 def _made_from(results: Results, title: str, question: str, figures: Sequence[str], recordings: Sequence[str]) -> str:
-    """Return a hash of a report's inputs: the rows that count, the figures' names, and the version of moebench."""
+    """Return a hash of a report's inputs.
+
+    The inputs are the title, the question, the claims, the rows that count, the names of the figures and recordings,
+    and the version of moebench.
+    """
     columns = ["cell_id", "seed", "run_id", "attempt", "status"]
     keys = sorted(results.rows[columns].astype(str).itertuples(index=False, name=None))
     claims = [claim.model_dump() for claim in results.claims]
@@ -309,7 +318,10 @@ def _made_from(results: Results, title: str, question: str, figures: Sequence[st
 
 
 def _earlier(folder: Path, made_from: str) -> tuple[list[Path], list[str]] | None:
-    """Return the earlier result of `write_report` for equal inputs; None if a file is missing or differs."""
+    """Return the earlier result of `write_report` for equal inputs.
+
+    The result is None if a file is missing or the inputs differ.
+    """
     try:
         stamp = read_record(folder / _STAMP, _Stamp, "record of a report")
     except BadInput:  # writing the report again replaces the record

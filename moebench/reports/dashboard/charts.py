@@ -64,7 +64,7 @@ def _pareto(looks: Looks) -> Spec:
 
 
 def _scaling(looks: Looks) -> Spec:
-    """Return a quantity over the number of experts, or another input, with the dense cell as a band."""
+    """Return a quantity over experts or another input, with the dense cell as a band."""
     import altair as alt
 
     x = alt.X(
@@ -112,7 +112,10 @@ def published(routers: Sequence[str]) -> Spec:
 
 
 def _curves(looks: Looks) -> Spec:
-    """Return training curves: a line for each cell, stronger for more experts, over the band of its seeds."""
+    """Return training curves, a line for each cell over the band of its seeds.
+
+    Lines are stronger for more experts.
+    """
     import altair as alt
 
     scale = alt.Scale(zero=False)
@@ -130,7 +133,10 @@ def _curves(looks: Looks) -> Spec:
 
 
 def _load() -> Spec:
-    """Return a heat map: a line for each cell and block, with its experts by descending load."""
+    """Return a heat map of load, a line for each cell and block.
+
+    The experts of a line are in order of descending load.
+    """
     import altair as alt
 
     chart = (
@@ -197,7 +203,10 @@ def _speed(looks: Looks) -> Spec:
 
 
 def _test_time(looks: Looks) -> Spec:
-    """Return trained models in other settings: a line for each router and k, a ring around the trained setting."""
+    """Return trained models in other settings, a line for each router and k.
+
+    A ring is around the trained setting.
+    """
     import altair as alt
 
     x = alt.X("x:Q", axis=axis("x"), scale=alt.Scale(zero=False, padding=20))

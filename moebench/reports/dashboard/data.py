@@ -77,7 +77,10 @@ def suite_data(results: Results, name: str) -> dict[str, Any]:
 
 
 def common_data() -> dict[str, Any]:
-    """Return the data that all suites of a page share: printed results of papers, and the look of charts."""
+    """Return the data that all suites of a page share.
+
+    The data are printed results of papers, and the look of charts.
+    """
     printed = published.results()
     axes = [
         quantity(name)
@@ -119,7 +122,10 @@ def parts(results: Results) -> pd.DataFrame:
 
 
 def test_time(results: Results) -> pd.DataFrame:
-    """Return trained models in other settings, bounds named as those of cells; empty if there are none."""
+    """Return trained models in other settings, bounds named like the bounds of cells.
+
+    The frame is empty if there are no such models.
+    """
     fields = [*section("test-time cost"), *section("test-time quality")]
     try:
         found = settings(results, *(of.name for of in fields))
@@ -136,7 +142,7 @@ def test_time(results: Results) -> pd.DataFrame:
 
 
 def front_probabilities(results: Results, axes: dict[str, list[Column]]) -> dict[str, list[str | None]]:
-    """Return for each pair `COST QUALITY` the probability of each cell to lie on the Pareto front, as text."""
+    """Return each cell's probability of the Pareto front, by pairs `COST QUALITY`, as text."""
     out = {}
     for cost in axes["cost"]:
         for quality in axes["quality"]:
@@ -240,13 +246,16 @@ def _clipped(bounds: "pd.Series[float]", kind: Kind) -> list[float]:
 
 
 def _spread(found: Sequence[Any], places: Sequence[int], count: int, missing: Any = None) -> list[Any]:
-    """Return the values of a table's rows, at the positions of their cells among all cells."""
+    """Return a table's values at the positions of their cells among all cells."""
     at = dict(zip(places, found, strict=True))
     return [at.get(place, missing) for place in range(count)]
 
 
 def _table(table: Table) -> dict[str, Any]:
-    """Return a table for the page: its headings, and its rows unless they are those of cells."""
+    """Return a table for the page: its headings and its rows.
+
+    The rows of cells are left out, because the page has the cells already.
+    """
     heads = [
         {
             "key": field.key,
@@ -286,7 +295,7 @@ def _axis(of: Column) -> dict[str, Any]:
 
 
 def _varying(results: Results) -> list[str]:
-    """Return the inputs of which some router has several values, first the input of the figures."""
+    """Return the inputs with several values in some router, the figures' input first."""
     sparse, first = results.cells[results.cells["router"] != "dense"], chart_data.varied(results)
     levels = sparse.groupby([*SETTING, "router"], dropna=False)[list(chart_data.INPUTS)].nunique().max()
     return sorted((name for name in chart_data.INPUTS if levels[name] > 1), key=lambda name: name != first)

@@ -13,7 +13,7 @@ from moebench.reports.quantities import quantity, written_change
 
 
 def rows(results: Results) -> pd.DataFrame:
-    """Return the difference of each two routers with its texts and colour, grey if not significant.
+    """Return each two routers' difference with texts and colour, grey if not significant.
 
     Raises:
         BadInput: no two routers can be compared by a share.
@@ -43,7 +43,7 @@ def rows(results: Results) -> pd.DataFrame:
 
 
 def chart() -> Spec:
-    """Return differences of two routers with their intervals, a line for each pair, and the numbers beside them."""
+    """Return the intervals of routers' differences, a line for each pair, with the numbers beside."""
     import altair as alt
 
     x = alt.X("effect:Q", axis=axis("x"), scale=alt.Scale(domain=["@x.low", "@x.high"], nice=False))

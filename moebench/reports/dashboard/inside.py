@@ -1,4 +1,7 @@
-"""Build the section of recorded routing: pictures of bounded size, a sentence on each, and a command for more."""
+"""Build the section of recorded routing: pictures of bounded size, sentences, and a command.
+
+Each picture has a sentence, and the command shows more of the recordings.
+"""
 
 import base64
 import html
@@ -27,15 +30,16 @@ _COLOURS = 128
 
 
 def inside_html(place: int, name: str, recordings: Sequence[Recording], most_bytes: int) -> str:
-    """Return pictures of a suite's recordings with a sentence each; empty for a suite without recordings.
+    """Return pictures of a suite's recordings with a sentence each.
+
+    The text is empty for a suite without recordings.
 
     Args:
         place: number of the suite on the page.
         name: name of the suite.
         recordings: recordings of the suite.
         most_bytes: largest size of all pictures together; a picture that does not fit at any resolution is left out,
-            and
-            its sentence stays.
+            and its sentence stays.
     """
     if not recordings:
         return ""
@@ -52,7 +56,10 @@ def inside_html(place: int, name: str, recordings: Sequence[Recording], most_byt
 
 
 def _picture(name: RoutingFigure, recordings: Sequence[Recording], most_bytes: int) -> str:
-    """Return a figure with its sentence; empty if these recordings have nothing to draw for it."""
+    """Return a figure with its sentence.
+
+    The text is empty if these recordings have nothing to draw for the figure.
+    """
     try:
         drawing = draw_recordings(name, recordings)
     except BadInput:
@@ -71,7 +78,10 @@ def _picture(name: RoutingFigure, recordings: Sequence[Recording], most_bytes: i
 
 
 def small_png(drawing: Drawing, most_bytes: int) -> bytes | None:
-    """Return a figure as PNG of few colours, at the highest resolution that fits; None if none fits."""
+    """Return a figure as PNG of few colours, at the highest resolution that fits.
+
+    The result is None if no resolution fits.
+    """
     from PIL import Image
 
     for dpi in _DPI:

@@ -37,7 +37,10 @@ def columns(frame: pd.DataFrame, digits: int = DIGITS) -> Packed:
 
 
 def texts(values: Iterable[str | None]) -> Packed:
-    """Return texts as `{"of": distinct texts, "at": position of each}`, with -1 for a missing one."""
+    """Return texts as `{"of": distinct texts, "at": position of each}`.
+
+    The position of a missing text is -1.
+    """
     codes, distinct = pd.factorize(pd.Series(list(values), dtype=object))
     return {"of": list(distinct), "at": codes.tolist()}
 

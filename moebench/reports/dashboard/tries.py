@@ -17,7 +17,7 @@ _KINDS: dict[str, Kind] = {"loss": "number", "accuracy": "share"}
 
 
 def rows(results: Results) -> pd.DataFrame:
-    """Return the tries of tuning with a text for each number, and a mark of the chosen try."""
+    """Return the tries of tuning with texts of numbers, and marks of chosen tries."""
     tried = found.tries(results)
     texts = {f"{name}_text": [written(value, kind) for value in tried[name]] for name, kind in _KINDS.items()}
     states = np.where(tried["at_edge"], AT_EDGE, np.where(tried["chosen"], CHOSEN, ""))
@@ -25,7 +25,10 @@ def rows(results: Results) -> pd.DataFrame:
 
 
 def chart(routers: Sequence[str]) -> Spec:
-    """Return validation losses over the tuned values, a line for each cell; a chosen value at an edge is hollow."""
+    """Return validation losses over the tuned values, a line for each cell.
+
+    A chosen value at an edge is hollow.
+    """
     import altair as alt
 
     looks = Looks(style.in_order(routers))

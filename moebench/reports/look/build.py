@@ -1,4 +1,4 @@
-"""Build the page of recorded routing: equal images under two routers, in one complete HTML file."""
+"""Build the page of recorded routing: equal images under two routers, one complete HTML file."""
 
 import html
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Collect the data of the page of recorded routing: images, the experts of their patches, and matrices of experts."""
+"""Collect the page's data of recorded routing: images, patches' experts, and matrices of experts."""
 
 import base64
 from collections.abc import Sequence
@@ -97,7 +97,10 @@ def _layer(recording: Recording, rows: pd.DataFrame, shown: Sequence[int]) -> Co
 
 
 def _hard_choices(recording: Recording, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the choices of every token, and, if tokens choose, the slots that each choice needs in each order."""
+    """Return the choices of every token, with the slots that each choice needs.
+
+    Slots are given in each order of the tokens, and only if tokens choose.
+    """
     named = rows[(rows["expert"] >= 0) & (rows["token"] >= 0)]
     named = named.assign(weight=named["gate"].astype(float).fillna(0.0))
     if recording.facts.chosen_by != "tokens":
@@ -110,7 +113,10 @@ def _hard_choices(recording: Recording, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _soft_choices(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the experts of most combine weight for every token, a token's weight summed over an expert's slots."""
+    """Return the experts of most combine weight for every token.
+
+    A token's weight is summed over an expert's slots.
+    """
     named = rows[(rows["expert"] >= 0) & (rows["token"] >= 0)].astype({"combine": float})
     mass = named.groupby(["image", "token", "expert"], sort=False)["combine"].sum().reset_index(name="weight")
     mass = mass.sort_values("weight", ascending=False, kind="stable")
@@ -129,7 +135,10 @@ def _information(rows: pd.DataFrame) -> str:
 
 
 def _classes(rows: pd.DataFrame) -> Content:
-    """Return the lift of each class at each expert, rows and columns ordered so that structure is visible."""
+    """Return the lift of each class at each expert.
+
+    Rows and columns are ordered so that structure is visible.
+    """
     table = analyses.class_counts(rows).pivot(index="expert", columns="label", values="lift").fillna(0.0)
     weights = rows.drop_duplicates("image")["label"].value_counts()
     table = table[[label for label in weights.index[:MOST_CLASSES] if label in table]]

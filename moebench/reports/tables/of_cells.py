@@ -37,7 +37,9 @@ _RANKS = {"best": "highest", "tied": "not significant", "worse": "lower"}
 
 
 def main(results: Results, only: Collection[str] | None = None) -> Table:
-    """Return the first table of a report: one row for each cell, with its rank and its main numbers.
+    """Return the first table of a report, one row for each cell.
+
+    A row has the rank of the cell and its main numbers.
 
     Args:
         results: the rows and cells.
@@ -97,7 +99,10 @@ def timing(results: Results, only: Collection[str] | None = None) -> Table:
 
 
 def tuning(results: Results) -> Table:
-    """Return the choice of tuning for each cell, the number of tries, and whether a better value may lie beyond."""
+    """Return the choice of tuning for each cell, and the number of tries.
+
+    A column shows whether a better value may lie beyond the grid.
+    """
     places = [place for place, chosen in enumerate(results.cells["tuned"]) if config_of(chosen)]
     cells = results.cells.iloc[places]
     chosen = [", ".join(f"{key} {value:g}" for key, value in config_of(text).items()) for text in cells["tuned"]]
@@ -176,7 +181,10 @@ def _labels(cells: pd.DataFrame) -> Filled:
 
 
 def _quantities(cells: pd.DataFrame, section: Section, only: Collection[str] | None = None) -> list[Filled]:
-    """Return the columns of a section in which some cell has a value, with intervals unless `only` names them."""
+    """Return the columns of a section in which some cell has a value.
+
+    Columns have intervals unless `only` names them.
+    """
     filled: list[Filled] = []
     for of in run_facts.available(cells, section):
         if only is None or of.name in only:

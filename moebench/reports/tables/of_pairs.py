@@ -1,4 +1,7 @@
-"""The table of cells with a text tower: a row for each cell, then chance, then printed results of a paper."""
+"""The table of cells with a text tower.
+
+Rows are the cells, then chance, then printed results of a paper.
+"""
 
 from collections.abc import Iterable
 
@@ -15,7 +18,7 @@ _DEEPER = tuple(f"{way}_r{depth}" for way in ("image_to_text", "text_to_image") 
 
 
 def pairs(results: Results) -> Table:
-    """Return the tests of each cell with a text tower, with chance and printed results below."""
+    """Return the tests of each text-tower cell, with chance and printed results below."""
     scores = pair_scores(results)
     if scores.empty:
         return make("pairs", "Images and texts", [])

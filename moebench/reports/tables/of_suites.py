@@ -39,7 +39,7 @@ def claims(verdicts: Sequence[Verdict]) -> Table:
 
 
 def gains(results: Results) -> Table:
-    """Return the parts of the gain over dense, estimated from the control cells of a suite."""
+    """Return the parts of the gain over dense, estimated from a suite's control cells."""
     found = found_gains(results)
     several = found["device_kind"].nunique() > 1
     names = [f"{a} − {b}" for a, b in zip(found["a"], found["b"], strict=True)]
@@ -78,7 +78,10 @@ def slopes(rows: pd.DataFrame) -> Table:
 
 
 def divergence(rows: pd.DataFrame) -> Table:
-    """Return the learning rates from which on each configuration diverges; empty if only one rate was tried."""
+    """Return the learning rates from which on each configuration diverges.
+
+    The table is empty if only one rate was tried.
+    """
     try:
         records = stability(rows).to_dict("records")
     except BadInput:
@@ -100,7 +103,7 @@ def divergence(rows: pd.DataFrame) -> Table:
 
 
 def environment(rows: pd.DataFrame) -> Table:
-    """Return machines and versions: a column for each environment, a row for each of its properties."""
+    """Return machines and versions, a column for each environment, a row for each property."""
     found = run_facts.environments(rows)
     heads = ["Value"] if len(found) == 1 else [f"Environment {place + 1}" for place in range(len(found))]
     names = [column(name).title if name != "rows" else "Rows" for name in found.columns]

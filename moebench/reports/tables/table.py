@@ -1,4 +1,4 @@
-"""The tables of a report: texts for readers, and the values by which rows are sorted."""
+"""The tables of a report: texts for readers, and values for sorting rows."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
