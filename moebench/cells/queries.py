@@ -48,7 +48,9 @@ def _resolved(spec: Mapping[str, Any], device: Mapping[str, Any]) -> dict[str, A
 
 
 def prepare(specs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Make the images of specifications and store them for the cells; check that validation splits can be held out.
+    """Make the images of specifications and store them for the cells.
+
+    A check finds validation splits that cannot be held out.
 
     Returns:
         For each specification `error` and `key` as from `resolve`; an empty entry if nothing is wrong.

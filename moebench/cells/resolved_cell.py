@@ -142,7 +142,10 @@ class ResolvedCell:
 
     @property
     def images(self) -> "moebench.data.Source | moebench.data.pairs.PairSource | None":
-        """Source of the images, with captions for two towers; None for a layer alone, on random tokens."""
+        """Source of the images, with captions for two towers; None for a layer alone.
+
+        A layer alone gets random tokens.
+        """
         if self.spec.scope == "layer":
             return None
         return source(self.spec.data) if self.spec.text_model is None else pair_source(self.spec.data)
@@ -156,7 +159,7 @@ class ResolvedCell:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the images can be read at once, and need no check for a validation split."""
+        """Whether the images can be read at once and no validation split needs a check."""
         return not self.tries and all(
             cell.images is None or cell.images.is_ready(cell.spec.image_size)
             for cell in (self, self.pretraining)
