@@ -64,7 +64,7 @@ def _describe_router(name: str) -> Iterator[str]:
 
 
 def describe_slots(cell: str, image_size: int | None, **given: str | int | None) -> Iterator[str]:
-    """Yield the capacity of a router with its options, by the names of the columns of the result table.
+    """Yield the capacity of a router with its options, by the result table's columns.
 
     Args:
         cell: a router with its options, `router[key=value,…]`.

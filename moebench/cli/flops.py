@@ -94,7 +94,9 @@ def flops(
 
 
 def run(suite: "CountingSuite", results: Path, has_options: bool) -> None:
-    """Count every printed model, print the table, write the table and its figure; exit with 1 if a count lies outside.
+    """Count every printed model, print the table, and write the table and its figure.
+
+    The command exits with 1 if a count lies outside the tolerance.
 
     Args:
         suite: the counting suite.
@@ -142,7 +144,10 @@ def run(suite: "CountingSuite", results: Path, has_options: bool) -> None:
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """Disable the garbage collector, which would take a third of the time of a trace and find nothing to free."""
+    """Disable the garbage collector while a block counts.
+
+    The collector would take a third of the time of a trace and find nothing to free.
+    """
     gc.disable()
     try:
         yield

@@ -145,7 +145,9 @@ def report(
 
 
 def _load(results: Path, suite: str | None) -> "tuple[Path, str, Results]":
-    """Return the results folder, and the name and results of a suite, by default of the only suite there.
+    """Return the results folder, and the name and results of a suite.
+
+    Without `suite`, the only suite in the folder is taken.
 
     Raises:
         BadInput: the folder has no results of the suite, or no suite is named and there are several.

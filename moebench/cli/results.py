@@ -55,7 +55,10 @@ def ls(folder: Folder = None, suite: OneSuite = None, results: options.Results =
 
 
 def _now(status: "RunStatus", results: Path) -> str:
-    """Return a line on the present state of a run, or that its driver is dead."""
+    """Return a line on the present state of a run.
+
+    If the driver is dead, the line states this.
+    """
     from moebench.cli.progress import duration, time_left
 
     ended = ", ".join(f"{count} {name}" for name, count in status.ended.items())

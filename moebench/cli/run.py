@@ -176,7 +176,9 @@ def run(
 
 
 def _warn_of_namesake(given: str, suite: str, store: "Store") -> None:
-    """Warn if a suite's file has the name of a shipped suite, whose results would then be its own.
+    """Warn if a suite's file has the name of a shipped suite.
+
+    The file and the shipped suite would then share one results folder.
 
     Args:
         given: the suite as the user named it.
@@ -209,7 +211,7 @@ def _run_cells(
     fresh: bool,
     trace: Path | None,
 ) -> list[str]:
-    """Run the cells, show progress, and return the failed cells, each with its status and reason.
+    """Run the cells, show progress, and return the failed cells with status and reason.
 
     Args:
         console: shows progress.

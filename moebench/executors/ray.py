@@ -1,4 +1,4 @@
-"""Cells on a Ray cluster, an existing one or one that lasts as long as the run.
+"""Cells on a Ray cluster that exists or lasts as long as the run.
 
 Ray only places cells: a task takes an accelerator by resource and runs the cell program in a process of its own, under
 the limits of the local executor. moebench has to be installed on every node.
@@ -20,11 +20,11 @@ _LOOK_AGAIN_S = 5.0
 
 
 class RayExecutor:
-    """Executor that runs as many cells side by side as a Ray cluster has accelerators, or `jobs`.
+    """Executor that runs `jobs` cells side by side on a Ray cluster.
 
-    Ray queues cells beyond the number of accelerators.
-    Without accelerators a cell takes all processors of a node. Only the nodes with the most processors then get cells:
-    smaller nodes are another device. A cell whose node is lost is placed once more.
+    The default is the number of accelerators. Ray queues cells beyond the number of accelerators. Without accelerators
+    a cell takes all processors of a node. Only the nodes with the most processors then get cells: smaller nodes are
+    another device. A cell whose node is lost is placed once more.
 
     Raises:
         BadInput: Ray is not installed.
@@ -48,13 +48,13 @@ class RayExecutor:
             self._ray.shutdown()
 
     def environment(self) -> dict[str, Any]:
-        """Return the result of the cell program's `environment()`, called on a node that cells are placed on."""
+        """Return the result of the cell program's `environment()`, called on a node for cells."""
         return dict(self._environment)
 
     def resolve(
         self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None] | None = None
     ) -> list[dict[str, Any]]:
-        """Return the result of the cell program's `resolve(specs)`, called on a node that cells are placed on."""
+        """Return the result of the cell program's `resolve(specs)`, called on a node for cells."""
         answer: list[dict[str, Any]] = self._ask(list(specs))
         return answer
 
@@ -131,7 +131,10 @@ class RayExecutor:
             raise _Lost(first_line(error)) from error
 
     def _share(self, devices: int = 1) -> dict[str, Any]:
-        """Return the part of a node that a cell on `devices` devices takes: all of a node that has fewer."""
+        """Return the part of a node that a cell on `devices` devices takes.
+
+        A node with fewer devices is taken whole.
+        """
         gpus = self._most("GPU")
         return {"num_gpus": min(devices, gpus)} if gpus else {"num_cpus": self._most("CPU")}
 

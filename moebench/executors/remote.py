@@ -1,4 +1,4 @@
-"""The work of executors on the machine that a cell is placed on: query its device, run one cell program.
+"""Work of executors on a cell's machine: query its device, run one cell program.
 
 Results travel by files. If the machine shares the driver's files, the cell program writes its rows there, so that a
 finished cell survives the driver. If not, the machine returns the files as bytes.
@@ -32,7 +32,10 @@ _DOING = {"environment": "query the device", "resolve": "resolve the cells", "pr
 
 @dataclass(frozen=True)
 class Delivery:
-    """How a cell ended on another machine, and its files as bytes if the driver may not see them."""
+    """How a cell ended on another machine, and its files as bytes.
+
+    The driver may not see the files on that machine.
+    """
 
     seconds: float
     status: str | None
@@ -126,7 +129,10 @@ def _answered(
 
 
 def _unanswered(doing: str, end: TaskEnd, log: Path) -> Exception:
-    """Return why a worker ended without an answer: JAX cannot start, a limit, or a fault of the worker."""
+    """Return why a worker ended without an answer.
+
+    Possible reasons are a failed start of JAX, a limit, and a fault of the worker.
+    """
     printed = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     if sentence := jax_trouble(printed) or (ended(end.code) if end.stopped is None else None):
         return BadInput(sentence)
