@@ -174,7 +174,10 @@ def _unique(folder: Path, stem: str) -> Path:
 
 
 def _sweep(folder: SuiteFolder, run_id: str | None) -> None:
-    """Remove what killed writers left: temporary files of the ended run, any file that is a day old, empty folders."""
+    """Remove the remains of killed writers.
+
+    Remains are temporary files of the ended run, any temporary file that is a day old, and empty folders.
+    """
     for path in folder.temporary_files():
         if path.parent.name == run_id or _stale(path):
             path.unlink(missing_ok=True)

@@ -1,4 +1,7 @@
-"""The key `tune`: values of hyperparameters to choose from, equal for every cell of a suite."""
+"""The key `tune`: values of hyperparameters to choose from.
+
+The values are equal for every cell of a suite.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
