@@ -1,4 +1,7 @@
-"""Scatter between two timings of a program, which an interval within one timing does not include."""
+"""Scatter between two timings of a program.
+
+An interval within one timing does not include this scatter.
+"""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Find the cells that have to run, and why, by comparing the grid with the stored results."""
+"""Find the cells that have to run, and why, from the grid and stored results."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -116,7 +116,10 @@ def plan(
 
 
 def _tuning(known: Mapping[tuple[str, int], Finished], cell_id: str, fingerprint: str) -> str | None:
-    """Return the tries of a cell that some seed has recorded with the same code and images."""
+    """Return the tries of a cell that some seed has recorded.
+
+    Only tries with equal code and images count.
+    """
     found = (each for (cell, _), each in known.items() if cell == cell_id and each.fingerprint == fingerprint)
     return next((each.tuning for each in found if each.tuning is not None), None)
 
@@ -150,7 +153,9 @@ def plan_cells(
     retry_failed: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> list[PlannedCell]:
-    """Return the work for each cell of a grid, given the executor's devices and the stored results.
+    """Return the work for each cell of a grid.
+
+    The work depends on the executor's devices and the stored results.
 
     Args:
         cells: the cells.
@@ -175,9 +180,10 @@ def plan_cells(
 
 
 def told_apart(planned: Sequence[PlannedCell]) -> list[PlannedCell]:
-    """Return the cells with labels that differ: a label of several cells gets the keys in which the cells differ.
+    """Return the cells with labels that differ.
 
-    As in the reports, model and data follow the label, `soft[experts=2] · mu/4`; other keys go inside the brackets.
+    A label of several cells gets the keys in which the cells differ. As in the reports, model and data follow the
+    label, `soft[experts=2] · mu/4`; other keys go inside the brackets.
     """
     sharing: dict[str, list[dict[str, Any]]] = {}
     for cell in planned:

@@ -1,4 +1,7 @@
-"""Run a plan: yield events for an observer, and store one row for every cell and seed."""
+"""Run a plan: yield events for an observer, and store the rows.
+
+Every cell and seed has one row.
+"""
 
 import json
 import math

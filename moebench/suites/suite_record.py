@@ -1,4 +1,6 @@
-"""Question and claims of a suite, stored beside its results, so that they can be judged without the suite file.
+"""Question and claims of a suite, stored beside its results.
+
+The results can then be judged without the suite file.
 
 results/_files/SUITE/suite.json      published when the suite runs
 """
@@ -51,7 +53,9 @@ def remember(store: Store, suite: Suite) -> None:
 
 
 def asked(folder: SuiteFolder) -> Asked:
-    """Return question and claims of a suite with results: those of the shipped suite, unless another one was run.
+    """Return question and claims of a suite with results.
+
+    The shipped suite gives them, unless another suite of this name was run.
 
     Args:
         folder: the suite, among its results.
