@@ -59,13 +59,13 @@ for _name, _command, _example in (
 app.add_typer(results.app, name="results")
 
 
-def _version(asked: bool) -> bool:
-    if asked:
+def _version(requested: bool) -> bool:
+    if requested:
         from moebench.version import __version__  # reads the metadata of the installed package
 
         options.say(f"moebench {__version__}")
         raise typer.Exit
-    return asked
+    return requested
 
 
 @app.callback()

@@ -33,8 +33,8 @@ def run(as_json: bool) -> None:
     from moebench.measuring.timing.self_test import REPEATS, detections, expected_s, scatter
 
     alone, most = (duration(seconds) for seconds in expected_s(SPEC.timing_budget_s))
-    told = Console(stderr=True, highlight=False)
-    told.print(
+    progress = Console(stderr=True, highlight=False)
+    progress.print(
         f"A training step of Soft MoE against itself, {SPEC.timing_budget_s:g} s for each timing: up to {alone} if "
         f"no other process uses the processors, up to {most} if some do.",
         soft_wrap=True,
@@ -42,7 +42,7 @@ def run(as_json: bool) -> None:
     readings: list[Reading] = []
     interrupted = False
     try:
-        readings.extend(_watched(told, check_timing(REPEATS)))
+        readings.extend(_watched(progress, check_timing(REPEATS)))
     except KeyboardInterrupt:
         interrupted = True
     curve = detections(readings)

@@ -50,10 +50,10 @@ def _describe_router(name: str) -> Iterator[str]:
 
     from moebench import routers
 
-    told = inspect.getdoc(routers.find(name)) or ""
+    text = inspect.getdoc(routers.find(name)) or ""
     yield f"router {name}\n"
-    yield told
-    papers = dict.fromkeys(re.findall(r"\b\d{4}\.\d{5}\b", told))
+    yield text
+    papers = dict.fromkeys(re.findall(r"\b\d{4}\.\d{5}\b", text))
     for place, paper in enumerate(papers):
         yield f"{'' if place else chr(10)}paper: https://arxiv.org/abs/{paper}"
     texts = routers.explanations(name)

@@ -62,7 +62,7 @@ class _Server:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
 
-    def tell(self, **event: Any) -> None:
+    def send(self, **event: Any) -> None:
         os.write(self.events, json.dumps(event).encode() + b"\n")
 
     def serve(self) -> None:
@@ -97,7 +97,7 @@ class _Server:
             try:
                 self._start(request)
             except OSError as error:
-                self.tell(event="ended", task=request["task"], error=str(error))
+                self.send(event="ended", task=request["task"], error=str(error))
         return bool(received)
 
     def _start(self, request: dict[str, Any]) -> None:
@@ -114,7 +114,7 @@ class _Server:
         )
         self.tree.add(pid)
         self.selector.register(output, selectors.EVENT_READ)
-        self.tell(event="started", task=request["task"], pid=pid)
+        self.send(event="started", task=request["task"], pid=pid)
 
     def _read_output(self, child: _Child) -> bool:
         """Append what the child printed to its log; return False when its output has ended."""
@@ -164,7 +164,7 @@ class _Server:
             del self.children[child.pid]
             code = os.waitstatus_to_exitcode(status)
             seconds = time.monotonic() - child.started
-            self.tell(event="ended", task=child.task, code=code, stopped=child.stopped, seconds=seconds)
+            self.send(event="ended", task=child.task, code=code, stopped=child.stopped, seconds=seconds)
 
 
 def _become_child(server: _Server, request: dict[str, Any], output: int) -> NoReturn:

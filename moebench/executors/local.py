@@ -16,7 +16,7 @@ from moebench.executors.base import Ended, Job, Started
 from moebench.executors.exit_reason import explain, oom_kills_so_far
 from moebench.executors.memory_limit import limit_bytes
 from moebench.executors.process_pool import Task, Workers
-from moebench.executors.remote import SURVEY, ask, prepare
+from moebench.executors.remote import SURVEY, prepare, query
 from moebench.spec.machine import usable_cpus
 from moebench.spec.side_by_side import AT_ONCE_VARIABLE, TURNS_VARIABLE
 
@@ -65,7 +65,7 @@ class LocalExecutor:
         self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None] | None = None
     ) -> list[dict[str, Any]]:
         """Return the result of the cell program's `resolve(specs)`, called in a worker."""
-        answer: list[dict[str, Any]] = ask(self._workers, self._cell_program, list(specs), say)
+        answer: list[dict[str, Any]] = query(self._workers, self._cell_program, list(specs), say)
         return answer
 
     def prepare(self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -104,7 +104,7 @@ class LocalExecutor:
 
     @cached_property
     def _environment(self) -> dict[str, Any]:
-        answer: dict[str, Any] = ask(self._workers, self._cell_program, None)
+        answer: dict[str, Any] = query(self._workers, self._cell_program, None)
         return answer
 
     def _variables(self, devices: Sequence[str], side_by_side: int) -> dict[str, str]:

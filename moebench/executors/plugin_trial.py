@@ -39,8 +39,8 @@ def try_plugins(files: Iterable[str], workers: Workers | None = None) -> None:
             workers.start(Task("plugin", PROGRAM, [file, str(done)], log, _LIMIT_S, usable_bytes()))
             (end,) = workers.ends()
             if not done.exists():
-                said = last_line(log) if end.code == _MISTAKE else ""
-                raise BadInput(said or f"plugin {file} {_in_words(end)}.", key="plugins")
+                printed = last_line(log) if end.code == _MISTAKE else ""
+                raise BadInput(printed or f"plugin {file} {_in_words(end)}.", key="plugins")
     return None
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from moebench.executors import local
 from moebench.executors.base import Ended, ExecutorError, Job, Started
 from moebench.executors.exit_reason import first_line
-from moebench.executors.remote import Delivery, absolute, ask_here, needed, run_here
+from moebench.executors.remote import Delivery, absolute, needed, query_here, run_here
 
 _LOOK_AGAIN_S = 5.0
 """Seconds between two counts of the cluster's nodes: a node that joins gets cells after at most this time."""
@@ -55,7 +55,7 @@ class RayExecutor:
         self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None] | None = None
     ) -> list[dict[str, Any]]:
         """Return the result of the cell program's `resolve(specs)`, called on a node for cells."""
-        answer: list[dict[str, Any]] = self._ask(list(specs))
+        answer: list[dict[str, Any]] = self._query(list(specs))
         return answer
 
     def prepare(self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -93,11 +93,11 @@ class RayExecutor:
 
     @cached_property
     def _environment(self) -> dict[str, Any]:
-        answer: dict[str, Any] = self._ask(None)
+        answer: dict[str, Any] = self._query(None)
         return answer
 
-    def _ask(self, specs: list[Mapping[str, Any]] | None) -> Any:
-        survey = self._ray.remote(**self._share(), max_calls=1, max_retries=0)(ask_here)
+    def _query(self, specs: list[Mapping[str, Any]] | None) -> Any:
+        survey = self._ray.remote(**self._share(), max_calls=1, max_retries=0)(query_here)
         try:
             return self._ray.get(survey.remote(self._cell_program, specs))
         except self._ray.exceptions.RayTaskError as error:

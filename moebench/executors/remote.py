@@ -60,7 +60,7 @@ class Delivery:
         return Ended(job, self.seconds, self.status, self.reason)
 
 
-def ask(
+def query(
     workers: Workers,
     cell_program: str,
     specs: Sequence[Mapping[str, Any]] | None,
@@ -105,9 +105,9 @@ def _answered(
 ) -> Any:
     with tempfile.TemporaryDirectory(prefix="moebench-") as folder:
         request, answer, log = (Path(folder, name) for name in ("request.json", "answer.json", "log"))
-        asked = {"cell_program": cell_program, "wanted": wanted, "specs": specs}
+        content = {"cell_program": cell_program, "wanted": wanted, "specs": specs}
         try:
-            request.write_text(json.dumps(asked), encoding="utf-8")
+            request.write_text(json.dumps(content), encoding="utf-8")
         except OSError as error:
             raise ExecutorError(f"cannot write into the temporary folder {folder}: {error.strerror}") from error
         argv = [str(request), str(answer)]
@@ -148,12 +148,12 @@ def _following(log: Path, say: Callable[[str], None]) -> Iterator[None]:
     end = threading.Event()
 
     def follow() -> None:
-        said = ""
+        printed = ""
         while not end.wait(_LOOK_AGAIN_S):
             line = last_line(log)
-            if line and line != said:
+            if line and line != printed:
                 say(line)
-                said = line
+                printed = line
 
     follower = threading.Thread(target=follow, daemon=True)
     follower.start()
@@ -164,10 +164,10 @@ def _following(log: Path, say: Callable[[str], None]) -> Iterator[None]:
         follower.join()
 
 
-def ask_here(cell_program: str, specs: Sequence[Mapping[str, Any]] | None) -> Any:
-    """Return the answer of `ask`, with workers that are started for this call."""
+def query_here(cell_program: str, specs: Sequence[Mapping[str, Any]] | None) -> Any:
+    """Return the answer of `query`, with workers that are started for this call."""
     with Workers([cell_program, SURVEY]) as workers:
-        return ask(workers, cell_program, specs)
+        return query(workers, cell_program, specs)
 
 
 def run_here(cell_program: str, job: Job, spec: bytes, side_by_side: int = 1) -> Delivery:
@@ -183,11 +183,11 @@ def run_here(cell_program: str, job: Job, spec: bytes, side_by_side: int = 1) ->
         shared, recordings = _holds(job.spec, spec), Path(folder, "recordings")
         files = (job.spec, job.out, job.log) if shared else tuple(Path(folder, name) for name in ("spec", "out", "log"))
         if not shared:
-            asked = json.loads(spec)
+            record = json.loads(spec)
             for name in ("checkpoints", "models"):
-                asked.pop(name, None)  # a folder of the driver's machine
-            asked["recordings"] = str(recordings)
-            files[0].write_text(json.dumps(asked), encoding="utf-8")
+                record.pop(name, None)  # a folder of the driver's machine
+            record["recordings"] = str(recordings)
+            files[0].write_text(json.dumps(record), encoding="utf-8")
         limits = (job.limits.time_limit_s, limit_bytes(job.limits, side_by_side))
         task = Task(job.name, cell_program, [str(files[0]), str(files[1])], files[2], *limits)
         oom_kills = oom_kills_so_far()

@@ -18,7 +18,7 @@ from typing import Any
 from moebench.executors import local
 from moebench.executors.base import Ended, ExecutorError, Job, Started
 from moebench.executors.exit_reason import first_line
-from moebench.executors.remote import SURVEY_LIMIT_S, absolute, ask_here, needed, run_here
+from moebench.executors.remote import SURVEY_LIMIT_S, absolute, needed, query_here, run_here
 from moebench.spec.limits import Limits
 
 _GRACE_S = 300.0
@@ -64,7 +64,7 @@ class SlurmExecutor:
         self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None] | None = None
     ) -> list[dict[str, Any]]:
         """Return the result of the cell program's `resolve(specs)`, called in a job."""
-        answer: list[dict[str, Any]] = self._ask(list(specs))
+        answer: list[dict[str, Any]] = self._query(list(specs))
         return answer
 
     def prepare(self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -105,11 +105,11 @@ class SlurmExecutor:
 
     @cached_property
     def _environment(self) -> dict[str, Any]:
-        answer: dict[str, Any] = self._ask(None)
+        answer: dict[str, Any] = self._query(None)
         return answer
 
-    def _ask(self, specs: list[Mapping[str, Any]] | None) -> Any:
-        job = self._executor(Limits(SURVEY_LIMIT_S)).submit(ask_here, self._cell_program, specs)
+    def _query(self, specs: list[Mapping[str, Any]] | None) -> Any:
+        job = self._executor(Limits(SURVEY_LIMIT_S)).submit(query_here, self._cell_program, specs)
         self._alive.append(job)
         try:
             return job.result()

@@ -11,7 +11,7 @@ any order:
 - The new sealed file is published before the rows it replaces leave, so a plain `pandas.read_parquet` of the folder
   may see both for a moment, or until the next sealing if a kill falls between. The other order would show neither.
   Several files cannot change in one step, and of the two faults this is the one that can be seen and undone:
-  `attempt` tells the rows apart, `verify` counts them and `load` never shows them, while a hole looks like a cell
+  `attempt` distinguishes the rows, `verify` counts them and `load` never shows them, while a hole looks like a cell
   that was never run. If the disk is too full for the new file, no row moves.
 - Two writers may seal the same cells or undo each other's removal. Each writer reads the folder again after its last
   write until nothing is left to remove, so that the last writer leaves the folder clean.

@@ -126,8 +126,8 @@ class History:
             if key not in known:
                 raise unknown("key", key, known, listing="moebench list columns")
             columns = [rows[key]] if key in rows else []
-            asked = (config.get(key) for config in configs)
-            values = [_first_known(*found) for found in zip(*columns, asked, strict=True)]
+            configured = (config.get(key) for config in configs)
+            values = [_first_known(*found) for found in zip(*columns, configured, strict=True)]
             # A value that contains commas, such as moe_layers=2,3, arrives in parts.
             chosen = [",".join(wanted)] if ",".join(wanted) in values else [_plain(value) for value in wanted]
             for value in chosen:

@@ -14,7 +14,7 @@ FAILED = ("oom", "timeout", "crashed")
 """Statuses without an answer to the cell's question; `diverged` and `skipped` are answers."""
 
 _SHOWN = ("router", "options", "total_slots", "seeds", "plugins")
-"""Keys that a cell's label shows already, or that do not tell cells apart."""
+"""Keys that a cell's label shows already, or that do not distinguish cells."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def plan_cells(
     known = store.finished()
     answers = executor.resolve([cell.spec.as_json() for cell in cells], say)
     identify(cells, answers)
-    return told_apart(
+    return with_distinct_labels(
         [
             plan(cell, answer, known, fresh=fresh, retry_failed=retry_failed)
             for cell, answer in zip(cells, answers, strict=True)
@@ -179,7 +179,7 @@ def plan_cells(
     )
 
 
-def told_apart(planned: Sequence[PlannedCell]) -> list[PlannedCell]:
+def with_distinct_labels(planned: Sequence[PlannedCell]) -> list[PlannedCell]:
     """Return the cells with labels that differ.
 
     A label of several cells gets the keys in which the cells differ. As in the reports, model and data follow the
@@ -188,13 +188,13 @@ def told_apart(planned: Sequence[PlannedCell]) -> list[PlannedCell]:
     sharing: dict[str, list[dict[str, Any]]] = {}
     for cell in planned:
         sharing.setdefault(cell.label, []).append(cell.cell.spec.as_json())
-    return [replace(cell, label=_told_apart(cell, sharing[cell.label])) for cell in planned]
+    return [replace(cell, label=_distinct_label(cell, sharing[cell.label])) for cell in planned]
 
 
-def _told_apart(cell: PlannedCell, sharing: Sequence[Mapping[str, Any]]) -> str:
-    asked = cell.cell.spec.as_json()
-    differing = [key for key in asked if len({json.dumps(spec[key]) for spec in sharing}) > 1]
-    given = {key: asked[key] for key in differing if asked[key] not in (None, []) and key not in _SHOWN}
+def _distinct_label(cell: PlannedCell, sharing: Sequence[Mapping[str, Any]]) -> str:
+    keys = cell.cell.spec.as_json()
+    differing = [key for key in keys if len({json.dumps(spec[key]) for spec in sharing}) > 1]
+    given = {key: keys[key] for key in differing if keys[key] not in (None, []) and key not in _SHOWN}
     behind = [str(given.pop(key)) for key in ("model", "data") if key in given]
     router, _, options = cell.label.removesuffix("]").partition("[")
     inside = [*filter(None, [options]), *(f"{key}={value}" for key, value in given.items())]

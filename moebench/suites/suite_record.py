@@ -32,7 +32,7 @@ class _Record(BaseModel):
 
 
 @dataclass(frozen=True)
-class Asked:
+class QuestionAndClaims:
     """The question and the claims of a suite."""
 
     question: str
@@ -52,7 +52,7 @@ def remember(store: Store, suite: Suite) -> None:
         temporary.write_text(record.model_dump_json(indent=1), encoding="utf-8")
 
 
-def asked(folder: SuiteFolder) -> Asked:
+def question_and_claims(folder: SuiteFolder) -> QuestionAndClaims:
     """Return question and claims of a suite with results.
 
     The shipped suite gives them, unless another suite of this name was run.
@@ -67,10 +67,10 @@ def asked(folder: SuiteFolder) -> Asked:
     record = read_record(path, _Record, "record of a suite") if path is not None else None
     if name in find.shipped() and (record is None or record.shipped):
         suite = find.find(name)
-        return Asked(suite.question, () if isinstance(suite, CountingSuite) else suite.claims)
+        return QuestionAndClaims(suite.question, () if isinstance(suite, CountingSuite) else suite.claims)
     if record is None:
-        return Asked(name)
+        return QuestionAndClaims(name)
     try:
-        return Asked(record.question, tuple(parse_claim(values) for values in record.claims))
+        return QuestionAndClaims(record.question, tuple(parse_claim(values) for values in record.claims))
     except BadInput as error:
         raise BadInput(f"{path}: {error} The next run of the suite writes the file anew.") from error
