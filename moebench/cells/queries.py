@@ -30,11 +30,11 @@ def resolve(specs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """
     pin_jax_settings()
     device = environment()
-    specs, found, said = list(specs), [], time.monotonic()
+    specs, found, reported_at = list(specs), [], time.monotonic()
     for spec in specs:
         found.append(_resolved(spec, device))
-        if time.monotonic() - said >= _SAY_EVERY_S:
-            said = time.monotonic()
+        if time.monotonic() - reported_at >= _SAY_EVERY_S:
+            reported_at = time.monotonic()
             print(f"resolving the cells: {len(found):,} of {len(specs):,}", flush=True)
     return found
 

@@ -112,9 +112,9 @@ def text_tower(spec: CellSpec, vocabulary: int) -> TextConfig:
     """
     preset = models.text_preset(str(spec.text_model))
     try:
-        asked = dict(parse_cell(spec.text_router or "dense"))
-        name, routed = str(asked.pop("router")), spec.text_router is not None
-        options: dict[str, Scalar] = {key: value for key, value in asked.items() if not isinstance(value, list)}
+        parsed = dict(parse_cell(spec.text_router or "dense"))
+        name, routed = str(parsed.pop("router")), spec.text_router is not None
+        options: dict[str, Scalar] = {key: value for key, value in parsed.items() if not isinstance(value, list)}
         routers.check_options(name, options, ())
         group = routers.find(name).group_images
         config = TextConfig(
