@@ -49,8 +49,7 @@ def run(app: typer.Typer, arguments: Sequence[str] | None) -> int:
 
     Returns:
         0 done; 1 a cell or the machine failed; 2 bad input; 128 plus the number of the signal that ended the command:
-        130
-        for Ctrl-C, 141 if no process reads the output any more.
+        130 for Ctrl-C, 141 if no process reads the output any more.
     """
     _open_streams()
     try:

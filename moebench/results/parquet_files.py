@@ -59,8 +59,7 @@ def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
 
     Raises:
         BadInput: a row lacks its identity (suite, run_id, cell_id, seed, attempt) or status, has a column that the
-            schema
-            does not know or a status that is none of `STATUSES`, or has a value that its column cannot store.
+            schema does not know or a status that is none of `STATUSES`, or has a value that its column cannot store.
     """
     plain = []
     for row in rows:

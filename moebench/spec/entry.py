@@ -73,8 +73,7 @@ def check_settings(entries: Any) -> tuple[dict[str, Scalar], ...]:
 
     Raises:
         BadInput: the value is no list of mappings, a setting occurs twice or is empty, or there are more settings than
-            a
-            suite may have cells.
+            a suite may have cells.
     """
     if not isinstance(entries, list | tuple) or not all(isinstance(entry, dict) for entry in entries):
         shown = f"a list of mappings such as [{{top_k: [1, 2]}}], not {describe(entries)}"

@@ -29,8 +29,7 @@ def check_tune(written: Any, given: dict[str, Any], model: type[BaseModel]) -> d
 
     Raises:
         BadInput: the value is no mapping of lists; a key cannot be tuned, or is also given and no pre-training takes
-            it; a
-            list has fewer than two values; a key cannot have a value; or there are too many combinations.
+            it; a list has fewer than two values; a key cannot have a value; or there are too many combinations.
     """
     if not isinstance(written, dict):
         raise BadInput(

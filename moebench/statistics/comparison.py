@@ -82,8 +82,7 @@ def geometric_mean_test(tests: Sequence[RatioTest], *, independent: bool, level:
     Args:
         tests: the tests of single cells.
         independent: whether the tests share no side. The error of a shared side, such as one dense cell that many
-            routers
-            are compared with, is in all of the tests and does not average out.
+            routers are compared with, is in all of the tests and does not average out.
         level: probability that the interval covers.
 
     Raises:

@@ -63,8 +63,7 @@ class Crossed:
             means: float[cells, seeds], means over test images, NaN for a missing seed.
             images: covariances of these means over test images; None if values of single images are unknown.
             families: for each cell the name of its family, such as its router, whose cells a seed may move alike; None
-                if
-                every cell is its own family.
+                if every cell is its own family.
             step: resolution of a mean, such as 1/360 for the accuracy on 360 images.
         """
         self.means, self.images = means, images

@@ -60,8 +60,7 @@ def pareto_probability(
     Returns:
         One row for each cell, in order of appearance: the column `cell`; `x` and `y`, the means; `seeds`, the number of
         rows behind the means; `on_front`, of the means; and `probability`, NaN for a cell of fewer than two seeds. A
-        cell
-        without a point has NaN as its mean and is not on the front.
+        cell without a point has NaN as its mean and is not on the front.
 
     Raises:
         BadInput: the frame lacks a column, or has no rows.

@@ -20,8 +20,7 @@ def timing_scatter(
 
     Args:
         repeats: for each program its timings, each a log ratio with its standard error within the timing. A program
-            that
-            was timed once does not contribute.
+            that was timed once does not contribute.
         known: timings of a program against itself, whose true log ratio is 0.
 
     Returns:

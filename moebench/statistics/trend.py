@@ -65,8 +65,7 @@ def trend(table: Crossed, across: Sequence[float], profiles: Floats, units: Sequ
         table: the metric of all cells.
         across: float[levels], the input at each level, such as log2 of the experts.
         profiles: float[levels, cells], weights of the cells in the value at each level: the mean of some cells, or
-            their
-            difference from other cells.
+            their difference from other cells.
         units: for each level the number of its line; lines have one slope and separate heights. None is one line.
 
     Raises:
