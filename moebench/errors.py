@@ -37,7 +37,7 @@ class BadInput(ValueError):
 
 
 def printable(text: str) -> str:
-    """Return a text whose control characters are escaped, so that any output can show the text."""
+    """Return a text with escaped control characters, for any output."""
     return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
@@ -50,7 +50,9 @@ def shortened(text: str, most: int = _SHOWN) -> str:
 def unknown(
     kind: str, name: str, known: Iterable[str], *, of: str = "", listing: str = "", key: str | None = None
 ) -> BadInput:
-    """Return the error for an unknown name, with the nearest known name, the names that contain it, or all names.
+    """Return the error for an unknown name, with a hint at known names.
+
+    The hint is the nearest known name, the names that contain the unknown one, or all names.
 
     Args:
         kind: kind of the name, such as an option.
@@ -85,7 +87,10 @@ def _some(names: list[str]) -> str:
 
 
 def concise(text: str) -> str:
-    """Return a text with overlong words, such as a name of 10 kB, cut in the middle."""
+    """Return a text with overlong words cut in the middle.
+
+    A name of 10 kB is an overlong word.
+    """
     text = re.sub(
         rf"\S{{{_LONGEST_WORD + 1},}}", lambda found: f"{found[0][: _LONGEST_WORD - 40]}[...]{found[0][-35:]}", text
     )

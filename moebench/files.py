@@ -22,7 +22,10 @@ _LONGEST_NAME = 200
 
 
 def entries(folder: Path) -> list[Path]:
-    """Return the paths in a folder, sorted by name; an empty list if the folder is missing or has vanished."""
+    """Return the paths in a folder, sorted by name.
+
+    The list is empty if the folder is missing or has vanished.
+    """
     try:
         return sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
@@ -78,15 +81,19 @@ def check_file_name(name: str, kind: str = "file") -> str:
 
 
 def is_file_name(name: str) -> bool:
-    """Return whether a name leads to a visible file of its folder, and can be written on every system."""
+    """Return whether a name is valid for a visible file on every system.
+
+    A valid name leads to a file of its folder.
+    """
     short = len(name.encode(errors="replace")) <= _LONGEST_NAME
     return bool(name) and name[0] not in "._" and short and not _UNSAFE.search(name)
 
 
 def set_aside(path: Path) -> None:
-    """Rename a damaged file or folder, so that it stays for inspection and is no longer found.
+    """Rename a damaged file or folder, so that it is no longer found.
 
-    An earlier renamed file is replaced. A path that is missing, or that may not be renamed, is left unchanged.
+    The renamed file stays for inspection. An earlier renamed file is replaced. A path that is missing, or that may not
+    be renamed, is left unchanged.
     """
     aside = path.with_name(f".{path.name.lstrip('.')}.damaged")
     with contextlib.suppress(OSError):
@@ -102,9 +109,10 @@ def is_temporary(path: Path) -> bool:
 
 @contextlib.contextmanager
 def publishing(path: Path) -> Iterator[Path]:
-    """Yield a hidden temporary path to write to; it becomes `path`, at once and durably, if the block succeeds.
+    """Yield a hidden temporary path, which becomes `path` if the block succeeds.
 
-    Missing folders are made. After a failure no half-written file remains, and the old content of `path` stays.
+    The change happens at once and durably. Missing folders are made. After a failure no half-written file remains, and
+    the old content of `path` stays.
 
     Raises:
         BadInput: the disk is full, a permission is missing, or the file cannot be written for another reason.
@@ -128,10 +136,11 @@ def publishing(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def locked(path: Path, before_waiting: Callable[[], None]) -> Iterator[None]:
-    """Lock a file against other processes of this user while the block lasts; the lock of a killed process is released.
+    """Lock a file against other processes of this user while the block lasts.
 
-    If the lock file is not this user's own regular file, such as a link that another user made, or cannot be made, no
-    lock is taken: a lock here only saves repeated work, and no result depends on it.
+    The lock of a killed process is released. If the lock file is not this user's own regular file, such as a link that
+    another user made, or cannot be made, no lock is taken: a lock here only saves repeated work, and no result depends
+    on it.
 
     Args:
         path: the lock file, which is made if it is missing.

@@ -1,1 +1,4 @@
-"""One cell from its specification to its rows: the only place where models, data, training and measuring meet."""
+"""One cell from its specification to its rows.
+
+Models, data, training and measuring meet only in this package.
+"""

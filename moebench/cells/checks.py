@@ -1,4 +1,7 @@
-"""Combinations of keys that a specification may not have; each check raises BadInput with the key at fault."""
+"""Combinations of keys that a specification may not have.
+
+Each check raises BadInput with the key at fault.
+"""
 
 from moebench import routers
 from moebench.errors import BadInput

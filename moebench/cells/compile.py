@@ -164,7 +164,7 @@ def _on(device: jax.Device | None, shapes: Any) -> Any:
 
 
 def program_for(model: VitConfig, spec: CellSpec, devices: Sequence[jax.Device] | None = None) -> Program:
-    """Return the programs of a model, of two towers or of one layer, on the devices of the specification.
+    """Return the programs of a model, two towers or a layer on a specification's devices.
 
     Args:
         model: the model.

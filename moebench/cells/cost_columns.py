@@ -60,7 +60,10 @@ def _of_text(count: Count) -> Row:
 
 
 def _moved(program: Any, devices: int) -> float:
-    """Return the bytes that a program moves on all devices; NaN if its compiler does not count them."""
+    """Return the bytes that a program moves on all devices.
+
+    The result is NaN if the compiler does not count bytes.
+    """
     moved = moved_bytes(program)
     return math.nan if moved is None else moved * devices
 

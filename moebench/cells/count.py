@@ -72,12 +72,18 @@ class Count:
 
     @cached_property
     def text_parameters(self) -> Parameters | None:
-        """Parameters of the text tower, and those that one token can meet; None without a text tower."""
+        """Parameters of the text tower, all and active; None without a text tower.
+
+        A parameter is active if one token can meet it.
+        """
         return None if self.text is None else count_text_parameters(self.text)
 
     @cached_property
     def text_closed_form(self) -> Parts | None:
-        """FLOPs of the text tower for one caption by part, from the shapes; None without a text tower."""
+        """FLOPs of the text tower for one caption by part; None without a text tower.
+
+        The FLOPs follow from the shapes.
+        """
         return None if self.text is None else forward_flops(self.text, text_router(self.text), training=False)
 
     @cached_property
@@ -180,7 +186,9 @@ class Count:
 
 
 def completed(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill the model's own router and a batch of one group into an entry of a suite that lacks them.
+    """Complete a suite entry by the model's own router and a batch of one group.
+
+    Keys that the entry has stay as they are.
 
     Args:
         entry: one value for each key, `model` among them.
@@ -194,7 +202,9 @@ def completed(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def resolved(spec: CellSpec, image_size: int | None = None, classes: int | None = None) -> ResolvedCell:
-    """Resolve the model of a specification, whatever its data set; a dense model has MLPs in all blocks.
+    """Resolve the model of a specification, whatever its data set.
+
+    A dense model has MLPs in all blocks.
 
     Args:
         spec: the specification; data set and schedule have no effect.
@@ -211,7 +221,7 @@ def resolved(spec: CellSpec, image_size: int | None = None, classes: int | None 
 
 
 def resolve_published(spec: CellSpec, image_size: int | None = None, classes: int | None = None) -> ResolvedCell:
-    """Resolve a specification for the images that its model was published for, whatever its data set.
+    """Resolve a specification for the images of its model's publication, whatever its data set.
 
     A text tower has the vocabulary of the Soft MoE paper's public code.
 

@@ -1,4 +1,4 @@
-"""Digests that tell a cell from other cells: of its specification, and of the code that computes its results.
+"""Digests that distinguish cells: of the specification, and of the code that computes the results.
 
 The code of a cell is the import closure of the cell program inside this package, and the strategies of the cell's
 routers: the modules of a router's own classes and their imports. Other strategies are not part of the code. A change of
@@ -106,7 +106,7 @@ class Code:
 
 
 def _sources(package: str) -> Sources | None:
-    """Return the sources of a package's modules; None for modules that were read from no file."""
+    """Return the sources of a package's modules; None for modules without a file."""
     try:
         spec = importlib.util.find_spec(package)
     except ValueError:  # of __main__, and of modules that were made by hand
@@ -129,7 +129,7 @@ def _code() -> Code:
 
 
 def code(*names: str) -> list[str]:
-    """Return a name and a digest of each module that can change the results of cells with these routers.
+    """Return name and digest of each module that affects results of cells with these routers.
 
     The answer is computed once in a process for each router.
 

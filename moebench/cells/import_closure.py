@@ -1,9 +1,9 @@
-"""Find the modules of a program by the imports in their syntax trees, without running any module.
+"""Find the modules of a program by the imports in their syntax trees.
 
-Every import counts, also one inside a function, except imports below `if TYPE_CHECKING:`, which never run. The imports
-of an imported module count in turn. The packages around an imported module are part of the program, but the imports of
-their `__init__` count only if the package itself is named, as by `from package import name`. Modules whose names are
-put together at run time are not found.
+No module is run. Every import counts, also one inside a function, except imports below `if TYPE_CHECKING:`, which never
+run. The imports of an imported module count in turn. The packages around an imported module are part of the program,
+but the imports of their `__init__` count only if the package itself is named, as by `from package import name`. Modules
+whose names are put together at run time are not found.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -21,7 +21,10 @@ class Sources(Protocol):
     """The files of the modules of one package or of one plugin."""
 
     def locate(self, name: str) -> Path | None:
-        """Return the file of a module by its name inside the package, "" for the package; None if there is none."""
+        """Return a module's file by its name inside the package, "" for the package.
+
+        The result is None if there is no such module.
+        """
 
     def read(self, file: Path) -> bytes:
         """Return the text of a file."""

@@ -1,4 +1,4 @@
-"""The log of a cell: lines on the standard output, which the executor writes to a file."""
+"""Log of a cell: lines on standard output, written to a file by the executor."""
 
 
 def say(line: str) -> None:

@@ -1,7 +1,8 @@
-"""Share compiled programs of dense twins between cells, by JAX's persistent cache in a private folder of the user.
+"""Share compiled programs of dense twins between cells, by JAX's persistent cache.
 
-The programs of the cell itself are compiled without the cache, so that their compile time is measured. If
-JAX_COMPILATION_CACHE_DIR names a folder, all programs use that folder instead, and the rows record this.
+The cache is a private folder of the user. The programs of the cell itself are compiled without the cache, so that their
+compile time is measured. If JAX_COMPILATION_CACHE_DIR names a folder, all programs use that folder instead, and the
+rows record this.
 """
 
 import hashlib
@@ -45,7 +46,7 @@ class CacheUse:
 
     @contextmanager
     def sharing(self) -> Iterator[None]:
-        """Read the programs that a block compiles from the user's cache, and write new ones into the cache."""
+        """Read the programs that a block compiles from the user's cache, and write new ones."""
         before = _hits
         try:
             with _persistent_cache():
@@ -67,7 +68,10 @@ jax.monitoring.register_event_listener(_count)
 
 @contextmanager
 def _persistent_cache() -> Iterator[None]:
-    """Use the folder of shared programs in a block, unless the user names a folder or the folder is unsafe."""
+    """Use the folder of shared programs in a block.
+
+    The folder is not used if the user names another folder, or if the folder is unsafe.
+    """
     folder = None if jax.config.values["jax_compilation_cache_dir"] else program_folder()
     if folder is None:
         yield

@@ -30,11 +30,11 @@ def resolve(specs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """
     pin_jax_settings()
     device = environment()
-    specs, found, said = list(specs), [], time.monotonic()
+    specs, found, reported_at = list(specs), [], time.monotonic()
     for spec in specs:
         found.append(_resolved(spec, device))
-        if time.monotonic() - said >= _SAY_EVERY_S:
-            said = time.monotonic()
+        if time.monotonic() - reported_at >= _SAY_EVERY_S:
+            reported_at = time.monotonic()
             print(f"resolving the cells: {len(found):,} of {len(specs):,}", flush=True)
     return found
 
@@ -48,7 +48,9 @@ def _resolved(spec: Mapping[str, Any], device: Mapping[str, Any]) -> dict[str, A
 
 
 def prepare(specs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Make the images of specifications and store them for the cells; check that validation splits can be held out.
+    """Make the images of specifications and store them for the cells.
+
+    A check finds validation splits that cannot be held out.
 
     Returns:
         For each specification `error` and `key` as from `resolve`; an empty entry if nothing is wrong.

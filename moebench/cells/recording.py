@@ -1,4 +1,4 @@
-"""Record the routing of the seeds of one cell, at the steps that its specification asks for."""
+"""Record the routing of a cell's seeds, at the steps that its specification names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -60,7 +60,9 @@ class CellRecorder:
         return below is None or seed < below
 
     def during(self, seed: int, step: int, state: TrainState) -> None:
-        """Record a model during its training, for `finish` in this process or in a process that resumes.
+        """Record a model during its training, into a file for `finish`.
+
+        `finish` reads the file in this process or in a process that resumes.
 
         Args:
             seed: seed of the training.
@@ -120,14 +122,18 @@ class CellRecorder:
         return Recorded({name: table[name].to_numpy() for name in table.column_names}, {})
 
     def _part(self, seed: int, step: int) -> Path:
-        """Return the file of a step until the seed is finished; readers of the folder skip names with a leading `_`."""
+        """Return the file of a step until the seed is finished.
+
+        Readers of the folder skip names with a leading `_`.
+        """
         return self.place.folder / f"_{self.place.identity['cell_id']}-{seed}-step{step}.parquet"
 
 
 def steps_before_the_last(spec: CellSpec) -> tuple[int, ...]:
-    """Return the steps at which a training is recorded: each half of the next, up to half of all steps.
+    """Return the steps at which a training is recorded, before its last step.
 
-    `record_during_training` counts the trained model too; repeated steps and step 0 are left out.
+    Each step is half of the next; the largest is half of all steps. `record_during_training` counts the trained model
+    too; repeated steps and step 0 are left out.
     """
     count = spec.record_during_training or 1
     return tuple(sorted({spec.steps >> back for back in range(1, count)} - {0, spec.steps}))

@@ -64,7 +64,10 @@ def resolve_cell(spec: CellSpec) -> ResolvedCell:
 
 
 def _resolve_contrastive(spec: CellSpec) -> ResolvedCell:
-    """Resolve a cell of two towers: the image tower is that of a cell that classifies, without its head."""
+    """Resolve a cell of two towers.
+
+    The image tower is the model of a cell that classifies, without the head.
+    """
     pairs = pair_source(spec.data)
     found = pairs.format(spec.image_size)
     augment = "none" if spec.freeze else spec.augment or pairs.augment
@@ -109,9 +112,9 @@ def text_tower(spec: CellSpec, vocabulary: int) -> TextConfig:
     """
     preset = models.text_preset(str(spec.text_model))
     try:
-        asked = dict(parse_cell(spec.text_router or "dense"))
-        name, routed = str(asked.pop("router")), spec.text_router is not None
-        options: dict[str, Scalar] = {key: value for key, value in asked.items() if not isinstance(value, list)}
+        parsed = dict(parse_cell(spec.text_router or "dense"))
+        name, routed = str(parsed.pop("router")), spec.text_router is not None
+        options: dict[str, Scalar] = {key: value for key, value in parsed.items() if not isinstance(value, list)}
         routers.check_options(name, options, ())
         group = routers.find(name).group_images
         config = TextConfig(
@@ -156,7 +159,10 @@ def _resolve_pretrained(spec: CellSpec, found: "Format") -> ResolvedCell:
 
 
 def _resolve_saved(spec: CellSpec, found: "Format") -> ResolvedCell:
-    """Resolve a cell that starts from a saved model, which gives the options that the specification leaves out."""
+    """Resolve a cell that starts from a saved model.
+
+    The saved model gives the options that the specification leaves out.
+    """
     from moebench import training  # counting needs no training
     from moebench.training import saved_models
 
@@ -174,7 +180,7 @@ def _resolve_saved(spec: CellSpec, found: "Format") -> ResolvedCell:
 
 
 def _resolve_layer(spec: CellSpec) -> ResolvedCell:
-    """Resolve a layer alone; the default of `image_size` is the size that the model was published for."""
+    """Resolve a layer alone, by default at the image size of the published model."""
     preset = models.preset(spec.model)
     check_layer(spec)
     size = spec.image_size or preset.image_size
@@ -232,7 +238,7 @@ def resolve_for(spec: CellSpec, image_size: int, channels: int, classes: int, tr
 
 
 def _preset(spec: CellSpec) -> models.Preset:
-    """Return the backbone with the width of MLPs and the initial positions that the specification gives."""
+    """Return the backbone with the specification's MLP width and initial positions."""
     preset = models.preset(spec.model)
     if spec.position_init is not None:
         preset = replace(preset, position_init=spec.position_init)
@@ -250,7 +256,10 @@ def _preset(spec: CellSpec) -> models.Preset:
 
 
 def _slot_options(spec: CellSpec, model: VitConfig, slots: int) -> dict[str, Scalar]:
-    """Return the options of the router that give it `slots` slots for each image, in training and in evaluation."""
+    """Return the options that give a router `slots` slots for each image.
+
+    Evaluation gets the slots of training, unless the specification sets `eval_capacity_factor`.
+    """
     known = routers.options(spec.router)
     option = next((name for name in ("slots_per_expert", "capacity_factor") if name in known), None)
     if option is None:

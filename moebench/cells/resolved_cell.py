@@ -130,19 +130,22 @@ class ResolvedCell:
             "mlp_ratio": self.mlp_ratio,
             "position_init": self.model.preset.position_init,
         }
-        asked = self.spec.identity()
+        identity = self.spec.identity()
         own = models.preset(self.spec.model)
         for key, same in (
             ("mlp_ratio", self.model.preset.size == own.size),
             ("position_init", self.model.preset.position_init == own.position_init),
         ):
             if same:  # written out by the user or taken from the model
-                asked.pop(key, None)
-        return asked | {name: value for name, value in filled_in.items() if name in asked}
+                identity.pop(key, None)
+        return identity | {name: value for name, value in filled_in.items() if name in identity}
 
     @property
     def images(self) -> "moebench.data.Source | moebench.data.pairs.PairSource | None":
-        """Source of the images, with captions for two towers; None for a layer alone, on random tokens."""
+        """Source of the images, with captions for two towers; None for a layer alone.
+
+        A layer alone gets random tokens.
+        """
         if self.spec.scope == "layer":
             return None
         return source(self.spec.data) if self.spec.text_model is None else pair_source(self.spec.data)
@@ -156,7 +159,7 @@ class ResolvedCell:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the images can be read at once, and need no check for a validation split."""
+        """Whether the images can be read at once and no validation split needs a check."""
         return not self.tries and all(
             cell.images is None or cell.images.is_ready(cell.spec.image_size)
             for cell in (self, self.pretraining)
@@ -180,10 +183,10 @@ class ResolvedCell:
             device: columns of the environment.
         """
         # A user's images count by their content: a copy at another path is equal data.
-        asked = self.config | {key: content for key, content in self._content.items() if key in self.config}
+        config = self.config | {key: content for key, content in self._content.items() if key in self.config}
         return {
             # JAX calls every processor "cpu", but their times cannot be compared.
-            "cell_id": digest([json.dumps(asked, sort_keys=True), device["device_kind"], device["cpu"]]),
+            "cell_id": digest([json.dumps(config, sort_keys=True), device["device_kind"], device["cpu"]]),
             "fingerprint": digest(
                 [
                     *code(*self.routers),

@@ -55,7 +55,9 @@ def run(
     read_pairs: ReadPairs = pairs,
     trace: Path | None = None,
 ) -> Iterator[Row]:
-    """Run a cell, or the part that its checkpoints leave to do; yield one row for each seed.
+    """Run a cell and yield one row for each seed.
+
+    Only the part that the checkpoints leave to do is run.
 
     Args:
         spec: the specification.
@@ -120,7 +122,7 @@ def _time_columns(
 
 
 def _trace(cell: ResolvedCell, executables: Executables, images: data.Split, turns: Turns, folder: Path | None) -> None:
-    """Write a profile of ten training steps with one batch, if there is a folder for it."""
+    """Write a profile of ten training steps with one batch, if `folder` is given."""
     if folder is None:
         return
     say(f"tracing {STEPS} training steps into {folder}")
@@ -142,9 +144,10 @@ def _layer_columns(cell: ResolvedCell, accounts: Accounts, turns: Turns, cache: 
 
 
 def main(arguments: list[str]) -> int:
-    """Run the cell program; return 0 when its rows are written, 2 for a specification that cannot be built.
+    """Run the cell program and return its exit code.
 
-    JAX's settings of randomness and of 64-bit mode are fixed, whatever the environment variables.
+    The code is 0 when the rows are written, and 2 for a specification that cannot be built. JAX's settings of
+    randomness and of 64-bit mode are fixed, whatever the environment variables.
     """
     if len(arguments) != 2:
         print("usage: python -m moebench.cells SPEC.json OUT.parquet", file=sys.stderr)

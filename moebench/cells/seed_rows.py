@@ -1,4 +1,4 @@
-"""Rows of the seeds of one cell: pre-train or load, probe, train, evaluate, save, try other settings."""
+"""Rows of a cell's seeds: pre-train or load, probe, train, evaluate, save, try other settings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -121,7 +121,9 @@ class SeedRunner:
         )
 
     def start(self, seed: int, schedule: Schedule) -> TrainState:
-        """Return the state before the first step, with pre-trained or saved parameters if the cell starts from a model.
+        """Return the state before the first step.
+
+        If the cell starts from a model, the parameters are pre-trained or saved ones.
 
         Args:
             seed: seed of parameters, pre-training and routing noise.
@@ -267,7 +269,9 @@ def sweep_or_none(
     part: str,
     needles: Bool[np.ndarray, "image token"] | None = None,
 ) -> list[Row] | None:
-    """Evaluate a trained model in its settings; return None if one of them needs more memory than there is.
+    """Evaluate a trained model in its settings; return None if the device fails.
+
+    One setting may need more memory than there is, which costs neither the trained model nor its other columns.
 
     Args:
         sweep: the compiled settings.

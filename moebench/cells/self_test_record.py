@@ -1,4 +1,7 @@
-"""Scatter between timings, as the last timing self-test measured it on this machine, for intervals of its cells."""
+"""Scatter between timings, as the last timing self-test measured on this machine.
+
+The scatter widens the intervals of this machine's cells.
+"""
 
 import platform
 from collections.abc import Sequence
@@ -25,10 +28,10 @@ class _Found(BaseModel):
 
 
 def remember_scatter(taken: Sequence[Reading]) -> Path | None:
-    """Publish the scatter between timings in the cache, for cells on this machine; return the file's path.
+    """Publish this machine's scatter between timings in the cache; return the file's path.
 
-    Too few readings publish nothing and return None. A cache that cannot be written also returns None: the result of
-    the self-test does not depend on the cache.
+    Cells on this machine read the file. Too few readings publish nothing and return None. A cache that cannot be
+    written also returns None: the result of the self-test does not depend on the cache.
     """
     found = scatter(taken)
     if found is None:
@@ -43,7 +46,10 @@ def remember_scatter(taken: Sequence[Reading]) -> Path | None:
 
 
 def known_scatter() -> float | None:
-    """Return the scatter that the last self-test measured on this machine and kind of device; None if unknown."""
+    """Return this machine's scatter from the last self-test; None if unknown.
+
+    A self-test on another machine or another kind of device does not count.
+    """
     if not _file().is_file():
         return None
     try:

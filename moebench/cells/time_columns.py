@@ -1,4 +1,4 @@
-"""Time columns of a cell: training step and inference, each timed in turns with the dense twin.
+"""Time columns of a cell: training step and inference, in turns with the dense twin.
 
 The dense twin is the cell's own model with an MLP in place of the experts, at the cell's batch. Inference is timed at
 the training batch; for one image, which gives the latency; and on accelerators at the largest batch that fits, which
@@ -34,7 +34,9 @@ Row = dict[str, Any]
 def timings(
     cell: ResolvedCell, executables: Executables, images: data.Split, accounts: Accounts, turns: Turns, cache: CacheUse
 ) -> Row:
-    """Time a cell beside its dense twin and return the time columns, without those of the accounts.
+    """Time a cell beside its dense twin and return the time columns.
+
+    Columns of the accounts are left out.
 
     Args:
         cell: the cell.
@@ -79,7 +81,7 @@ def timings(
 
 
 def dense_twin(model: VitConfig) -> VitConfig:
-    """Return the model with MLPs in place of experts, in both towers if it has two."""
+    """Return the model with MLPs in place of experts, in each of its towers."""
     dense: dict[str, Any] = {"router": TWIN, "router_options": {}, "group_images": 1}
     if isinstance(model, TwoTowersConfig) and model.text is not None and model.text.router != TWIN:
         model = replace(model, text=replace(model.text, **dense, moe_blocks=()))
@@ -132,10 +134,11 @@ def _timed_inference(
 
 
 def inference_batches(cell: ResolvedCell, executables: Executables) -> dict[str, int]:
-    """Return the images of each batch that inference is timed at: `cell`, the training batch; `one`; `largest`.
+    """Return the images of each batch that inference is timed at.
 
-    `one` is left out if a group has several images or devices share the images. `largest` is left out on CPUs, which
-    have no memory of their own to fill.
+    `cell` is the training batch, `one` a single image, and `largest` a larger batch that fits. `one` is left out if a
+    group has several images or devices share the images. `largest` is left out on CPUs, which have no memory of their
+    own to fill.
     """
     batches = {"cell": cell.spec.batch}
     if cell.model.group_images * executables.program.shards == 1:
@@ -150,13 +153,18 @@ def inference_batches(cell: ResolvedCell, executables: Executables) -> dict[str,
 
 
 def _inference_bytes(executables: Executables) -> tuple[int, int | None]:
-    """Return the bytes of the state, and of inference at the training batch or None if unknown to the compiler."""
+    """Return the bytes of the state, and of inference at the training batch.
+
+    The bytes of inference are None if the compiler does not count them.
+    """
     leaves = jax.tree.leaves(executables.program.abstract_state)
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves), peak_bytes(executables.infer)
 
 
 def largest_batch(batch: int, state_bytes: int, infer_bytes: int | None, free_bytes: int) -> int:
-    """Double the training batch while it fits, at most four times; memory beyond the state grows with the images.
+    """Return the training batch, doubled while inference fits, at most four times.
+
+    Memory beyond the state grows with the images.
 
     Args:
         batch: images of the training batch.
@@ -199,7 +207,11 @@ def _compared(
 
 
 def surroundings(training: Comparison, inference: Comparison) -> Row:
-    """Return the state of the machine in both timings: the larger shares and drifts, clocks before and after."""
+    """Return the state of the machine in both timings.
+
+    Shares and drifts are the larger of both timings; clocks and temperatures are those before the first timing and
+    after the last.
+    """
     both = (training, inference)
     shares = [each.circumstances.other_process_share for each in both]
     before, after = training.circumstances.before, inference.circumstances.after

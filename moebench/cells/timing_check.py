@@ -13,7 +13,10 @@ SPEC = CellSpec.model_validate({"router": "soft", "options": {"experts": 8}, "to
 
 
 def check_timing(repeats: int) -> Iterator[Reading]:
-    """Time a training step of Soft MoE against itself at a cell's default budget; yield one reading each time."""
+    """Time a training step of Soft MoE against itself; yield one reading each time.
+
+    The timing budget is the default of a cell.
+    """
     cell = resolve_cell(SPEC)
     executables = Executables.compile(program_for(cell.model, SPEC))
     batch = next(data.batches(dataset(SPEC.data).train, SPEC.batch, 1, 0))

@@ -1,4 +1,4 @@
-"""Start of a cell from a trained model: pre-trained by the cell itself, or saved by another cell."""
+"""Start a cell from a model: pre-trained by the cell, or saved by another cell."""
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -70,7 +70,10 @@ class Initializer:
         return TrainPrograms.compile(program_for(self.cell.pretraining.model, self.cell.pretraining.spec))
 
     def _pretrained(self, cell: ResolvedCell, seed: int) -> tuple[SavedModel, Arrays]:
-        """Return the pre-trained model, trained here unless another cell has saved it or is training it."""
+        """Return the pre-trained model of a seed, trained here if no saved model exists.
+
+        If another cell is training the model, this cell waits for it.
+        """
         folder = _folder(self.models, cell, seed)
         with suppress(OSError):  # without the folder there is no lock; the saving prints the reason
             self.models.mkdir(parents=True, exist_ok=True)
@@ -127,7 +130,7 @@ def _folder(models: Path, cell: ResolvedCell, seed: int) -> Path:
 def save_model(
     cell: ResolvedCell, state: TrainState, seed: int, models: Path, say: Callable[[str], None]
 ) -> str | None:
-    """Save the trained model of a seed; of two towers only the image tower is saved.
+    """Save the trained model of a seed; of two towers only the image tower.
 
     Args:
         cell: the cell.

@@ -1,4 +1,4 @@
-"""Tries of a tuned cell: one schedule for each combination of the values to choose from."""
+"""Tries of a tuned cell: one schedule for each combination of the values of `tune`."""
 
 import itertools
 from collections.abc import Mapping
@@ -92,9 +92,9 @@ def _loss_weights(model: VitConfig) -> dict[str, float]:
 
 
 def on_edge(chosen: Mapping[str, float], grid: Mapping[str, tuple[float, ...]]) -> bool:
-    """Return whether a chosen value is the smallest or largest of its list, so that a better value may lie beyond.
+    """Return whether a chosen value is the smallest or largest of its list.
 
-    A smallest value of 0 is no edge: no key has values below 0.
+    A better value may lie beyond an edge. A smallest value of 0 is no edge: no key has values below 0.
 
     Args:
         chosen: the best combination.

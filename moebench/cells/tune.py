@@ -1,4 +1,7 @@
-"""Choose hyperparameters of a cell on a validation split, from the same number of tries for every cell of a suite."""
+"""Choose hyperparameters of a cell on a validation split.
+
+Every cell of a suite gets an equal number of tries.
+"""
 
 import json
 import math
@@ -69,13 +72,16 @@ def tune(runner: SeedRunner, recorded: str | None = None) -> Tuned:
 
 
 def ranking(losses: Iterable[float | None]) -> list[int]:
-    """Return the positions of the losses in ascending order; ties keep their order, unknown losses are left out."""
+    """Return the positions of the known losses in ascending order; ties keep their order."""
     known = [(loss, place) for place, loss in enumerate(losses) if loss is not None]
     return [place for _, place in sorted(known)]
 
 
 def recorded_tries(text: str | None, tries: Sequence[Try]) -> list[Row]:
-    """Return the rows of all tries from the column `tuning`; an empty list if the text belongs to other tries."""
+    """Return the rows of all tries from the column `tuning`.
+
+    The list is empty if the text belongs to other tries.
+    """
     try:
         found = json.loads(text or "[]")
         same = [{key: row[key] for key in each.values} for each, row in zip(tries, found, strict=True)]
@@ -91,7 +97,10 @@ def _part(each: Try) -> str:
 
 
 def _row(runner: SeedRunner, images: Dataset, each: Try, schedule: Schedule) -> Row:
-    """Return the result of one try as plain values, from the checkpoint if the try is finished."""
+    """Return the result of one try as plain values.
+
+    The result of a finished try comes from the checkpoint.
+    """
     part = _part(each)
     if part in runner.checkpoints.rows:
         say(f"{part}: finished before")

@@ -1,4 +1,4 @@
-"""Turns of cells that share processors: several cells work at once, or one cell is timed alone.
+"""Turns of cells that share processors: several work at once, or one is timed alone.
 
 The step of a small model leaves half of two processors idle, so that two cells side by side end much sooner than one
 after the other. Their timings must not disturb each other. A cell that is to be timed therefore waits until every other
@@ -18,7 +18,7 @@ Row = dict[str, int]
 
 
 class Turns:
-    """Turns of one cell; without a folder of locks the cell runs alone and never waits.
+    """Turns of one cell; without a folder of locks the cell never waits.
 
     Two locks make the turns. All working cells share the lock `work`; a timed cell has the lock `work` exclusively. A
     cell that wants to work or to be timed first takes the lock `turn`, and keeps it until it has the lock `work`:

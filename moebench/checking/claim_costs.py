@@ -20,7 +20,7 @@ _KNOWN = (COST, "params", "params_active")
 
 
 def unequal_costs(suite: Suite) -> Iterator[Failure]:
-    """Yield each claim of a suite that, in some profile, finds no two cells of equal cost.
+    """Yield each claim that, in some profile, finds no two cells of equal cost.
 
     Args:
         suite: a suite whose cells can all be resolved.
@@ -47,7 +47,9 @@ def _is_checked(claim: Claim) -> bool:
 
 
 def _rows(specs: Sequence[CellSpec], *, with_parameters: bool) -> Iterator[dict[str, Any]]:
-    """Yield a row for each cell as a run would write it, with the costs that follow from shapes.
+    """Yield a row for each cell, with the costs that follow from shapes.
+
+    The other columns are as in the rows of a run.
 
     Args:
         specs: the cells.

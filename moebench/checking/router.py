@@ -25,14 +25,20 @@ Answering = Callable[..., Answers]
 
 
 def check_routers(names: Iterable[str]) -> Iterator[tuple[str, list[Failure]]]:
-    """Yield the name and the failures of each router, in their order; the compiler works on two at a time."""
+    """Yield the name and the failures of each router, in their order.
+
+    The compiler works on two routers at a time.
+    """
     names = list(names)
     with ThreadPoolExecutor(2) as pool:
         yield from zip(names, pool.map(check_router, names), strict=True)
 
 
 def check_router(name: str) -> list[Failure]:
-    """Return the failures of a router at toy size; only the first one if nothing works."""
+    """Return the failures of a router at toy size.
+
+    If the router does not run at all, this failure is the only one.
+    """
     try:
         routers.slots_per_expert(name, TOKENS, **toy_options(name))
         toy = Toy(name)
@@ -111,7 +117,10 @@ def _order(toy: Toy, program: Answering, answers: Answers) -> Iterator[Failure]:
 
 
 def _training(toy: Toy, program: Answering) -> Iterator[Failure]:
-    """Train the router, then test that it routes each group alone: thresholds need a first batch."""
+    """Train the router, then test that it routes each group alone.
+
+    The training comes first because thresholds need a first batch.
+    """
     trained = yield from train(toy)
     alone = program(trained, toy.tokens).outputs[0]
     other = jax.random.normal(jax.random.key(5), toy.tokens.shape[1:], toy.dtype)

@@ -1,6 +1,6 @@
-"""Try a suite: resolve every cell of every profile, and run one cell of each router at toy size.
+"""Try a suite: resolve every cell, and run one cell of each router.
 
-A counting suite is small, so that it is checked whole.
+The cells of every profile are resolved; a run has toy size. A counting suite is small, so that it is checked whole.
 """
 
 import contextlib
@@ -40,7 +40,10 @@ _IDENTITY = {"suite": "check", "run_id": "check", "cell_id": "check", "fingerpri
 
 @dataclass
 class SuiteChecks:
-    """Checks of suites; a router that several suites run with equal options is run once, in the first of them."""
+    """Checks of suites; cells of equal kind are run once, in the first suite.
+
+    A kind is a router with a scope, with or without settings in `test_time` and a text tower.
+    """
 
     plugins: tuple[str, ...] = ()
 
@@ -70,7 +73,7 @@ class SuiteChecks:
             yield small(one.with_plugins(self.plugins).spec)
 
     def _run(self, specs: list[CellSpec]) -> list[Failure]:
-        """Run the cells whose kind has not been run before; return all failures, earlier ones too.
+        """Run the cells of new kinds; return all failures, earlier ones too.
 
         The compiler works on two cells at a time.
         """
@@ -89,7 +92,10 @@ def _first_of_each_router(cells: Iterable[Cell]) -> list[Cell]:
 
 
 def small(spec: CellSpec) -> CellSpec:
-    """Return the cell at the smallest width, for two steps with the fewest images that its router allows."""
+    """Return the cell at the smallest width, for two steps with the fewest images.
+
+    The fewest images are one group of the router.
+    """
     found = resolve_cell(spec)
     changes = {
         "model": f"mu/{found.model.preset.patch}",
@@ -129,14 +135,13 @@ def _run(spec: CellSpec) -> Failure | None:
 
 
 def _noise(name: str, image_size: int | None, *, batch: int) -> Dataset:
-    """Return noise in place of the images of a data set, which may take hours to make.
+    """Return noise in place of a data set's images, which may take hours to make.
 
     Args:
         name: name of the data set.
         image_size: side in pixels; None takes the data set's own size.
         batch: images of the test split; the training split has two more images of each class, so that one of each can
-            be
-            held out for validation.
+            be held out for validation.
     """
     kind = source(name).format(image_size)
     images = batch + 2 * kind.classes

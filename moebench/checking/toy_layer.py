@@ -109,7 +109,7 @@ class Toy:
     def step(
         self, parameters: Any, state: Any, tokens: Float[Array, "group token dim"], key: PRNGKeyArray
     ) -> tuple[Float[Array, ""], Any, Any, Any]:
-        """Take a step of gradient descent; return the loss, the gradient, and parameters and state after the step."""
+        """Take a step of gradient descent; return loss, gradient, new parameters and new state."""
 
         def objective(parameters: Any) -> tuple[Array, Any]:
             # A copy, because routers write into the variables, and an array of the outer trace cannot be written here.
@@ -129,13 +129,19 @@ def _nonzero(weights: dict[str, float]) -> dict[str, float]:
 
 
 def traces_differ(function: Callable[..., Any], *arguments: Any) -> bool:
-    """Return whether a second trace of a function differs, as if the function draws its own random numbers."""
+    """Return whether a second trace of a function differs from the first.
+
+    The traces differ if the function draws its own random numbers.
+    """
     one, other = (_program(function, *arguments) for _ in range(2))
     return one != other
 
 
 def _program(function: Callable[..., Any], *arguments: Any) -> tuple[str, list[bytes]]:
-    """Return the traced program and its constant arrays, without addresses, which differ from trace to trace."""
+    """Return the traced program without addresses, and its constant arrays.
+
+    Addresses differ from trace to trace.
+    """
     # A function of its own for each trace, because JAX caches the trace of a function.
     traced = jax.make_jaxpr(lambda *given: function(*given))(*arguments)
     fixed = [
@@ -145,6 +151,9 @@ def _program(function: Callable[..., Any], *arguments: Any) -> tuple[str, list[b
 
 
 def variable(path: tuple[Any, ...]) -> str:
-    """Return the name of a variable of the layer from its path; the router's own variables omit the router's name."""
+    """Return the name of a layer's variable from its path.
+
+    Names of the router's own variables omit the router's name.
+    """
     names = [str(getattr(part, "key", getattr(part, "name", ""))) for part in path]
     return ".".join(name for name in names if name not in ("router", "value", ""))

@@ -14,7 +14,10 @@ STEPS = 10
 
 
 def train(toy: Toy) -> Generator[Failure, None, tuple[Any, Any]]:
-    """Take the training steps, each with its own noise key; return parameters and state after the last step."""
+    """Take the training steps, yield failures, and return the last parameters and state.
+
+    Each step has a noise key of its own.
+    """
     keys = jax.random.split(jax.random.key(4), STEPS)
     step = compile_unoptimized(toy.step, toy.parameters, toy.state, toy.tokens, keys[0])
     shapes = jax.tree.map(_shape, toy.state)

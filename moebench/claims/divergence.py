@@ -71,9 +71,9 @@ def _configurations(rows: SuiteRows, members: Sequence[int]) -> list[tuple[Cell,
 def without_rate(config: object) -> str:
     """Return a `config` without the learning rate; a `config` that is no JSON stays unchanged."""
     try:
-        asked = json.loads(str(config))
-        asked.pop("learning_rate", None)
-        return json.dumps(asked, sort_keys=True)
+        values = json.loads(str(config))
+        values.pop("learning_rate", None)
+        return json.dumps(values, sort_keys=True)
     except (ValueError, AttributeError, TypeError):
         return str(config)
 

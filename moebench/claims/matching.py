@@ -132,10 +132,10 @@ def _candidates(a: Sequence[Cell], b: Sequence[Cell], named: Collection[str]) ->
 
     No other cells can match.
     """
-    told = [key for key in _SETTING if key not in named and all(key in cell.settings for cell in (*a, *b))]
+    shared = [key for key in _SETTING if key not in named and all(key in cell.settings for cell in (*a, *b))]
 
     def setting(cell: Cell) -> tuple[Any, ...]:
-        return tuple(cell.settings[key] for key in told)
+        return tuple(cell.settings[key] for key in shared)
 
     places: dict[tuple[Any, ...], list[int]] = {}
     for j, cell in enumerate(b):

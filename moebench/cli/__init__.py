@@ -1,4 +1,7 @@
-"""The command line: arguments and output. Heavy modules are imported inside the command that needs them."""
+"""The command line: arguments and output.
+
+Heavy modules are imported inside the command that needs them.
+"""
 
 import sys
 from typing import Annotated
@@ -56,13 +59,13 @@ for _name, _command, _example in (
 app.add_typer(results.app, name="results")
 
 
-def _version(asked: bool) -> bool:
-    if asked:
+def _version(requested: bool) -> bool:
+    if requested:
         from moebench.version import __version__  # reads the metadata of the installed package
 
         options.say(f"moebench {__version__}")
         raise typer.Exit
-    return asked
+    return requested
 
 
 @app.callback()
@@ -75,5 +78,8 @@ def _moebench(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 a cell failed, 2 bad input, 130 interrupted."""
+    """Run the command line and exit with its exit code.
+
+    The code is 0 if all is done, 1 if a cell failed, 2 for bad input, 130 if interrupted.
+    """
     sys.exit(ending.run(app, arguments))

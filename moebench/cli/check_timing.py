@@ -1,4 +1,7 @@
-"""`check --timing`: how often this machine detects slow-downs of known size, and no slow-down if there is none."""
+"""`check --timing`: how often this machine detects slow-downs of known size.
+
+Detections without a slow-down are counted too.
+"""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -19,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def run(as_json: bool) -> None:
-    """Time a program against itself, and print the curve of detection; progress goes to the standard error.
+    """Time a program against itself, and print the curve of detection.
 
-    Exit code 1 if a slow-down was found less often than required, or found where there is none; 130 after Ctrl-C, with
-    the curve of the repeats so far.
+    Progress goes to the standard error. Exit code 1 if a slow-down was found less often than required, or found where
+    there is none; 130 after Ctrl-C, with the curve of the repeats so far.
     """
     from moebench.cells.self_test_record import remember_scatter
     from moebench.cells.timing_check import SPEC, check_timing
@@ -30,8 +33,8 @@ def run(as_json: bool) -> None:
     from moebench.measuring.timing.self_test import REPEATS, detections, expected_s, scatter
 
     alone, most = (duration(seconds) for seconds in expected_s(SPEC.timing_budget_s))
-    told = Console(stderr=True, highlight=False)
-    told.print(
+    progress = Console(stderr=True, highlight=False)
+    progress.print(
         f"A training step of Soft MoE against itself, {SPEC.timing_budget_s:g} s for each timing: up to {alone} if "
         f"no other process uses the processors, up to {most} if some do.",
         soft_wrap=True,
@@ -39,7 +42,7 @@ def run(as_json: bool) -> None:
     readings: list[Reading] = []
     interrupted = False
     try:
-        readings.extend(_watched(told, check_timing(REPEATS)))
+        readings.extend(_watched(progress, check_timing(REPEATS)))
     except KeyboardInterrupt:
         interrupted = True
     curve = detections(readings)
@@ -62,7 +65,10 @@ def run(as_json: bool) -> None:
 
 
 def _watched(console: Console, readings: "Iterator[Reading]") -> "Iterator[Reading]":
-    """Yield the readings as they come, with a line for each in a pipe, and one changing line on a terminal."""
+    """Yield the readings and show each as it comes.
+
+    A pipe gets a line for each reading; a terminal shows one changing line.
+    """
     from moebench.measuring.timing.self_test import EFFECTS, REPEATS
 
     pace = Pace(len(EFFECTS) * REPEATS)

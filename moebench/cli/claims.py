@@ -28,12 +28,12 @@ def claims(
     from moebench.cli.narrow_tables import print_table
     from moebench.results import gather
     from moebench.results.loading import chosen_stores
-    from moebench.suites.suite_record import asked
+    from moebench.suites.suite_record import question_and_claims
 
     verdicts: list[Verdict] = []
     silent = []
     for store in chosen_stores(results, None):
-        of_suite = asked(store).claims
+        of_suite = question_and_claims(store).claims
         if not of_suite:
             silent.append(store.suite)
             continue

@@ -57,7 +57,7 @@ def compare(
 
     if as_json and as_markdown:
         raise BadInput("--json and --markdown are two formats of one output; give one of them.")
-    asked = {
+    required = {
         f"{name} {text}": (judge, gates.parse_share(text, name))
         for name, text, judge in (
             ("--fail-if-slower", fail_if_slower, gates.slower),
@@ -71,7 +71,9 @@ def compare(
         options.say(f"moebench: left out: {problem}", err=True)
     whole = not ours.keys and not theirs.keys  # a claim is about cells of a whole suite
     claims = {
-        name: suite_record.asked(SuiteFolder(history.root, name)).claims for name in {*ours.rows["suite"]} if whole
+        name: suite_record.question_and_claims(SuiteFolder(history.root, name)).claims
+        for name in {*ours.rows["suite"]}
+        if whole
     }
     report = comparison.compare(
         ours.rows,
@@ -82,7 +84,7 @@ def compare(
         pool=history.others({*ours.rows["suite"], *theirs.rows["suite"]}),
         claims=judge_both(claims, ours.rows, theirs.rows),
     )
-    outcomes = [judge(report, share, gate) for gate, (judge, share) in asked.items()]
+    outcomes = [judge(report, share, gate) for gate, (judge, share) in required.items()]
     _print(report, a, b, outcomes, as_json, as_markdown)
     if any(outcome.state == "failed" for outcome in outcomes):
         raise typer.Exit(1)

@@ -50,10 +50,10 @@ def _describe_router(name: str) -> Iterator[str]:
 
     from moebench import routers
 
-    told = inspect.getdoc(routers.find(name)) or ""
+    text = inspect.getdoc(routers.find(name)) or ""
     yield f"router {name}\n"
-    yield told
-    papers = dict.fromkeys(re.findall(r"\b\d{4}\.\d{5}\b", told))
+    yield text
+    papers = dict.fromkeys(re.findall(r"\b\d{4}\.\d{5}\b", text))
     for place, paper in enumerate(papers):
         yield f"{'' if place else chr(10)}paper: https://arxiv.org/abs/{paper}"
     texts = routers.explanations(name)
@@ -64,7 +64,7 @@ def _describe_router(name: str) -> Iterator[str]:
 
 
 def describe_slots(cell: str, image_size: int | None, **given: str | int | None) -> Iterator[str]:
-    """Yield the capacity of a router with its options, by the names of the columns of the result table.
+    """Yield the capacity of a router with its options, by the result table's columns.
 
     Args:
         cell: a router with its options, `router[key=value,…]`.

@@ -1,4 +1,4 @@
-"""How a command begins and ends: open streams, signals, exit codes, one sentence for a mistake."""
+"""How a command begins and ends: open streams, signals, exit codes, one-sentence errors."""
 
 import contextlib
 import errno
@@ -49,8 +49,7 @@ def run(app: typer.Typer, arguments: Sequence[str] | None) -> int:
 
     Returns:
         0 done; 1 a cell or the machine failed; 2 bad input; 128 plus the number of the signal that ended the command:
-        130
-        for Ctrl-C, 141 if no process reads the output any more.
+        130 for Ctrl-C, 141 if no process reads the output any more.
     """
     _open_streams()
     try:
@@ -139,7 +138,10 @@ def _open_streams() -> None:
 
 @contextlib.contextmanager
 def _ending_on_signals() -> Iterator[None]:
-    """Handle SIGTERM and SIGHUP like Ctrl-C while the block lasts, unless the process was started to ignore them."""
+    """Handle SIGTERM and SIGHUP like Ctrl-C while the block lasts.
+
+    Signals that the process was started to ignore stay ignored.
+    """
     before: dict[signal.Signals, signal.Handlers | Callable[[int, FrameType | None], Any] | int | None] = {}
 
     def end(number: int, _: FrameType | None) -> NoReturn:
@@ -160,7 +162,10 @@ def _ending_on_signals() -> Iterator[None]:
 
 
 def _discard_output() -> None:
-    """Redirect the output to the null device, because writing the buffered rest would fail again at exit."""
+    """Redirect the output to the null device.
+
+    Writing the buffered rest would fail again at exit.
+    """
     with contextlib.suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())

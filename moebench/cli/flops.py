@@ -68,9 +68,9 @@ def flops(
     """
     from moebench.spec.entry import build_spec, parse_cell
 
-    asked = {"batch": batch, "group_images": group_images, "moe_layers": moe_layers, "dispatch": dispatch}
+    given = {"batch": batch, "group_images": group_images, "moe_layers": moe_layers, "dispatch": dispatch}
     entry: dict[str, Any] = {} if router is None else {**parse_cell(router)}
-    entry |= {"model": model, **{key: value for key, value in asked.items() if value is not None}}
+    entry |= {"model": model, **{key: value for key, value in given.items() if value is not None}}
     with _no_garbage_collection():
         from moebench.cells import count
 
@@ -94,7 +94,9 @@ def flops(
 
 
 def run(suite: "CountingSuite", results: Path, has_options: bool) -> None:
-    """Count every printed model, print the table, write the table and its figure; exit with 1 if a count lies outside.
+    """Count every printed model, print the table, and write the table and its figure.
+
+    The command exits with 1 if a count lies outside the tolerance.
 
     Args:
         suite: the counting suite.
@@ -142,7 +144,10 @@ def run(suite: "CountingSuite", results: Path, has_options: bool) -> None:
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """Disable the garbage collector, which would take a third of the time of a trace and find nothing to free."""
+    """Disable the garbage collector while a block counts.
+
+    The collector would take a third of the time of a trace and find nothing to free.
+    """
     gc.disable()
     try:
         yield
@@ -157,12 +162,12 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _title(record: dict[str, Any], asked_classes: int | None) -> str:
+def _title(record: dict[str, Any], given_classes: int | None) -> str:
     side = record["image_size"]
     if "text_params" in record:
         tower = f"a text tower {record['text_model']} {record['text_router']}"
         return f"{record['model']} {record['router']}, {side} × {side} pixels, beside {tower}"
-    classes = f"{record['classes']:,} classes" + (", as published" if asked_classes is None else "")
+    classes = f"{record['classes']:,} classes" + (", as published" if given_classes is None else "")
     return f"{record['model']} {record['router']}, {side} × {side} pixels, {classes}"
 
 

@@ -60,7 +60,10 @@ def trace_folder(folder: Path | None) -> Path | None:
 
 
 def whole_number(text: object) -> int:
-    """Return a whole number of the command line, of at least 1, which may be written 1e3."""
+    """Return a whole number of at least 1 from the command line.
+
+    The number may be written 1e3.
+    """
     value = _scalar(text)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise typer.BadParameter(f"'{shortened(str(text))}' is no whole number of at least 1.")
@@ -85,12 +88,17 @@ def _scalar(text: object) -> object:
 
 
 def example(arguments: str) -> str:
-    """Return the example at the end of a command's help, in one unbroken line so that it can be copied."""
+    """Return the example at the end of a command's help.
+
+    The example is one unbroken line so that it can be copied.
+    """
     return f"\b\nExample: moebench {arguments}"
 
 
 def say(text: object = "", err: bool = False) -> None:
-    """Print a line; control characters, such as those in the name of a user's file, are escaped.
+    """Print a line with its control characters escaped.
+
+    The name of a user's file may have control characters.
 
     Args:
         text: the line, or an object that prints as one.
@@ -100,7 +108,7 @@ def say(text: object = "", err: bool = False) -> None:
 
 
 def say_page(page: Path, show: bool) -> None:
-    """Print the path of a page that was written, and open the page in the browser if `show`."""
+    """Print the path of a written page; open the page in the browser if `show`."""
     say(page)
     if show:
         import webbrowser
@@ -109,9 +117,9 @@ def say_page(page: Path, show: bool) -> None:
 
 
 def console() -> "Console":
-    """Return the standard output: as wide as the terminal; in a pipe without a limit and without colours.
+    """Return the standard output, as wide as the terminal.
 
-    Control characters in the output are escaped.
+    In a pipe the output has no limit of width and no colours. Control characters in the output are escaped.
     """
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.segment import Segment
@@ -154,7 +162,9 @@ def start_jax() -> None:
 
 
 def load_plugins(plugins: list[Path] | None) -> list[str]:
-    """Run the plugins, after a trial in another process, and return the names of their routers.
+    """Run the plugins and return the names of their routers.
+
+    A trial in another process comes first.
 
     Raises:
         BadInput: a file does not exist, raises an error, ends the process, or registers no router.

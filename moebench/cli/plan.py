@@ -116,7 +116,10 @@ def _specs(model: str, routers: list[str], changes: dict[str, Any]) -> "list[Cel
 
 
 def _suite_specs(suite: Any, profile: str | None, device: "Device", changes: dict[str, Any]) -> "list[CellSpec]":
-    """Return the specifications of a suite's profile, by default that for the platform of the device."""
+    """Return the specifications of a suite's profile.
+
+    The default profile is the one for the platform of the device.
+    """
     platform = "gpu" if device.platform == "cuda" else device.platform
     chosen = suite.profile(profile) if profile is not None else suite.profile_for(platform)
     return [cell.spec.model_copy(update=changes) for cell in chosen.cells]
@@ -148,7 +151,10 @@ def _print(plans: "list[CellPlan]", device: "Device", compiler: str, *, is_suite
 
 
 def record(plans: "list[CellPlan]", device: "Device", compiler: str) -> dict[str, Any]:
-    """Return plans as plain values by name, bytes of one device, FLOPs of all devices, times in seconds."""
+    """Return plans as plain values by name.
+
+    Bytes are of one device, FLOPs of all devices together, and times in seconds.
+    """
     hours = [each.device_hours for each in plans]
     return {
         "device": device.name,

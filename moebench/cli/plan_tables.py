@@ -33,7 +33,7 @@ def title(plans: "list[CellPlan]", device: "Device", compiler: str) -> str:
 
 
 def side_by_side(plans: "list[CellPlan]") -> Iterator[Table]:
-    """Yield a table of the training step and one of inference, a column for each router."""
+    """Yield a table of training and one of inference, a column for each router."""
     for name, programs in (
         ("training step", [plan.train for plan in plans]),
         ("inference", [plan.infer for plan in plans]),

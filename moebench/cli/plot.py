@@ -108,13 +108,13 @@ def dashboard(
     """
     from moebench.reports import write
     from moebench.results import chosen_stores
-    from moebench.suites.suite_record import asked
+    from moebench.suites.suite_record import question_and_claims
 
     stores = chosen_stores(results, suite)
     root = stores[0].root
     suites = []
     for store in stores:
-        question = asked(store).question or store.suite
+        question = question_and_claims(store).question or store.suite
         found, unread = write.suite_results(store, store.suite, question, _load(root, store.suite)[2])
         suites.append(found)
         for sentence in unread:
@@ -133,11 +133,13 @@ def report(
     """Write the results as Markdown with figures."""
     from moebench.reports import write
     from moebench.results.suite_folder import SuiteFolder
-    from moebench.suites.suite_record import asked
+    from moebench.suites.suite_record import question_and_claims
 
     results, name, found = _load(results, suite)
     page = out or _report_folder(results, name) / "report.md"
-    paths, missing = write.write_markdown(found, page, title=name, question=asked(SuiteFolder(results, name)).question)
+    paths, missing = write.write_markdown(
+        found, page, title=name, question=question_and_claims(SuiteFolder(results, name)).question
+    )
     for path in paths:
         options.say(path)
     for sentence in missing:
@@ -145,7 +147,9 @@ def report(
 
 
 def _load(results: Path, suite: str | None) -> "tuple[Path, str, Results]":
-    """Return the results folder, and the name and results of a suite, by default of the only suite there.
+    """Return the results folder, and the name and results of a suite.
+
+    Without `suite`, the only suite in the folder is taken.
 
     Raises:
         BadInput: the folder has no results of the suite, or no suite is named and there are several.
@@ -153,7 +157,7 @@ def _load(results: Path, suite: str | None) -> "tuple[Path, str, Results]":
     from moebench.reports.analysis.cells import Results
     from moebench.results import gather, located, suite_names
     from moebench.results.suite_folder import SuiteFolder
-    from moebench.suites.suite_record import asked
+    from moebench.suites.suite_record import question_and_claims
 
     results, suite = located(results, suite)
     names = suite_names(results)
@@ -163,7 +167,7 @@ def _load(results: Path, suite: str | None) -> "tuple[Path, str, Results]":
     for problem in problems:
         options.say(f"moebench: left out: {problem}", err=True)
     name = suite or names[0]
-    return results, name, Results.from_frame(table.to_pandas(), asked(SuiteFolder(results, name)).claims)
+    return results, name, Results.from_frame(table.to_pandas(), question_and_claims(SuiteFolder(results, name)).claims)
 
 
 def _report_folder(results: Path, suite: str) -> Path:

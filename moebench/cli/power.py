@@ -71,7 +71,10 @@ def power(
 
 
 def _rows(results: Path, suite: str) -> "tuple[pd.DataFrame | None, str]":
-    """Return a suite's rows on the device with most rows, and the device's name; None without results."""
+    """Return a suite's rows on the device with most rows, and the device's name.
+
+    Without results the rows are None.
+    """
     from moebench.results import gather, suite_names
 
     if not results.is_dir() or suite not in suite_names(results):

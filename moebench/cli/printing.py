@@ -1,4 +1,4 @@
-"""Output of the commands that run cells: the plan before, the numbers and the paths after."""
+"""Output of the commands that run cells: the plan before, numbers and paths after."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,10 @@ _NUMBERS = (
 
 
 def device(environment: Mapping[str, Any]) -> str:
-    """Return JAX's name of the device, for processors with their model, since JAX calls all of them "cpu"."""
+    """Return JAX's name of the device, for processors with their model.
+
+    JAX calls all processors "cpu".
+    """
     kind, processor = environment["device_kind"], environment.get("cpu")
     return f"{kind} ({processor})" if environment["platform"] == "cpu" and processor else str(kind)
 
@@ -41,7 +44,10 @@ def print_question(console: Console, suite: Suite | CountingSuite) -> None:
 
 
 def print_plan(console: Console, cells: Sequence[PlannedCell], on: str, store: Store) -> None:
-    """Print one line: the device, the number of cells, done and to run, the tries of tuning, the results' folder."""
+    """Print the plan of a run in one line.
+
+    The line names the device, the number of cells, done and to run, the tries of tuning, and the results' folder.
+    """
     waiting = [cell for cell in cells if cell.seeds]
     count = f"{len(cells)} cells" if len(cells) != 1 else "1 cell"
     seeds = len(cells[0].cell.spec.seeds)
@@ -73,7 +79,10 @@ def print_cell(console: Console, cell: PlannedCell) -> None:
 
 
 def print_summary(console: Console, results: "Results") -> None:
-    """Print a table with a row for each cell, the verdict on each claim, the parts of the gain, and the answer."""
+    """Print a table of the cells, the claims' verdicts, the gain's parts, and the answer.
+
+    The table has a row for each cell.
+    """
     from moebench.cli.narrow_tables import print_table
     from moebench.reports.answer.sentence import answer, details
     from moebench.reports.answer.terminal_table import render_claims, render_table, render_texts

@@ -38,7 +38,10 @@ def watching(console: "Console", labels: Sequence[str]) -> Iterator[Watch]:
 
 @contextmanager
 def showing(console: "Console") -> Iterator[Callable[[str], None]]:
-    """Return a function that shows progress before cells run: one changing line on a terminal, lines in a pipe."""
+    """Return a function that shows progress before cells run.
+
+    A terminal shows one changing line; a pipe gets a line for each step of progress.
+    """
     from rich.text import Text
 
     def show(line: str) -> None:
@@ -57,7 +60,7 @@ def showing(console: "Console") -> Iterator[Callable[[str], None]]:
 
 
 def duration(seconds: float) -> str:
-    """Return a time for a reader: 4.2 s, 3 min 20 s, 2 h 05 min."""
+    """Return a time for a reader, such as `4.2 s` or `2 h 05 min`."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -69,7 +72,10 @@ def duration(seconds: float) -> str:
 
 
 def time_left(seconds: float | None) -> str:
-    """Return an estimate for a reader, rounded to its precision: about 40 s left, about 3 min left."""
+    """Return an estimate of the time left for a reader, rounded to its precision.
+
+    Examples are "about 40 s left" and "about 3 min left".
+    """
     if seconds is None:
         return "estimating the time left"
     coarse = 10.0 * math.ceil(seconds / 10) if seconds < 60 else 60.0 * math.ceil(seconds / 60)
@@ -78,7 +84,7 @@ def time_left(seconds: float | None) -> str:
 
 
 def outcome(event: CellEnded) -> str:
-    """Return a few words on the end of a cell: its accuracy, or its status and reason."""
+    """Return a few words on a cell's end: its accuracy, or its status and reason."""
     from moebench.reports.quantities import quantity, written
 
     title = quantity(event.tested).title
@@ -90,7 +96,7 @@ def outcome(event: CellEnded) -> str:
 
 @contextmanager
 def _lines(console: "Console", pace: Pace) -> Iterator[Watch]:
-    """Print a line for each cell that ends, and the running cells if no line came for a while."""
+    """Print a line for each cell that ends, and after a silence the running cells."""
     running: dict[str, Path] = {}
     woken = threading.Event()  # set by a line, and by the end
     over = False
@@ -145,7 +151,10 @@ def _bar(console: "Console", pace: Pace, width: int) -> Iterator[Watch]:
             return Text(f"{len(failed)} failed, " if failed else "", style="red").append(times, style="dim default")
 
     class Running(ProgressColumn):
-        """The running cells, cut at the width of the terminal; a single one with its latest log line."""
+        """The running cells, cut at the width of the terminal.
+
+        A single running cell is shown with its latest log line.
+        """
 
         def render(self, _: Task) -> "Text":
             doing = [last_line(log) for log in running.values()] if len(running) == 1 else []

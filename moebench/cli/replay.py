@@ -101,7 +101,9 @@ def replay(
 
 
 def _with_devices(frame: "pd.DataFrame", devices: int, redundant: int) -> "pd.DataFrame":
-    """Add the largest load of a device over the mean load, for contiguous and balanced placement.
+    """Add the largest load of a device over the mean load.
+
+    The load is given for contiguous and for balanced placement.
 
     Args:
         frame: the rows of the rules.

@@ -38,13 +38,15 @@ def ls(folder: Folder = None, suite: OneSuite = None, results: options.Results =
     from moebench.results.run_status import damaged_statuses
 
     results, suite = located(folder or results, suite)
-    console, told = options.console(), list(statuses(results, suite))
+    console, published = options.console(), list(statuses(results, suite))
     _name(damaged_statuses(results, suite))
-    for status in told:
+    for status in published:
         console.print(_now(status, results), markup=False, soft_wrap=True)
-    if told:
+    if published:
         console.print()
-        if not any(store.cell_files() or store.sealed_files() for store in (Store(results, one.suite) for one in told)):
+        if not any(
+            store.cell_files() or store.sealed_files() for store in (Store(results, one.suite) for one in published)
+        ):
             return  # no cell has ended, so there is nothing to list
     table = Table("suite", "run", "began (UTC)", "rows", "unsealed cells", box=None, pad_edge=False)
     for run in runs(results, suite):
@@ -55,7 +57,10 @@ def ls(folder: Folder = None, suite: OneSuite = None, results: options.Results =
 
 
 def _now(status: "RunStatus", results: Path) -> str:
-    """Return a line on the present state of a run, or that its driver is dead."""
+    """Return a line on the present state of a run.
+
+    If the driver is dead, the line states this.
+    """
     from moebench.cli.progress import duration, time_left
 
     ended = ", ".join(f"{count} {name}" for name, count in status.ended.items())

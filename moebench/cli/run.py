@@ -83,15 +83,17 @@ def suite(
         kept = grid.choose([cell.spec for cell in cells], wanted)
         with showing(console) as say:
             planned = plan_cells(cells, placer, store, fresh=fresh, retry_failed=retry_failed, say=say)
-        asked = [planned[index] for index in kept]
+        requested = [planned[index] for index in kept]
         printing.print_question(console, chosen)
         _warn_of_namesake(name, chosen.name, store)
-        printing.print_plan(console, asked, f"{printing.device(environment)}, profile {size.name}", store)
+        printing.print_plan(console, requested, f"{printing.device(environment)}, profile {size.name}", store)
         if dry_run:
-            printing.print_cells(console, asked)
+            printing.print_cells(console, requested)
             return
         remember(store, chosen)
-        failed = _run_cells(console, asked, chosen.name, store, placer, size.limits, fresh, options.trace_folder(trace))
+        failed = _run_cells(
+            console, requested, chosen.name, store, placer, size.limits, fresh, options.trace_folder(trace)
+        )
     found, problems = results_of(store, results, [cell.cell_id for cell in planned], chosen.claims)
     printing.print_summary(console, found)
     with console.status("drawing the figures and the dashboard") if console.is_terminal else nullcontext():
@@ -156,8 +158,8 @@ def run(
     limits = Limits.from_values({"time_limit_s": time_limit_s, "memory_limit_gib": memory_limit_gib})
     given = {"model": model, "data": data, "image_size": image_size, "steps": steps, "batch": batch}
     values = {**parse_cell(cell), **{key: value for key, value in given.items() if value is not None}}
-    asked = grid.Cell(build_spec(values)).with_plugins(options.plugin_files(plugins))
-    asked = asked.with_seeds(parse_seeds(seeds)) if seeds is not None else asked
+    single = grid.Cell(build_spec(values)).with_plugins(options.plugin_files(plugins))
+    single = single.with_seeds(parse_seeds(seeds)) if seeds is not None else single
     folder = options.trace_folder(trace)
     results, _ = located(results, SINGLE_CELLS)
     store = Store(results, SINGLE_CELLS)
@@ -165,7 +167,7 @@ def run(
     with executors.create("local") as placer:
         _import_reports()
         with showing(console) as say:
-            planned = plan_cells([asked], placer, store, fresh=fresh, retry_failed=retry_failed, say=say)
+            planned = plan_cells([single], placer, store, fresh=fresh, retry_failed=retry_failed, say=say)
         printing.print_cell(console, planned[0])
         printing.print_plan(console, planned, printing.device(placer.environment()), store)
         failed = _run_cells(console, planned, SINGLE_CELLS, store, placer, limits, fresh, folder)
@@ -176,7 +178,9 @@ def run(
 
 
 def _warn_of_namesake(given: str, suite: str, store: "Store") -> None:
-    """Warn if a suite's file has the name of a shipped suite, whose results would then be its own.
+    """Warn if a suite's file has the name of a shipped suite.
+
+    The file and the shipped suite would then share one results folder.
 
     Args:
         given: the suite as the user named it.
@@ -209,7 +213,7 @@ def _run_cells(
     fresh: bool,
     trace: Path | None,
 ) -> list[str]:
-    """Run the cells, show progress, and return the failed cells, each with its status and reason.
+    """Run the cells, show progress, and return the failed cells with status and reason.
 
     Args:
         console: shows progress.

@@ -1,1 +1,4 @@
-"""Identify source code by its executed part, so that results and drawn images of different code are kept apart."""
+"""Identify source code by its executed part.
+
+Results and drawn images of different code are kept apart.
+"""

@@ -1,4 +1,4 @@
-"""Read the executed code, the imports and the used names of a module from its syntax tree."""
+"""Read a module's executed code, imports and used names from its syntax tree."""
 
 import ast
 import hashlib
@@ -88,7 +88,7 @@ class _Reader:
         return tuple(found)
 
     def _running(self, nodes: list[Any]) -> list[Any]:
-        """Return the statements of a list that are executed: no bare texts, no imports for types."""
+        """Return the executed statements of a list: no bare texts, no imports for types."""
         found = []
         for node in nodes:
             if isinstance(node, ast.If) and (_chain(node.test) or "").rpartition(".")[2] == "TYPE_CHECKING":

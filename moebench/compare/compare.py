@@ -108,13 +108,13 @@ def compare(
     chosen = list(dict.fromkeys(metrics or (*DEFAULT, *tests, *(SECONDS if code else ()))))
     blocked = [metric for metric in chosen if metric in TIMED] if environment and not across_environments else []
     background = Background.from_cells([*ours, *theirs, *([] if pool is None else cells_of(prepared(pool)))])
-    said = {
+    judged = {
         metric: [(pair, evidence(metric, pair, background)) for pair in matching.pairs]
         for metric in chosen
         if metric not in blocked
     }
-    found = {m: [(pair, each) for pair, each in those if isinstance(each, Evidence)] for m, those in said.items()}
-    missing = {m: [(pair, each) for pair, each in those if isinstance(each, Missing)] for m, those in said.items()}
+    found = {m: [(pair, each) for pair, each in those if isinstance(each, Evidence)] for m, those in judged.items()}
+    missing = {m: [(pair, each) for pair, each in those if isinstance(each, Missing)] for m, those in judged.items()}
     compared = {metric: pairs for metric, pairs in found.items() if pairs}
     for metric, absent in missing.items():
         if metric not in compared and any(each.too_little for _, each in absent):

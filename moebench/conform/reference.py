@@ -158,8 +158,8 @@ def _tokens(
         first = np.take_along_axis(scores[g], choice[g], -1)
         claim = {"array": np.zeros(x.shape[1]), "priority": first.max(-1), "priority-sum": first.sum(-1)}
         order = np.argsort(-claim[str(rules["order"])], kind="stable")
-        asking = gate[g] >= float(rules["least_gate"] or 0)
-        kept = _kept(np.where(asking, choice[g], experts), order, experts, slots, rank_major=bool(rules["rank_major"]))
+        allowed = gate[g] >= float(rules["least_gate"] or 0)
+        kept = _kept(np.where(allowed, choice[g], experts), order, experts, slots, rank_major=bool(rules["rank_major"]))
         share = np.where(kept, gate[g], 0)
         if rules["renormalise_kept"]:
             share = share / np.maximum(share.sum(-1, keepdims=True), 1e-9)

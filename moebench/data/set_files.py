@@ -80,7 +80,7 @@ class Writer:
         self._class_names = tuple(class_names)
         self._total, self._done = sum(counts.values()), 0
         self._flatness = {name: Flatness(kind.channels) for name in counts}
-        self._began = self._said = time.monotonic()
+        self._began = self._reported_at = time.monotonic()
         shape = (kind.image_size, kind.image_size, kind.channels)
         needed, free = self._total * int(np.prod(shape)), shutil.disk_usage(folder).free
         if needed > free:
@@ -109,8 +109,8 @@ class Writer:
         self._flatness[split].add(images)
         self._done += len(images)
         now = time.monotonic()
-        if now - self._said >= _SAY_EVERY_S:
-            self._said = now
+        if now - self._reported_at >= _SAY_EVERY_S:
+            self._reported_at = now
             rate = self._done / (now - self._began)
             left = (self._total - self._done) / rate
             self._say(f"{self._done:,} of {self._total:,} images, {rate:,.0f} a second, about {left:.0f} s left")

@@ -24,7 +24,7 @@ KEY = "test_time"
 class Setting:
     """One setting with the model that it evaluates."""
 
-    asked: Mapping[str, Scalar]
+    changes: Mapping[str, Scalar]
     """Options that the setting changes; empty for the setting of the training."""
     model: VitConfig
     """The trained model with the router of the setting; for evaluation only."""
@@ -39,7 +39,7 @@ class Setting:
         """Fields of the result table's `test_time` that identify the setting."""
         options = self.model.router_options
         return {
-            "setting": json.dumps(dict(self.asked), sort_keys=True),
+            "setting": json.dumps(dict(self.changes), sort_keys=True),
             "router": self.model.router,
             "top_k": _in_evaluation(options, "top_k"),
             "capacity_factor": self.capacity_factor,
@@ -52,11 +52,11 @@ _RULES = ("capacity_rule", "capacity_rounding", "capacity_multiple_of")
 """Options that count the slots of a limited capacity."""
 
 
-def resolve_settings(asked: tuple[Mapping[str, Scalar], ...], model: VitConfig) -> tuple[Setting, ...]:
+def resolve_settings(settings: tuple[Mapping[str, Scalar], ...], model: VitConfig) -> tuple[Setting, ...]:
     """Resolve the settings of a model.
 
     Args:
-        asked: the options that each setting changes.
+        settings: the options that each setting changes.
         model: the model with its options of the training.
 
     Returns:
@@ -65,17 +65,17 @@ def resolve_settings(asked: tuple[Mapping[str, Scalar], ...], model: VitConfig) 
     Raises:
         BadInput: a setting does not fit the trained model.
     """
-    if not asked:
+    if not settings:
         return ()
     trained = _abstract(model)
     # Defaults are filled in, because another router may have other defaults.
     model = replace(model, router_options={**model.router_options, **trained.options})
-    return tuple(_resolved(setting, model, trained) for setting in ({}, *asked))
+    return tuple(_resolved(setting, model, trained) for setting in ({}, *settings))
 
 
-def _resolved(asked: Mapping[str, Scalar], model: VitConfig, trained: routers.Router) -> Setting:
+def _resolved(changes: Mapping[str, Scalar], model: VitConfig, trained: routers.Router) -> Setting:
     try:
-        changed = _changed(asked, model)
+        changed = _changed(changes, model)
         router = _abstract(changed)
         _check_parameters(changed.router, router, trained)
         if router.experts != trained.experts:
@@ -85,16 +85,16 @@ def _resolved(asked: Mapping[str, Scalar], model: VitConfig, trained: routers.Ro
         tokens = changed.tokens * changed.group_images
         slots = routers.slots_of(router, changed.router, changed.router_options, tokens, training=False)
     except BadInput as mistake:
-        given = ", ".join(shortened(f"{key}: {value}") for key, value in asked.items())
+        given = ", ".join(shortened(f"{key}: {value}") for key, value in changes.items())
         raise BadInput(f"{KEY} {{{given}}}: {mistake}", key=KEY) from mistake
     limit = router.capacity_factor_in(training=False) if isinstance(router, routers.SparseRouter) else None
-    return Setting(asked, changed, slots, router.experts, limit)
+    return Setting(changes, changed, slots, router.experts, limit)
 
 
-def _changed(asked: Mapping[str, Scalar], model: VitConfig) -> VitConfig:
+def _changed(changes: Mapping[str, Scalar], model: VitConfig) -> VitConfig:
     """Return the model with router and options of a setting; options left out keep their values of the training."""
-    name = str(asked.get("router", model.router))
-    given = {key: value for key, value in asked.items() if key != "router"}
+    name = str(changes.get("router", model.router))
+    given = {key: value for key, value in changes.items() if key != "router"}
     known = routers.options(name)
     options = {key: value for key, value in model.router_options.items() if key in known}
     routers.check_options(name, options | given)

@@ -9,12 +9,18 @@ from moebench.spec.limits import Limits
 
 
 class ExecutorError(RuntimeError):
-    """An error of the executor itself, whatever the cells are; the text is complete without a traceback."""
+    """An error of the executor itself, whatever the cells are.
+
+    The text is complete without a traceback.
+    """
 
 
 @dataclass(frozen=True)
 class Job:
-    """One cell to run: the cell program gets `spec` and `out` as arguments; its output goes to `log`."""
+    """One cell to run.
+
+    The cell program gets `spec` and `out` as arguments; its output goes to `log`.
+    """
 
     name: str
     spec: Path
@@ -34,7 +40,10 @@ class Started:
 
 @dataclass(frozen=True)
 class Ended:
-    """A job that ended. Without `status` its rows are in `out`; with a `status` the driver writes the rows."""
+    """A job that ended.
+
+    Without `status` the job's rows are in `out`; with a `status` the driver writes the rows.
+    """
 
     job: Job
     seconds: float
@@ -44,10 +53,15 @@ class Ended:
 
 @runtime_checkable
 class Executor(Protocol):
-    """A way to run cells on devices. Results travel by files, so that the loss of the driver loses no finished cell."""
+    """A way to run cells on devices.
+
+    Results travel by files, so that the loss of the driver loses no finished cell.
+    """
 
     def environment(self) -> dict[str, Any]:
-        """Return platform, device kind and versions that a cell will find, as columns of the result table.
+        """Return the platform, device kind and versions that a cell will find.
+
+        The values are columns of the result table.
 
         Raises:
             BadInput: `jobs` is more than the number of cells that can be timed side by side, or JAX cannot start.
@@ -75,7 +89,7 @@ class Executor(Protocol):
         """
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Started | Ended]:
-        """Run every job; yield each job as it begins and as it ends, in any order.
+        """Run every job; yield each as it begins and as it ends, in any order.
 
         A job that fails does not stop the other jobs. Closing the iterator stops every running job.
         """

@@ -1,4 +1,4 @@
-"""Why a cell ended without rows: the status and the reason that the driver writes into the cell's rows."""
+"""Why a cell ended without rows: status and reason in the rows of the driver."""
 
 import signal
 from pathlib import Path
@@ -39,7 +39,10 @@ def explain(end: TaskEnd, task: Task, oom_kills: int) -> tuple[str, str]:
 
 
 def oom_kills_so_far() -> int:
-    """Return how many processes the kernel has killed for lack of memory since it started; 0 if unknown."""
+    """Return how many processes the kernel has killed for lack of memory.
+
+    The kernel counts from its start. The result is 0 if the number is unknown.
+    """
     try:
         for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines():
             if line.startswith("oom_kill "):
@@ -55,7 +58,10 @@ def first_line(error: BaseException) -> str:
 
 
 def last_line(log: Path) -> str:
-    """Return the last line that a program printed; empty if the log is missing or empty."""
+    """Return the last line that a program printed.
+
+    The line is empty if the log is missing or empty.
+    """
     return next((line.strip() for line in reversed(_tail(log))), "")
 
 

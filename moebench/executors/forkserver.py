@@ -1,7 +1,7 @@
-"""The server that cells are forked from: it has imported jax, started no backend, and forks one process for each cell.
+"""The server that forks a process for each cell.
 
-Python's own forkserver (multiprocessing) would not do: each child would import the driver's main script again, would
-have no process group to kill, and would survive a killed driver.
+The server has imported jax, and started no backend. Python's own forkserver (multiprocessing) would not do: each child
+would import the driver's main script again, would have no process group to kill, and would survive a killed driver.
 
 Requests come on the standard input and events go to the standard output, one JSON object a line. When the driver ends,
 for whatever reason, the input closes; then the server kills every child and ends.
@@ -62,7 +62,7 @@ class _Server:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
 
-    def tell(self, **event: Any) -> None:
+    def send(self, **event: Any) -> None:
         os.write(self.events, json.dumps(event).encode() + b"\n")
 
     def serve(self) -> None:
@@ -85,7 +85,7 @@ class _Server:
                 self.tree.kill(child.pid)
 
     def _patience(self) -> float | None:
-        """Return the seconds until the next deadline or check of memory; None if no child runs."""
+        """Return the seconds to the next deadline or check of memory; None without children."""
         deadlines = [child.deadline for child in self.children.values() if not child.stopped]
         return min(_LOOK_AT_MEMORY_S, max(0.0, min(deadlines) - time.monotonic())) if deadlines else None
 
@@ -97,7 +97,7 @@ class _Server:
             try:
                 self._start(request)
             except OSError as error:
-                self.tell(event="ended", task=request["task"], error=str(error))
+                self.send(event="ended", task=request["task"], error=str(error))
         return bool(received)
 
     def _start(self, request: dict[str, Any]) -> None:
@@ -114,7 +114,7 @@ class _Server:
         )
         self.tree.add(pid)
         self.selector.register(output, selectors.EVENT_READ)
-        self.tell(event="started", task=request["task"], pid=pid)
+        self.send(event="started", task=request["task"], pid=pid)
 
     def _read_output(self, child: _Child) -> bool:
         """Append what the child printed to its log; return False when its output has ended."""
@@ -164,7 +164,7 @@ class _Server:
             del self.children[child.pid]
             code = os.waitstatus_to_exitcode(status)
             seconds = time.monotonic() - child.started
-            self.tell(event="ended", task=child.task, code=code, stopped=child.stopped, seconds=seconds)
+            self.send(event="ended", task=child.task, code=code, stopped=child.stopped, seconds=seconds)
 
 
 def _become_child(server: _Server, request: dict[str, Any], output: int) -> NoReturn:
@@ -198,10 +198,10 @@ def _become_child(server: _Server, request: dict[str, Any], output: int) -> NoRe
 
 
 def _end_with_server(server: _Server) -> None:
-    """Make this process and its descendants end if the server is killed and cannot kill them.
+    """Make this process and its descendants end if the server is killed.
 
-    A shell in the group waits for the end of the server. The system's own signal would reach only this process, and not
-    every system has one.
+    A killed server cannot kill its own processes. A shell in the group waits for the end of the server. The system's
+    own signal would reach only this process, and not every system has one.
     """
     os.close(server.own_life)
     keeper = ["sh", "-c", "read -r _; kill -KILL 0"]
@@ -209,7 +209,7 @@ def _end_with_server(server: _Server) -> None:
 
 
 def _offer_to_the_kernel() -> None:
-    """Make Linux kill this process and not the driver if the machine runs out of memory."""
+    """Make Linux kill this process and not the driver when memory runs out."""
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
         file.write("1000")
 

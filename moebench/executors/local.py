@@ -1,4 +1,7 @@
-"""Cells on this machine, each in a fresh process: on accelerators of its own, or in turns on the processors."""
+"""Cells on this machine, each in a fresh process.
+
+A cell has accelerators of its own, or takes turns on the processors.
+"""
 
 import os
 import tempfile
@@ -13,7 +16,7 @@ from moebench.executors.base import Ended, Job, Started
 from moebench.executors.exit_reason import explain, oom_kills_so_far
 from moebench.executors.memory_limit import limit_bytes
 from moebench.executors.process_pool import Task, Workers
-from moebench.executors.remote import SURVEY, ask, prepare
+from moebench.executors.remote import SURVEY, prepare, query
 from moebench.spec.machine import usable_cpus
 from moebench.spec.side_by_side import AT_ONCE_VARIABLE, TURNS_VARIABLE
 
@@ -27,11 +30,11 @@ one after the other.
 
 
 class LocalExecutor:
-    """Executor that runs `jobs` cells side by side on this machine, by default one for each device.
+    """Executor that runs `jobs` cells side by side on this machine.
 
-    A cell on several devices counts as several cells. A cell on accelerators shares them with no other cell. Cells on
-    processors share the processors, by default two cells at a time; while one cell is timed, the other cells pause.
-    `cell_program` is the module that `python -m` would run for one cell.
+    The default is one cell for each device. A cell on several devices counts as several cells. A cell on accelerators
+    shares them with no other cell. Cells on processors share the processors, by default two cells at a time; while one
+    cell is timed, the other cells pause. `cell_program` is the module that `python -m` would run for one cell.
     """
 
     def __init__(self, jobs: int | None = None, cell_program: str | None = None) -> None:
@@ -62,7 +65,7 @@ class LocalExecutor:
         self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None] | None = None
     ) -> list[dict[str, Any]]:
         """Return the result of the cell program's `resolve(specs)`, called in a worker."""
-        answer: list[dict[str, Any]] = ask(self._workers, self._cell_program, list(specs), say)
+        answer: list[dict[str, Any]] = query(self._workers, self._cell_program, list(specs), say)
         return answer
 
     def prepare(self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -101,11 +104,14 @@ class LocalExecutor:
 
     @cached_property
     def _environment(self) -> dict[str, Any]:
-        answer: dict[str, Any] = ask(self._workers, self._cell_program, None)
+        answer: dict[str, Any] = query(self._workers, self._cell_program, None)
         return answer
 
     def _variables(self, devices: Sequence[str], side_by_side: int) -> dict[str, str]:
-        """Return the environment variables that give a cell its devices, or its turns on the processors."""
+        """Return the environment variables that give a cell its devices or its turns.
+
+        Only cells on processors take turns.
+        """
         if len(self._devices) > 1:
             return {"CUDA_VISIBLE_DEVICES": ",".join(devices)}
         if self._devices or side_by_side == 1:
@@ -114,7 +120,10 @@ class LocalExecutor:
 
     @cached_property
     def _turns(self) -> str:
-        """Folder of the locks by which cells on processors take turns; it lasts as long as the executor."""
+        """Folder of the locks by which cells on processors take turns.
+
+        The folder lasts as long as the executor.
+        """
         return self._closing.enter_context(tempfile.TemporaryDirectory(prefix="moebench-"))
 
     @property

@@ -1,4 +1,4 @@
-"""A log file of bounded size, which keeps the beginning and the end of the output."""
+"""A log file of bounded size, with the beginning and the end of the output."""
 
 from pathlib import Path
 
@@ -7,7 +7,10 @@ TAIL_BYTES = 1 << 16
 
 
 class CappedLog:
-    """A log file that gets the first megabyte at once, and on closing the last 64 KiB of the rest."""
+    """A log file of the first megabyte and the last 64 KiB of the rest.
+
+    The first megabyte is written at once, the last part on closing.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self._file = open(path, "wb", buffering=0)  # noqa: SIM115 (closed by close)
@@ -29,7 +32,10 @@ class CappedLog:
         self._left_out += len(kept) - len(self._tail)
 
     def close(self) -> None:
-        """Write the end of the output, after a line with the number of bytes left out before it."""
+        """Write the end of the output.
+
+        A line before the end gives the number of bytes left out.
+        """
         try:
             if self._left_out:
                 self._file.write(f"\n[... {self._left_out:,} bytes left out ...]\n".encode())

@@ -18,7 +18,9 @@ _GIB = 1 << 30
 
 
 def limit_bytes(limits: Limits, side_by_side: int = 1) -> int:
-    """Return a cell's memory limit in bytes: its own, or by default an equal part of the machine's memory.
+    """Return a cell's memory limit in bytes.
+
+    Without a limit of its own, a cell gets an equal part of the machine's memory.
 
     Args:
         limits: the limits of the suite or the user.
@@ -30,7 +32,10 @@ def limit_bytes(limits: Limits, side_by_side: int = 1) -> int:
 
 
 def usable_bytes() -> int:
-    """Return the bytes that this process may use: the machine's, or fewer in a container or a Slurm job."""
+    """Return the bytes that this process may use.
+
+    A container or a Slurm job may have a limit below the machine's memory.
+    """
     limits = [int(psutil.virtual_memory().total)]
     with contextlib.suppress(OSError):  # not on Linux
         limits += cgroup_limits(Path("/proc/self/cgroup").read_text(encoding="utf-8"), Path("/sys/fs/cgroup"))
@@ -38,7 +43,7 @@ def usable_bytes() -> int:
 
 
 def cgroup_limits(membership: str, root: Path) -> Iterator[int]:
-    """Yield the memory limits, in bytes, of a process's control groups and of the groups around them.
+    """Yield the memory limits, in bytes, of a process's control groups and enclosing groups.
 
     Args:
         membership: text of the process's /proc/PID/cgroup, in version 1 or 2 of control groups.

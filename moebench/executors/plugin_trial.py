@@ -1,6 +1,7 @@
-"""A first import of a plugin in a process of its own, so that a plugin that ends its process does no harm.
+"""A first import of a plugin in a process of its own.
 
-If a file calls `os._exit`, or crashes in compiled code, the importing process cannot catch that.
+A plugin that ends its process then does no harm. If a file calls `os._exit`, or crashes in compiled code, the importing
+process cannot catch that.
 """
 
 import importlib
@@ -38,13 +39,13 @@ def try_plugins(files: Iterable[str], workers: Workers | None = None) -> None:
             workers.start(Task("plugin", PROGRAM, [file, str(done)], log, _LIMIT_S, usable_bytes()))
             (end,) = workers.ends()
             if not done.exists():
-                said = last_line(log) if end.code == _MISTAKE else ""
-                raise BadInput(said or f"plugin {file} {_in_words(end)}.", key="plugins")
+                printed = last_line(log) if end.code == _MISTAKE else ""
+                raise BadInput(printed or f"plugin {file} {_in_words(end)}.", key="plugins")
     return None
 
 
 def main(argv: list[str]) -> int:
-    """Import the plugin `argv[0]` and write the file `argv[1]`; print what is wrong with the plugin."""
+    """Import the plugin `argv[0]` and write the file `argv[1]`, or print a mistake."""
     try:
         importlib.import_module("moebench.routers").load_plugin(Path(argv[0]))
     except BadInput as error:

@@ -1,4 +1,7 @@
-"""The driver's end of the fork server: start programs in processes of their own, and report their ends."""
+"""The driver's end of the fork server: start programs, and report their ends.
+
+Each program runs in a process of its own.
+"""
 
 import contextlib
 import json
@@ -27,7 +30,10 @@ array: a third of the time of a step whose gradients are large. A user's own set
 
 @dataclass(frozen=True)
 class Task:
-    """A program to run: the module whose `main(argv)` is called, and the file that receives its output."""
+    """A program to run: module, arguments, log, limits and environment.
+
+    The module's `main(argv)` is called, and the file `log` receives its output.
+    """
 
     name: str
     program: str
@@ -40,7 +46,10 @@ class Task:
 
 @dataclass(frozen=True)
 class TaskEnd:
-    """How a task ended: exit code, negative for a signal, or the error that kept it from starting."""
+    """How a task ended: exit code, or the error that prevented the start.
+
+    An exit code is negative for a signal.
+    """
 
     name: str
     code: int

@@ -1,8 +1,9 @@
-"""Every process that a task has started, in whatever session: found by parentage, counted and killed.
+"""Every process that a task has started, in whatever session.
 
-A process belongs to its parent's task, determined when the process is first found; the parent's end changes nothing. On
-Linux the server adopts orphans. A process whose parents ended before it was found becomes a child of the server: it
-belongs to the task whose session it is in, or else to the only task that runs.
+Processes are found by parentage, counted and killed. A process belongs to its parent's task, determined when the
+process is first found; the parent's end changes nothing. On Linux the server adopts orphans. A process whose parents
+ended before it was found becomes a child of the server: it belongs to the task whose session it is in, or else to the
+only task that runs.
 """
 
 import contextlib
@@ -29,7 +30,7 @@ class ProcessTree:
         _adopt_orphans()
 
     def add(self, task: int) -> None:
-        """Add a task by the number of the process that was forked for it, which leads a session."""
+        """Add a task by the number of its forked process, which leads a session."""
         self._tasks[task] = {}
         with contextlib.suppress(psutil.Error):
             self._tasks[task][task] = psutil.Process(task)
@@ -55,10 +56,11 @@ class ProcessTree:
             self._assign(pid, *new.pop(pid))
 
     def memory(self, task: int) -> int:
-        """Return the resident memory of a task's processes in bytes; pages that they share count once for each.
+        """Return the resident memory of a task's processes in bytes.
 
-        If the system reports them, pages of mapped files are left out: images are in such pages, one copy for all
-        cells, and the system takes the pages back whenever it needs them.
+        Pages that the processes share count once for each process. If the system reports them, pages of mapped files
+        are left out: images are in such pages, one copy for all cells, and the system takes the pages back whenever it
+        needs them.
         """
         return sum(map(_resident, self._tasks[task].values()))
 
@@ -71,7 +73,10 @@ class ProcessTree:
                 break
 
     def remove(self, task: int) -> None:
-        """Remove a task, all of whose processes have been killed; stray processes go with the last task."""
+        """Remove a task whose processes have all been killed.
+
+        Stray processes go with the last task.
+        """
         del self._tasks[task]
         if not self._tasks:
             for stray in self._strays.values():
@@ -114,7 +119,10 @@ def _resident(process: psutil.Process) -> int:
 
 
 def _kill(process: psutil.Process) -> bool:
-    """Kill a process, unless its number now belongs to another process; return whether it was killed."""
+    """Kill a process and return whether it was killed.
+
+    A process is not killed if its number now belongs to another process.
+    """
     try:
         if process.status() == psutil.STATUS_ZOMBIE:
             return False

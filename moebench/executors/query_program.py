@@ -1,7 +1,7 @@
-"""The program that queries the cell program about the device and about specifications, or makes their images.
+"""The program that queries the cell program, or makes images of specifications.
 
-The program runs in a worker: starting a device's backend, building shapes and drawing images need jax, which the driver
-never imports.
+A query is about the device or about specifications. The program runs in a worker: starting a device's backend, building
+shapes and drawing images need jax, which the driver never imports.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Cells on a Ray cluster, an existing one or one that lasts as long as the run.
+"""Cells on a Ray cluster that exists or lasts as long as the run.
 
 Ray only places cells: a task takes an accelerator by resource and runs the cell program in a process of its own, under
 the limits of the local executor. moebench has to be installed on every node.
@@ -13,18 +13,18 @@ from typing import Any
 from moebench.executors import local
 from moebench.executors.base import Ended, ExecutorError, Job, Started
 from moebench.executors.exit_reason import first_line
-from moebench.executors.remote import Delivery, absolute, ask_here, needed, run_here
+from moebench.executors.remote import Delivery, absolute, needed, query_here, run_here
 
 _LOOK_AGAIN_S = 5.0
 """Seconds between two counts of the cluster's nodes: a node that joins gets cells after at most this time."""
 
 
 class RayExecutor:
-    """Executor that runs as many cells side by side as a Ray cluster has accelerators, or `jobs`.
+    """Executor that runs `jobs` cells side by side on a Ray cluster.
 
-    Ray queues cells beyond the number of accelerators.
-    Without accelerators a cell takes all processors of a node. Only the nodes with the most processors then get cells:
-    smaller nodes are another device. A cell whose node is lost is placed once more.
+    The default is the number of accelerators. Ray queues cells beyond the number of accelerators. Without accelerators
+    a cell takes all processors of a node. Only the nodes with the most processors then get cells: smaller nodes are
+    another device. A cell whose node is lost is placed once more.
 
     Raises:
         BadInput: Ray is not installed.
@@ -48,14 +48,14 @@ class RayExecutor:
             self._ray.shutdown()
 
     def environment(self) -> dict[str, Any]:
-        """Return the result of the cell program's `environment()`, called on a node that cells are placed on."""
+        """Return the result of the cell program's `environment()`, called on a node for cells."""
         return dict(self._environment)
 
     def resolve(
         self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None] | None = None
     ) -> list[dict[str, Any]]:
-        """Return the result of the cell program's `resolve(specs)`, called on a node that cells are placed on."""
-        answer: list[dict[str, Any]] = self._ask(list(specs))
+        """Return the result of the cell program's `resolve(specs)`, called on a node for cells."""
+        answer: list[dict[str, Any]] = self._query(list(specs))
         return answer
 
     def prepare(self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -93,11 +93,11 @@ class RayExecutor:
 
     @cached_property
     def _environment(self) -> dict[str, Any]:
-        answer: dict[str, Any] = self._ask(None)
+        answer: dict[str, Any] = self._query(None)
         return answer
 
-    def _ask(self, specs: list[Mapping[str, Any]] | None) -> Any:
-        survey = self._ray.remote(**self._share(), max_calls=1, max_retries=0)(ask_here)
+    def _query(self, specs: list[Mapping[str, Any]] | None) -> Any:
+        survey = self._ray.remote(**self._share(), max_calls=1, max_retries=0)(query_here)
         try:
             return self._ray.get(survey.remote(self._cell_program, specs))
         except self._ray.exceptions.RayTaskError as error:
@@ -131,7 +131,10 @@ class RayExecutor:
             raise _Lost(first_line(error)) from error
 
     def _share(self, devices: int = 1) -> dict[str, Any]:
-        """Return the part of a node that a cell on `devices` devices takes: all of a node that has fewer."""
+        """Return the part of a node that a cell on `devices` devices takes.
+
+        A node with fewer devices is taken whole.
+        """
         gpus = self._most("GPU")
         return {"num_gpus": min(devices, gpus)} if gpus else {"num_cpus": self._most("CPU")}
 

@@ -1,4 +1,4 @@
-"""The work of executors on the machine that a cell is placed on: query its device, run one cell program.
+"""Work of executors on a cell's machine: query its device, run one cell program.
 
 Results travel by files. If the machine shares the driver's files, the cell program writes its rows there, so that a
 finished cell survives the driver. If not, the machine returns the files as bytes.
@@ -32,7 +32,10 @@ _DOING = {"environment": "query the device", "resolve": "resolve the cells", "pr
 
 @dataclass(frozen=True)
 class Delivery:
-    """How a cell ended on another machine, and its files as bytes if the driver may not see them."""
+    """How a cell ended on another machine, and its files as bytes.
+
+    The driver may not see the files on that machine.
+    """
 
     seconds: float
     status: str | None
@@ -57,7 +60,7 @@ class Delivery:
         return Ended(job, self.seconds, self.status, self.reason)
 
 
-def ask(
+def query(
     workers: Workers,
     cell_program: str,
     specs: Sequence[Mapping[str, Any]] | None,
@@ -102,9 +105,9 @@ def _answered(
 ) -> Any:
     with tempfile.TemporaryDirectory(prefix="moebench-") as folder:
         request, answer, log = (Path(folder, name) for name in ("request.json", "answer.json", "log"))
-        asked = {"cell_program": cell_program, "wanted": wanted, "specs": specs}
+        content = {"cell_program": cell_program, "wanted": wanted, "specs": specs}
         try:
-            request.write_text(json.dumps(asked), encoding="utf-8")
+            request.write_text(json.dumps(content), encoding="utf-8")
         except OSError as error:
             raise ExecutorError(f"cannot write into the temporary folder {folder}: {error.strerror}") from error
         argv = [str(request), str(answer)]
@@ -126,7 +129,10 @@ def _answered(
 
 
 def _unanswered(doing: str, end: TaskEnd, log: Path) -> Exception:
-    """Return why a worker ended without an answer: JAX cannot start, a limit, or a fault of the worker."""
+    """Return why a worker ended without an answer.
+
+    Possible reasons are a failed start of JAX, a limit, and a fault of the worker.
+    """
     printed = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     if sentence := jax_trouble(printed) or (ended(end.code) if end.stopped is None else None):
         return BadInput(sentence)
@@ -142,12 +148,12 @@ def _following(log: Path, say: Callable[[str], None]) -> Iterator[None]:
     end = threading.Event()
 
     def follow() -> None:
-        said = ""
+        printed = ""
         while not end.wait(_LOOK_AGAIN_S):
             line = last_line(log)
-            if line and line != said:
+            if line and line != printed:
                 say(line)
-                said = line
+                printed = line
 
     follower = threading.Thread(target=follow, daemon=True)
     follower.start()
@@ -158,10 +164,10 @@ def _following(log: Path, say: Callable[[str], None]) -> Iterator[None]:
         follower.join()
 
 
-def ask_here(cell_program: str, specs: Sequence[Mapping[str, Any]] | None) -> Any:
-    """Return the answer of `ask`, with workers that are started for this call."""
+def query_here(cell_program: str, specs: Sequence[Mapping[str, Any]] | None) -> Any:
+    """Return the answer of `query`, with workers that are started for this call."""
     with Workers([cell_program, SURVEY]) as workers:
-        return ask(workers, cell_program, specs)
+        return query(workers, cell_program, specs)
 
 
 def run_here(cell_program: str, job: Job, spec: bytes, side_by_side: int = 1) -> Delivery:
@@ -177,11 +183,11 @@ def run_here(cell_program: str, job: Job, spec: bytes, side_by_side: int = 1) ->
         shared, recordings = _holds(job.spec, spec), Path(folder, "recordings")
         files = (job.spec, job.out, job.log) if shared else tuple(Path(folder, name) for name in ("spec", "out", "log"))
         if not shared:
-            asked = json.loads(spec)
+            record = json.loads(spec)
             for name in ("checkpoints", "models"):
-                asked.pop(name, None)  # a folder of the driver's machine
-            asked["recordings"] = str(recordings)
-            files[0].write_text(json.dumps(asked), encoding="utf-8")
+                record.pop(name, None)  # a folder of the driver's machine
+            record["recordings"] = str(recordings)
+            files[0].write_text(json.dumps(record), encoding="utf-8")
         limits = (job.limits.time_limit_s, limit_bytes(job.limits, side_by_side))
         task = Task(job.name, cell_program, [str(files[0]), str(files[1])], files[2], *limits)
         oom_kills = oom_kills_so_far()

@@ -18,7 +18,7 @@ from typing import Any
 from moebench.executors import local
 from moebench.executors.base import Ended, ExecutorError, Job, Started
 from moebench.executors.exit_reason import first_line
-from moebench.executors.remote import SURVEY_LIMIT_S, absolute, ask_here, needed, run_here
+from moebench.executors.remote import SURVEY_LIMIT_S, absolute, needed, query_here, run_here
 from moebench.spec.limits import Limits
 
 _GRACE_S = 300.0
@@ -30,10 +30,11 @@ _LOST = ("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED")
 
 
 class SlurmExecutor:
-    """Executor that submits one Slurm array for each resource class, with `jobs` tasks side by side.
+    """Executor that submits one Slurm array for each resource class.
 
-    A cell takes GPUs of one node if the partition has any, else a whole node. A cell whose node fails is submitted once
-    more. The end of the run cancels all jobs. `cluster` is submitit's name for the scheduler; "local" needs no Slurm.
+    At most `jobs` tasks of an array run side by side. A cell takes GPUs of one node if the partition has any, else a
+    whole node. A cell whose node fails is submitted once more. The end of the run cancels all jobs. `cluster` is
+    submitit's name for the scheduler; "local" needs no Slurm.
 
     Raises:
         BadInput: submitit is not installed.
@@ -63,7 +64,7 @@ class SlurmExecutor:
         self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None] | None = None
     ) -> list[dict[str, Any]]:
         """Return the result of the cell program's `resolve(specs)`, called in a job."""
-        answer: list[dict[str, Any]] = self._ask(list(specs))
+        answer: list[dict[str, Any]] = self._query(list(specs))
         return answer
 
     def prepare(self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -71,7 +72,10 @@ class SlurmExecutor:
         return []
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Started | Ended]:
-        """Submit all jobs; yield each job as it begins and as it ends. Closing cancels the rest."""
+        """Submit all jobs; yield each job as it begins and as it ends.
+
+        Closing the iterator cancels the rest.
+        """
         flying: list[tuple[Job, Any, bool]] = []
         resources = sorted(map(absolute, jobs), key=_resource_class)
         for (limits, devices), group in itertools.groupby(resources, key=lambda job: (job.limits, job.devices)):
@@ -101,11 +105,11 @@ class SlurmExecutor:
 
     @cached_property
     def _environment(self) -> dict[str, Any]:
-        answer: dict[str, Any] = self._ask(None)
+        answer: dict[str, Any] = self._query(None)
         return answer
 
-    def _ask(self, specs: list[Mapping[str, Any]] | None) -> Any:
-        job = self._executor(Limits(SURVEY_LIMIT_S)).submit(ask_here, self._cell_program, specs)
+    def _query(self, specs: list[Mapping[str, Any]] | None) -> Any:
+        job = self._executor(Limits(SURVEY_LIMIT_S)).submit(query_here, self._cell_program, specs)
         self._alive.append(job)
         try:
             return job.result()
@@ -116,7 +120,10 @@ class SlurmExecutor:
                 self._alive.remove(job)
 
     def _submit(self, jobs: list[Job], limits: Limits, devices: int) -> list[tuple[Job, Any, bool]]:
-        """Submit the jobs as one array; return each job with its Slurm job, and False for a first try."""
+        """Submit the jobs as one array; return each with its Slurm job and False.
+
+        False marks a first try.
+        """
         executor = self._executor(limits, devices)
         with executor.batch():
             placed = [executor.submit(run_here, self._cell_program, job, job.spec.read_bytes()) for job in jobs]

@@ -229,23 +229,23 @@ def _is_cell(text: str, facts: Facts) -> bool:
     """Return whether `text`, a cell as on the command line, names the recording's cell."""
     if text in (facts.cell, facts.cell_id):
         return True
-    asked = parse_cell(text)
+    wanted = parse_cell(text)
     held = {**facts.options, "router": facts.router, "model": facts.model, "data": facts.data}
-    return all(_same(held.get(key, _MISSING), value) for key, value in asked.items())
+    return all(_same(held.get(key, _MISSING), value) for key, value in wanted.items())
 
 
 _MISSING = object()
 
 
-def _same(held: Any, asked: Plain) -> bool:
-    return bool(held == asked) or (held is not _MISSING and str(held) == str(asked))
+def _same(held: Any, wanted: Plain) -> bool:
+    return bool(held == wanted) or (held is not _MISSING and str(held) == str(wanted))
 
 
 def _recording(cell: str) -> str:
     """Return the cell as a text that makes `moebench run` record it."""
-    asked = parse_cell(cell)
-    options = [f"{key}={value}" for key, value in asked.items() if key not in ("router", "record_routing")]
-    return f"{asked['router']}[{','.join([*options, 'record_routing=256'])}]"
+    parsed = parse_cell(cell)
+    options = [f"{key}={value}" for key, value in parsed.items() if key not in ("router", "record_routing")]
+    return f"{parsed['router']}[{','.join([*options, 'record_routing=256'])}]"
 
 
 def _few(numbers: Iterable[int]) -> str:

@@ -1,1 +1,4 @@
-"""Compile cells for absent devices, and plan memory, traffic and time bounds from the compiled programs."""
+"""Compile cells for absent devices, and plan memory, traffic and time bounds.
+
+The plan follows from the compiled programs.
+"""

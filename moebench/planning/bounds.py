@@ -1,4 +1,7 @@
-"""Lower bounds of a compiled program's time from the peaks of its device: a roofline, and no prediction."""
+"""Lower bounds of a compiled program's time from the peaks of its device.
+
+The bounds are a roofline, and no prediction.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +14,10 @@ PRODUCTS, MEMORY, COLLECTIVES = "products", "memory", "collectives"
 
 @dataclass(frozen=True)
 class Bound:
-    """Lower bounds in seconds for each part of the device, if the other parts were infinitely fast."""
+    """Lower bounds in seconds for each part of the device.
+
+    The bound of a part counts the other parts as infinitely fast.
+    """
 
     products_s: float
     memory_s: float
@@ -52,7 +58,10 @@ def bound(facts: Facts, flops: float, device: Device, devices: int, precision: s
 
 
 def collectives_s(collectives: Sequence[Collective], device: Device) -> float:
-    """Return the seconds in which a device receives data, over the links of its host or over the network."""
+    """Return the seconds in which a device receives the data of its collectives.
+
+    The data come over the links of the host or over the network.
+    """
     inside = sum(each.bytes - each.network_bytes for each in collectives)
     outside = sum(each.network_bytes for each in collectives)
     return max(max(0.0, inside) / device.link_bandwidth, outside / device.network_bandwidth)

@@ -1,4 +1,7 @@
-"""Compile one program of one cell for a device, and read the facts: a program that runs in a process of its own."""
+"""Compile one program of one cell for a device, and read the facts.
+
+This program runs in a process of its own.
+"""
 
 import time
 from collections.abc import Sequence
@@ -38,7 +41,10 @@ class Case(BaseModel):
 
 
 class Compiled(BaseModel):
-    """Facts of a compiled case, with the FLOPs of the whole batch; or the reason why there are none."""
+    """Facts of a compiled case, or the reason why there are none.
+
+    The facts come with the FLOPs of the whole batch.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -93,7 +99,10 @@ def compile_case(case: Case) -> Compiled:
 
 
 def _on_one_device(model: VitConfig, program: Program) -> Program:
-    """Return the programs of a model without its mesh, whose FLOPs are those of all devices together."""
+    """Return the programs of a model without its mesh.
+
+    The FLOPs of these programs are those of all devices together.
+    """
     return program_on_one_device(model, program.schedule, program.batch) if hasattr(program, "mesh") else program
 
 

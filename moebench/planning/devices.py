@@ -1,10 +1,10 @@
-"""The devices that cells can be planned for: peaks, memory and links as printed by the makers.
+"""The devices that cells can be planned for: peaks, memory and links.
 
-Sources, read in November 2026. NVIDIA's data sheets of A100 80GB SXM, H100 SXM, H200 SXM and HGX B200 (peaks without
-sparsity, which the sheets print beside or as half of the sparse ones; NVLink halved to one direction), and the DGX user
-guides for network cards (200 Gb/s a GPU in DGX A100, 400 Gb/s in DGX H100, H200 and B200). Google Cloud's pages "TPU
-v5e", "TPU v5p" and "TPU v6e" (interconnect halved to one direction). Numbers of cores, caches and registers are those
-that CUDA's device query prints.
+All numbers are printed by the makers. Sources, read in November 2026. NVIDIA's data sheets of A100 80GB SXM, H100 SXM,
+H200 SXM and HGX B200 (peaks without sparsity, which the sheets print beside or as half of the sparse ones; NVLink
+halved to one direction), and the DGX user guides for network cards (200 Gb/s a GPU in DGX A100, 400 Gb/s in DGX H100,
+H200 and B200). Google Cloud's pages "TPU v5e", "TPU v5p" and "TPU v6e" (interconnect halved to one direction). Numbers
+of cores, caches and registers are those that CUDA's device query prints.
 """
 
 import math
@@ -75,7 +75,10 @@ device_description_str: "{self.name}"
 
 @dataclass(frozen=True)
 class Device:
-    """A kind of device, with its peaks in FLOPs a second and its bandwidths in bytes a second."""
+    """A kind of device, with its peaks and bandwidths.
+
+    Peaks are in FLOPs a second, bandwidths in bytes a second.
+    """
 
     name: str
     """Name on the command line."""
@@ -227,7 +230,9 @@ def find(name: str) -> Device:
 
 
 def torus(device: Device, count: int) -> tuple[int, ...]:
-    """Return the shape of the smallest torus with exactly `count` chips, sides a power of two and the last longest.
+    """Return the shape of the smallest torus with exactly `count` chips.
+
+    Each side is a power of two. The last side is the longest, except for one host of three dimensions: (2, 2, 1).
 
     Raises:
         BadInput: the chips fill no torus; the message gives the next smaller and larger count that do.

@@ -137,7 +137,10 @@ def is_host_transfer(operation: Operation) -> bool:
 
 
 def _traffic(module: Module, computation: Computation, operation: Operation) -> list[float]:
-    """Return the bytes of each array that a kernel reads from the device's memory or writes to it."""
+    """Return the bytes of each array that a kernel reads or writes.
+
+    Only arrays in the device's memory are counted.
+    """
     read: dict[str, float] = {}
     for place, name in enumerate(operation.operands):
         source = computation.by_name[name]
@@ -162,7 +165,10 @@ def _traffic(module: Module, computation: Computation, operation: Operation) -> 
 
 
 def _results(operation: Operation) -> tuple[ArrayType, ...]:
-    """Return the types of a kernel's outputs: the start of an asynchronous operation lists its operands as well."""
+    """Return the types of a kernel's outputs.
+
+    The types of an asynchronous operation's start also list its operands, which are left out.
+    """
     given = len(operation.operands)
     if operation.opcode == "copy-start":  # (copy, original, context)
         return operation.types[:1]
@@ -172,7 +178,10 @@ def _results(operation: Operation) -> tuple[ArrayType, ...]:
 
 
 def _unavoidable(module: Module, cache_bytes: int) -> float:
-    """Return the bytes of arguments and outputs that fit the cache one by one, less what fits together."""
+    """Return the bytes of small arguments and outputs beyond the size of the cache.
+
+    An array is small if it fits the cache alone.
+    """
     entry = module.computations[module.entry]
     root = next(each for each in entry.operations if each.is_root)
     arrays = [each for parameter in entry.parameters for each in parameter.types] + list(root.types)
@@ -185,7 +194,10 @@ def _bytes(operation: Operation) -> int:
 
 
 def _read_inside(computation: Computation, name: str) -> float:
-    """Return the bytes that a fusion reads of one parameter, of which it may take only slices or rows."""
+    """Return the bytes that a fusion reads of one parameter.
+
+    The fusion may take only slices or rows. Any other use makes the result infinite.
+    """
     read = 0.0
     for user in computation.users.get(name, []):
         if user.opcode == "bitcast":

@@ -1,6 +1,7 @@
-"""Read the text of a compiled program: its computations, and the operations of each with types and operands.
+"""Read the text of a compiled program: its computations and their operations.
 
-The text is what `jax.stages.Compiled.as_text` returns. No public interface of JAX gives the operations themselves.
+Each operation has its types and operands. The text is what `jax.stages.Compiled.as_text` returns. No public interface
+of JAX gives the operations themselves.
 """
 
 import math
@@ -70,7 +71,10 @@ class Operation:
 
     @property
     def trips(self) -> int:
-        """Number of times that the body of a loop runs; 1 if the compiler does not give the number."""
+        """Number of times that the body of a loop runs; 1 if unknown.
+
+        The compiler does not always give the number.
+        """
         found = _TRIPS.search(self.attributes)
         return int(found[1]) if found else 1
 
@@ -197,7 +201,10 @@ class Module:
         )
 
     def kernels(self) -> Iterator[tuple[Computation, Operation, int]]:
-        """Yield the kernels of a device, with their computation and their number of runs; loops are unrolled."""
+        """Yield the kernels of a device, with their computation and number of runs.
+
+        A kernel in a loop runs once in every trip.
+        """
         yield from self._kernels(self.entry, 1)
 
     def _kernels(self, computation: str, times: int) -> Iterator[tuple[Computation, Operation, int]]:

@@ -1,4 +1,7 @@
-"""Run compilations, each in a process of its own with limits of time and memory, and cache their results."""
+"""Run compilations, each in a process of its own, and cache their results.
+
+Each process has limits of time and memory.
+"""
 
 import hashlib
 import importlib.metadata
@@ -27,7 +30,10 @@ SAY_EVERY_S = 30.0
 
 
 class Compiler:
-    """A compiler of cases, one after another; a case that was compiled before is read from the cache folder."""
+    """A compiler of cases, one after another, with a cache folder.
+
+    A case that was compiled before is read from the cache folder.
+    """
 
     def __init__(self, limits: Limits, say: Callable[[str], None], fresh: bool = False) -> None:
         """Start the process from which compilations are forked.
@@ -122,7 +128,7 @@ def reminding(say: Callable[[str], None], what: str) -> Iterator[None]:
 
 
 def _key(case: Case) -> str:
-    """Return a name that is equal for equal programs, compilers and readers, and different for all others."""
+    """Return a name that is equal for equal programs, compilers and readers only."""
     own = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py"))))
     versions = {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax", "numpy")}
     spec = case.spec.model_dump(mode="json", exclude={"seeds", "plugins"})

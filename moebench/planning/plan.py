@@ -1,4 +1,7 @@
-"""Plan a cell for a device: compile its programs, check whether they fit, bound their times, find the largest batch."""
+"""Plan a cell for a device: memory, time bounds and largest batch.
+
+A plan compiles the cell's programs and checks whether they fit.
+"""
 
 import math
 from collections.abc import Callable
@@ -25,7 +28,7 @@ _RAISED_SHARE = 0.95
 
 @dataclass(frozen=True)
 class ProgramPlan:
-    """Plan of one program of a cell; for a program that did not compile, the reason."""
+    """Plan of one program of a cell, or why it did not compile."""
 
     facts: Facts | None
     flops: float
@@ -53,7 +56,7 @@ class CellPlan:
 
     @property
     def failed(self) -> bool:
-        """Whether a program did not compile for a reason other than the size of the device."""
+        """Whether a program did not compile, for a reason other than the device's size."""
         return any(each.status not in (None, "oom") for each in (self.train, self.infer))
 
     @cached_property
@@ -71,7 +74,7 @@ class CellPlan:
 
     @property
     def device_hours(self) -> float | None:
-        """Lower bound of the hours of one device that the training takes; None without a bound."""
+        """Lower bound of the device-hours of the training; None without a bound."""
         if self.train.bound is None:
             return None
         data, experts = self.cell.spec.mesh_shape
@@ -151,7 +154,7 @@ class _Planner:
         return ProgramPlan(found.facts, found.flops, bounded, self._fits(found.facts))
 
     def largest_batch(self, planned: ProgramPlan) -> tuple[int | None, int | None]:
-        """Return the largest batch of a training step found to fit, and the smallest found not to fit.
+        """Return the largest training batch found to fit, and the smallest found too large.
 
         Bytes grow linearly with the batch, apart from the compiler's rounding: each guess lies on the line through the
         two largest batches that were compiled.
@@ -185,7 +188,10 @@ class _Planner:
         return max(fitting, default=None), min(too_large, default=None)
 
     def _fixed_bytes(self, planned: ProgramPlan) -> float:
-        """Return a lower bound of the bytes of a training step that do not grow with the batch: its state."""
+        """Return the bytes of the state, which do not grow with the batch.
+
+        The bytes are a lower bound of all bytes of a training step that do not grow with the batch.
+        """
         return planned.facts.alias_bytes if planned.facts else 0.0
 
     def _unit(self) -> int:
@@ -201,9 +207,10 @@ class _Planner:
 
 
 def _rounded(batch: float, unit: int) -> int:
-    """Return the largest multiple of a unit in a batch that has at most five binary digits, and at least one unit.
+    """Return a batch, rounded down to a multiple of a unit.
 
-    Batches such as 1856 divide well among the units of a device; 1859 would be padded, and compiles for longer.
+    The number of units has at most five binary digits before its zeros, and is at least one. Batches such as 1856
+    divide well among the units of a device; 1859 would be padded, and compiles for longer.
     """
     units = max(1, int(batch // unit))
     step = 1 << max(0, units.bit_length() - 5)
@@ -214,7 +221,10 @@ _WORDS = {"train": "training step", "infer": "inference"}
 
 
 def _guess(peaks: dict[int, float], limit: float, fixed: float) -> float:
-    """Return the batch at which the line through the two largest batches reaches a limit; through one, from `fixed`."""
+    """Return the batch at which the line through the two largest batches reaches `limit`.
+
+    With one batch only, the line begins at `fixed`.
+    """
     (larger, most), *others = sorted(peaks.items(), reverse=True)
     smaller, least = others[0] if others else (0, fixed)
     slope = (most - least) / (larger - smaller)

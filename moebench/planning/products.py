@@ -1,4 +1,4 @@
-"""Count the FLOPs of the matrix products in a compiled program, as one device runs them."""
+"""Count the FLOPs of a compiled program's matrix products, as one device runs them."""
 
 import math
 import re
@@ -13,7 +13,9 @@ _FORWARD, _BACKWARD = 2, 5
 
 
 def product_flops(module: Module) -> float | None:
-    """Return the FLOPs of all products of a device; None if the program has products whose text shows no FLOPs.
+    """Return the FLOPs of all products of a device; None if unknown.
+
+    The FLOPs are unknown if the text of a product shows none.
 
     Args:
         module: the compiled program, with products in cuBLAS, fused attention in cuDNN, and plain products.

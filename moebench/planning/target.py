@@ -68,7 +68,10 @@ def _version(package: str) -> str | None:
 
 
 def _wanted_libtpu() -> str | None:
-    """Return the beginning of the libtpu version that JAX needs, such as `0.0.42.`; None if JAX names none."""
+    """Return the beginning of JAX's libtpu version, such as `0.0.42.`; None if unknown.
+
+    The version is unknown if JAX's requirements name none.
+    """
     for requirement in importlib.metadata.requires("jax") or []:
         if pinned := re.match(r"libtpu\s*==\s*([\d.]+)", requirement):
             return pinned[1]

@@ -1,4 +1,6 @@
-"""The result table: its schema, its writers, which lose no row, and its readers, which return one frame.
+"""The result table: its schema, its writers and its readers.
+
+The writers lose no row; the readers return one frame.
 
     store = Store("results", "scaling-experts")
     write_rows(rows, store.cell_file(run_id, cell_id, attempt))  # one file for each finished cell

@@ -18,7 +18,10 @@ _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
 
 
 def spreadsheet_text(text: str) -> str:
-    """Return a text that a spreadsheet shows and does not run as a formula; control characters are escaped."""
+    """Return a text that a spreadsheet shows and does not run as a formula.
+
+    Control characters are escaped.
+    """
     text = printable(text)
     return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 

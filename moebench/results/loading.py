@@ -50,7 +50,9 @@ def load(
 def gather(
     root: Path | str = "results", suite: str | None = None, columns: Sequence[str] | None = None
 ) -> tuple[pa.Table, list[Problem]]:
-    """Return the result of `load` as an Arrow table, without pandas, and the files that were left out.
+    """Return the result of `load` as an Arrow table, and the left-out files.
+
+    pandas is not imported.
 
     Args:
         root: a results folder, or the folder of one suite in it.
@@ -75,7 +77,9 @@ def gather(
 
 
 def located(root: Path | str, suite: str | None) -> tuple[Path, str | None]:
-    """Return the results folder and the suite of a path, which may be a results folder or the folder of one suite.
+    """Return the results folder and the suite of a path.
+
+    The path may be a results folder or the folder of one suite.
 
     Args:
         root: the path as a user gave it.

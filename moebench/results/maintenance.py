@@ -25,7 +25,10 @@ _DEAD_S = 3600
 
 @dataclass(frozen=True)
 class Run:
-    """The results of one run of a suite so far, without rows that a later run has replaced."""
+    """The results of one run of a suite so far, without replaced rows.
+
+    A row is replaced by a later run.
+    """
 
     suite: str
     run_id: str
@@ -38,7 +41,10 @@ class Run:
 
 
 def runs(root: Path | str = "results", suite: str | None = None) -> list[Run]:
-    """Return the runs under `root`, of one suite or of all suites, each suite's in the order of their start."""
+    """Return the runs of one suite or of all suites under `root`.
+
+    The runs of each suite are in the order of their start.
+    """
     return [run for store in chosen_stores(root, suite) for run in _runs(store)]
 
 
@@ -58,7 +64,10 @@ def _runs(store: Store) -> Iterator[Run]:
 
 
 def verify(root: Path | str = "results", suite: str | None = None) -> list[Problem]:
-    """Return the faults of the results under `root`; every file is read to its last byte."""
+    """Return the faults of the results under `root`.
+
+    Every file is read to its last byte.
+    """
     return [problem for store in chosen_stores(root, suite) for problem in _verify(store)]
 
 
@@ -86,7 +95,10 @@ def _verify(store: Store) -> Iterator[Problem]:
 
 
 def _unnameable(table: pa.Table, column: str) -> Iterator[str]:
-    """Yield the values of a column that would lead out of the results folder as parts of a path."""
+    """Yield a fault for each value of a column that cannot name a file.
+
+    As a part of a path such a value could lead out of the results folder.
+    """
     for name in pc.unique(table[column]).to_pylist():
         if name is not None and not is_file_name(name):
             yield f"has rows whose {column} '{shortened(name)}' cannot name a file"

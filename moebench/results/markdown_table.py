@@ -18,6 +18,9 @@ def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers:
 
 
 def escaped(text: str) -> str:
-    """Return text that Markdown shows unchanged: no markup, no HTML, no end of a line or of a cell."""
+    """Return text that Markdown shows unchanged.
+
+    The text has no markup, no HTML, and no end of a line or of a cell.
+    """
     line = "".join(c if c.isprintable() else " " for c in text).replace("&", "&amp;").replace("<", "&lt;")
     return re.sub(r"([\\`*_{}\[\]|#>~$])", r"\\\1", line)

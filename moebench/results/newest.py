@@ -31,7 +31,10 @@ def distinct(table: pa.Table) -> NDArray[np.bool_]:
 
 
 def codes(table: pa.Table, columns: Sequence[str]) -> NDArray[np.int64]:
-    """Return int[rows]: equal numbers for rows that are equal in `columns`; null is a value like any other."""
+    """Return int[rows], equal for rows that are equal in `columns`.
+
+    The value null is a value like any other.
+    """
     combined = np.zeros(table.num_rows, np.int64)
     for name in columns:
         ranks = _ranks(table.column(name))
@@ -54,7 +57,10 @@ def _ranks(column: pa.ChunkedArray) -> NDArray[np.int64]:
 
 
 def _last(groups: NDArray[np.int64], order: Sequence[NDArray[np.int64]]) -> NDArray[np.bool_]:
-    """Return bool[rows]: whether a row is the last of its group by `order`, whose first key counts most."""
+    """Return bool[rows]: whether a row is the last of its group by `order`.
+
+    The first key of `order` counts most.
+    """
     # lexsort takes the most important key last, and keeps the rows' own order where all keys are equal.
     by_group = np.lexsort((*reversed(order), groups))
     ends = np.append(np.diff(groups[by_group]) != 0, True) if len(groups) else np.zeros(0, np.bool_)

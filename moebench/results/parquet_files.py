@@ -40,7 +40,10 @@ def write_table(table: pa.Table, path: Path) -> Path:
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:
-    """Write `table` in the file format of all results: zstd, with checksums that reveal a bit flipped later."""
+    """Write `table` in the file format of all results.
+
+    The format is compressed by zstd, and has checksums that reveal a bit flipped later.
+    """
     pq.write_table(table, path, compression="zstd", write_page_checksum=True)
 
 
@@ -56,8 +59,7 @@ def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
 
     Raises:
         BadInput: a row lacks its identity (suite, run_id, cell_id, seed, attempt) or status, has a column that the
-            schema
-            does not know or a status that is none of `STATUSES`, or has a value that its column cannot store.
+            schema does not know or a status that is none of `STATUSES`, or has a value that its column cannot store.
     """
     plain = []
     for row in rows:
@@ -98,7 +100,10 @@ def has_current_columns(path: Path) -> bool:
 
 
 def read_file(path: Path, columns: Sequence[str] | None = None) -> pa.Table | Problem | None:
-    """Return the rows of one file in the current layout; None if the file has vanished since it was listed."""
+    """Return the rows of one file in the current layout.
+
+    The result is None if the file has vanished since it was listed, and a `Problem` if the file cannot be read.
+    """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             large = file.metadata.num_rows > _LARGE
@@ -125,7 +130,7 @@ def read_file(path: Path, columns: Sequence[str] | None = None) -> pa.Table | Pr
 def read_files(
     paths: Iterable[Path], columns: Sequence[str] | None = None
 ) -> tuple[dict[Path, pa.Table], list[Problem]]:
-    """Return the tables of all readable files, in the given order, and the files that could not be read."""
+    """Return the readable tables, in the given order, and the problems of unreadable files."""
     found = [(path, read_file(path, columns)) for path in paths]
     tables = {path: table for path, table in found if isinstance(table, pa.Table)}
     return tables, [problem for _, problem in found if isinstance(problem, Problem)]

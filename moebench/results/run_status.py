@@ -1,4 +1,4 @@
-"""The present state of a run, in a small file that any other process can read.
+"""The present state of a run, in a small file for any other process.
 
     results/_files/SUITE/running/RUN_ID.json      published by the run's driver, removed when the run ends
 
@@ -86,7 +86,10 @@ class RunStatus:
 
 
 def statuses(root: Path, suite: str | None = None) -> Iterator[RunStatus]:
-    """Yield the last published states of the drivers under `root`, dead drivers too, without damaged files."""
+    """Yield the last published states of the drivers under `root`, dead drivers included.
+
+    Damaged files are left out.
+    """
     return (found for found in _read(root, suite) if isinstance(found, RunStatus))
 
 

@@ -63,6 +63,9 @@ def column(name: str) -> Column:
 
 
 def in_section(section: Section) -> tuple[Column, ...]:
-    """Return the columns, or fields of `test_time`, of a section, in the order of the table."""
+    """Return the columns of a section, in the order of the table.
+
+    The sections of `test_time` have its fields instead of columns.
+    """
     declared = TEST_TIME_FIELDS if section.startswith("test-time") else COLUMNS
     return tuple(each for each in declared if section in each.sections)

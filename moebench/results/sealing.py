@@ -11,7 +11,7 @@ any order:
 - The new sealed file is published before the rows it replaces leave, so a plain `pandas.read_parquet` of the folder
   may see both for a moment, or until the next sealing if a kill falls between. The other order would show neither.
   Several files cannot change in one step, and of the two faults this is the one that can be seen and undone:
-  `attempt` tells the rows apart, `verify` counts them and `load` never shows them, while a hole looks like a cell
+  `attempt` distinguishes the rows, `verify` counts them and `load` never shows them, while a hole looks like a cell
   that was never run. If the disk is too full for the new file, no row moves.
 - Two writers may seal the same cells or undo each other's removal. Each writer reads the folder again after its last
   write until nothing is left to remove, so that the last writer leaves the folder clean.
@@ -174,7 +174,10 @@ def _unique(folder: Path, stem: str) -> Path:
 
 
 def _sweep(folder: SuiteFolder, run_id: str | None) -> None:
-    """Remove what killed writers left: temporary files of the ended run, any file that is a day old, empty folders."""
+    """Remove the remains of killed writers.
+
+    Remains are temporary files of the ended run, any temporary file that is a day old, and empty folders.
+    """
     for path in folder.temporary_files():
         if path.parent.name == run_id or _stale(path):
             path.unlink(missing_ok=True)

@@ -1,4 +1,6 @@
-"""Select a part of the results by its name on the command line: a folder, a run, a commit, or keys with values.
+"""Select a part of the results by its name on the command line.
+
+The name is a folder, a run, a commit, or keys with values.
 
     results-of-yesterday          a results folder, or the folder of one suite in it
     20250102T030405-abc123        a run
@@ -81,14 +83,17 @@ class History:
         return self._made_by(text)
 
     def others(self, suites: Collection[str]) -> "pd.DataFrame | None":
-        """Return the newest rows of some suites under the results folder; None if the folder has none."""
+        """Return the newest rows of some suites under the results folder.
+
+        The result is None if the folder has no such rows.
+        """
         if not self.root.is_dir() or not suite_names(self.root):
             return None
         rows = self.attempts[self.attempts["newest"] & self.attempts["suite"].isin(list(suites))]
         return rows.drop(columns="newest") if len(rows) else None
 
     def _made_by(self, text: str) -> Selection:
-        """Return the rows of a run or of a commit, given by the beginning of its name."""
+        """Return the rows of the run or commit whose name begins with `text`."""
         if not self.root.is_dir():
             raise BadInput(f"'{text}' is no folder, and there is no folder {self.root} to find a run or commit in.")
         for column in ("run_id", "git_commit"):
@@ -121,8 +126,8 @@ class History:
             if key not in known:
                 raise unknown("key", key, known, listing="moebench list columns")
             columns = [rows[key]] if key in rows else []
-            asked = (config.get(key) for config in configs)
-            values = [_first_known(*found) for found in zip(*columns, asked, strict=True)]
+            configured = (config.get(key) for config in configs)
+            values = [_first_known(*found) for found in zip(*columns, configured, strict=True)]
             # A value that contains commas, such as moe_layers=2,3, arrives in parts.
             chosen = [",".join(wanted)] if ",".join(wanted) in values else [_plain(value) for value in wanted]
             for value in chosen:
@@ -162,7 +167,10 @@ def parse_conditions(text: str) -> dict[str, list[str]]:
 
 
 def config_of(text: object) -> dict[str, Any]:
-    """Return the keys of a row's `config`, options of the router beside the other keys; empty without a config."""
+    """Return the keys of a row's `config`; empty without a config.
+
+    Options of the router stand beside the other keys.
+    """
     try:
         config = json.loads(text) if isinstance(text, str) else {}
         return {**config.pop("options", {}), **config}
@@ -171,7 +179,10 @@ def config_of(text: object) -> dict[str, Any]:
 
 
 def _same_commit(text: str, stored: str) -> bool:
-    """Return whether a full commit name begins with the stored letters; a stored '+' marks changed files."""
+    """Return whether a full commit name begins with the stored letters.
+
+    A stored '+' marks changed files.
+    """
     clean = stored.removesuffix("+")
     return bool(_COMMIT.fullmatch(text)) and text.startswith(clean) and text.endswith("+") == stored.endswith("+")
 

@@ -1,6 +1,7 @@
-"""Read and seal the results of one suite, safe with many writers and if a process dies at any moment.
+"""Read and seal the results of one suite, safe with many writers.
 
-`suite_folder` lists the files, and `sealing` describes how cells become sealed files.
+The results are also safe if a process dies at any moment. `suite_folder` lists the files, and `sealing` describes how
+cells become sealed files.
 """
 
 from collections.abc import Iterable, Sequence
@@ -84,11 +85,11 @@ class Store(SuiteFolder):
         return concatenated(tables, columns)
 
     def seal(self, run_id: str) -> Path | None:
-        """Write the finished cells of a run, and unsealed cells of other runs, into one `RUN_ID.parquet`.
+        """Write the finished cells of a run into one `RUN_ID.parquet`.
 
-        Rows that these cells replace move to the folder `superseded`. The files of other runs' cells stay for a day,
-        since their drivers may be alive and read them. Sealing a run twice is safe; the second file gets a name of its
-        own.
+        Unsealed cells of other runs are written too. Rows that these cells replace move to the folder `superseded`. The
+        files of other runs' cells stay for a day, since their drivers may be alive and read them. Sealing a run twice
+        is safe; the second file gets a name of its own.
 
         Returns:
             The new file; None if there was nothing to seal.
@@ -97,7 +98,9 @@ class Store(SuiteFolder):
         return path
 
     def seal_leftovers(self) -> Path | None:
-        """Seal the cells of all runs, whose drivers must be dead, and remove the files of these cells.
+        """Seal the cells of all runs, and remove the files of these cells.
+
+        The drivers of the runs must be dead.
 
         Returns:
             The new file; None if there was nothing to seal.
@@ -115,7 +118,10 @@ class Store(SuiteFolder):
         return sealing.renew(self)
 
     def add(self, table: pa.Table) -> Path | None:
-        """Write rows from elsewhere as one more sealed file, without rows that the suite has already."""
+        """Write rows from elsewhere as one more sealed file.
+
+        Rows that the suite has already are left out.
+        """
         return sealing.add(self, table)
 
 
@@ -135,7 +141,7 @@ def concatenated(tables: Iterable[pa.Table], columns: Sequence[str] | None = Non
 
 
 def _version(path: Path) -> tuple[int, ...]:
-    """Return numbers that change when a file is replaced; an empty tuple if there is no such file."""
+    """Return numbers that change when a file is replaced; empty without a file."""
     try:
         status = path.stat()
     except FileNotFoundError:

@@ -54,7 +54,10 @@ class SuiteFolder:
         self.files = self.root / FILES / self.suite
 
     def cell_file(self, run_id: str, cell_id: str, attempt: int) -> Path:
-        """Return the file for the rows of one attempt at a cell of an unsealed run."""
+        """Return the file for the rows of one attempt at a cell.
+
+        The cell's run is unsealed.
+        """
         _writable(self.folder)  # so that the suite is listed before it has sealed files
         folder = _writable(self.files / "cells" / check_file_name(run_id, "run"))
         return folder / f"{check_file_name(cell_id, 'cell')}.{attempt}.parquet"
@@ -106,7 +109,10 @@ class SuiteFolder:
         return next((path for path in (self.files / _RECORD, self.folder / f"_{_RECORD}") if path.is_file()), None)
 
     def cell_folders(self) -> list[Path]:
-        """Return the folders of unsealed cells, one for each run, or more after an update of moebench."""
+        """Return the folders of unsealed cells, one for each run.
+
+        After an update of moebench, a run may have more than one folder.
+        """
         return [run for place in self._places("cells") for run in entries(place)]
 
     def cell_files(self, run_id: str | None = None) -> list[Path]:
@@ -149,19 +155,28 @@ class SuiteFolder:
 
 
 def suite_folders(root: Path | str) -> list[SuiteFolder]:
-    """Return the folders under `root` that may be suites, sorted by name; none if `root` is no folder."""
+    """Return the folders under `root` that may be suites, sorted by name.
+
+    The list is empty if `root` is no folder.
+    """
     root = Path(root)
     names = {path.name for path in [*entries(root), *entries(root / FILES)] if is_file_name(path.name)}
     return [SuiteFolder(root, name) for name in sorted(names)]
 
 
 def suite_names(root: Path | str) -> list[str]:
-    """Return the suites with results, sealed or not, under `root`; none if `root` is no folder."""
+    """Return the suites with results under `root`, sealed or not.
+
+    The list is empty if `root` is no folder.
+    """
     return [each.suite for each in suite_folders(root) if each.sealed_files() or each.cell_files()]
 
 
 def is_suite_folder(path: Path) -> bool:
-    """Return whether a path is the folder of one suite, by its tables or by its other files."""
+    """Return whether a path is the folder of one suite.
+
+    A suite's folder is found by its tables or by its other files.
+    """
     path = Path(os.path.abspath(path))
     inside = any(each.suffix == ".parquet" or each.name in {f"_{part}" for part in PARTS} for each in entries(path))
     return inside or (path.parent / FILES / path.name).is_dir()

@@ -21,8 +21,7 @@ def at_test_time(frame: "pd.DataFrame") -> "pd.DataFrame":
         The frame's columns of identity, inputs and environment, which describe the training, and the columns of the
         setting with `test_` before their names: `test_router`, `test_top_k`, `test_accuracy` and so on, as
         `moebench.results.schema.TEST_TIME_FIELDS` explains them. The trained setting is the first of each cell and
-        seed;
-        its `test_setting` is `{}`.
+        seed; its `test_setting` is `{}`.
 
     Raises:
         BadInput: no row was evaluated in other settings.

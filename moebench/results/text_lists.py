@@ -19,7 +19,9 @@ LISTS = [field.name for field in SCHEMA if pa.types.is_nested(field.type)]
 
 
 def with_lists(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Return a result table whose lists are lists, even if a CSV file has turned them into texts.
+    """Return a result table with lists in place of the texts of lists.
+
+    A CSV file turns lists into texts.
 
     Args:
         frame: the result table; it is not changed.

@@ -93,7 +93,7 @@ UPGRADES: dict[int, Callable[[pa.Table], pa.Table]] = {1: _mixed, 2: _field_word
 
 
 def file_version(file: pq.FileMetaData) -> int | None:
-    """Return the layout's version that a file was written with; None if the file has no moebench results."""
+    """Return the layout version of a file; None without moebench results."""
     text = (file.metadata or {}).get(VERSION_KEY, b"")
     return int(text) if text.isdigit() else None
 

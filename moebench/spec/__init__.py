@@ -1,1 +1,4 @@
-"""Contracts between users and modules: the keys of a cell, limits, names, and YAML with its line numbers."""
+"""Contracts between users and modules: keys of a cell, limits, names, and YAML.
+
+YAML is read with its line numbers.
+"""

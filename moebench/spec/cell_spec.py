@@ -1,8 +1,8 @@
-"""Every key of a cell, declared once: type, default, meaning, scope and its part in the cell's identity.
+"""Every key of a cell, declared once: type, default, meaning, scope and identity.
 
-A `CellSpec` goes from the grid of a suite to the program that runs the cell. Every list of keys is derived from the
-fields here: the suite file, `moebench list keys`, the identity of a cell, the pre-training on other images. A new key
-is one field here and its use.
+The identity of a key is its part in the cell's identity. A `CellSpec` goes from the grid of a suite to the program that
+runs the cell. Every list of keys is derived from the fields here: the suite file, `moebench list keys`, the identity of
+a cell, the pre-training on other images. A new key is one field here and its use.
 """
 
 import enum
@@ -31,12 +31,18 @@ HUB = "hf:"
 
 
 def is_place(data: str) -> bool:
-    """Return whether `data` is a path, a name on the hub, or splits of these, and no data set of moebench's own."""
+    """Return whether `data` is a path, a name on the hub, or splits.
+
+    The splits are of a path or of a name on the hub. The data sets of moebench's own are no places.
+    """
     return "/" in data or data.startswith((HUB, "~")) or parse_splits(data) is not None
 
 
 def absolute_place(data: str) -> str:
-    """Return a path as an absolute one, those of splits as well, and every other name as given."""
+    """Return a path as an absolute one, and every other name as given.
+
+    The paths of splits become absolute as well.
+    """
     splits = parse_splits(data)
     if splits is not None:
         paths = ("place",) if "place" in splits else tuple(splits)
@@ -48,7 +54,7 @@ def absolute_place(data: str) -> str:
 
 
 def absolute_folder(path: str) -> str:
-    """Return a path as an absolute one, so that a cell can run in another folder."""
+    """Return an absolute path, so that a cell can run in another folder."""
     return str(Path(path).expanduser().absolute())
 
 
@@ -81,7 +87,10 @@ class Key:
 
 
 def _block_number(value: Any) -> Any:
-    """Return the text of a single block number: YAML reads 2,3 as a text and 2 as a number."""
+    """Return the text of a single block number.
+
+    YAML reads 2,3 as a text and 2 as a number.
+    """
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -90,7 +99,7 @@ def _absolute(resolve: Callable[[str], str]) -> AfterValidator:
 
 
 class CellSpec(BaseModel):
-    """One point of the grid: a router with its options on a model, a data set and a schedule, for some seeds.
+    """One point of the grid: router, options, model, data set, schedule and seeds.
 
     Every field but `options`, `seeds` and `plugins` may be in a cell entry, and all but `router` in a profile too; any
     other key of an entry is an option of the router. Unless a field is marked otherwise, its key changes every
@@ -227,7 +236,10 @@ class CellSpec(BaseModel):
 
     @classmethod
     def outside(cls, scope: Scope) -> dict[str, Any]:
-        """Return the keys that change nothing in any part of `scope`, each with its value for "nothing of the key"."""
+        """Return the keys that change nothing in any part of `scope`.
+
+        Each key comes with its value for "nothing of the key".
+        """
         return {
             name: cls.model_fields[name].default if key.off is None else key.off
             for name, key in cls.declared().items()

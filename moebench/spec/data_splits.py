@@ -1,8 +1,8 @@
-"""Splits of a data set that a user names one by one, as a mapping in a suite or as a text.
+"""Splits of a data set that a user names one by one.
 
-In a suite: `data: {train: ./photos/good, test: ./photos/held-back}`, each a path of its own; or `data: {place:
-"hf:food101", train: train, test: validation}`, each a split of one place. As a text, for the command line and the
-result table: `train=./photos/good,test=./photos/held-back`.
+The splits are a mapping in a suite, or a text. In a suite: `data: {train: ./photos/good, test: ./photos/held-back}`,
+each a path of its own; or `data: {place: "hf:food101", train: train, test: validation}`, each a split of one place. As
+a text, for the command line and the result table: `train=./photos/good,test=./photos/held-back`.
 """
 
 import re
@@ -38,7 +38,7 @@ def splits_text(data: Any) -> Any:
 
 
 def parse_splits(text: str) -> dict[str, str] | None:
-    """Return the splits that a text names; None for a text that names a whole data set.
+    """Return the splits that a text names; None for a whole data set.
 
     Raises:
         BadInput: a split occurs twice, or there is no split to train on.

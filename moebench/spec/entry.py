@@ -1,4 +1,4 @@
-"""Convert the entry of a suite, or a text such as `soft[experts=16]`, to the specification of a cell."""
+"""Convert a suite entry, or a text like `soft[experts=16]`, to a cell's specification."""
 
 import itertools
 import math
@@ -23,7 +23,9 @@ _MAX_SEEDS = 10_000
 
 
 def expand(entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield every product of the entry's lists, the first key varying slowest; a single value is a list of one.
+    """Yield every product of the entry's lists, the first key varying slowest.
+
+    A single value is a list of one.
 
     Raises:
         BadInput: there are more products than a suite may have cells.
@@ -37,7 +39,9 @@ def expand(entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def build_spec(values: Mapping[str, Any]) -> CellSpec:
-    """Return the specification of one cell; keys that `CellSpec` does not have are options of its router.
+    """Return the specification of one cell.
+
+    Keys that `CellSpec` does not have are options of the router.
 
     Raises:
         BadInput: with the key at fault.
@@ -69,8 +73,7 @@ def check_settings(entries: Any) -> tuple[dict[str, Scalar], ...]:
 
     Raises:
         BadInput: the value is no list of mappings, a setting occurs twice or is empty, or there are more settings than
-            a
-            suite may have cells.
+            a suite may have cells.
     """
     if not isinstance(entries, list | tuple) or not all(isinstance(entry, dict) for entry in entries):
         shown = f"a list of mappings such as [{{top_k: [1, 2]}}], not {describe(entries)}"

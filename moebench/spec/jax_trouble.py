@@ -1,4 +1,7 @@
-"""Explain an environment in which JAX cannot start, in one sentence that names the variable at fault."""
+"""Explain in one sentence why JAX cannot start in an environment.
+
+The sentence names the variable at fault.
+"""
 
 import os
 import re
@@ -42,7 +45,9 @@ def jax_trouble(error: BaseException | str, environ: Mapping[str, str] | None = 
 
 
 def ended(code: int, environ: Mapping[str, str] | None = None) -> str | None:
-    """Return what may have ended a process that started JAX without useful output; None if no cause is known.
+    """Return the likely cause that ended a process with JAX; None if unknown.
+
+    The process started JAX and gave no useful output.
 
     Args:
         code: exit code of the process.
@@ -56,9 +61,9 @@ def ended(code: int, environ: Mapping[str, str] | None = None) -> str | None:
 
 
 def try_compiler_flags() -> None:
-    """Start JAX in another process if flags of a compiler are set: an unknown flag ends the whole process.
+    """Start JAX in another process if flags of a compiler are set.
 
-    Equal flags are tried once.
+    An unknown flag ends the whole process. Equal flags are tried once.
 
     Raises:
         BadInput: the other process ended.
@@ -77,7 +82,10 @@ def _trial(flags: tuple[str, ...]) -> str | None:
 
 
 def _named(text: str, environ: Mapping[str, str]) -> str | None:
-    """Return the variable, among those that are set, that a text names directly or as a flag of JAX."""
+    """Return the set environment variable that a text names; None without one.
+
+    The text names the variable directly or as a flag of JAX.
+    """
     names = re.findall(r"\b((?:JAX|XLA|LIBTPU)_[A-Z0-9_]+)\b", text.replace("set JAX_PLATFORMS", ""))
     names += [name.upper() for name in re.findall(r"JAX flag (jax_\w+)", text)]
     return next((name for name in names if environ.get(name)), None)

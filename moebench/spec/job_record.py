@@ -1,4 +1,7 @@
-"""The driver's record for the program of one cell; with this file a failed cell can be run again by hand."""
+"""The driver's record for the program of one cell.
+
+With this file a failed cell can be run again by hand.
+"""
 
 from typing import Annotated
 

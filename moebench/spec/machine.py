@@ -14,7 +14,10 @@ _LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy", "pillow", "scikit-learn
 
 
 def machine() -> dict[str, Any]:
-    """Return the environment columns of the result table that need no device; unknown values are None."""
+    """Return the environment columns of the result table that need no device.
+
+    Unknown values are None.
+    """
     return {
         "hostname": socket.gethostname(),
         "cpu": cpu_model(),
@@ -44,7 +47,7 @@ def cpu_model() -> str:
 
 
 def git_commit() -> str | None:
-    """Return the commit of the checkout that this package runs from, with '+' if tracked files differ.
+    """Return the commit of this package's checkout, with '+' if tracked files differ.
 
     The result is None outside of a checkout, and if git is missing or refuses to read the checkout.
     """

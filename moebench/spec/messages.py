@@ -1,4 +1,7 @@
-"""Turn the first error of a typed model into one sentence, with the accepted values from the model's schema."""
+"""Turn the first error of a typed model into one sentence.
+
+The sentence gives the accepted values from the model's schema.
+"""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -65,7 +68,10 @@ def first_mistake(
 
 
 def in_words(schema: Mapping[str, Any]) -> str:
-    """Return the accepted values in words, from a JSON schema: "a whole number of at least 1 or 'tokens'"."""
+    """Return the accepted values of a JSON schema in words.
+
+    An example is "a whole number of at least 1 or 'tokens'".
+    """
     options = schema.get("anyOf", ())
     if options:
         # null means that the key is left out, so that the sentence omits null.
@@ -93,7 +99,10 @@ def describe(value: Any) -> str:
 
 
 def _find(schema: Mapping[str, Any], place: Place) -> tuple[Place, Mapping[str, Any]]:
-    """Return the place of a value without the names of union branches, and the schema of the value."""
+    """Return the place of a value, and the schema of the value.
+
+    The place omits the names of union branches.
+    """
     definitions = schema.get("$defs", {})
     found: Place = ()
     for part in place:
@@ -110,7 +119,10 @@ def _find(schema: Mapping[str, Any], place: Place) -> tuple[Place, Mapping[str, 
 
 
 def _item(schema: Mapping[str, Any], index: int) -> Any:
-    """Return the schema of an item of a list, or of a tuple whose items differ."""
+    """Return the schema of an item of a list or of a tuple.
+
+    The items of a tuple may differ.
+    """
     items = schema.get("prefixItems", ())
     return items[index] if index < len(items) else schema.get("items")
 

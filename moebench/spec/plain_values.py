@@ -1,4 +1,4 @@
-"""Plain values in suites and on the command line, with the meaning that a reader expects.
+"""Plain values in suites and on the command line, as a reader expects them.
 
 YAML 1.1 reads `1e3` as a text, `012` as ten, `1:30` as ninety, `no` as false and `2024-01-01` as a date. Here numbers
 are decimal, only the words `true`, `false` and `null` have a special meaning, and every other value is a text.
@@ -27,7 +27,9 @@ _MAX_EXACT = 2.0**53
 
 
 def plain_value(text: str) -> Plain:
-    """Return the value of an unquoted text: 16 and 1e3 are whole numbers, 1e-3 a number, soft a text.
+    """Return the value of an unquoted text.
+
+    16 and 1e3 are whole numbers, 1e-3 is a number, and soft is a text.
 
     Raises:
         BadInput: the number is not finite, too large, or decimal for some readers and octal for others.
@@ -51,7 +53,10 @@ def plain_value(text: str) -> Plain:
 
 
 def whole(value: object) -> object:
-    """Return a number without a fraction as a whole number, 1000.0 as 1000, and every other value as given."""
+    """Return a number without a fraction as a whole number.
+
+    1000.0 becomes 1000; every other value is returned as given.
+    """
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= _MAX_EXACT else value
 
 

@@ -1,4 +1,7 @@
-"""Environment variables by which an executor arranges cells side by side on the processors of one machine."""
+"""Environment variables by which an executor arranges cells side by side.
+
+The cells share the processors of one machine.
+"""
 
 TURNS_VARIABLE = "MOEBENCH_TURNS"
 """Folder of the locks by which the cells take turns; unset for a single cell."""

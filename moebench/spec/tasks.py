@@ -1,4 +1,7 @@
-"""Names of the diagnostic tasks, and known bounds of their scores, for modules that need no images."""
+"""Names of the diagnostic tasks, and known bounds of their scores.
+
+The module serves modules that need no images.
+"""
 
 import math
 import re
@@ -12,17 +15,26 @@ _NAME = re.compile(rf"({'|'.join(TASK_KINDS)})-(\d{{1,9}})")
 
 
 def parse_task(data: str) -> tuple[TaskKind, int] | None:
-    """Return kind and number of a task's name such as domains-16; None for any other data set."""
+    """Return kind and number of a task's name; None for another data set.
+
+    An example of a name is domains-16.
+    """
     match = _NAME.fullmatch(data)
     return next((kind, int(match[2])) for kind in TASK_KINDS if kind == match[1]) if match else None
 
 
 def domain_shares(domains: int, *, skewed: bool) -> list[float]:
-    """Return the share of the images of each domain: even, or proportional to 1 / (k + 1) for domain k (Zipf)."""
+    """Return the share of the images of each domain.
+
+    The shares are even, or proportional to 1 / (k + 1) for domain k (Zipf).
+    """
     weights = [1 / (number + 1) if skewed else 1.0 for number in range(domains)]
     return [weight / sum(weights) for weight in weights]
 
 
 def domain_entropy(domains: int, *, skewed: bool) -> float:
-    """Return the entropy of an image's domain in bits: the most information that an expert can have on the domain."""
+    """Return the entropy of an image's domain in bits.
+
+    No expert can have more information on the domain.
+    """
     return -sum(share * math.log2(share) for share in domain_shares(domains, skewed=skewed))

@@ -1,4 +1,7 @@
-"""The key `tune`: values of hyperparameters to choose from, equal for every cell of a suite."""
+"""The key `tune`: values of hyperparameters to choose from.
+
+The values are equal for every cell of a suite.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,25 +19,24 @@ MAX_TRIES = 100
 _EXAMPLE = "{learning_rate: [1e-3, 3e-3, 1e-2]}"
 
 
-def check_tune(asked: Any, given: dict[str, Any], model: type[BaseModel]) -> dict[str, tuple[float, ...]]:
+def check_tune(written: Any, given: dict[str, Any], model: type[BaseModel]) -> dict[str, tuple[float, ...]]:
     """Return the values to choose from by key.
 
     Args:
-        asked: the value of `tune`, as written in a suite.
+        written: the value of `tune`, as written in a suite.
         given: the other keys and router options of the cell.
         model: `CellSpec`, whose fields define the accepted values.
 
     Raises:
         BadInput: the value is no mapping of lists; a key cannot be tuned, or is also given and no pre-training takes
-            it; a
-            list has fewer than two values; a key cannot have a value; or there are too many combinations.
+            it; a list has fewer than two values; a key cannot have a value; or there are too many combinations.
     """
-    if not isinstance(asked, dict):
+    if not isinstance(written, dict):
         raise BadInput(
-            f"'{TUNE}' should be a mapping of keys to lists of values such as {_EXAMPLE}, not {describe(asked)}.",
+            f"'{TUNE}' should be a mapping of keys to lists of values such as {_EXAMPLE}, not {describe(written)}.",
             key=TUNE,
         )
-    grid = {key: _check_values(key, values, model) for key, values in asked.items()}
+    grid = {key: _check_values(key, values, model) for key, values in written.items()}
     for key in grid:
         if key in model.model_fields and key not in TUNABLE:
             raise BadInput(

@@ -36,11 +36,11 @@ _OTHERWISE = "brackets, quotes, colons or indentation do not fit together"
 def sentence(error: yaml.YAMLError) -> str:
     """Return why a text is no YAML, without a full stop at its end."""
     if isinstance(error, yaml.MarkedYAMLError):
-        said = error.problem or error.context or ""
+        problem = error.problem or error.context or ""
     else:
-        said = getattr(error, "reason", "")
+        problem = getattr(error, "reason", "")
     for pattern, words in _SENTENCES:
-        if found := re.search(pattern, said):
+        if found := re.search(pattern, problem):
             return words.format(*found.groups())
     return _OTHERWISE
 

@@ -1,7 +1,8 @@
-"""Read YAML with the line of every key, so that messages can name the line of a mistake.
+"""Read YAML with the line of every key.
 
-Files are small, and a large file is rejected before it costs time: its size is checked before reading, nodes and depth
-are counted during parsing, and again when aliases and merge keys are resolved.
+Messages can then name the line of a mistake. Files are small, and a large file is rejected before it costs time: its
+size is checked before reading, nodes and depth are counted during parsing, and again when aliases and merge keys are
+resolved.
 """
 
 from collections.abc import Iterator
@@ -42,7 +43,10 @@ class Source:
     lines: dict[Location, int] = field(default_factory=dict)
 
     def line(self, at: Location) -> int:
-        """Return the line of a value, or of the nearest value around it that has one."""
+        """Return the line of a value, or of the nearest enclosing value.
+
+        Values without a line are skipped; the last resort is line 1.
+        """
         while at and at not in self.lines:
             at = at[:-1]
         return self.lines.get(at, 1)
@@ -54,12 +58,13 @@ class Source:
 
 
 def read(path: Path) -> Source:
-    """Read a YAML file whose values are texts, numbers, true, false, null, lists and mappings of these.
+    """Read a YAML file of plain values, lists and mappings.
+
+    Plain values are texts, numbers, true, false and null.
 
     Raises:
         BadInput: the file cannot be read, is too large, is no YAML, repeats a key, or contains another type; the
-            message
-            names the file and the line.
+            message names the file and the line.
     """
     content = read_small(path, _MAX_BYTES, "suite file")
     try:
@@ -89,7 +94,10 @@ def parse(text: str, path: Path) -> Source:
 
 
 def parse_scalar(text: str) -> Plain:
-    """Return one value of the command line, read as in a suite: 16 is a number, soft a text, true a truth value."""
+    """Return one value of the command line, read as in a suite.
+
+    16 is a number, soft is a text, and true is a truth value.
+    """
     text = text.strip()
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
         return text[1:-1]

@@ -1,4 +1,6 @@
-"""Estimates with their uncertainty, from samples or a frame: an interval, a p-value or a frame.
+"""Estimates with their uncertainty, from samples or a frame.
+
+An estimate is an interval, a p-value or a frame.
 
     Crossed(means, images)                     a metric of cells over seeds and test images
       .intervals()                             the mean of each cell, for new seeds

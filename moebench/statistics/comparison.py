@@ -49,9 +49,10 @@ class RatioTest:
         return float(np.expm1(smallest_detectable(float(spread), np.inf, level)))
 
     def scattered(self, scatter: float, level: float = 0.95) -> "RatioTest":
-        """Return the test with the scatter between timings, which the samples of one timing cannot show.
+        """Return the test with the scatter between timings.
 
-        The scatter within a timing is computed from the interval, and the sum of both is assumed to be normal.
+        The samples of one timing cannot show this scatter. The scatter within a timing is computed from the interval,
+        and the sum of both is assumed to be normal.
 
         Args:
             scatter: standard deviation of the log ratio of A to B between timings.
@@ -81,8 +82,7 @@ def geometric_mean_test(tests: Sequence[RatioTest], *, independent: bool, level:
     Args:
         tests: the tests of single cells.
         independent: whether the tests share no side. The error of a shared side, such as one dense cell that many
-            routers
-            are compared with, is in all of the tests and does not average out.
+            routers are compared with, is in all of the tests and does not average out.
         level: probability that the interval covers.
 
     Raises:
@@ -98,7 +98,10 @@ def geometric_mean_test(tests: Sequence[RatioTest], *, independent: bool, level:
 
 @dataclass(frozen=True)
 class MannWhitney(RatioTest):
-    """The test of two independent samples; the estimate is the median of all ratios of a sample of A to one of B."""
+    """The test of two independent samples.
+
+    The estimate is the median of all ratios of a sample of A to one of B.
+    """
 
     u: float
     """Pairs in which the sample of A is the larger, ties counting half."""
@@ -146,7 +149,9 @@ def _sorted_ratios(x: Floats, y: Floats) -> Floats:
 
 
 def _depth(n: int, m: int, level: float) -> int:
-    """Return the largest d for which the d-th smallest and d-th largest pair bound an interval of `level`, or 0.
+    """Return the largest d whose d-th pairs bound an interval of `level`, or 0.
+
+    The pairs are the d-th smallest and the d-th largest.
 
     Args:
         n: samples of A.
@@ -162,9 +167,10 @@ def _depth(n: int, m: int, level: float) -> int:
 
 
 def _null_counts(n: int, m: int) -> Floats:
-    """Return the number of orders of n and m samples with U = 0, 1, 2, …, float[n·m + 1].
+    """Return how many orders of two samples have each value of U.
 
-    The numbers are Gaussian binomial coefficients.
+    The samples have n and m values. The result is float[n·m + 1], for U = 0, 1, 2, …. The numbers are Gaussian binomial
+    coefficients.
     """
     counts = np.zeros(n * m + 1)
     counts[0] = 1

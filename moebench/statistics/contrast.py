@@ -1,4 +1,7 @@
-"""Differences and other contrasts between cells, with errors that hold for new seeds and new test images."""
+"""Differences and other contrasts between cells, with their errors.
+
+The errors are for new seeds and new test images.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +19,10 @@ MOST_FREEDOM = 1e6
 
 @dataclass(frozen=True)
 class Contrast:
-    """A sum of cell means whose weights add up to 0, such as a difference or a slope."""
+    """A sum of cell means whose weights add up to 0.
+
+    Examples are a difference and a slope.
+    """
 
     value: float
     seeds: int
@@ -44,7 +50,10 @@ class Contrast:
         return errors(*(np.array(float(number)) for number in numbers))
 
     def p_value(self, null: float = 0.0) -> float:
-        """Return the two-sided p-value of a true contrast of `null`; NaN with fewer than two seeds."""
+        """Return the two-sided p-value of a true contrast of `null`.
+
+        The p-value is NaN with fewer than two seeds.
+        """
         if self.error == 0:
             return float(self.value == null)
         return 2 * float(special.stdtr(self.freedom, -abs(self.value - null) / self.error))
@@ -96,7 +105,9 @@ def errors(seeds: Floats, variance: Floats, freedom: Floats, noise: Floats, imag
 
 
 def combined(parts: Sequence[Contrast]) -> Contrast:
-    """Return the sum of contrasts that share no seeds and images, such as contrasts of different models.
+    """Return the sum of contrasts that share no seeds and images.
+
+    Contrasts of different models are an example.
 
     Raises:
         BadInput: there is no part.

@@ -1,4 +1,7 @@
-"""Corrections for many comparisons, so that one false positive in a whole family is as rare as in one test."""
+"""Corrections for many comparisons.
+
+With a correction, one false positive in a whole family is as rare as in one test.
+"""
 
 from functools import lru_cache
 

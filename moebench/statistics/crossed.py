@@ -1,10 +1,10 @@
-"""One metric of several cells, each with the same seeds on the same test images: means, differences, contrasts.
+"""One metric of several cells, each with equal seeds on equal test images.
 
-A value is modelled as cell + seed + image + cell × seed + cell × image + rest. Effects of seeds and images on all cells
-alike cancel in contrasts; the interactions are random, so that intervals hold for new seeds and new images (crossed
-random effects, as in studies of many readers and many cases). The estimator was chosen by simulation: cell × seed is
-pooled over the cells and is at least the noise of single images; a contrast that scatters significantly more than the
-pool has its own scatter.
+The estimates are means, differences and contrasts. A value is modelled as cell + seed + image + cell × seed + cell ×
+image + rest. Effects of seeds and images on all cells alike cancel in contrasts; the interactions are random, so that
+intervals hold for new seeds and new images (crossed random effects, as in studies of many readers and many cases). The
+estimator was chosen by simulation: cell × seed is pooled over the cells and is at least the noise of single images; a
+contrast that scatters significantly more than the pool has its own scatter.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +24,10 @@ HETEROGENEITY = 0.05
 
 @dataclass(frozen=True)
 class Differences:
-    """Differences of each cell from one of them, float[cells]; errors are NaN if fewer than two seeds are shared."""
+    """Differences of each cell from one cell, float[cells].
+
+    The errors are NaN if fewer than two seeds are shared.
+    """
 
     value: Floats
     error: Floats
@@ -60,8 +63,7 @@ class Crossed:
             means: float[cells, seeds], means over test images, NaN for a missing seed.
             images: covariances of these means over test images; None if values of single images are unknown.
             families: for each cell the name of its family, such as its router, whose cells a seed may move alike; None
-                if
-                every cell is its own family.
+                if every cell is its own family.
             step: resolution of a mean, such as 1/360 for the accuracy on 360 images.
         """
         self.means, self.images = means, images
@@ -74,10 +76,11 @@ class Crossed:
     def intervals(
         self, level: float = 0.95, *, lowest: float = -np.inf, highest: float = np.inf
     ) -> tuple[Floats, Floats, Floats]:
-        """Return the mean of each cell and the bounds of its interval by Student's t, float[cells] each.
+        """Return the mean of each cell and the bounds of its interval, float[cells] each.
 
-        The interval is for new seeds on these images. The variance is pooled over cells and at least that of a step; a
-        cell that scatters significantly more has its own variance. One seed has no bounds.
+        The bounds follow from Student's t. The interval is for new seeds on these images. The variance is pooled over
+        cells and at least that of a step; a cell that scatters significantly more has its own variance. One seed has no
+        bounds.
 
         Args:
             level: probability that an interval covers.
@@ -130,9 +133,9 @@ class Crossed:
         return Differences(values, *errors(seeds, variance, freedom, noise, np.nan_to_num(images)))
 
     def _of_images(self, form: Callable[[Floats], Floats], contrasts: int) -> tuple[Floats, Floats]:
-        """Return the noise of single images in contrasts under one seed, and the images' variance under every seed.
+        """Return the noise of single images, and the variance of images under every seed.
 
-        If images are unknown, the noise is 0, and the variance is NaN.
+        The noise is that of contrasts under one seed. If images are unknown, the noise is 0, and the variance is NaN.
 
         Args:
             form: returns the contrasts of a covariance.
@@ -158,7 +161,10 @@ class Crossed:
 
 
 def over_seeds(values: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return the number of values of each row, float[cells, seeds], their mean and variance; NaN if too few."""
+    """Return the number, mean and variance of the values of each row.
+
+    Rows are float[cells, seeds]. Mean and variance are NaN if a row has too few values.
+    """
     counts = (~np.isnan(values)).sum(axis=1).astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         means: Floats = np.where(counts > 0, np.nansum(values, axis=1) / counts, np.nan)
@@ -169,7 +175,7 @@ def over_seeds(values: Floats) -> tuple[Floats, Floats, Floats]:
 def pooled(
     own: Floats, own_freedom: Floats, pool: Floats, pool_freedom: Floats, least: Floats
 ) -> tuple[Floats, Floats]:
-    """Return variances and degrees of freedom: the pool's, or an own one that is significantly larger.
+    """Return pooled variances and degrees of freedom, or own ones if significantly larger.
 
     Args:
         own: variances of single cells or contrasts over seeds.

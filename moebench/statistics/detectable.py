@@ -1,4 +1,4 @@
-"""Detectable differences: the smallest difference at a given power, and the seeds that a difference needs."""
+"""Smallest detectable difference at a given power, and the seeds that a difference needs."""
 
 from collections.abc import Callable
 
@@ -39,7 +39,9 @@ def _power(shift: float, freedom: float, level: float) -> float:
 
 
 def smallest_detectable(error: float, freedom: float, level: float = 0.05, wanted: float = POWER) -> float:
-    """Return the true difference that a two-sided t test at `level` finds with the probability `wanted`.
+    """Return the true difference that a t test finds with the probability `wanted`.
+
+    The test is two-sided, at `level`.
 
     Args:
         error: standard error of the estimated difference.
@@ -65,7 +67,9 @@ def seeds_needed(
     wanted: float = POWER,
     most: int = 100,
 ) -> int | None:
-    """Return the fewest seeds, two or more, with which a true difference is found with the probability `wanted`.
+    """Return the fewest seeds that find a true difference with the probability `wanted`.
+
+    The number is at least two.
 
     Args:
         difference: the true difference.

@@ -16,7 +16,10 @@ _ROUNDING = 1e-12
 
 
 class Interval(NamedTuple):
-    """An estimate and the bounds of its interval, in the samples' unit; the bounds are NaN if there is no interval."""
+    """An estimate and the bounds of its interval, in the samples' unit.
+
+    The bounds are NaN if there is no interval.
+    """
 
     value: float
     low: float
@@ -60,7 +63,10 @@ def median_interval(samples: ArrayLike, level: float = 0.95) -> Interval:
 
 
 def _order_coverage(n: int, depth: NDArray[np.int64]) -> Floats:
-    """Return the probability that the median lies between the `depth`-th smallest and the `depth`-th largest of n."""
+    """Return the probability that the median lies between two order statistics.
+
+    The order statistics are the `depth`-th smallest and the `depth`-th largest of n samples.
+    """
     return 1 - 2 * np.asarray(special.bdtr(depth - 1, n, 0.5), dtype=np.float64)
 
 
@@ -72,10 +78,10 @@ def _between(start: float, end: float, share: float) -> float:
 def student_intervals(
     values: Floats, groups: NDArray[np.int64], count: int, level: float = 0.95
 ) -> tuple[Floats, Floats, Floats]:
-    """Return the mean of each group and the bounds of its interval by Student's t, float[count] each.
+    """Return the mean of each group and the bounds of its interval, float[count] each.
 
-    Each group has its own scatter. A group without values has no mean. A group of one value, or of equal values, has no
-    bounds, because its scatter is unknown.
+    The bounds follow from Student's t. Each group has its own scatter. A group without values has no mean. A group of
+    one value, or of equal values, has no bounds, because its scatter is unknown.
 
     Args:
         values: float[n], without NaN.
@@ -94,7 +100,9 @@ def student_intervals(
 
 
 def proportion_interval(successes: int, trials: int, level: float = 0.95) -> Interval:
-    """Return a share of trials and its exact interval by Clopper and Pearson (1934, Biometrika 26:404-413).
+    """Return a share of trials and its exact interval.
+
+    The interval is by Clopper and Pearson (1934, Biometrika 26:404-413).
 
     Args:
         successes: trials that succeeded.
@@ -131,7 +139,9 @@ def floats(samples: ArrayLike) -> Floats:
 
 
 def by_stratum(samples: Floats, strata: ArrayLike | None) -> dict[str, Floats]:
-    """Return the samples of each stratum, in order of appearance; without strata all samples are in one stratum.
+    """Return the samples of each stratum, in order of appearance.
+
+    Without strata all samples are in one stratum.
 
     Raises:
         BadInput: the numbers of samples and strata differ.

@@ -24,10 +24,10 @@ class SignedRank(RatioTest):
 
 
 def pseudo_median(samples: ArrayLike) -> float:
-    """Return Hodges' and Lehmann's middle of samples, float[n] above 0: the median of all geometric means of two.
+    """Return Hodges' and Lehmann's middle of samples, float[n] above 0.
 
-    `signed_rank` estimates this middle. If samples form two clusters, the middle lies between the clusters, whereas the
-    median lies in the larger cluster.
+    The middle is the median of all geometric means of two samples. `signed_rank` estimates this middle. If samples form
+    two clusters, the middle lies between the clusters, whereas the median lies in the larger cluster.
     """
     return float(np.exp(np.median(_walsh_averages(np.log(floats(samples))))))
 
@@ -70,7 +70,10 @@ def _walsh_averages(logs: Floats) -> Floats:
 
 
 def _depth(n: int, level: float) -> int:
-    """Return the largest d for which the d-th smallest and largest Walsh average bound an interval of `level`, or 0."""
+    """Return the largest d whose d-th Walsh averages bound an interval of `level`, or 0.
+
+    The averages are the d-th smallest and the d-th largest.
+    """
     tail = (1 - level) / 2 + 1e-12
     if n <= _EXACT:
         below = np.cumsum(_null_counts(n)) / 2.0**n
@@ -80,7 +83,10 @@ def _depth(n: int, level: float) -> int:
 
 
 def _null_counts(n: int) -> Floats:
-    """Return the number of the 2ⁿ choices of signs with a statistic of 0, 1, 2, …, float[n(n + 1)/2 + 1]."""
+    """Return how many choices of signs have each value of the statistic.
+
+    There are 2ⁿ choices. The result is float[n(n + 1)/2 + 1], for the statistics 0, 1, 2, ….
+    """
     counts = np.zeros(n * (n + 1) // 2 + 1)
     counts[0] = 1
     for rank in range(1, n + 1):

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def pareto_front(x: Floats, y: Floats) -> NDArray[np.bool_]:
-    """Return which points, float[..., points] on each axis, no other point beats; less is better on both axes.
+    """Return which points no other point beats; less is better on both axes.
 
-    A point is beaten by one that is at least equal on both axes and better on one, so that equal points share the
-    front. A point with a NaN is not on the front and beats no point.
+    The points are float[..., points] on each axis. A point is beaten by one that is at least equal on both axes and
+    better on one, so that equal points share the front. A point with a NaN is not on the front and beats no point.
     """
     front = ~(np.isnan(x) | np.isnan(y))
     for i in range(x.shape[-1]):
@@ -40,11 +40,12 @@ def pareto_probability(
     draws: int = 2_000,
     seed: int = 0,
 ) -> "pd.DataFrame":
-    """Return the probability of each cell to lie on the Pareto front of all cells of the frame.
+    """Return the probability of each cell to lie on the frame's Pareto front.
 
-    Points move by Student's t with their standard errors: that of a cost `x` from the cell's own seeds, that of a
-    quality `y` from the scatter of all cells, with seeds as blocks. If the frame has lists `NAME_samples` beside an
-    axis `NAME`, as for measured times, the point moves on this axis as the median of resampled samples.
+    The front is that of all cells of the frame. Points move by Student's t with their standard errors: that of a cost
+    `x` from the cell's own seeds, that of a quality `y` from the scatter of all cells, with seeds as blocks. If the
+    frame has lists `NAME_samples` beside an axis `NAME`, as for measured times, the point moves on this axis as the
+    median of resampled samples.
 
     Args:
         frame: one row for each cell and `seed`; rows that lack x or y are left out.
@@ -59,8 +60,7 @@ def pareto_probability(
     Returns:
         One row for each cell, in order of appearance: the column `cell`; `x` and `y`, the means; `seeds`, the number of
         rows behind the means; `on_front`, of the means; and `probability`, NaN for a cell of fewer than two seeds. A
-        cell
-        without a point has NaN as its mean and is not on the front.
+        cell without a point has NaN as its mean and is not on the front.
 
     Raises:
         BadInput: the frame lacks a column, or has no rows.
@@ -94,7 +94,9 @@ def pareto_probability(
 
 
 def _moves(values: Floats, shared: bool, draws: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Return the means of float[cells, seeds] and float[draws, cells] of moved means; one seed does not move.
+    """Return the mean of each cell, and `draws` moved means, float[draws, cells].
+
+    The mean of one seed does not move.
 
     Args:
         values: float[cells, seeds].
@@ -120,7 +122,7 @@ def _moves(values: Floats, shared: bool, draws: int, rng: np.random.Generator) -
 
 
 def _timed(known: "pd.DataFrame", cell: str, names: list[object], column: str) -> list[tuple[int, Floats]]:
-    """Return position and samples of each cell whose values of a column are medians of samples."""
+    """Return position and samples of each cell whose values are medians of samples."""
     if f"{column}_samples" not in known:
         return []
     # The seeds of a cell share its timing, so that the first list has all samples.

@@ -1,4 +1,7 @@
-"""Variances over seeds that all cells share, so that a seed may move all cells, or all of a family, alike."""
+"""Variances over seeds that all cells share.
+
+A seed may move all cells, or all cells of a family, alike.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +13,10 @@ from moebench.statistics.intervals import Floats
 
 
 class Variance(NamedTuple):
-    """A variance and the degrees of freedom of its estimate; NaN and 0 if nothing can be estimated."""
+    """A variance and the degrees of freedom of its estimate.
+
+    The two are NaN and 0 if nothing can be estimated.
+    """
 
     value: float
     freedom: float
@@ -42,7 +48,9 @@ class SeedVariances:
     """Mean number of cells of a family."""
 
     def of_contrast(self, squares: Floats, family_squares: Floats) -> tuple[Floats, Floats]:
-        """Return the variances over seeds of contrasts of cells, for one seed, and their degrees of freedom.
+        """Return the variances of contrasts of cells over seeds, and their degrees of freedom.
+
+        The variances are for one seed.
 
         Args:
             squares: float[contrasts], sums over cells of the squared weights.
@@ -59,7 +67,7 @@ class SeedVariances:
 
 
 def seed_variances(means: Floats, families: Sequence[str] | None = None) -> SeedVariances:
-    """Fit a cell effect and a seed effect by least squares and return the variances around them.
+    """Fit cell and seed effects by least squares; return the variances around them.
 
     Args:
         means: float[cells, seeds], NaN for a missing seed. Cells with one seed do not contribute.
@@ -90,7 +98,10 @@ def seed_variances(means: Floats, families: Sequence[str] | None = None) -> Seed
 
 
 def _squares(means: Floats) -> tuple[float, float, float, float]:
-    """Return the sums of squares of shared seed effects and of the rest, each with its degrees of freedom."""
+    """Return the sums of squares of shared seed effects and of the rest.
+
+    Each sum comes with its degrees of freedom.
+    """
     present = ~np.isnan(means)
     several = present.sum(axis=1) >= 2
     there = present[several].astype(np.float64)

@@ -11,7 +11,10 @@ _LOOKED_AT = 20
 
 
 def smallest_step(values: Floats) -> float:
-    """Return the smallest difference between any two of `values`, float[n], apart from rounding; 0 if all are equal."""
+    """Return the smallest difference between any two of `values`, float[n]; 0 without one.
+
+    Equal values, apart from rounding, have no difference.
+    """
     steps = np.diff(np.unique(values))
     steps = steps[steps > 1e-9 * np.abs(values).max(initial=0.0)]
     return float(steps.min()) if len(steps) else 0.0

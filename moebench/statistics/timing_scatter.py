@@ -1,4 +1,7 @@
-"""Scatter between two timings of a program, which an interval within one timing does not include."""
+"""Scatter between two timings of a program.
+
+An interval within one timing does not include this scatter.
+"""
 
 from collections.abc import Sequence
 
@@ -17,8 +20,7 @@ def timing_scatter(
 
     Args:
         repeats: for each program its timings, each a log ratio with its standard error within the timing. A program
-            that
-            was timed once does not contribute.
+            that was timed once does not contribute.
         known: timings of a program against itself, whose true log ratio is 0.
 
     Returns:

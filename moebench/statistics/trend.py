@@ -1,4 +1,7 @@
-"""Test whether a metric rises or falls, by a line through the seeds' values at several levels of an input."""
+"""Test whether a metric rises or falls over several levels of an input.
+
+The test is by a line through the seeds' values.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -62,8 +65,7 @@ def trend(table: Crossed, across: Sequence[float], profiles: Floats, units: Sequ
         table: the metric of all cells.
         across: float[levels], the input at each level, such as log2 of the experts.
         profiles: float[levels, cells], weights of the cells in the value at each level: the mean of some cells, or
-            their
-            difference from other cells.
+            their difference from other cells.
         units: for each level the number of its line; lines have one slope and separate heights. None is one line.
 
     Raises:
@@ -87,7 +89,10 @@ def trend(table: Crossed, across: Sequence[float], profiles: Floats, units: Sequ
 
 
 def _steps_agree(table: Crossed, x: Floats, profiles: Floats, lines: Floats) -> bool:
-    """Return whether each step from a level to the next one of its line is significant, all in one direction."""
+    """Return whether each step between levels is significant, all in one direction.
+
+    A step goes from a level to the next level of its line.
+    """
     steps = []
     for line in lines.T:
         levels = np.unique(x[line > 0])
@@ -98,7 +103,9 @@ def _steps_agree(table: Crossed, x: Floats, profiles: Floats, lines: Floats) -> 
 
 
 def _lack_of_fit(table: Crossed, off: Floats, profiles: Floats, seeds: int) -> tuple[float, float, float]:
-    """Return the p-value of the levels lying on the lines, their variance about them, and its degrees of freedom.
+    """Return p-value, variance and degrees of freedom of the levels about the lines.
+
+    The p-value is for levels that lie on the lines.
 
     Args:
         table: the metric of all cells.

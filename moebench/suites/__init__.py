@@ -1,1 +1,1 @@
-"""Suites: the file with a question, the grid of cells, and the run of the cells."""
+"""Suites: a file with a question, its grid of cells, and their run."""

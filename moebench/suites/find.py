@@ -1,4 +1,4 @@
-"""Find suites: those shipped with moebench by name, a user's own by the path of the file."""
+"""Find shipped suites by name, and a user's suites by the path of the file."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,10 @@ from moebench.suites.suite_file import Suite
 
 
 def shipped() -> dict[str, Path]:
-    """Return name and file of each shipped suite: beside this module in a wheel, else in the checkout's suites/."""
+    """Return name and file of each shipped suite.
+
+    In a wheel the suites are beside this module, else in the checkout's suites/.
+    """
     package = Path(__file__).parents[1]
     folders = [package / "suites" / "shipped"]
     if (package.parent / "pyproject.toml").is_file():

@@ -1,4 +1,4 @@
-"""The cells of a suite, each with its line in the file, and the selection among them."""
+"""The cells of a suite, with their lines in the file, and their selection."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +31,10 @@ class Cell:
         return replace(self, spec=self.spec.model_copy(update={"plugins": plugins}))
 
     def error(self, message: str, key: str | None = None) -> BadInput:
-        """Return a mistake in this cell, with file and line if the cell comes from a file."""
+        """Return a mistake in this cell, with file and line if known.
+
+        File and line are known if the cell comes from a file.
+        """
         if self.source is None or key == "plugins":
             return BadInput(message, key=key)
         return self.source.error(place(self.source, key, self.entry, self.profile, ()), message)
@@ -65,7 +68,10 @@ class Filter:
         return [cls(key, tuple(map(yaml_source.parse_scalar, values))) for key, values in conditions]
 
     def keeps(self, spec: CellSpec) -> bool:
-        """Return whether the cell's value of the key is one of `values`; a cell without the key has no value."""
+        """Return whether the cell's value of the key is one of `values`.
+
+        A cell without the key has no value.
+        """
         return _values(spec).get(self.key) in self.values
 
 

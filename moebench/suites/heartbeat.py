@@ -1,4 +1,4 @@
-"""Publish the progress of a run for other processes, from its first cell to its last."""
+"""Publish the progress of a run, from first to last cell, for other processes."""
 
 import threading
 import time
@@ -50,7 +50,9 @@ class Announcement:
 
 @contextmanager
 def announcing(root: Path, suite: str, run_id: str, total: int) -> Iterator[Announcement]:
-    """Announce a run while the block lasts, and remove the announcements of the suite's dead drivers.
+    """Announce a run while the block lasts.
+
+    Announcements of the suite's dead drivers are removed.
 
     Args:
         root: folder of the results.

@@ -36,7 +36,10 @@ _FILE, _PROFILE, _CELL, _BOTH = "suite", "profile", "cell", "profile or cell"
 
 
 def suite_keys() -> Iterator[SuiteKey]:
-    """Yield every key: of the file, of a profile, and of a cell in the order of `CellSpec`."""
+    """Yield every key of the file, of a profile and of a cell.
+
+    Keys of a cell are in the order of `CellSpec`.
+    """
     file = SuiteFile.model_json_schema()
     cell = CellSpec.model_json_schema()
     yield from (_key(name, _FILE, file) for name in SuiteFile.model_fields)

@@ -1,4 +1,4 @@
-"""Find the cells that have to run, and why, by comparing the grid with the stored results."""
+"""Find the cells that have to run, and why, from the grid and stored results."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ FAILED = ("oom", "timeout", "crashed")
 """Statuses without an answer to the cell's question; `diverged` and `skipped` are answers."""
 
 _SHOWN = ("router", "options", "total_slots", "seeds", "plugins")
-"""Keys that a cell's label shows already, or that do not tell cells apart."""
+"""Keys that a cell's label shows already, or that do not distinguish cells."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,10 @@ def plan(
 
 
 def _tuning(known: Mapping[tuple[str, int], Finished], cell_id: str, fingerprint: str) -> str | None:
-    """Return the tries of a cell that some seed has recorded with the same code and images."""
+    """Return the tries of a cell that some seed has recorded.
+
+    Only tries with equal code and images count.
+    """
     found = (each for (cell, _), each in known.items() if cell == cell_id and each.fingerprint == fingerprint)
     return next((each.tuning for each in found if each.tuning is not None), None)
 
@@ -150,7 +153,9 @@ def plan_cells(
     retry_failed: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> list[PlannedCell]:
-    """Return the work for each cell of a grid, given the executor's devices and the stored results.
+    """Return the work for each cell of a grid.
+
+    The work depends on the executor's devices and the stored results.
 
     Args:
         cells: the cells.
@@ -166,7 +171,7 @@ def plan_cells(
     known = store.finished()
     answers = executor.resolve([cell.spec.as_json() for cell in cells], say)
     identify(cells, answers)
-    return told_apart(
+    return with_distinct_labels(
         [
             plan(cell, answer, known, fresh=fresh, retry_failed=retry_failed)
             for cell, answer in zip(cells, answers, strict=True)
@@ -174,21 +179,22 @@ def plan_cells(
     )
 
 
-def told_apart(planned: Sequence[PlannedCell]) -> list[PlannedCell]:
-    """Return the cells with labels that differ: a label of several cells gets the keys in which the cells differ.
+def with_distinct_labels(planned: Sequence[PlannedCell]) -> list[PlannedCell]:
+    """Return the cells with labels that differ.
 
-    As in the reports, model and data follow the label, `soft[experts=2] · mu/4`; other keys go inside the brackets.
+    A label of several cells gets the keys in which the cells differ. As in the reports, model and data follow the
+    label, `soft[experts=2] · mu/4`; other keys go inside the brackets.
     """
     sharing: dict[str, list[dict[str, Any]]] = {}
     for cell in planned:
         sharing.setdefault(cell.label, []).append(cell.cell.spec.as_json())
-    return [replace(cell, label=_told_apart(cell, sharing[cell.label])) for cell in planned]
+    return [replace(cell, label=_distinct_label(cell, sharing[cell.label])) for cell in planned]
 
 
-def _told_apart(cell: PlannedCell, sharing: Sequence[Mapping[str, Any]]) -> str:
-    asked = cell.cell.spec.as_json()
-    differing = [key for key in asked if len({json.dumps(spec[key]) for spec in sharing}) > 1]
-    given = {key: asked[key] for key in differing if asked[key] not in (None, []) and key not in _SHOWN}
+def _distinct_label(cell: PlannedCell, sharing: Sequence[Mapping[str, Any]]) -> str:
+    keys = cell.cell.spec.as_json()
+    differing = [key for key in keys if len({json.dumps(spec[key]) for spec in sharing}) > 1]
+    given = {key: keys[key] for key in differing if keys[key] not in (None, []) and key not in _SHOWN}
     behind = [str(given.pop(key)) for key in ("model", "data") if key in given]
     router, _, options = cell.label.removesuffix("]").partition("[")
     inside = [*filter(None, [options]), *(f"{key}={value}" for key, value in given.items())]

@@ -12,7 +12,9 @@ _IMAGES = ("data", "image_size", "pretrain_data", "pretrain_image_size", TUNE)
 
 
 def prepare(cells: Sequence[PlannedCell], executor: Executor, say: Callable[[str], None]) -> list[str]:
-    """Make the images that are not ready, each set once, and return what a user should know about them.
+    """Make the images that are not ready, and return notes for the user.
+
+    Each set of images is made once.
 
     Args:
         cells: the cells that will run.

@@ -21,7 +21,7 @@ _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class _Known(BaseModel):
-    """A printed value outside the tolerance, with a tolerance of its own and the reason for it."""
+    """A printed value outside the tolerance, with its own tolerance and the reason."""
 
     model_config = _STRICT
 
@@ -46,7 +46,10 @@ class _File(BaseModel):
 
 @dataclass(frozen=True)
 class CountingSuite:
-    """A validated file of a counting suite, which trains nothing and has no profiles and no cells."""
+    """A validated file of a counting suite.
+
+    A counting suite trains nothing and has no profiles and no cells.
+    """
 
     name: str
     question: str

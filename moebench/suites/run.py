@@ -1,4 +1,7 @@
-"""Run a plan: yield events for an observer, and store one row for every cell and seed."""
+"""Run a plan: yield events for an observer, and store the rows.
+
+Every cell and seed has one row.
+"""
 
 import json
 import math
@@ -104,9 +107,9 @@ def _job(planned: PlannedCell, suite: str, store: Store, run_id: str, limits: Li
         store.forget_checkpoint(planned.cell_id)
     log = store.log_file(run_id, planned.cell_id, planned.attempt)
     spec = log.with_suffix(".json")  # beside the log, so that a failed cell can be run again by hand
-    asked = planned.cell.with_seeds(planned.seeds).spec.as_json()
+    cell_spec = planned.cell.with_seeds(planned.seeds).spec.as_json()
     content = {
-        "spec": asked,
+        "spec": cell_spec,
         "identity": _identity(planned, suite, run_id),
         "checkpoints": str(store.checkpoint_folder(planned.cell_id).absolute()),
         "models": str((store.root / "_models").absolute()),

@@ -1,4 +1,7 @@
-"""The suite file: a question, the sizes at which to answer it, and the grid of cells that answers it."""
+"""The suite file: a question, profiles, and the grid of cells that gives the answer.
+
+Profiles are the sizes at which to answer the question.
+"""
 
 import json
 import re
@@ -98,7 +101,10 @@ class Suite:
         return self.profiles[name]
 
     def profile_for(self, platform: str) -> Profile:
-        """Return the profile for JAX's name of a platform, or the profile `gpu` for any other accelerator."""
+        """Return the profile for JAX's name of a platform.
+
+        Any other accelerator gets the profile `gpu`.
+        """
         if platform in self.profiles:
             return self.profiles[platform]
         if platform != "cpu" and "gpu" in self.profiles:

@@ -1,4 +1,6 @@
-"""Question and claims of a suite, stored beside its results, so that they can be judged without the suite file.
+"""Question and claims of a suite, stored beside its results.
+
+The results can then be judged without the suite file.
 
 results/_files/SUITE/suite.json      published when the suite runs
 """
@@ -30,7 +32,7 @@ class _Record(BaseModel):
 
 
 @dataclass(frozen=True)
-class Asked:
+class QuestionAndClaims:
     """The question and the claims of a suite."""
 
     question: str
@@ -50,8 +52,10 @@ def remember(store: Store, suite: Suite) -> None:
         temporary.write_text(record.model_dump_json(indent=1), encoding="utf-8")
 
 
-def asked(folder: SuiteFolder) -> Asked:
-    """Return question and claims of a suite with results: those of the shipped suite, unless another one was run.
+def question_and_claims(folder: SuiteFolder) -> QuestionAndClaims:
+    """Return question and claims of a suite with results.
+
+    The shipped suite gives them, unless another suite of this name was run.
 
     Args:
         folder: the suite, among its results.
@@ -63,10 +67,10 @@ def asked(folder: SuiteFolder) -> Asked:
     record = read_record(path, _Record, "record of a suite") if path is not None else None
     if name in find.shipped() and (record is None or record.shipped):
         suite = find.find(name)
-        return Asked(suite.question, () if isinstance(suite, CountingSuite) else suite.claims)
+        return QuestionAndClaims(suite.question, () if isinstance(suite, CountingSuite) else suite.claims)
     if record is None:
-        return Asked(name)
+        return QuestionAndClaims(name)
     try:
-        return Asked(record.question, tuple(parse_claim(values) for values in record.claims))
+        return QuestionAndClaims(record.question, tuple(parse_claim(values) for values in record.claims))
     except BadInput as error:
         raise BadInput(f"{path}: {error} The next run of the suite writes the file anew.") from error

@@ -54,12 +54,12 @@ def mesh(shape: tuple[int, int], devices: Sequence[jax.Device] | None = None) ->
         BadInput: the machine has fewer devices, or the processes of the cell have more.
     """
     wanted, there = shape[0] * shape[1], list(devices or jax.devices())
-    asked = f"devices={shape[0]}x{shape[1]}"
+    option = f"devices={shape[0]}x{shape[1]}"
     if wanted > len(there):
-        raise BadInput(f"{asked} are {wanted} devices, and here are {len(there)}.", key="devices")
+        raise BadInput(f"{option} are {wanted} devices, and here are {len(there)}.", key="devices")
     if jax.process_count() > 1 and wanted != len(there):
         raise BadInput(
-            f"{asked} are {wanted} devices, and all processes together have {len(there)}: use them all.",
+            f"{option} are {wanted} devices, and all processes together have {len(there)}: use them all.",
             key="devices",
         )
     if wanted == 1:

@@ -82,9 +82,9 @@ def test_who_is_best_for_a_cost_and_how_sure_it_is(browser: Any, page: dict[str,
     cheap = cells[cells["flops_forward_per_image"] <= 1.005 * cells.loc[("dense", 1, 8.0), "flops_forward_per_image"]]
     browser.execute_script(LIMIT, float(cheap["flops_forward_per_image"].max()))
     drawn(browser)
-    said = browser.execute_script("return document.getElementById('within').value")
-    assert f"{name(cheap['accuracy'].idxmax())}, accuracy {100 * cheap['accuracy'].max():.1f} % [" in said
-    assert "significant" in said
+    text = browser.execute_script("return document.getElementById('within').value")
+    assert f"{name(cheap['accuracy'].idxmax())}, accuracy {100 * cheap['accuracy'].max():.1f} % [" in text
+    assert "significant" in text
 
 
 def test_what_was_dropped_and_what_it_cost(page: dict[str, Any], cells: pd.DataFrame) -> None:

@@ -71,6 +71,6 @@ def test_patches_are_reached_by_keys_and_described(opened: Any) -> None:
     patches[0].send_keys("\ue014")  # arrow to the right
     focused = opened.switch_to.active_element
     assert focused == patches[1]
-    said = opened.find_element("css selector", "figure[data-side='0'] .said").text
-    assert said == focused.get_attribute("aria-label")
-    assert said.startswith("Patch in row 1, column 2: expert ")
+    text = opened.find_element("css selector", "figure[data-side='0'] .said").text
+    assert text == focused.get_attribute("aria-label")
+    assert text.startswith("Patch in row 1, column 2: expert ")

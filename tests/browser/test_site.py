@@ -24,8 +24,8 @@ def site() -> Path:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(browser: Any, site: Path, scheme: str) -> None:
     axe = pytest.importorskip("axe_core_python.selenium", reason="the check needs the package axe-core-python")
-    asked = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", asked)
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
     found = []
     browser.set_script_timeout(120)
     for page in PAGES:

@@ -21,8 +21,8 @@ def cell(router: str, accuracies: Sequence[float], *, flops: float = 1e6, **sett
             values of keys of the same name.
     """
     keys = ("model", "data", "learning_rate", "steps")
-    asked: dict[str, Any] = {"router": router, "model": "mu/2", "data": "digits", "learning_rate": 1e-3}
-    asked |= {key: value for key, value in settings.items() if key in keys}
+    config: dict[str, Any] = {"router": router, "model": "mu/2", "data": "digits", "learning_rate": 1e-3}
+    config |= {key: value for key, value in settings.items() if key in keys}
     options = {key: value for key, value in settings.items() if key not in keys}
     row = {
         "suite": "mine",
@@ -40,9 +40,9 @@ def cell(router: str, accuracies: Sequence[float], *, flops: float = 1e6, **sett
         "flops_forward_per_image": flops,
         "group_images": 1,
         "experts": 1,
-        **asked,
+        **config,
         **settings,
-        "config": json.dumps({**asked, "options": options}),
+        "config": json.dumps({**config, "options": options}),
     }
     row["cell_id"] = json.dumps([router, sorted(settings.items())])
     frame = pd.DataFrame([row | {"seed": seed, "accuracy": value} for seed, value in enumerate(accuracies)])

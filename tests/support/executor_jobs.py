@@ -15,8 +15,8 @@ LIMITS = Limits(30.0)
 
 def job(folder: Path, behave: str | None = None, limits: Limits = LIMITS, name: str = "cell") -> Job:
     spec = folder / f"{name}.json"
-    asked = {**SPEC, "options": {"behave": behave} if behave else {}}
-    spec.write_text(json.dumps({"spec": asked, "identity": IDENTITY}))
+    content = {**SPEC, "options": {"behave": behave} if behave else {}}
+    spec.write_text(json.dumps({"spec": content, "identity": IDENTITY}))
     return Job(name, spec, folder / f"{name}.parquet", folder / f"{name}.log", limits)
 
 

@@ -31,15 +31,15 @@ def _resolve(spec: dict[str, Any]) -> dict[str, Any]:
     for key in spec["options"]:
         if key not in ("experts", "top_k", "behave"):
             return {"error": f"unknown option '{key}' of router '{spec['router']}'", "key": key}
-    asked = {key: value for key, value in spec.items() if key != "seeds"}
-    cell_id = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+    config = {key: value for key, value in spec.items() if key != "seeds"}
+    cell_id = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
     options = ",".join(f"{key}={value}" for key, value in spec["options"].items())
     inputs = {"router": spec["router"], "model": spec["model"], "data": spec["data"], "steps": spec["steps"]}
     return {
         "cell_id": cell_id,
         "fingerprint": os.environ.get("FAKE_FINGERPRINT", "first"),
         "label": f"{spec['router']}[{options}]" if options else spec["router"],
-        "inputs": {**inputs, "experts": spec["options"].get("experts", 1), "config": json.dumps(asked)},
+        "inputs": {**inputs, "experts": spec["options"].get("experts", 1), "config": json.dumps(config)},
         "ready": "/" not in spec["data"],
     }
 
@@ -59,8 +59,8 @@ def prepare(specs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def main(argv: list[str]) -> int:
     from moebench.results import write_rows
 
-    asked = json.loads(Path(argv[0]).read_text(encoding="utf-8"))
-    spec, identity = asked["spec"], asked["identity"]
+    record = json.loads(Path(argv[0]).read_text(encoding="utf-8"))
+    spec, identity = record["spec"], record["identity"]
     misbehave(spec["options"].get("behave"))
     inputs = _resolve(spec)["inputs"]
     rows = [
@@ -79,7 +79,7 @@ def main(argv: list[str]) -> int:
     ]
     time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
     if spec["options"].get("behave") == "record":
-        recording = Path(asked["recordings"], "cell-0-1.parquet")
+        recording = Path(record["recordings"], "cell-0-1.parquet")
         recording.parent.mkdir(parents=True)
         recording.write_bytes(b"a recording")
         recording.with_name("_part.tmp").write_bytes(b"half of one")

@@ -180,17 +180,17 @@ def tried_command(folder: Path, draw: random.Random) -> tuple[str, str]:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             command_line(words)
     except SystemExit as end:
-        said = err.getvalue()
+        text = err.getvalue()
         if end.code in (0, 1):
-            return ("accepted" if "Traceback" not in said else said), repr(words)
+            return ("accepted" if "Traceback" not in text else text), repr(words)
         if end.code == 2:
-            lines = [line for line in said.splitlines() if line.strip()]
+            lines = [line for line in text.splitlines() if line.strip()]
             # At most three lines of usage and a sentence; or the help, for a group of commands without a command.
-            good = (1 <= len(lines) <= 4 or "\nCommands:\n" in said) and all(
+            good = (1 <= len(lines) <= 4 or "\nCommands:\n" in text) and all(
                 len(line) < 1_500 and line.isprintable() for line in lines
             )
-            return ("refused" if good and "Traceback" not in said else f"no sentence: {said[:2000]!r}"), repr(words)
-        return f"exit code {end.code}: {said[:500]!r}", repr(words)
+            return ("refused" if good and "Traceback" not in text else f"no sentence: {text[:2000]!r}"), repr(words)
+        return f"exit code {end.code}: {text[:500]!r}", repr(words)
     except BaseException:
         return traceback.format_exc(limit=-4), repr(words)
     return "no exit code", repr(words)

@@ -88,11 +88,11 @@ def loaded(place: Path | str, size: int | None = None) -> Dataset:
     return data.find(str(place)).load(size, silent)
 
 
-def said_of(place: Path | str, size: int | None = None) -> list[str]:
+def lines_of(place: Path | str, size: int | None = None) -> list[str]:
     """What is said while the data set is loaded, without progress."""
-    said: list[str] = []
-    data.find(str(place)).load(size, said.append)
-    return [line for line in said if not line.startswith("decoding ") and " a second" not in line]
+    lines: list[str] = []
+    data.find(str(place)).load(size, lines.append)
+    return [line for line in lines if not line.startswith("decoding ") and " a second" not in line]
 
 
 def bytes_of(found: Dataset) -> dict[str, list[tuple[int, int]]]:

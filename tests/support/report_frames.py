@@ -80,15 +80,15 @@ def _settings(router: str, forward: float, accuracy: float) -> list[dict[str, An
     rng = np.random.default_rng(int(1e9 * accuracy))
     settings = []
     for k, capacity in ((2, 1.0), (2, 0.5), (1, 1.0), (1, 0.5)):
-        asked = {} if (k, capacity) == (2, 1.0) else {"top_k": k, "capacity_factor": capacity}
+        changes = {} if (k, capacity) == (2, 1.0) else {"top_k": k, "capacity_factor": capacity}
         lost = 0.02 * (1.0 - capacity) + 0.005 * (2 - k)
         settings.append(
             {
-                "setting": json.dumps(asked),
+                "setting": json.dumps(changes),
                 "router": router,
                 "top_k": k,
                 "capacity_factor": capacity,
-                "accuracy": accuracy - lost + (rng.normal(0, 0.0005) if asked else 0),
+                "accuracy": accuracy - lost + (rng.normal(0, 0.0005) if changes else 0),
                 "flops_forward_per_image": forward * (0.5 + 0.25 * k * capacity),
                 "infer_vs_trained": 1.0,
             }

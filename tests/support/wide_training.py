@@ -137,8 +137,8 @@ def compiled_only(router: str, devices: str) -> dict[str, Any]:
 if __name__ == "__main__":
     join_processes(os.environ)
     folder = sys.argv[1]
-    asked = compiled_only if folder == "-" else lambda router, devices: trained(router, devices, Path(folder))
+    trainer = compiled_only if folder == "-" else lambda router, devices: trained(router, devices, Path(folder))
     for router in sys.argv[2].split(","):
         for devices in sys.argv[3].split(","):
-            found = contrasted(devices) if router == TWO_TOWERS else asked(router, devices)
+            found = contrasted(devices) if router == TWO_TOWERS else trainer(router, devices)
             print(json.dumps(found), flush=True)

@@ -20,5 +20,5 @@ def test_the_nearest_or_all(name: str, known: list[str], hint: str) -> None:
 
 
 def test_what_has_the_names_and_what_lists_them() -> None:
-    told = unknown("option", "x", ["abc"], of="router 'soft'", listing="moebench show soft")
-    assert str(told) == "unknown option 'x' of router 'soft': `moebench show soft` says what there is."
+    error = unknown("option", "x", ["abc"], of="router 'soft'", listing="moebench show soft")
+    assert str(error) == "unknown option 'x' of router 'soft': `moebench show soft` says what there is."

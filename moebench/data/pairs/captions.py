@@ -111,8 +111,8 @@ def choose(where: str, parts: Mapping[str, CaptionedPart], notes: Sequence[str] 
     elif tests:
         raise BadInput(f"no split of {where} can be tested on: {' and '.join(tests)} have no captions.", key="data")
     unused = sorted(set(parts) - {train, test})
-    said = [f"left out: the split '{name}' with {len(parts[name].labels):,} images." for name in unused]
-    return join(where, roles, [*notes, *said])
+    remarks = [f"left out: the split '{name}' with {len(parts[name].labels):,} images." for name in unused]
+    return join(where, roles, [*notes, *remarks])
 
 
 def join(where: str, roles: Mapping[str, CaptionedPart], notes: Sequence[str] = ()) -> CaptionedListing:
@@ -126,14 +126,16 @@ def join(where: str, roles: Mapping[str, CaptionedPart], notes: Sequence[str] = 
     Raises:
         BadInput: no image has a caption, or there are too few images for training and testing.
     """
-    said = [*notes]
+    remarks = [*notes]
     if "validation" in roles:
-        said.append(f"left out: the validation split with {len(roles['validation'].labels):,} images.")
+        remarks.append(f"left out: the validation split with {len(roles['validation'].labels):,} images.")
     used = {name: roles[name] for name in ("train", "test") if name in roles}
     for part in used.values():
         lacking = sum(not each for each in part.captions)
         if lacking:
-            said.append(f"left out: {lacking:,} of {len(part.captions):,} images of {part.where}, which have no text.")
+            remarks.append(
+                f"left out: {lacking:,} of {len(part.captions):,} images of {part.where}, which have no text."
+            )
     captions = [[each for each in part.captions if each] for part in used.values()]
     for part, each in zip(used.values(), captions, strict=True):
         if len(each) < _LEAST_IMAGES:
@@ -143,7 +145,7 @@ def join(where: str, roles: Mapping[str, CaptionedPart], notes: Sequence[str] = 
     if "test" not in used:
         splits[_held_out(where, len(splits))] = SPLITS.index("test")
     labels = np.zeros(len(splits), np.int64)
-    return CaptionedListing(("",), labels, splits, tuple(said), tuple(used.values()), list(chain(*captions)))
+    return CaptionedListing(("",), labels, splits, tuple(remarks), tuple(used.values()), list(chain(*captions)))
 
 
 def _held_out(where: str, images: int) -> np.ndarray:

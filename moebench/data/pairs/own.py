@@ -66,11 +66,11 @@ class OwnPairs:
     def describe(self) -> str:
         """Describe the pairs and what is left out, each in one line."""
         listing, counts = self._listing, self._listing.counts()
-        told = {
+        contents = {
             split: f"{counts[split]:,} images with {sum(map(len, self._captions_of(split))):,} captions"
             for split in ("train", "test")
         }
-        first = f"Image-text pairs of your own, {told['train']} for training and {told['test']} for testing."
+        first = f"Image-text pairs of your own, {contents['train']} for training and {contents['test']} for testing."
         return "\n".join([first, *listing.notes])
 
     def format(self, image_size: int | None) -> PairFormat:

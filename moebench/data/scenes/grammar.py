@@ -92,18 +92,18 @@ def caption(scene: Scene, wording: Wording, opposite: int | None = None) -> str:
             for the true caption.
     """
     picks = iter(wording.picks)
-    told = []
+    phrases = []
     for number, (group, backwards) in enumerate(zip(scene.groups, wording.backwards, strict=True)):
         names = [_name(thing, picks) for thing in group.things]
         pick = next(picks)
         if group.relation is None:
-            told += names
+            phrases += names
             continue
         between = BACKWARDS if backwards != (number == opposite) else FORWARDS
         relation = _choice(between[group.relation], pick)
-        told.append(f" {relation} ".join(reversed(names) if backwards else names))
-    said = " and ".join(reversed(told) if wording.turned else told)
-    return f"{wording.frame} {said}".strip()
+        phrases.append(f" {relation} ".join(reversed(names) if backwards else names))
+    sentence = " and ".join(reversed(phrases) if wording.turned else phrases)
+    return f"{wording.frame} {sentence}".strip()
 
 
 def vocabulary() -> tuple[str, ...]:

@@ -92,13 +92,13 @@ def scan(collection: Collection, listing: Listing, say: Say) -> Scan:
 
 def _read(listing: Listing, say: Say) -> Iterator[_Seen]:
     total, began = len(listing.labels), time.monotonic()
-    said, done = began, 0
+    reported_at, done = began, 0
     for batch in mapped(lambda raws: [_see(raw) for raw in raws], _batches(listing.raw())):
         yield from batch
         done += len(batch)
         now = time.monotonic()
-        if now - said >= _SAY_EVERY_S:
-            said = now
+        if now - reported_at >= _SAY_EVERY_S:
+            reported_at = now
             left = (total - done) * (now - began) / done
             say(f"reading the images: {done:,} of {total:,}, about {left:.0f} s left")
 

@@ -70,8 +70,8 @@ def choose(where: str, parts: Mapping[str, Part], notes: Sequence[str] = ()) -> 
     if len(parts) == 1:
         (only,) = parts
         known_name = only.lower() in ("", *TRAIN_NAMES)
-        said = [] if known_name else [f"the only split, '{only}', is used for training and testing."]
-        return join(where, {"train": parts[only]}, [*notes, *said])
+        remarks = [] if known_name else [f"the only split, '{only}', is used for training and testing."]
+        return join(where, {"train": parts[only]}, [*notes, *remarks])
     written = {name.lower(): name for name in parts}
     train = _first(written, TRAIN_NAMES)
     found = [written[name] for name in EVALUATION_NAMES if name in written]
@@ -92,17 +92,17 @@ def choose(where: str, parts: Mapping[str, Part], notes: Sequence[str] = ()) -> 
             + f"; data: {{place: {where}, train: {train}}} holds a fifth of '{train}' out for testing.",
             key="data",
         )
-    said = [*notes]
+    remarks = [*notes]
     test = labelled[0] if labelled else found[0]
     skipped = found[: found.index(test)]
     if skipped:
         why = ", and ".join(f"'{name}' has {faults[name]}" for name in skipped)
-        said.append(f"the test split is '{test}', since {why}.")
+        remarks.append(f"the test split is '{test}', since {why}.")
     validation = next((name for name in labelled[1:] if name.lower() in VALIDATION_NAMES), None)
     chosen = {"train": train, "validation": validation, "test": test}
     for name in sorted(set(parts) - set(chosen.values()) - set(skipped)):
-        said.append(f"left out: the split '{name}' with {len(parts[name].labels):,} images.")
-    return join(where, {role: parts[name] for role, name in chosen.items() if name is not None}, said)
+        remarks.append(f"left out: the split '{name}' with {len(parts[name].labels):,} images.")
+    return join(where, {role: parts[name] for role, name in chosen.items() if name is not None}, remarks)
 
 
 def join(where: str, roles: Mapping[str, Part], notes: Sequence[str] = ()) -> Listing:
@@ -118,7 +118,7 @@ def join(where: str, roles: Mapping[str, Part], notes: Sequence[str] = ()) -> Li
     Raises:
         BadInput: a split has no labels, there are too few classes, or a class has too few images.
     """
-    said = [*notes]
+    remarks = [*notes]
     used = {name: roles[name] for name in SPLITS if name in roles}
     check_numbers(used.values())
     known = _classes(used["train"])
@@ -129,7 +129,9 @@ def join(where: str, roles: Mapping[str, Part], notes: Sequence[str] = ()) -> Li
         check_minus_one(part.where, (label for label in part.labels if label is not None))
         lacking = sum(label is None for label in part.labels)
         if lacking:
-            said.append(f"left out: {lacking:,} of {len(part.labels):,} images of {part.where}, which have no label.")
+            remarks.append(
+                f"left out: {lacking:,} of {len(part.labels):,} images of {part.where}, which have no label."
+            )
     names = [[label for label in part.labels if label is not None] for part in used.values()]
     classes = in_order(chain.from_iterable(names))
     if len(classes) < 2:
@@ -140,7 +142,7 @@ def join(where: str, roles: Mapping[str, Part], notes: Sequence[str] = ()) -> Li
     splits = np.repeat([SPLITS.index(name) for name in used], list(map(len, names)))
     if "test" not in used:
         splits = _hold_out_test(where, classes, labels, splits)
-    found = Listing(tuple(classes), labels, splits, tuple(said), tuple(used.values()))
+    found = Listing(tuple(classes), labels, splits, tuple(remarks), tuple(used.values()))
     counts = {name: np.bincount(labels[splits == SPLITS.index(name)], minlength=len(classes)) for name in SPLITS}
     if not counts["train"].all():
         lacking = int(counts["train"].argmin())

@@ -58,8 +58,8 @@ def render_table(cells: pd.DataFrame) -> "Table":
         # Text objects, because rich would interpret the brackets of a label as markup.
         name = Text(f"{_MARKS.get(str(cell['rank_group']), ' ')} {shortened(cell['label'])}")
         if cell["seeds_failed"]:
-            asked = cell["seeds"] + cell["seeds_failed"]
-            name.append(f" {cell['seeds']} of {asked} seeds", style="red")
+            planned = cell["seeds"] + cell["seeds_failed"]
+            name.append(f" {cell['seeds']} of {planned} seeds", style="red")
         if cell["seeds"]:
             table.add_row(name, *(Text(text) for text in (_numbers if trained else layer_times.numbers)(cell)))
         else:

@@ -42,10 +42,10 @@ _KINDS: dict[str, Kind] = {
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the result table, in which a row is one seed of one cell.
+    """One column of the result table.
 
-    A new column is one such declaration, and one line where cells compute its value. Pages, figures, tables and the
-    command line derive everything about a column from its declaration.
+    A row of the table is one seed of one cell. A new column is one such declaration, and one line where cells compute
+    its value. Pages, figures, tables and the command line derive everything about a column from its declaration.
     """
 
     name: str
@@ -90,7 +90,9 @@ def in_group(name: str, *columns: Column) -> tuple[Column, ...]:
 
 
 def timed(name: str, unit: str, meaning: str, title: str, *sections: Section) -> tuple[Column, ...]:
-    """Return the columns of a timed value: its median, the bounds of its 95 % interval, and its samples.
+    """Return the columns of a timed value: median, bounds of its interval, and samples.
+
+    The interval is a 95 % interval.
 
     Args:
         name: the name of the median's column; `_ci_low`, `_ci_high` and `_samples` follow it in the other names.

@@ -55,8 +55,8 @@ def part(images: Pixels, rows: np.ndarray) -> Pixels:
     return replace(images, rows=rows if images.rows is None else images.rows[rows])
 
 
-def ran(asked: CellSpec, checkpoints: Checkpoints, folder: Path, few: PairData) -> dict[str, Any]:
-    return next(run(asked, checkpoints, models=folder / "models", read_pairs=lambda name, size: few))
+def ran(specification: CellSpec, checkpoints: Checkpoints, folder: Path, few: PairData) -> dict[str, Any]:
+    return next(run(specification, checkpoints, models=folder / "models", read_pairs=lambda name, size: few))
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +74,10 @@ def lit(few: PairData, folder: Path) -> dict[str, Any]:
             if part == "seed 0":
                 raise KeyboardInterrupt
 
-    asked = spec(**LIT, eval_every=20)
+    specification = spec(**LIT, eval_every=20)
     with pytest.raises(KeyboardInterrupt):
-        ran(asked, Killed(folder / "killed", {}, 1e-9, print), folder, few)
-    return ran(asked, Checkpoints(folder / "killed", {}, 1e-9, print), folder, few)
+        ran(specification, Killed(folder / "killed", {}, 1e-9, print), folder, few)
+    return ran(specification, Checkpoints(folder / "killed", {}, 1e-9, print), folder, few)
 
 
 @pytest.fixture(scope="module")
@@ -151,8 +151,8 @@ def test_texts_of_other_lengths_compile_nothing(few: PairData) -> None:
 
 
 def test_both_towers_learn_from_scratch_with_experts_in_both(few: PairData, folder: Path) -> None:
-    asked = spec(contrastive_loss="sigmoid", text_router="soft[experts=2]", steps=2, save_model=True)
-    row = ran(asked, Checkpoints(folder / "scratch", {}, 0, print), folder, few)
+    specification = spec(contrastive_loss="sigmoid", text_router="soft[experts=2]", steps=2, save_model=True)
+    row = ran(specification, Checkpoints(folder / "scratch", {}, 0, print), folder, few)
     assert (row["status"], row["text_router"], row["freeze"]) == ("ok", "soft[experts=2]", None)
     assert row["pretrain_data"] is None
     # Ten below zero for every pair: the loss starts near -log sigmoid(-10) of its own text.
@@ -211,13 +211,13 @@ def test_a_frozen_tower_of_another_width_is_named(folder: Path, lit: dict[str, A
 
 
 def test_pairs_are_prepared_before_cells_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+    loaded: list[str] = []
 
     def refuses(name: str, size: int | None) -> PairData:
-        asked.append(name)
+        loaded.append(name)
         raise BadInput("no captions can be read.", key="data")
 
     monkeypatch.setattr("moebench.cells.queries.pairs", refuses)
     assert prepare([spec().as_json()]) == [{"error": "no captions can be read.", "key": "data"}]
-    assert asked == ["scenes-256"]
+    assert loaded == ["scenes-256"]
     assert images.pair_source("scenes-256").name == "scenes-256"

@@ -104,15 +104,15 @@ def test_a_router_that_ignores_its_input_knows_no_domain(tmp_path: Path) -> None
 
 def test_a_router_that_drops_at_random_keeps_needles_by_chance(tmp_path: Path) -> None:
     # One expert, so that all tokens stand in one queue: at C = 1/8 a group of 64 images has 128 slots for 1,024 tokens.
-    asked: dict[str, Any] = {"experts": 1, "test_time": ({"eval_capacity_factor": 0.125},)}
-    trained, scarce = row(tmp_path, "careless", NEEDLES, **asked)["test_time"]
+    options: dict[str, Any] = {"experts": 1, "test_time": ({"eval_capacity_factor": 0.125},)}
+    trained, scarce = row(tmp_path, "careless", NEEDLES, **options)["test_time"]
     assert trained["needles_processed"] == 1
     assert scarce["needles_processed"] == pytest.approx(0.125, abs=0.04)
 
 
 def test_a_router_whose_gates_have_no_gradient_memorises_less(tmp_path: Path) -> None:
-    asked: dict[str, Any] = {"steps": 120, "capacity_factor": 2.0}
-    numb, whole = (row(tmp_path, name, LOOKUP, **asked)["memorised_bits"] for name in ("numb", "tokens-choice"))
+    options: dict[str, Any] = {"steps": 120, "capacity_factor": 2.0}
+    numb, whole = (row(tmp_path, name, LOOKUP, **options)["memorised_bits"] for name in ("numb", "tokens-choice"))
     assert whole > numb + 30  # of 1,024; 57 to 71 in three seeds
 
 
@@ -121,9 +121,9 @@ def test_a_router_whose_gates_have_no_gradient_memorises_less(tmp_path: Path) ->
 def test_oracle_and_random_router_are_never_swapped(task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     draw(monkeypatch, train=12_800)
     monkeypatch.setenv("MOEBENCH_CACHE", str(tmp_path / "images"))
-    asked: dict[str, Any] = {"experts": 16, "capacity_factor": 2.0, "model": "pico/4", "steps": 200}
+    options: dict[str, Any] = {"experts": 16, "capacity_factor": 2.0, "model": "pico/4", "steps": 200}
     for seed in range(2):
-        oracle, random = (row(tmp_path, name, task, seeds=(seed,), **asked) for name in ("oracle", "random"))
+        oracle, random = (row(tmp_path, name, task, seeds=(seed,), **options) for name in ("oracle", "random"))
         assert oracle["accuracy"] > random["accuracy"]
         assert oracle["accuracy"] > 1 / 16 + 0.4
 

@@ -60,9 +60,11 @@ def test_a_layer_s_row_holds_its_costs_and_times_and_nothing_of_training(tmp_pat
 
 @pytest.mark.parametrize("router", ["dense", "soft"])
 def test_a_step_is_the_layer_forward_and_backward(router: str) -> None:
-    asked = spec(router=router, options={} if router == "dense" else {"experts": 4, "slots_per_expert": 2}, batch=2)
-    model = resolve_cell(asked).model
-    program = program_for(model, asked)
+    specification = spec(
+        router=router, options={} if router == "dense" else {"experts": 4, "slots_per_expert": 2}, batch=2
+    )
+    model = resolve_cell(specification).model
+    program = program_for(model, specification)
     assert isinstance(program, LayerProgram)
     drawn = program.random_tokens()
     tokens, labels = jnp.asarray(drawn.images), jnp.asarray(drawn.labels)

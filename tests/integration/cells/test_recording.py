@@ -25,9 +25,9 @@ def spec(**changes: Any) -> CellSpec:
     return CellSpec(**{**given, **changes})
 
 
-def rows_of(tmp_path: Path, asked: CellSpec) -> list[dict[str, Any]]:
+def rows_of(tmp_path: Path, specification: CellSpec) -> list[dict[str, Any]]:
     checkpoints = Checkpoints(tmp_path / "s" / "_checkpoints", {}, 0, say)
-    return list(run.run(asked, checkpoints, recordings=Place(tmp_path / "s" / "_routing", IDENTITY)))
+    return list(run.run(specification, checkpoints, recordings=Place(tmp_path / "s" / "_routing", IDENTITY)))
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_a_resumed_cell_keeps_what_was_recorded_before(tmp_path: Path, monkeypat
     """The process dies after the recording of step 3, and the next one resumes behind it."""
     checkpoints = Checkpoints(tmp_path / "checkpoints", {}, 1e-9, say)
     place = Place(tmp_path / "s" / "_routing", IDENTITY)
-    asked = spec(record_during_training=3, checkpoint_every_s=1e-9)
+    specification = spec(record_during_training=3, checkpoint_every_s=1e-9)
     during = CellRecorder.during
 
     def killed(self: CellRecorder, seed: int, step: int, state: Any) -> None:
@@ -102,7 +102,7 @@ def test_a_resumed_cell_keeps_what_was_recorded_before(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(CellRecorder, "during", killed)
     with pytest.raises(KeyboardInterrupt):
-        list(run.run(asked, checkpoints, recordings=place))
+        list(run.run(specification, checkpoints, recordings=place))
     taken: list[int] = []
 
     def counted(self: CellRecorder, seed: int, step: int, state: Any) -> None:
@@ -111,7 +111,7 @@ def test_a_resumed_cell_keeps_what_was_recorded_before(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(CellRecorder, "during", counted)
     again = Checkpoints(tmp_path / "checkpoints", {}, 1e-9, say)
-    list(run.run(asked, again, recordings=place))
+    list(run.run(specification, again, recordings=place))
     assert taken == [3]  # step 1 was recorded by the process that died
     (recording,) = find_recordings(tmp_path)
     assert recording.facts.steps == (1, 3, 6)

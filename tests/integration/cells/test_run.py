@@ -60,9 +60,9 @@ def spec(**changes: Any) -> CellSpec:
     return CellSpec(**{**given, **changes})
 
 
-def written(tmp_path: Path, asked: CellSpec) -> pd.DataFrame:
+def written(tmp_path: Path, specification: CellSpec) -> pd.DataFrame:
     source, out = tmp_path / "spec.json", tmp_path / "out.parquet"
-    source.write_text(json.dumps({"spec": asked.as_json(), "identity": IDENTITY}))
+    source.write_text(json.dumps({"spec": specification.as_json(), "identity": IDENTITY}))
     assert main([str(source), str(out)]) == 0
     return pd.read_parquet(out)
 

@@ -51,8 +51,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def rows(folder: Path) -> list[dict[str, Any]]:
-    asked = spec(save_model=True, test_time=({"router": "soft-uniform"},), **UPSTREAM)
-    return list(run(asked, Checkpoints(folder / "ck", {}, 0, print)))
+    specification = spec(save_model=True, test_time=({"router": "soft-uniform"},), **UPSTREAM)
+    return list(run(specification, Checkpoints(folder / "ck", {}, 0, print)))
 
 
 @pytest.fixture(scope="module")
@@ -280,6 +280,6 @@ def test_images_upstream_are_made_before_cells_run(monkeypatch: pytest.MonkeyPat
         return SimpleNamespace(notes=("mind this",) if name == "digits" else ())
 
     monkeypatch.setattr("moebench.cells.queries.dataset", load)
-    asked = spec(pretrain_data="fractals-10", pretrain_image_size=32)
-    assert prepare([asked.as_json()]) == [{"notes": ["digits: mind this"]}]
+    specification = spec(pretrain_data="fractals-10", pretrain_image_size=32)
+    assert prepare([specification.as_json()]) == [{"notes": ["digits: mind this"]}]
     assert loaded == [("digits", None), ("fractals-10", 32)]

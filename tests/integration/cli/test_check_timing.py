@@ -71,17 +71,17 @@ def test_the_curve_as_a_table_with_progress_beside_it(
 def test_json_has_every_timing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     taking(monkeypatch, missed=3)
     assert called("--timing", "--json") == 1
-    told = json.loads(capsys.readouterr().out)
-    assert not told["passed"]
-    assert [(point["effect"], point["found"], point["passed"]) for point in told["curve"]] == [
+    record = json.loads(capsys.readouterr().out)
+    assert not record["passed"]
+    assert [(point["effect"], point["found"], point["passed"]) for point in record["curve"]] == [
         (0.0, 0, True),
         (0.02, 0, True),
         (0.05, 17, False),
         (0.1, 20, True),
     ]
-    assert len(told["timings"]) == 80
-    assert told["timings"][2]["ratio"][0] == pytest.approx(1.1)
-    assert {"cpu", "cpu_count", "jax_version"} <= set(told["environment"])
+    assert len(record["timings"]) == 80
+    assert record["timings"][2]["ratio"][0] == pytest.approx(1.1)
+    assert {"cpu", "cpu_count", "jax_version"} <= set(record["environment"])
 
 
 def test_interrupted_it_shows_what_it_has(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from moebench.results import Store, write_rows
 from moebench.results.suite_folder import SuiteFolder
 from moebench.spec.yaml_source import parse
 from moebench.suites.suite_file import validate
-from moebench.suites.suite_record import asked, remember
+from moebench.suites.suite_record import question_and_claims, remember
 
 SUITE = """
 name: mine
@@ -84,10 +84,10 @@ def test_shipped_suites_are_asked_for_today_unless_another_of_that_name_was_run(
     text = SUITE.replace("name: mine", "name: capacity")
     other = validate(parse(text, tmp_path / "capacity.yaml"))
     remember(Store(tmp_path, "capacity"), other)
-    assert asked(SuiteFolder(tmp_path, "capacity")).question == "Is it?"
+    assert question_and_claims(SuiteFolder(tmp_path, "capacity")).question == "Is it?"
     SuiteFolder(tmp_path, "capacity").suite_record.unlink()
-    assert asked(SuiteFolder(tmp_path, "capacity")).question.startswith("How much quality is lost")
-    assert asked(SuiteFolder(tmp_path, "mine")).claims == ()
+    assert question_and_claims(SuiteFolder(tmp_path, "capacity")).question.startswith("How much quality is lost")
+    assert question_and_claims(SuiteFolder(tmp_path, "mine")).claims == ()
 
 
 def test_seeds_that_a_point_needs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -69,11 +69,11 @@ def test_folders_runs_and_the_gates_exit_code(
 def test_json_and_markdown(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ("router=soft", "router=dense", "--results", str(results), "--fail-if-slower", "5%")
     assert called(*options, "--json") == 1
-    told = json.loads(capsys.readouterr().out)
-    assert told["verdicts"] == {
+    record = json.loads(capsys.readouterr().out)
+    assert record["verdicts"] == {
         "accuracy": "not significant", "train_step_vs_dense": "worse", "infer_vs_dense": "worse",
     }  # fmt: skip
-    assert [gate["state"] for gate in told["gates"]] == ["failed"]
+    assert [gate["state"] for gate in record["gates"]] == ["failed"]
     assert called(*options, "--markdown") == 1
     assert capsys.readouterr().out.startswith("**router=soft against router=dense, 2 pairs of cells: worse in ")
 

@@ -86,7 +86,7 @@ UNTAMED = {
 def test_a_plugin_that_ends_its_process_is_named(name: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text, words = UNTAMED[name]
     (here / f"{name}.py").write_text(text)
-    asked = ["run", "soft[experts=2]"] if name in ("leaves", "crashes") else ["list", "routers"]
-    code, out, err = call(capsys, *asked, "--plugin", f"{name}.py")
-    said = f"moebench: plugin {here / name}.py{'' if words.startswith(',') else ' '}{words}\n"
-    assert (code, out, err) == (2, "", said)
+    command = ["run", "soft[experts=2]"] if name in ("leaves", "crashes") else ["list", "routers"]
+    code, out, err = call(capsys, *command, "--plugin", f"{name}.py")
+    message = f"moebench: plugin {here / name}.py{'' if words.startswith(',') else ' '}{words}\n"
+    assert (code, out, err) == (2, "", message)

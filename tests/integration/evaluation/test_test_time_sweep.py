@@ -166,7 +166,7 @@ def test_the_first_slots_of_soft_experts_are_those_of_a_router_with_fewer() -> N
 
 
 @pytest.mark.parametrize(
-    ("asked", "says"),
+    ("specification", "says"),
     [
         (spec("bpr", {"topk": 1}, experts=4), "unknown option 'topk' of router 'bpr': did you mean 'top_k'"),
         (spec("bpr", {"top_k": 9}, experts=4), r"eval_top_k must be from 1 to experts=4, got 9"),
@@ -185,9 +185,9 @@ def test_the_first_slots_of_soft_experts_are_those_of_a_router_with_fewer() -> N
         (spec("hash", {"experts": 4}, experts=8), "would have 4 experts, and 8 were trained"),
     ],
 )
-def test_what_the_trained_model_cannot_be_put_in_is_refused(asked: CellSpec, says: str) -> None:
+def test_what_the_trained_model_cannot_be_put_in_is_refused(specification: CellSpec, says: str) -> None:
     with pytest.raises(BadInput, match=says) as mistake:
-        resolve_cell(asked)
+        resolve_cell(specification)
     assert mistake.value.key == "test_time"
 
 

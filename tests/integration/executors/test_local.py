@@ -273,10 +273,10 @@ def test_a_wide_cell_gets_its_devices_and_no_other_shares_them(tmp_path: Path, m
     monkeypatch.setenv("FAKE_PLATFORM", "gpu")
     monkeypatch.setenv("FAKE_DEVICES", "3")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    asked = {"wide": 2, "narrow": 1, "all": 3, "more": 4}
+    needs = {"wide": 2, "narrow": 1, "all": 3, "more": 4}
     with LocalExecutor(cell_program="fake_cell") as local:
-        events = list(local.run([replace(job(tmp_path, name=name), devices=n) for name, n in asked.items()]))
-    got = {name: (tmp_path / f"{name}.log").read_text().split()[-1] for name in asked}
+        events = list(local.run([replace(job(tmp_path, name=name), devices=n) for name, n in needs.items()]))
+    got = {name: (tmp_path / f"{name}.log").read_text().split()[-1] for name in needs}
     # Two and one of three run side by side; those that take all three wait, and none gets what is not there.
     assert got == {"wide": "0,1", "narrow": "2", "all": got["all"], "more": got["more"]}
     assert sorted(got["all"].split(",")) == sorted(got["more"].split(",")) == ["0", "1", "2"]
@@ -296,8 +296,8 @@ def test_a_missing_extra_is_one_clear_sentence(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setitem(sys.modules, module, None)  # as if it were not installed
     with pytest.raises(BadInput) as raised:
         executors.create(name)
-    told = f"the executor '{name}' needs {module}, which is not installed: pip install 'moebench[{name}]'"
-    assert str(raised.value) == told
+    message = f"the executor '{name}' needs {module}, which is not installed: pip install 'moebench[{name}]'"
+    assert str(raised.value) == message
 
 
 def test_a_cell_on_a_machine_that_does_not_see_the_folders_comes_back_as_bytes(tmp_path: Path) -> None:
@@ -316,8 +316,8 @@ def test_a_cell_on_a_machine_that_does_not_see_the_folders_comes_back_as_bytes(t
 
 def test_recordings_come_back_from_a_machine_that_does_not_see_the_folders(tmp_path: Path) -> None:
     here = job(tmp_path, "record")
-    asked = json.loads(here.spec.read_text()) | {"recordings": str(tmp_path / "suite" / "_routing")}
-    here.spec.write_text(json.dumps(asked))
+    record = json.loads(here.spec.read_text()) | {"recordings": str(tmp_path / "suite" / "_routing")}
+    here.spec.write_text(json.dumps(record))
 
     delivery = run_here("fake_cell", replace(here, spec=tmp_path / "not" / "seen.json"), here.spec.read_bytes())
 

@@ -70,16 +70,16 @@ def test_what_is_done_is_not_done_again(executor: LocalExecutor, store: Store, t
 
 
 def test_cells_of_the_same_router_are_told_apart_by_what_they_were_asked(executor: LocalExecutor, store: Store) -> None:
-    def asked(router: str, **keys: Any) -> Cell:
+    def entry(router: str, **keys: Any) -> Cell:
         return Cell(CellSpec(router=router, options={"experts": 2} if router == "soft" else {}, **keys))
 
     grid = [
-        asked("soft", moe_layers="0,1"),
-        asked("soft", moe_layers="3", model="mu/4"),
-        asked("soft"),
-        asked("dense", learning_rate=1e-2),
-        asked("dense", pretrain_data="fractals-100", learning_rate=3e-3),
-        asked("bpr", steps=10),
+        entry("soft", moe_layers="0,1"),
+        entry("soft", moe_layers="3", model="mu/4"),
+        entry("soft"),
+        entry("dense", learning_rate=1e-2),
+        entry("dense", pretrain_data="fractals-100", learning_rate=3e-3),
+        entry("bpr", steps=10),
     ]
     assert [one.label for one in plan_cells(grid, executor, store)] == [
         "soft[experts=2,moe_layers=0,1] · mu/2",

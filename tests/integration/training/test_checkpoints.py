@@ -160,7 +160,7 @@ def test_seeds_that_have_ended_are_kept_with_the_one_under_way(tmp_path: Path, l
 
 
 def test_a_killed_cell_gives_what_an_unbroken_one_gives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    asked = CellSpec(
+    specification = CellSpec(
         router="tokens-choice",
         options={"experts": 2},
         model="mu/4",
@@ -173,7 +173,7 @@ def test_a_killed_cell_gives_what_an_unbroken_one_gives(tmp_path: Path, capsys: 
         checkpoint_every_s=1e-9,
     )
     source, broken, whole = tmp_path / "spec.json", tmp_path / "broken.parquet", tmp_path / "whole.parquet"
-    source.write_text(json.dumps({"spec": asked.as_json(), "identity": IDENTITY}))
+    source.write_text(json.dumps({"spec": specification.as_json(), "identity": IDENTITY}))
     kept = tmp_path / "_broken"
     with (tmp_path / "log").open("w") as log:
         killed = subprocess.Popen([sys.executable, "-m", "moebench.cells", str(source), str(broken)], stdout=log)

@@ -105,9 +105,9 @@ def test_every_router_with_slots_sends_tokens_and_gathers_none() -> None:
     alone = {"dense", "mixture-of-depths"}
     travelling = sorted(set(routers.names()) - {*gathering, *alone})
     ragged = ["bpr[dispatch=ragged]", "experts-choice[dispatch=ragged]"]
-    asked = [*travelling, *ragged, *gathering, *sorted(alone)]
-    found = results(begun([str(PROGRAM), "-", ",".join(asked), "2x4"], 8))
-    by_router = {router: found[router, "2x4"]["collectives"] for router in asked}
+    chosen = [*travelling, *ragged, *gathering, *sorted(alone)]
+    found = results(begun([str(PROGRAM), "-", ",".join(chosen), "2x4"], 8))
+    by_router = {router: found[router, "2x4"]["collectives"] for router in chosen}
     for router in (*travelling, *ragged):
         gathered = {"all-gather": 1} if router in scoring else {}
         assert by_router[router] == {"all-to-all": 4, **gathered}, router
@@ -150,14 +150,14 @@ def test_two_processes_give_the_curve_of_one_device(
 
 @pytest.mark.slow
 def test_a_cell_of_two_processes_writes_one_file(tmp_path: Path) -> None:
-    def asked(name: str, devices: str) -> list[str]:
+    def arguments(name: str, devices: str) -> list[str]:
         spec = CellSpec(router="bpr", options={"experts": 4}, steps=30, devices=devices, checkpoint_every_s=1e-9)
         identity = {"suite": "s", "run_id": "r", "cell_id": name, "attempt": 1, "fingerprint": "f"}
         (tmp_path / f"{name}.json").write_text(json.dumps({"spec": spec.as_json(), "identity": identity}))
         return [str(tmp_path / f"{name}.json"), str(tmp_path / f"{name}.parquet")]
 
-    assert main(asked("narrow", "1x1")) == 0
-    processes = together(["-m", "moebench.cells", *asked("wide", "2x4")], 4)
+    assert main(arguments("narrow", "1x1")) == 0
+    processes = together(["-m", "moebench.cells", *arguments("wide", "2x4")], 4)
     for process in processes:
         printed, _ = process.communicate(timeout=240)
         assert process.returncode == 0, printed

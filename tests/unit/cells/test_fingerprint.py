@@ -351,16 +351,16 @@ def test_variables_of_the_environment_reach_the_key_or_are_pinned() -> None:
         "jax.random.bits(jax.random.key(1)).item(), jax.numpy.arange(1.0).dtype.name]))"
     )
 
-    def asked(**variables: str) -> list[Any]:
+    def values(**variables: str) -> list[Any]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_", "XLA_"))}
         environment = {**clean, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(PACKAGE.parent), **variables}
         done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True)
         return list(json.loads(done.stdout.splitlines()[-1]))  # a slow machine tells of its progress first
 
-    plain = asked()
+    plain = values()
     assert plain[1] == "{}"
     pinned = {"JAX_ENABLE_X64": "1", "JAX_DEFAULT_PRNG_IMPL": "rbg", "JAX_THREEFRY_PARTITIONABLE": "0"}
-    assert asked(**pinned) == plain
-    precise = asked(JAX_DEFAULT_MATMUL_PRECISION="highest")
+    assert values(**pinned) == plain
+    precise = values(JAX_DEFAULT_MATMUL_PRECISION="highest")
     assert json.loads(precise[1]) == {"jax_default_matmul_precision": "highest"}
     assert precise[0] != plain[0]

@@ -55,12 +55,12 @@ def test_too_few_images_are_named() -> None:
 
 
 def test_what_cannot_be_planned_says_why() -> None:
-    asked = [
+    claims = [
         parse_claim(claim(diverges_first={"router": "soft"}, than={"router": "dense"})),
         parse_claim(claim(better={"router": "soft"}, than={"router": "dense"}, on="train_step_vs_dense")),
         parse_claim(claim(better={"router": "soft"}, than={"router": "dense"}, on="eval_loss")),
     ]
-    reasons = [each.reason for each in plan(asked, None, 3, 1.0)]
+    reasons = [each.reason for each in plan(claims, None, 3, 1.0)]
     assert reasons == [
         "seeds that diverge are counted, not measured",
         "seeds share one timing",

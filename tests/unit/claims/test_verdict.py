@@ -82,12 +82,12 @@ def test_an_undecided_claim_says_what_would_have_been_found() -> None:
 
 def test_verdicts_are_corrected_for_all_claims_of_the_suite() -> None:
     frame = table(DENSE, SOFT, cell("bpr", (0.90, 0.93, 0.91), experts=4))
-    ask = [
+    terms = [
         BETTER,
         {"better": {"router": "bpr"}, "than": {"router": "dense"}},
         {"better": {"router": "soft"}, "than": {"router": "bpr"}},
     ]
-    found = judge(frame, [parse_claim(claim(**values, source=f"{n}")) for n, values in enumerate(ask)])
+    found = judge(frame, [parse_claim(claim(**values, source=f"{n}")) for n, values in enumerate(terms)])
     p_values = np.array([each.p_value for each in found])
     # Holm: the smallest of three times 3, the next times 2.
     assert found[0].p_corrected == pytest.approx(3 * p_values.min())
@@ -118,11 +118,11 @@ def test_cells_are_pooled_over_pairs_that_match() -> None:
 
 def test_a_cell_is_not_compared_with_itself() -> None:
     two, four = cell("soft", (0.90, 0.92, 0.91), experts=2), cell("soft", (0.94, 0.95, 0.96), experts=4)
-    ask = {"better": {"router": "soft", "experts": 4}, "than": {"router": "soft", "experts": [2, 4]}}
-    found = verdict(table(two, four), **ask)
+    terms = {"better": {"router": "soft", "experts": 4}, "than": {"router": "soft", "experts": [2, 4]}}
+    found = verdict(table(two, four), **terms)
     assert found.pairs == 1
     assert found.effect.value == pytest.approx(0.04)
-    nobody = verdict(table(four), **ask)
+    nobody = verdict(table(four), **terms)
     assert nobody.text == "Undecided: 'than' names no cell besides those of 'better'."
 
 
@@ -157,16 +157,16 @@ def test_a_bound_is_written_with_as_many_digits_as_show_its_side_of_the_boundary
 
 
 def test_a_loss_beyond_a_limit() -> None:
-    ask = {"no_loss": {"router": "soft"}, "than": {"router": "dense"}}
+    terms = {"no_loss": {"router": "soft"}, "than": {"router": "dense"}}
     # 0.04 better: a loss of 0.01 is 0.05 away, t = 8.66.
-    found = verdict(table(DENSE, SOFT), **ask, beyond=0.01)
+    found = verdict(table(DENSE, SOFT), **terms, beyond=0.01)
     assert found.verdict == "shown"
     assert found.p_value == pytest.approx(2 * student.sf(0.05 / (0.01 / 3**0.5), 2))
     assert found.text.endswith("so that a loss beyond 1.0 points is excluded.")
     worse = cell("soft", (0.80, 0.81, 0.82), experts=4)
-    assert verdict(table(DENSE, worse), **ask, beyond=0.01).text.endswith(", a loss beyond 1.0 points.")
+    assert verdict(table(DENSE, worse), **terms, beyond=0.01).text.endswith(", a loss beyond 1.0 points.")
     near = cell("soft", (0.89, 0.92, 0.90), experts=4)
-    assert verdict(table(DENSE, near), **ask, beyond=0.01).verdict == "undecided"
+    assert verdict(table(DENSE, near), **terms, beyond=0.01).verdict == "undecided"
 
 
 def test_images_are_paired_where_they_are_known() -> None:
@@ -193,22 +193,22 @@ def _levels(router: str, key: str, values: dict[float, float], **settings: objec
 
 
 def test_rising_over_an_input() -> None:
-    ask = {"rising": {"router": "soft"}, "over": "experts"}
+    terms = {"rising": {"router": "soft"}, "over": "experts"}
     rising = table(DENSE, *_levels("soft", "experts", {2: 0.90, 4: 0.92, 8: 0.94, 16: 0.96}))
-    found = verdict(rising, **ask)
+    found = verdict(rising, **terms)
     assert (found.verdict, found.effect.value) == ("shown", pytest.approx(0.02))
     assert found.text.startswith("Shown: +2.0 [")
     assert found.text.endswith("points per doubling of experts.")
     falling = table(DENSE, *_levels("soft", "experts", {2: 0.96, 4: 0.94, 8: 0.92, 16: 0.90}))
-    assert verdict(falling, **ask).verdict == "contradicted"
+    assert verdict(falling, **terms).verdict == "contradicted"
     bent = table(DENSE, *_levels("soft", "experts", {2: 0.90, 4: 0.99, 8: 0.90, 16: 0.99}))
-    assert verdict(bent, **ask).verdict == "undecided"
+    assert verdict(bent, **terms).verdict == "undecided"
     few = table(DENSE, *_levels("soft", "experts", {2: 0.90, 4: 0.92}))
-    assert verdict(few, **ask).text == "Undecided: there are no cells at 3 levels of experts."
+    assert verdict(few, **terms).text == "Undecided: there are no cells at 3 levels of experts."
 
 
 def test_falling_slower() -> None:
-    ask = {"falls_slower": {"router": "bpr"}, "than": {"router": "tokens-choice"}, "over": "capacity_factor"}
+    terms = {"falls_slower": {"router": "bpr"}, "than": {"router": "tokens-choice"}, "over": "capacity_factor"}
     # From C = 1 down to 1/8 bpr loses 3 points, one each halving, and tokens-choice 9.
     bpr = {0.125: 0.90, 0.25: 0.91, 0.5: 0.92, 1.0: 0.93}
     plain = {0.125: 0.84, 0.25: 0.87, 0.5: 0.90, 1.0: 0.93}
@@ -216,13 +216,13 @@ def test_falling_slower() -> None:
         *_levels("bpr", "capacity_factor", bpr, experts=4),
         *_levels("tokens-choice", "capacity_factor", plain, experts=4),
     )
-    found = verdict(frame, **ask)
+    found = verdict(frame, **terms)
     assert (found.verdict, found.effect.value) == ("shown", pytest.approx(0.01 - 0.03))
-    swapped = verdict(frame, falls_slower=ask["than"], than=ask["falls_slower"], over="capacity_factor")
+    swapped = verdict(frame, falls_slower=terms["than"], than=terms["falls_slower"], over="capacity_factor")
     assert swapped.verdict == "contradicted"
     # Of a loss that rises where C falls the slower rise is the better one as well.
     losses = frame.assign(eval_loss=lambda rows: 1 - rows["accuracy"])
-    assert verdict(losses, **ask, on="eval_loss").verdict == "shown"
+    assert verdict(losses, **terms, on="eval_loss").verdict == "shown"
 
 
 def _diverging(
@@ -237,17 +237,17 @@ def _diverging(
 
 
 def test_diverging_first() -> None:
-    ask = {"diverges_first": {"router": "soft"}, "than": {"router": "dense"}}
+    terms = {"diverges_first": {"router": "soft"}, "than": {"router": "dense"}}
     apart = table(*_diverging("soft", [0.1] * 4, experts=4), *_diverging("dense", [1.0, 1.0, np.inf, np.inf]))
-    found = verdict(apart, **ask)
+    found = verdict(apart, **terms)
     # Of 70 ways to choose four seeds of eight, 2 set them so far apart.
     assert (found.verdict, found.p_value) == ("shown", pytest.approx(2 / 70))
     assert found.text == "Shown: the median seed diverges at 0.1, those of the others never."
     assert verdict(apart, diverges_first={"router": "dense"}, than={"router": "soft"}).verdict == "contradicted"
     three = table(*_diverging("soft", [0.1] * 3, experts=4), *_diverging("dense", [1.0] * 3))
-    assert verdict(three, **ask).text.endswith("and 3 seeds a side are too few.")
+    assert verdict(three, **terms).text.endswith("and 3 seeds a side are too few.")
     alike = table(*_diverging("soft", [0.3] * 4, experts=4), *_diverging("dense", [0.3] * 4))
-    assert verdict(alike, **ask).p_value == 1
+    assert verdict(alike, **terms).p_value == 1
 
 
 def test_times_include_the_scatter_between_timings() -> None:

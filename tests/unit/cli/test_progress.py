@@ -28,7 +28,7 @@ class Lines(io.StringIO):
 
 
 @pytest.mark.parametrize(
-    ("ended", "told"),
+    ("ended", "words"),
     [
         (("ok", None, 0.881), "accuracy 88.1 %"),
         (("ok", None, 0.992, "zero_shot_seen"), "zero-shot accuracy, seen 99.2 %"),
@@ -36,9 +36,9 @@ class Lines(io.StringIO):
         (("timeout", "after 3 s", 0.5), "timeout: after 3 s (other seeds: accuracy 50.0 %)"),
     ],
 )
-def test_a_cell_ends_with_what_it_was_tested_by(ended: tuple[Any, ...], told: str) -> None:
+def test_a_cell_ends_with_what_it_was_tested_by(ended: tuple[Any, ...], words: str) -> None:
     planned: Any = SimpleNamespace()
-    assert progress.outcome(CellEnded(planned, 1.0, *ended)) == told
+    assert progress.outcome(CellEnded(planned, 1.0, *ended)) == words
 
 
 def test_a_pipe_is_told_what_runs_although_no_cell_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,9 +52,9 @@ def test_terminal_markdown_and_json_show_one_text() -> None:
         console.print(each)
     printed, markdown = console.export_text(), render.markdown(report, "a", "b").replace("\\", "")
     record = json.loads(json.dumps(render.record(report, "a", "b")))
-    (said,) = record["claims"]
-    assert said["says"] == "Soft MoE is better"
+    (stated,) = record["claims"]
+    assert stated["says"] == "Soft MoE is better"
     for side, verdict in (("a", claims[0].a), ("b", claims[0].b)):
         assert verdict.text in printed
         assert verdict.text in markdown
-        assert said[side] == {"verdict": verdict.verdict, "text": verdict.text}
+        assert stated[side] == {"verdict": verdict.verdict, "text": verdict.text}

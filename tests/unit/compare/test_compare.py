@@ -379,14 +379,14 @@ def test_b_against_a_mirrors_a_against_b(
 
 def test_the_record_holds_everything_and_is_json() -> None:
     report = compare(table(cell(ratios=SLOWER), cell(experts=8)), table(cell(), cell(experts=8), cell("bpr")))
-    told = json.loads(json.dumps(record(report, "ours", "theirs"), allow_nan=False))
-    assert told["verdicts"] == {"accuracy": NEITHER, "train_step_vs_dense": WORSE, "infer_vs_dense": WORSE}
-    assert told["correction"] == {
+    parsed = json.loads(json.dumps(record(report, "ours", "theirs"), allow_nan=False))
+    assert parsed["verdicts"] == {"accuracy": NEITHER, "train_step_vs_dense": WORSE, "infer_vs_dense": WORSE}
+    assert parsed["correction"] == {
         "method": "Holm", "level": 0.05, "comparisons_together": 3, "comparisons_single": 6,
     }  # fmt: skip
-    assert [len(metric["pairs"]) for metric in told["metrics"]] == [2, 2, 2]
-    assert told["only_b"] == ["bpr[experts=4]"]
-    assert told["sentence"].startswith("ours against theirs, 2 pairs of cells: worse in time of a training step")
+    assert [len(metric["pairs"]) for metric in parsed["metrics"]] == [2, 2, 2]
+    assert parsed["only_b"] == ["bpr[experts=4]"]
+    assert parsed["sentence"].startswith("ours against theirs, 2 pairs of cells: worse in time of a training step")
 
 
 def test_markdown_says_the_verdict_first_and_escapes() -> None:

@@ -152,11 +152,11 @@ def test_a_damaged_copy_is_made_again_with_a_word(cache: Path, damage: str) -> N
     name, spoil, says = DAMAGES[damage]
     kept("mine", "key", maker(), silent)
     spoil(cache / "key" / name)
-    said: list[str] = []
-    found = kept("mine", "key", maker(), said.append)
+    lines: list[str] = []
+    found = kept("mine", "key", maker(), lines.append)
     assert found.train.images[:].tolist() == [[[[-1.0, 0.0]]], [[[1.0, 0.0]]]]
     assert (found.train.labels.tolist(), found.test.labels.tolist()) == ([2, 0], [1])
-    assert re.search(rf"^{cache}/key .*({says}).*: the images are made again\.$", said[0])
+    assert re.search(rf"^{cache}/key .*({says}).*: the images are made again\.$", lines[0])
     assert len(kept("mine", "key", lambda folder: None, silent).train) == 2  # and then they are there
 
 
@@ -193,9 +193,9 @@ def test_a_link_in_place_of_the_set_is_not_followed(cache: Path, tmp_path: Path)
     kept("mine", "key", maker(), silent)
     elsewhere = (cache / "key").rename(tmp_path / "elsewhere")
     (cache / "key").symlink_to(elsewhere)
-    said: list[str] = []
-    kept("mine", "key", maker(), said.append)
-    assert said[0] == f"{cache}/key is no folder: the images are made again."
+    lines: list[str] = []
+    kept("mine", "key", maker(), lines.append)
+    assert lines[0] == f"{cache}/key is no folder: the images are made again."
     assert not (cache / "key").is_symlink()
     assert sorted(path.name for path in elsewhere.iterdir()) == sorted(path.name for path in (cache / "key").iterdir())
 
@@ -328,11 +328,11 @@ def test_a_disk_without_room_is_said_before_it_is_full(monkeypatch: pytest.Monke
 
 def test_progress_is_said_with_an_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(set_files, "_SAY_EVERY_S", 0.0)
-    said: list[str] = []
-    kept("mine", "key", maker(said.append), silent)
-    assert said[0].startswith("2 of 3 images, ")
-    assert said[0].endswith(" s left")
-    assert said[-1].startswith("3 images in ")
+    lines: list[str] = []
+    kept("mine", "key", maker(lines.append), silent)
+    assert lines[0].startswith("2 of 3 images, ")
+    assert lines[0].endswith(" s left")
+    assert lines[-1].startswith("3 images in ")
 
 
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch) -> None:

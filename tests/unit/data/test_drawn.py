@@ -28,11 +28,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_images_are_drawn_once() -> None:
-    said: list[str] = []
+    lines: list[str] = []
     assert not drawing().is_ready()
-    drawing().load(said.append)
+    drawing().load(lines.append)
     assert drawing().is_ready()
-    assert said[0] == "drawing greys-3 at 4 pixels, once for this machine"
+    assert lines[0] == "drawing greys-3 at 4 pixels, once for this machine"
     assert [*drawing(1).load(pytest.fail).train.labels] == [0, 0, 0]
 
 

@@ -41,6 +41,6 @@ def test_the_truth_of_a_patch_reaches_its_token_alone() -> None:
 def test_the_model_does_not_see_the_truth() -> None:
     config, model = oracle(8)
     images = jax.random.normal(jax.random.key(0), (2, 16, 16, 3))
-    told = [jnp.concatenate([images, jnp.full((2, 16, 16, 1), value)], axis=-1) for value in (0.0, 1.0)]
-    np.testing.assert_array_equal(model.embedded(told[0]), model.embedded(told[1]))
+    views = [jnp.concatenate([images, jnp.full((2, 16, 16, 1), value)], axis=-1) for value in (0.0, 1.0)]
+    np.testing.assert_array_equal(model.embedded(views[0]), model.embedded(views[1]))
     assert nnx.state(model, nnx.Param)["embed"]["kernel"].shape == (3 * 64, config.preset.size.width)

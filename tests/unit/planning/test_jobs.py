@@ -9,11 +9,11 @@ from moebench.planning import jobs
 
 def test_a_long_compilation_is_reported_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "SAY_EVERY_S", 0.001)
-    said: list[str] = []
-    with jobs.reminding(said.append, "a step"):
-        while len(said) < 2:
+    lines: list[str] = []
+    with jobs.reminding(lines.append, "a step"):
+        while len(lines) < 2:
             time.sleep(0.001)
-    count = len(said)
-    assert said[0] == "compiling a step: 0 s so far"
+    count = len(lines)
+    assert lines[0] == "compiling a step: 0 s so far"
     time.sleep(0.01)
-    assert len(said) == count
+    assert len(lines) == count

@@ -82,8 +82,8 @@ def test_nobody_may_diverge_and_one_rate_is_no_sweep() -> None:
 
 def test_the_reports_tell_it() -> None:
     ends: Ends = {("soft", 0.1): "...", ("soft", 1.0): "ddd", ("dense", 0.1): "...", ("dense", 1.0): "..."}
-    said = "soft[experts=2] diverges first, at a learning rate of 1 (3 of 3 seeds); dense not up to 1"
-    assert f"; {said}" in details(Results.from_frame(frame(ends)))
+    sentence = "soft[experts=2] diverges first, at a learning rate of 1 (3 of 3 seeds); dense not up to 1"
+    assert f"; {sentence}" in details(Results.from_frame(frame(ends)))
     page = markdown.build(Results.from_frame(frame(ends)), "stability")
     assert "## Divergence over learning rates" in page
     assert "| soft\\[experts=2\\] | 2 from 0.1 to 1 | 1 | 3 of 3 | 1 | 7 |" in page

@@ -48,8 +48,8 @@ def test_parts_of_a_gain_by_hand() -> None:
 
 
 def test_the_oracle_is_neither_learned_nor_a_control() -> None:
-    told = cell("oracle", shifted(5), experts=8)
-    assert set(found(DENSE, RANDOM, BPR, told).index) == set(found(DENSE, RANDOM, BPR).index)
+    oracle = cell("oracle", shifted(5), experts=8)
+    assert set(found(DENSE, RANDOM, BPR, oracle).index) == set(found(DENSE, RANDOM, BPR).index)
 
 
 def test_differences_are_those_of_claims_and_corrected_for_all_rows() -> None:

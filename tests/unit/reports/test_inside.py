@@ -63,11 +63,11 @@ def test_routers_without_a_capacity_drop_nothing(tmp_path: Path) -> None:
 
 
 def test_slots_are_called_what_they_are() -> None:
-    said = inside.slots_verdict
-    assert said(pd.Series([3.0, 4, 5]), 16).startswith("slots are blobs of few tokens: 4 of 16")
-    assert said(pd.Series([13.0, 14, 15]), 16).startswith("slots are near-uniform means of their image")
-    assert said(pd.Series([8.0, 8, 8]), 16).startswith("slots are between")
-    assert said(pd.Series([np.nan, np.nan, 8]), 196) == "most slots spread over more tokens than the recording keeps"
+    verdict = inside.slots_verdict
+    assert verdict(pd.Series([3.0, 4, 5]), 16).startswith("slots are blobs of few tokens: 4 of 16")
+    assert verdict(pd.Series([13.0, 14, 15]), 16).startswith("slots are near-uniform means of their image")
+    assert verdict(pd.Series([8.0, 8, 8]), 16).startswith("slots are between")
+    assert verdict(pd.Series([np.nan, np.nan, 8]), 196) == "most slots spread over more tokens than the recording keeps"
 
 
 def test_information_is_said_with_its_chance(tmp_path: Path) -> None:

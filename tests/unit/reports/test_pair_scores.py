@@ -67,10 +67,10 @@ def test_each_test_stands_beside_its_chance_and_its_print(results: Results) -> N
 def test_the_answer_names_the_best_cell_and_the_details_their_chance(results: Results) -> None:
     towers = Results.from_frame(results.rows[results.rows["text_model"].notna()])
     assert answer(towers) == "Highest zero-shot accuracy: soft[experts=1], 85.0 % (dense 60.0 %)."
-    said = details(towers)
-    assert "highest zero-shot accuracy: soft[experts=1], 85.0 % [" in said
-    assert "highest image to text R@1: soft[experts=1], 50.0 %" in said
-    assert "chance 10.0 %)" in said
+    text = details(towers)
+    assert "highest zero-shot accuracy: soft[experts=1], 85.0 % [" in text
+    assert "highest image to text R@1: soft[experts=1], 50.0 %" in text
+    assert "chance 10.0 %)" in text
 
 
 def test_the_table_ends_with_chance_and_print(results: Results) -> None:

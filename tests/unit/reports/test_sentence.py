@@ -177,10 +177,10 @@ def test_without_claims_the_best_cell_comes_first_and_then_the_trend() -> None:
 
 def test_a_suite_with_claims_is_answered_by_their_verdicts() -> None:
     frame = with_accuracies({"dense/1": [0.90, 0.91, 0.92], "soft/4": [0.95, 0.96, 0.97], "bpr/4": [0.90, 0.92, 0.91]})
-    said = [("soft", "dense"), ("dense", "soft"), ("bpr", "dense")]
+    pairs = [("soft", "dense"), ("dense", "soft"), ("bpr", "dense")]
     claims = [
         parse_claim(claim(says=f"{a} over {b}", better={"router": a}, than={"router": b}, at="any cost"))
-        for a, b in said
+        for a, b in pairs
     ]
     results = Results.from_frame(frame, claims)
     assert answer(results) == (
@@ -202,12 +202,12 @@ def test_ratios_of_processor_time_are_counted_below_the_table() -> None:
     frame["train_step_cpu_vs_dense"] = 1.25
     frame.loc[soft, "other_process_cpu_share"] = 0.5
     cells = summarise(frame)
-    said = "1 of 2 ratios to dense are of processor time, for other processes disturbed the wall-clock"
+    sentence = "1 of 2 ratios to dense are of processor time, for other processes disturbed the wall-clock"
     assert cells.set_index("router").loc["soft", "train_step_vs_dense"] == 1.25
-    assert flag_marks.clocks(cells) == said
-    assert said in str(render_table(cells).caption)
+    assert flag_marks.clocks(cells) == sentence
+    assert sentence in str(render_table(cells).caption)
     results = Results.from_frame(frame)
-    assert facts(results)["Timing"].endswith(f"; {said}")
+    assert facts(results)["Timing"].endswith(f"; {sentence}")
     (times,) = (each for each in all_tables(results) if each.name == "timing")
     assert dict(zip(times.texts["label"], times.texts["clock"], strict=True)) == {
         "dense": "wall-clock",

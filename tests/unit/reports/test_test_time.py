@@ -43,10 +43,10 @@ def test_the_cheapest_setting_within_a_point_is_found() -> None:
 
 
 def test_the_answer_tells_what_may_be_cut_after_training() -> None:
-    said = (
+    sentence = (
         "; cut after training, an estimated point at most is lost by bpr[experts=8] at 50.0 % of its FLOPs "
         "(top_k 1: -0.5"
     )
     text = details(Results.from_frame(frame()))
-    assert said in text
+    assert sentence in text
     assert "every cheaper setting tried is estimated to cost more than a point for tokens-choice[experts=8]" in text

@@ -57,12 +57,12 @@ def test_every_fault_is_named_with_its_file(tmp_path: Path) -> None:
     alive.write_text("")
     os.utime(dead, (time.time() - 7200, time.time() - 7200))
 
-    told = {(str(problem.path.relative_to(tmp_path)), problem.what) for problem in verify(tmp_path)}
+    faults = {(str(problem.path.relative_to(tmp_path)), problem.what) for problem in verify(tmp_path)}
 
-    unreadable = [what for name, what in told if name == "_files/small/superseded/cut.parquet"]
+    unreadable = [what for name, what in faults if name == "_files/small/superseded/cut.parquet"]
     assert len(unreadable) == 1
     assert unreadable[0].startswith("is no readable Parquet file")
-    assert told - {("_files/small/superseded/cut.parquet", unreadable[0])} == {
+    assert faults - {("_files/small/superseded/cut.parquet", unreadable[0])} == {
         ("small/odd.parquet", "lacks cell_id in 1 of its rows"),
         ("small/odd.parquet", "has rows of the suite 'large' in the folder of 'small'"),
         ("_files/small/cells/r9/x.1.parquet", "has rows of the unknown status 'fine'"),
@@ -126,9 +126,9 @@ def test_merging_brings_everything_once(tmp_path: Path) -> None:
 
 def test_merging_takes_over_what_a_suite_claims_unless_the_target_has_claims(tmp_path: Path) -> None:
     ours, theirs, into = (Store(tmp_path / name, "small") for name in ("ours", "theirs", "into"))
-    for store, said in ((ours, "ours"), (theirs, "theirs")):
-        finish(store, "a", run_id=said)
-        store.suite_record.write_text(said)
+    for store, owner in ((ours, "ours"), (theirs, "theirs")):
+        finish(store, "a", run_id=owner)
+        store.suite_record.write_text(owner)
     merge([ours.folder.parent, theirs.folder.parent], into.folder.parent)
     assert into.suite_record.read_text() == "ours"
     theirs.suite_record.write_text("x" * (1 << 20) + "x")

@@ -133,11 +133,11 @@ def test_broken_files_are_named_and_hide_no_other(tmp_path: Path) -> None:
     tables, problems = read_files([*sorted(tmp_path.iterdir()), tmp_path / "gone.parquet"])
 
     assert list(tables) == [good]
-    told = {problem.path.stem: problem.what for problem in problems}
-    assert set(told) == {"empty", "text", "cut", "other", "newer"}
-    assert told["text"].startswith("is no readable Parquet file (")
-    assert told["other"] == "is a Parquet file without moebench results"
-    assert "newer moebench" in told["newer"]
+    faults = {problem.path.stem: problem.what for problem in problems}
+    assert set(faults) == {"empty", "text", "cut", "other", "newer"}
+    assert faults["text"].startswith("is no readable Parquet file (")
+    assert faults["other"] == "is a Parquet file without moebench results"
+    assert "newer moebench" in faults["newer"]
     assert str(problems[0]) == f"{problems[0].path} {problems[0].what}"
 
 

@@ -50,8 +50,8 @@ def test_a_layer_hands_the_truth_of_its_groups_to_routers_that_need_it() -> None
 
     routing = slots(layer("oracle").route(tokens, truth=truth))
     np.testing.assert_array_equal(routing.token, [[[0, 2], [1, 3]], [[2, 4], [0, 1]]])
-    told, untold = slots(layer("hash").route(tokens, truth=truth)), slots(layer("hash").route(tokens))
-    np.testing.assert_array_equal(told.token, untold.token)
+    informed, uninformed = slots(layer("hash").route(tokens, truth=truth)), slots(layer("hash").route(tokens))
+    np.testing.assert_array_equal(informed.token, uninformed.token)
 
 
 @pytest.mark.parametrize(("options", "key"), [({"top_k": 2}, "top_k"), ({"eval_top_k": 1}, "eval_top_k")])

@@ -30,7 +30,7 @@ def settings(name: str) -> list[dict[str, object]]:
     return found
 
 
-def said(slots: object) -> object:
+def outcome(slots: object) -> object:
     try:
         return slots() if callable(slots) else slots
     except BadInput as error:
@@ -42,8 +42,8 @@ def test_stated_slots_are_those_of_a_call(name: str) -> None:
     compared = 0
     for given, training in itertools.product(settings(name), (True, False)):
         router = nnx.eval_shape(lambda given=given: routers.create(name, dim=1, rngs=nnx.Rngs(0), **given))
-        stated = said(lambda router=router, training=training: router.slots(16, training))
-        called = said(lambda given=given, training=training: slots_per_expert(name, 16, training=training, **given))
+        stated = outcome(lambda router=router, training=training: router.slots(16, training))
+        called = outcome(lambda given=given, training=training: slots_per_expert(name, 16, training=training, **given))
         assert stated == called, (given, training)
         compared += 1
     assert compared >= 2

@@ -131,11 +131,11 @@ def test_a_damaged_record_is_one_sentence(kind: str, tmp_path: Path) -> None:
             read_record(path, model, kind)
         except BadInput as error:
             refused += 1
-            said = str(error)
-            assert str(path) in said
-            assert "\n" not in said
-            assert len(said) < 1_000
-            assert not [word for word in ("Input should", "pydantic", "Value error", "validation") if word in said]
+            sentence = str(error)
+            assert str(path) in sentence
+            assert "\n" not in sentence
+            assert len(sentence) < 1_000
+            assert not [word for word in ("Input should", "pydantic", "Value error", "validation") if word in sentence]
     assert refused >= 30  # of 73; what is left is a value that the record may have
 
 

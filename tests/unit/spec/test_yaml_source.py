@@ -102,10 +102,10 @@ def test_what_is_no_yaml_is_said_in_our_own_words(name: str) -> None:
     text, line, words = BROKEN[name]
     with pytest.raises(BadInput) as raised:
         source(text)
-    said = str(raised.value)
-    assert said.startswith(f"s.yaml:{line}: not valid YAML: ")
-    assert words in said
-    assert said.endswith(".")
+    sentence = str(raised.value)
+    assert sentence.startswith(f"s.yaml:{line}: not valid YAML: ")
+    assert words in sentence
+    assert sentence.endswith(".")
 
 
 def test_no_sentence_of_the_reader_reaches_the_user() -> None:

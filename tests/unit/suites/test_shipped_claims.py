@@ -47,9 +47,9 @@ def test_the_answer_has_at_most_25_words_and_begins_with_the_verdict(name: str) 
     suite = find.find(name)
     assert not isinstance(suite, CountingSuite)
     results = Results.from_frame(gather(REFERENCE, name)[0].to_pandas(), suite.claims)
-    said = answer(results)
-    assert said.startswith(f"{summary(results.verdicts)}. ")
-    assert len(said.split()) <= 25
+    sentence = answer(results)
+    assert sentence.startswith(f"{summary(results.verdicts)}. ")
+    assert len(sentence.split()) <= 25
 
 
 def test_readme_heads_and_page_say_what_the_reference_rows_say() -> None:

@@ -105,13 +105,13 @@ def test_a_hand_made_scene_in_words() -> None:
 
 
 def test_relations_are_true_of_the_places(layouts: list[Layout]) -> None:
-    told = Counter[str]()
+    relations = Counter[str]()
     for layout in layouts:
         at = {placed.thing: placed for placed in layout.placed}
         for group in layout.scene.groups:
             if group.relation is None:
                 continue
-            told[group.relation] += 1
+            relations[group.relation] += 1
             first, second = (at[thing] for thing in group.things)
             across, down = second.x - first.x, second.y - first.y
             if group.relation == "left":
@@ -121,8 +121,8 @@ def test_relations_are_true_of_the_places(layouts: list[Layout]) -> None:
             else:
                 assert (across, down) == (0, 0)
                 assert first.radius < 0.6 * second.radius
-    assert min(told.values()) > 0.2 * told.total()  # of 1/3 each
-    assert set(told) == {"left", "above", "inside"}
+    assert min(relations.values()) > 0.2 * relations.total()  # of 1/3 each
+    assert set(relations) == {"left", "above", "inside"}
 
 
 def test_objects_stay_in_the_image_and_apart(layouts: list[Layout]) -> None:
@@ -234,9 +234,9 @@ def test_about_sixty_words_and_no_caption_of_more_than_28() -> None:
 
 
 def test_a_texture_and_a_size_for_each_template() -> None:
-    said = [tuple(word for word in template.split() if word in (*SIZES, *TEXTURES)) for template in TEMPLATES]
-    assert len(set(said)) == len(TEMPLATES) == len(SIZES) * len(TEXTURES)
-    assert {len(each) for each in said} == {2}
+    attributes = [tuple(word for word in template.split() if word in (*SIZES, *TEXTURES)) for template in TEMPLATES]
+    assert len(set(attributes)) == len(TEMPLATES) == len(SIZES) * len(TEXTURES)
+    assert {len(each) for each in attributes} == {2}
 
 
 @pytest.mark.parametrize(("size", "digest"), [(32, "91ce00bc64a7170a"), (64, "ef550a72180dba67")])

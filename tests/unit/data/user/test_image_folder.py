@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from own_images import bytes_of, encoded, folder, loaded, png, said_of, write
+from own_images import bytes_of, encoded, folder, lines_of, loaded, png, write
 from PIL import Image
 
 from moebench import data
@@ -68,7 +68,7 @@ def test_what_systems_leave_is_hidden_at_every_depth(tmp_path: Path, at: str) ->
         is_file = "." in name[1:] or "\r" in name
         write(root / at / name if is_file else root / at / name / "cat" / "001.png", png(99))
     assert bytes_of(loaded(root)) == before
-    (note,) = said_of(root)
+    (note,) = lines_of(root)
     assert note.startswith(f"left out, hidden: {len(HIDDEN)}, such as {root / at}")
 
 
@@ -123,7 +123,7 @@ def test_files_that_are_left_out_are_counted_by_reason(tmp_path: Path) -> None:
         "left out, no images that Pillow reads: 7 (2 .svg, 1 .bak, 1 .md, 1 .png~, 2 of other kinds), such as "
         f"{root}/README.md.",
     ]
-    assert said_of(root)[:2] == shown[1:]
+    assert lines_of(root)[:2] == shown[1:]
 
 
 def test_folders_and_files_behind_links_count(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_an_image_that_is_no_regular_file_is_named(tmp_path: Path, kind: str) ->
 def test_what_is_neither_image_nor_file_is_left_out(tmp_path: Path, kind: str) -> None:
     root = folder(tmp_path / "mine", {"a": [1, 2], "b": [3, 4]})
     os.mkfifo(root / "a" / "pipe") if kind == "FIFO" else (root / "a" / "pipe").symlink_to("/dev/zero")
-    assert said_of(root)[0] == f"left out, no images that Pillow reads: 1 (1 without suffix), such as {root}/a/pipe."
+    assert lines_of(root)[0] == f"left out, no images that Pillow reads: 1 (1 without suffix), such as {root}/a/pipe."
 
 
 def test_names_that_are_no_utf8_or_hold_control_characters_can_be_shown(tmp_path: Path) -> None:

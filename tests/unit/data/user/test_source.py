@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from own_images import bytes_of, encoded, folder, loaded, parquet, png, said_of, silent, table, write
+from own_images import bytes_of, encoded, folder, lines_of, loaded, parquet, png, silent, table, write
 from PIL import Image
 
 from moebench import data
@@ -59,9 +59,9 @@ def test_a_copy_elsewhere_is_the_same_data_and_is_not_decoded_again(tmp_path: Pa
     copy = tmp_path / "other" / "copy" / place.relative_to(tmp_path / "mine")
     assert identity(copy) == identity(place)
     assert data.find(str(copy)).is_ready(8)
-    said: list[str] = []
-    again = data.find(str(copy)).load(8, said.append)
-    assert not [line for line in said if line.startswith("decoding")]
+    lines: list[str] = []
+    again = data.find(str(copy)).load(8, lines.append)
+    assert not [line for line in lines if line.startswith("decoding")]
     assert bytes_of(again) == bytes_of(first)
     assert again.name == str(copy)
     assert not data.find(str(copy)).is_ready(16)
@@ -178,7 +178,7 @@ def test_notes_are_said_when_images_are_loaded_from_the_cache_as_well(tmp_path: 
         f"left out, no images that Pillow reads: 1 (1 .txt), such as {root}/a/readme.txt.",
         "4 images with transparency: transparent pixels become mid-grey.",
     ]
-    assert said_of(root) == said_of(root) == notes
+    assert lines_of(root) == lines_of(root) == notes
 
 
 def test_what_decoding_does_is_noted(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_what_decoding_does_is_noted(tmp_path: Path) -> None:
 
 def test_images_that_are_tested_on_and_trained_on_are_counted(tmp_path: Path) -> None:
     root = folder(tmp_path / "mine", {"train/a": [1, 2], "train/b": [3, 4], "test/a": [1, 5], "test/b": [3, 6]})
-    assert said_of(root) == ["2 images for testing or validation are training images too, byte by byte."]
+    assert lines_of(root) == ["2 images for testing or validation are training images too, byte by byte."]
 
 
 @pytest.mark.parametrize(
@@ -221,17 +221,17 @@ def test_images_that_come_out_nearly_flat_are_noted(tmp_path: Path, values: list
                 pixels = np.zeros((8, 8), np.uint8)
                 pixels[::2] = value
                 write(root / split / name / f"{number}.png", encoded(Image.fromarray(pixels)))
-    said = [line for line in said_of(root) if "byte by byte" not in line]
-    assert said[0].startswith(says)
-    assert said[1].replace("test", "training").startswith(says)
+    lines = [line for line in lines_of(root) if "byte by byte" not in line]
+    assert lines[0].startswith(says)
+    assert lines[1].replace("test", "training").startswith(says)
 
 
 def test_progress_is_said_while_images_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("moebench.data.user.scan._SAY_EVERY_S", 0.0)
     root = folder(tmp_path / "mine", {"a": list(range(100)), "b": list(range(100))})
-    said: list[str] = []
-    data.find(str(root)).load(4, said.append)
-    assert said[0].startswith("reading the images: 64 of 200, about ")
+    lines: list[str] = []
+    data.find(str(root)).load(4, lines.append)
+    assert lines[0].startswith("reading the images: 64 of 200, about ")
 
 
 @pytest.mark.parametrize("name", ["\udcff", "a\0b"])

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from own_images import bytes_of, encoded, loaded, parquet, png, said_of, saved, table, write
+from own_images import bytes_of, encoded, lines_of, loaded, parquet, png, saved, table, write
 from PIL import Image
 
 from moebench import data
@@ -49,14 +49,14 @@ def test_hidden_files_are_no_part_of_a_table(tmp_path: Path, at: str, name: str)
     parquet(root / at / "test-0.parquet", table([3, 4], [0, 1]))
     write(root / at / name, "no table")
     assert bytes_of(loaded(root)) == {"train": [(0, 1), (1, 2)], "test": [(0, 3), (1, 4)]}
-    assert said_of(root)[0].startswith("left out, hidden: 1, such as ")
+    assert lines_of(root)[0].startswith("left out, hidden: 1, such as ")
 
 
 def test_files_beside_a_table_are_counted(tmp_path: Path) -> None:
     parquet(tmp_path / "mine" / "all.parquet", table([1, 2, 3, 4], [0, 1, 0, 1]))
     write(tmp_path / "mine" / "cat" / "1.png", png(1))
     write(tmp_path / "mine" / "README.md", "text")
-    assert said_of(tmp_path / "mine")[0] == f"left out, no Parquet files: 2, such as {tmp_path}/mine/README.md."
+    assert lines_of(tmp_path / "mine")[0] == f"left out, no Parquet files: 2, such as {tmp_path}/mine/README.md."
 
 
 def test_each_split_numbers_its_classes_by_its_own_names(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_split_without_labels_is_passed_over(tmp_path: Path, labels: pa.Array 
         loaded(root)
     parquet(root / "validation-0.parquet", table([5, 6], [1, 0], YES_NO))
     assert bytes_of(loaded(root)) == {"train": [(1, 1), (0, 2)], "test": [(0, 5), (1, 6)]}
-    assert said_of(root)[0].startswith("the test split is 'validation', since 'test' has no labels: ")
+    assert lines_of(root)[0].startswith("the test split is 'validation', since 'test' has no labels: ")
 
 
 def test_a_column_by_another_name_is_no_label_of_a_split(tmp_path: Path) -> None:
@@ -262,16 +262,16 @@ class Rows:
 
 
 def test_a_data_set_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+    requests = []
 
     def load(path: str, configuration: str | None) -> dict[str, Rows]:
-        asked.append((path, configuration))
+        requests.append((path, configuration))
         splits = {"train": table([1, 2], [0, 1]), "test": table([3, 4], [0, 1]), "extra": table([9], [0])}
         return {name: Rows(rows) for name, rows in splits.items()}
 
     hub(monkeypatch, load)
     assert bytes_of(loaded("hf:somebody/photos:small")) == {"train": [(0, 1), (1, 2)], "test": [(0, 3), (1, 4)]}
-    assert set(asked) == {("somebody/photos", "small")}
+    assert set(requests) == {("somebody/photos", "small")}
 
 
 def test_the_labelled_split_of_a_hub_data_set_is_tested_on_and_others_can_be_named(
@@ -283,7 +283,7 @@ def test_the_labelled_split_of_a_hub_data_set_is_tested_on_and_others_can_be_nam
     }  # fmt: skip
     hub(monkeypatch, lambda path, configuration: {name: Rows(rows) for name, rows in splits.items()})
     assert bytes_of(loaded("hf:imagenet"))["test"] == [(1, 7), (0, 8)]
-    assert said_of("hf:imagenet") == [
+    assert lines_of("hf:imagenet") == [
         "the test split is 'validation', since 'test' has no labels: each of them is null, NaN or -1.",
         "left out: the split 'odd' with 2 images.",
     ]
