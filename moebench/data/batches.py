@@ -1,4 +1,4 @@
-"""Make training batches: ordered by a seed, augmented, and made ahead of their use by threads."""
+"""Make training batches ahead of their use in threads, ordered by a seed and augmented."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +22,9 @@ CROP_SHARE = 8
 def batches(
     split: Split, batch: int, steps: int, seed: int, *, done: int = 0, augment: Augment = "none"
 ) -> Iterator[Split]:
-    """Yield batches in an order drawn from the seed; every image occurs once before any occurs again.
+    """Yield batches in an order drawn from the seed.
+
+    Every image occurs once before any image occurs again.
 
     Args:
         split: the images.
@@ -72,9 +74,10 @@ def _take(
 
 
 def augmented(images: np.ndarray, augment: Augment, generator: np.random.Generator) -> np.ndarray:
-    """Shift each image by up to an eighth of its side and, for "crop-flip", mirror it with probability 1/2.
+    """Shift each image at random and, for "crop-flip", mirror it with probability 1/2.
 
-    Pixels that a shift uncovers are filled by reflecting the image at its edge.
+    A shift is up to an eighth of the image's side. Pixels that a shift uncovers are filled by reflecting the image at
+    its edge.
 
     Args:
         images: [image, height, width, channel], of any type.

@@ -1,4 +1,4 @@
-"""Keep made or decoded images in a cache folder, shared by all processes and users of a machine.
+"""Keep made or decoded images in a cache folder, shared by processes and users.
 
 A data set is a folder of NumPy files. The folder is published whole, by renaming, and its files are mapped into memory,
 so that any number of processes share one copy. All users may be allowed to write to the cache folder (mode 1777): links
@@ -38,7 +38,7 @@ def cache_folder() -> Path:
 
 
 def kept(name: str, key: str, make: Callable[[Path], None], say: Say) -> Dataset:
-    """Return the cached data set of a key; make it first if it is missing or damaged.
+    """Return the cached data set of a key, made first if missing or damaged.
 
     Args:
         name: name of the returned data set.
@@ -88,7 +88,10 @@ def read_record(key: str, kind: type[R]) -> R | None:
 
 
 def write_record(key: str, record: BaseModel) -> None:
-    """Cache a small record under a key; do nothing if the cache folder cannot be written to."""
+    """Cache a small record under a key.
+
+    Nothing is written if the cache folder cannot be written to.
+    """
     with contextlib.suppress(BadInput), publishing(_record(key)) as temporary:
         temporary.write_text(record.model_dump_json(), encoding="utf-8")
 
@@ -98,12 +101,15 @@ def _record(key: str) -> Path:
 
 
 def _places(key: str) -> tuple[Path, Path]:
-    """Return the folders that may contain a data set: the shared one, and one for a user who may not replace it."""
+    """Return the folders that may contain a data set: the shared and the user's own.
+
+    The user's own folder serves if the user may not replace the shared one.
+    """
     return cache_folder() / key, cache_folder() / f"{key}.user-{os.geteuid()}"
 
 
 def _find(name: str, key: str, say: Say | None) -> Dataset | None:
-    """Return the first undamaged copy of a data set, and report what is wrong with other copies."""
+    """Return the first undamaged copy of a data set; report the damage of other copies."""
     for folder in _places(key):
         try:
             found = read_set(name, folder)
@@ -132,7 +138,7 @@ def _make(key: str, make: Callable[[Path], None]) -> Path:
 
 
 def _publish(temporary: Path, key: str) -> Path:
-    """Move a finished folder to the first path at which it may replace the present content."""
+    """Move a finished folder to the first path whose present content it may replace."""
     everybodys, own = _places(key)
     folder = everybodys if _is_free(everybodys) else own
     with contextlib.suppress(FileNotFoundError):
@@ -150,7 +156,10 @@ def _is_free(path: Path) -> bool:
 
 
 def _remove(path: Path) -> None:
-    """Rename a folder or a link and then delete it, so that no reader sees a half-deleted folder."""
+    """Rename a folder or a link, then delete it.
+
+    The renaming keeps readers from seeing a half-deleted folder.
+    """
     aside = _temporary(path)
     os.rename(path, aside)
     if aside.is_symlink() or not aside.is_dir():
@@ -164,6 +173,9 @@ def _temporary(path: Path) -> Path:
 
 
 def _locked(key: str, say: Say) -> contextlib.AbstractContextManager[None]:
-    """Return this user's lock of a data set, which only saves work: a finished folder is published by renaming."""
+    """Return this user's lock of a data set.
+
+    The lock only saves work: a finished folder is published by renaming.
+    """
     waiting = f"waiting for another process that makes {cache_folder() / key}"
     return locked(cache_folder() / f".{key}.{os.geteuid()}.lock", lambda: say(waiting))

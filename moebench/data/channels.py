@@ -1,4 +1,4 @@
-"""Convert grey images to colour and back, for a model that was trained on the other kind."""
+"""Convert grey images to colour and back, for models trained on the other kind."""
 
 from dataclasses import replace
 

@@ -11,9 +11,9 @@ from jaxtyping import Float32, Int, Int32, UInt8
 
 @dataclass(frozen=True)
 class Pixels:
-    """Images as bytes, often a file mapped into memory, scaled to mean 0 and standard deviation 1 when they are read.
+    """Images as bytes, scaled to mean 0 and standard deviation 1 when read.
 
-    Indexing a `Pixels` like an array of images returns scaled images.
+    The bytes are often a file mapped into memory. Indexing a `Pixels` like an array of images returns scaled images.
     """
 
     stored: UInt8[np.ndarray, "stored height width channel"]
@@ -54,7 +54,10 @@ class Pixels:
         return found
 
     def with_truth(self) -> "Pixels":
-        """Return the images with the truth about each pixel's patch as a last channel, whose bytes are not scaled."""
+        """Return the images with the truth about each pixel's patch as a last channel.
+
+        The bytes of the last channel are not scaled.
+        """
         return replace(self, mean=(*self.mean[:-1], 0.0), std=(*self.std[:-1], 1.0), hidden=0)
 
     def scale(
@@ -76,7 +79,10 @@ class Pixels:
 
 @dataclass(frozen=True)
 class Split:
-    """Images with their labels; pixel values have a mean near 0 and a standard deviation near 1."""
+    """Images with their labels.
+
+    Pixel values have a mean near 0 and a standard deviation near 1.
+    """
 
     images: Float32[np.ndarray, "image height width channel"] | Pixels
     labels: Int32[np.ndarray, "image"]
@@ -86,7 +92,7 @@ class Split:
 
     @property
     def truth(self) -> UInt8[np.ndarray, "image height width"] | None:
-        """Truth about each pixel's patch: the number of its right expert, or 255; None if there is none."""
+        """Number of the right expert of each pixel's patch, or 255; None without truth."""
         return self.images.truth if isinstance(self.images, Pixels) else None
 
     def targets(self, chosen: Int[np.ndarray, "chosen"], seed: Sequence[int]) -> Int32[np.ndarray, "chosen ..."]:
@@ -100,7 +106,10 @@ class Split:
         return found
 
     def with_truth(self) -> "Split":
-        """Return the images with the truth as a last channel, for a model whose router needs the truth."""
+        """Return the images with the truth as a last channel.
+
+        A model needs this channel if its router needs the truth.
+        """
         assert isinstance(self.images, Pixels)
         return replace(self, images=self.images.with_truth())
 

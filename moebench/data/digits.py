@@ -1,4 +1,7 @@
-"""Load the handwritten digits of scikit-learn: 1,797 grey images of 8 × 8 pixels (UCI, Alpaydin 1998)."""
+"""Load the handwritten digits of scikit-learn.
+
+The data set has 1,797 grey images of 8 × 8 pixels (UCI, Alpaydin 1998).
+"""
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -12,7 +15,10 @@ TEST_PER_CLASS = 36
 
 @register("digits")
 def digits() -> Dataset:
-    """Handwritten digits, 8 × 8 pixels (image_size: up to 224), 10 classes, 1,437 training and 360 test images."""
+    """Handwritten digits, 8 × 8 pixels, 10 classes, 1,437 training and 360 test images.
+
+    `image_size` can be up to 224.
+    """
     bunch = load_digits()
     labels = bunch.target.astype(np.int32)
     test = held_out(labels, TEST_PER_CLASS)  # the file is ordered by writer

@@ -1,4 +1,7 @@
-"""Draw the images of a data set once for a machine, and cache them under a digest of the code that drew them."""
+"""Draw the images of a data set once for a machine and cache them.
+
+The cache's key is a digest of the code that drew the images.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

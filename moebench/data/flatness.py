@@ -14,7 +14,10 @@ _SPLITS = {"train": "training", "validation": "validation", "test": "test"}
 
 
 class Flatness:
-    """Histogram of each channel of a split, and the number of images that are nearly of one value."""
+    """Histogram of each channel of a split, and the number of flat images.
+
+    A flat image is nearly of one value.
+    """
 
     def __init__(self, channels: int) -> None:
         self._histogram = np.zeros((channels, 256), np.int64)

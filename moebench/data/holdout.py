@@ -13,10 +13,11 @@ SHARE = 0.2
 
 
 def held_out(labels: Int[np.ndarray, "image"], per_class: int | None = None) -> Bool[np.ndarray, "image"]:
-    """Return which images are held out: an equal share of each class, evenly spaced in file order.
+    """Return which images are held out: an equal share of each class, evenly spaced.
 
-    No random number is drawn. Files are often ordered by the person or device that they come from, so that even spacing
-    takes a share of each of these. Every class of two or more images keeps at least one on either side.
+    The spacing is in the order of the files. No random number is drawn. Files are often ordered by the person or device
+    that they come from, so that even spacing takes a share of each of these. Every class of two or more images keeps at
+    least one on either side.
 
     Args:
         labels: class of each image.

@@ -20,7 +20,10 @@ _REGISTRY = Registry("moebench.data")
 
 
 def register(name: str) -> Callable[[L], L]:
-    """Return a decorator that registers a loader as `name`; its docstring's first line describes the data."""
+    """Return a decorator that registers a loader as `name`.
+
+    The first line of the loader's docstring describes the data.
+    """
 
     def add(loader: L) -> L:
         _REGISTRY.register(Loader(name, loader))

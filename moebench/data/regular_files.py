@@ -1,4 +1,7 @@
-"""Open regular files only, so that no FIFO, device or malicious link can block or mislead a reader."""
+"""Open regular files only.
+
+No FIFO, device or malicious link can then block or mislead a reader.
+"""
 
 import errno
 import os
@@ -63,13 +66,19 @@ def why(error: OSError) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error's text, or its class if it has none, without a full stop."""
+    """Return the first line of an error's text, without a full stop.
+
+    An error without text gives the name of its class.
+    """
     text = why(error) if isinstance(error, OSError) else str(error).strip() or type(error).__name__
     return shown(text.splitlines()[0]).rstrip(".")
 
 
 def shown(name: str | Path) -> str:
-    """Return a file name for a message: printable, on one line, and shortened in the middle if it is very long."""
+    """Return a file name for a message, printable and on one line.
+
+    A very long name is shortened in the middle.
+    """
     text = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in str(name))
     half = _LONGEST_NAME // 2
     return text if len(text) <= _LONGEST_NAME else f"{text[:half]}…{text[-half:]}"

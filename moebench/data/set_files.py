@@ -1,4 +1,4 @@
-"""Write the files of a decoded data set with their digests, and check them when they are opened."""
+"""Write the files of a decoded data set with digests, and check opened files."""
 
 import contextlib
 import hashlib
@@ -59,7 +59,10 @@ class _Record(BaseModel):
 
 
 class Writer:
-    """A writer of a data set to disk: images are appended, split by split or mixed."""
+    """Writer of a data set to disk.
+
+    Images are appended, split by split or mixed.
+    """
 
     def __init__(
         self, folder: Path, counts: Mapping[SplitName, int], kind: Format, say: Say, class_names: Sequence[str] = ()

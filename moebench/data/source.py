@@ -1,4 +1,7 @@
-"""Sources of images: describe a data set before its images are made or decoded, and load it."""
+"""Sources of images: describe and load a data set.
+
+A data set is described before its images are made or decoded.
+"""
 
 import inspect
 from collections.abc import Callable
@@ -34,7 +37,9 @@ class Source(Protocol):
         """Describe the data set in one line."""
 
     def format(self, image_size: int | None) -> Format:
-        """Return the properties that determine the shape of a model, without making or decoding the images.
+        """Return the properties that determine the shape of a model.
+
+        No images are made or decoded.
 
         Args:
             image_size: side in pixels; None takes the data set's own size.
@@ -44,7 +49,10 @@ class Source(Protocol):
         """
 
     def identity(self) -> str:
-        """Return a digest of the content, equal for copies at other paths; empty if moebench's code determines it."""
+        """Return a digest of the content, equal for copies at other paths.
+
+        The digest is empty if moebench's code determines the content.
+        """
 
     def is_ready(self, image_size: int | None) -> bool:
         """Return whether the images are made already."""

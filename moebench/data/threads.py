@@ -1,4 +1,7 @@
-"""Map a function over items in threads: ordered, and bounded in how far it runs ahead."""
+"""Map a function over items in threads, in order.
+
+The number of results that are made in advance is bounded.
+"""
 
 import os
 from collections import deque

@@ -1,4 +1,4 @@
-"""Draw classes of fractals: random iterated function systems, accepted by the share of the canvas that they fill.
+"""Draw classes of fractals: random iterated function systems that fill enough of the canvas.
 
 After FractalDB (2101.08515): a class is a set of 2 to 8 affine maps with coefficients drawn evenly from [−1, 1], kept
 if its picture fills enough pixels; its images are the pictures of the set with one of the six coefficients weighted by
@@ -73,7 +73,10 @@ def filling_rate(images: UInt8[np.ndarray, "image height width"]) -> Float64[np.
 
 
 def perturbed(systems: Systems, key: UInt32[np.ndarray, "system"]) -> Systems:
-    """Weight one of the six coefficients, drawn from the key, by 0.8 to 1.2 in all maps of each system."""
+    """Weight one of six coefficients by 0.8 to 1.2 in all maps of each system.
+
+    Coefficient and weight are drawn from the key.
+    """
     column = hashed(key ^ np.uint32(0x68E31DA4)) % np.uint32(6)
     weight = 205 + (hashed(key ^ np.uint32(0xB5297A4D)) % np.uint32(103)).astype(np.int32)  # in 1/256ths
     maps = systems.maps.copy()
@@ -83,10 +86,10 @@ def perturbed(systems: Systems, key: UInt32[np.ndarray, "system"]) -> Systems:
 
 
 def contracts(maps: Int64[np.ndarray, "*shape coefficient"]) -> np.ndarray:
-    """Return whether the larger singular value of each map is below 0.9; maps are in 1/8192ths.
+    """Return whether the larger singular value of each map is below 0.9.
 
-    For the squares p ≥ q of both, p + q is the sum of the squared coefficients and p · q the squared determinant; with
-    the bound's square s, both are below s if (s − p)(s − q) > 0 and p + q < 2s.
+    Maps are in 1/8192ths. For the squares p ≥ q of both, p + q is the sum of the squared coefficients and p · q the
+    squared determinant; with the bound's square s, both are below s if (s − p)(s − q) > 0 and p + q < 2s.
     """
     a, b, c, d = (maps[..., column] for column in range(4))
     bound = int(_CONTRACTION * ONE) ** 2
@@ -96,7 +99,7 @@ def contracts(maps: Int64[np.ndarray, "*shape coefficient"]) -> np.ndarray:
 
 
 def _drawn(bits: np.random.PCG64) -> tuple[Int64[np.ndarray, "set map coefficient"], np.ndarray]:
-    """Draw sets of 2 to 8 maps, padded with zeros, and return which of the sets contract."""
+    """Return sets of 2 to 8 drawn maps, padded with zeros, and which sets contract."""
     words = bits.random_raw(_BLOCK * (1 + MOST_MAPS * _TRIES * 6)).reshape(_BLOCK, -1)
     count = 2 + (words[:, 0] >> np.uint64(32)) % np.uint64(MOST_MAPS - 1)
     drawn = (words[:, 1:] >> np.uint64(63 - COEFFICIENT_BITS)).astype(np.int64) - ONE
@@ -110,7 +113,7 @@ def _drawn(bits: np.random.PCG64) -> tuple[Int64[np.ndarray, "set map coefficien
 
 
 def _stretched(maps: Int64[np.ndarray, "set map coefficient"]) -> Systems:
-    """Rescale the coordinates of each set so that the larger side of its fractal fills the canvas."""
+    """Rescale each set's coordinates so that its fractal's larger side fills the canvas."""
     coarse = maps.copy()
     coarse[..., 4:] = coarse[..., 4:] * _COARSE // ONE
     shares = _shares(maps)
@@ -125,7 +128,10 @@ def _stretched(maps: Int64[np.ndarray, "set map coefficient"]) -> Systems:
 
 
 def _shares(maps: Int64[np.ndarray, "set map coefficient"]) -> UInt32[np.ndarray, "set map"]:
-    """Return running sums of the maps' shares, which are proportional to |ad − bc|, the area of a map's image."""
+    """Return running sums of the maps' shares, which are proportional to |ad − bc|.
+
+    |ad − bc| is the area of a map's image.
+    """
     area = np.abs(maps[..., 0] * maps[..., 3] - maps[..., 1] * maps[..., 2])
     used = maps.any(-1)
     area = np.where(used, np.maximum(area, area.sum(-1, keepdims=True) // _LEAST_SHARE + 1), 0)

@@ -1,4 +1,7 @@
-"""Render images of classes: each image depends on its class and number alone, whatever is rendered beside it."""
+"""Render images of classes.
+
+Each image depends on its class and number alone, whatever is rendered beside it.
+"""
 
 import numpy as np
 from jaxtyping import Int64, UInt8

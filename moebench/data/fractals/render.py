@@ -1,4 +1,4 @@
-"""Render iterated function systems by the chaos game, many images at once, in whole numbers throughout.
+"""Render iterated function systems by the chaos game, many images at once, in whole numbers.
 
 Whole numbers make an image equal on every machine: in floating point, processors differ in whether they round a · x
 before they add b · y, which would move points from one pixel to the next. Coefficients are 1/8192ths, coordinates
@@ -33,7 +33,9 @@ _LEAST_DETERMINANT = ONE >> 7
 
 
 def hashed(x: Any) -> Any:
-    """Hash 32 bits to 32 bits that look random, by multiplications and shifts that are equal on every machine.
+    """Hash 32 bits to 32 bits that look random.
+
+    The multiplications and shifts have equal results on every machine.
 
     Args:
         x: uint32 array of NumPy or JAX.
@@ -45,7 +47,10 @@ def hashed(x: Any) -> Any:
 
 
 def fixed_point(maps: Int32[Array, "image coefficient"]) -> tuple[Int32[Array, "image"], Int32[Array, "image"]]:
-    """Return the fixed point of each map, (1 − A)⁻¹ t, which is part of the fractal."""
+    """Return the fixed point of each map, (1 − A)⁻¹ t.
+
+    The point is part of the fractal.
+    """
     a, b, c, d, e, f = (maps[:, column] for column in range(6))
     determinant = ((ONE - a) * (ONE - d) - b * c) >> COEFFICIENT_BITS
     determinant = jnp.maximum(determinant, _LEAST_DETERMINANT)
@@ -63,7 +68,9 @@ def points(
     keys: UInt32[Array, "image"],
     walkers: int,
 ) -> tuple[Int32[Array, "step image walker"], Int32[Array, "step image walker"]]:
-    """Return points of each fractal: walkers start in it, and each step applies a map drawn by its share.
+    """Return points of each fractal, visited by walkers.
+
+    Walkers start in the fractal, and each step applies a map drawn by its share.
 
     Args:
         maps: a, b, c, d in 1/8192ths, e, f in coordinates: x' = a·x + b·y + e, y' = c·x + d·y + f.

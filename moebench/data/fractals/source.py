@@ -45,7 +45,10 @@ class Fractals:
 
     @classmethod
     def named(cls, name: str) -> "Fractals | None":
-        """Return the data set of a name such as fractals-100 or fractals-10k; None for any other name."""
+        """Return the data set of a name such as fractals-100 or fractals-10k.
+
+        Any other name gives None.
+        """
         match = re.fullmatch(r"fractals-(\d{1,9})(k?)", name)
         return cls(int(match[1]) * (1000 if match[2] else 1)) if match else None
 

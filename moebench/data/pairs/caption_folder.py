@@ -100,7 +100,10 @@ class CaptionFolder(Folder):
 
 
 def _splits(root: Path) -> dict[str, Path]:
-    """Return the folders with captions by the names of their splits; one folder alone has the name ""."""
+    """Return the folders with captions by the names of their splits.
+
+    One folder alone has the name "".
+    """
     if any((root / name).is_file() for name in FILES):
         return {"": root}
     known = (*TRAIN_NAMES, *EVALUATION_NAMES)

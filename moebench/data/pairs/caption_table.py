@@ -10,7 +10,7 @@ from moebench.errors import BadInput
 
 
 class CaptionTable:
-    """The pairs of Parquet files, of a saved data set or of the Hugging Face hub."""
+    """Pairs of Parquet files, of a saved data set or of the Hugging Face hub."""
 
     def __init__(self, table: Table) -> None:
         self.where, self._table, self._left_out = table.where, table, LeftOut()

@@ -25,7 +25,10 @@ _LEAST_IMAGES = 2
 
 @dataclass(frozen=True)
 class CaptionedPart(Part):
-    """One split of a collection of image-text pairs; an image without a caption has no label either."""
+    """One split of a collection of image-text pairs.
+
+    An image without a caption has no label either.
+    """
 
     captions: Sequence[tuple[str, ...]] = ()
     """Captions of each image, in the order of the images; an empty tuple for an image without text."""
@@ -46,7 +49,9 @@ def captioned(part: Part, captions: Sequence[tuple[str, ...]]) -> CaptionedPart:
 
 
 def texts(where: str, value: Any) -> list[str]:
-    """Return the captions of one cell, without those that are empty; white space counts as one space.
+    """Return the captions of one cell, without those that are empty.
+
+    White space counts as one space.
 
     Args:
         where: the cell, for messages.

@@ -1,4 +1,4 @@
-"""The user's own image-text pairs: images decoded once and cached, and a tokenizer trained on their captions."""
+"""The user's image-text pairs, decoded once and cached, with a tokenizer trained on their captions."""
 
 import hashlib
 import json
@@ -46,7 +46,7 @@ class _Stored(BaseModel):
 
 
 class OwnPairs:
-    """Image-text pairs of a folder, of tables, of the Hugging Face hub, or of several of these as splits."""
+    """Image-text pairs of a folder, tables, the Hugging Face hub, or several as splits."""
 
     augment: Augment = "none"
 
@@ -74,9 +74,10 @@ class OwnPairs:
         return "\n".join([first, *listing.notes])
 
     def format(self, image_size: int | None) -> PairFormat:
-        """Return the properties that determine the shape of both towers; the number of ids is equal for all captions.
+        """Return the properties that determine the shape of both towers.
 
-        The first call reads every image once, unless the cache knows the files already.
+        The number of ids is equal for all captions. The first call reads every image once, unless the cache knows the
+        files already.
 
         Raises:
             BadInput: an image cannot be read; or the images are not squares of one size, and `image_size` is None.
@@ -94,7 +95,9 @@ class OwnPairs:
         return self._images.is_ready(image_size)
 
     def load(self, image_size: int | None, say: Say) -> PairData:
-        """Load the images from the cache, or decode them now, and train the tokenizer if it is not cached.
+        """Load the images and the tokenizer from the cache, or make them.
+
+        The images are decoded and the tokenizer is trained if the cache lacks them.
 
         Args:
             image_size: side in pixels; None takes the images' own size.

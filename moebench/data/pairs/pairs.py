@@ -76,7 +76,10 @@ class Choices:
 
 @dataclass(frozen=True)
 class PairData:
-    """Training pairs, test pairs for retrieval, and further tests if captions are known to be complete."""
+    """Training pairs, test pairs for retrieval, and further tests.
+
+    The further tests need captions that are known to be complete.
+    """
 
     name: str
     train: CaptionedImages
@@ -122,7 +125,9 @@ class PairSource(Protocol):
         """Describe the pairs in one line, and what is left out in one line each."""
 
     def format(self, image_size: int | None) -> PairFormat:
-        """Return the properties that determine the shape of both towers, without making or decoding the images.
+        """Return the properties that determine the shape of both towers.
+
+        No images are made or decoded.
 
         Args:
             image_size: side in pixels; None takes the data's own size.

@@ -83,7 +83,10 @@ def tokenizer() -> WordTokenizer:
 
 
 def binding(scenes: Sequence[Shown]) -> Iterator[tuple[int, str, str]]:
-    """Yield number, true caption and caption with the colours of two objects exchanged, for each scene that has one."""
+    """Yield number, true caption and false caption for each scene with exchangeable colours.
+
+    The false caption has the colours of two objects exchanged.
+    """
     dice = Dice(np.random.default_rng(_CHOICE_SEED))
     for number, shown in enumerate(scenes):
         swapped = with_colours_exchanged(shown.scene)
@@ -93,10 +96,10 @@ def binding(scenes: Sequence[Shown]) -> Iterator[tuple[int, str, str]]:
 
 
 def relations(scenes: Sequence[Shown]) -> Iterator[tuple[int, str, str]]:
-    """Yield number, true caption and caption with a relation reversed, for each scene with left, right, above or below.
+    """Yield number, true caption and false caption for each scene with a reversible relation.
 
-    "inside" is not reversed: no scene has a large object inside a small one, so that the words alone would reveal the
-    false caption.
+    The false caption has one relation reversed: left, right, above or below. "inside" is not reversed: no scene has a
+    large object inside a small one, so that the words alone would reveal the false caption.
     """
     dice = Dice(np.random.default_rng(_CHOICE_SEED))
     for number, shown in enumerate(scenes):

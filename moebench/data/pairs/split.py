@@ -1,4 +1,7 @@
-"""Image-text pairs as splits with captions as targets, so that training handles them like labelled images."""
+"""Image-text pairs as splits whose targets are captions.
+
+Training handles the pairs like labelled images.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +17,10 @@ from moebench.data.pairs.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class PairSplit(Split):
-    """Images, or their embeddings, with one caption or several; labels are the numbers of the images."""
+    """Images, or their embeddings, with one caption or several.
+
+    Labels are the numbers of the images.
+    """
 
     images: Float32[np.ndarray, "image ..."] | Pixels
     ids: Int32[np.ndarray, "caption token"]

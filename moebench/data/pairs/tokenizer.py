@@ -81,7 +81,10 @@ class WordTokenizer:
         return padded(found, length)
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Return the words of ids up to the first end token, with spaces between; unknown words as "?"."""
+        """Return the words of ids up to the first end token, separated by spaces.
+
+        Unknown words become "?".
+        """
         words = []
         for number in ids:
             if number == END:
@@ -91,7 +94,9 @@ class WordTokenizer:
 
 
 def padded(found: Sequence[Sequence[int]], length: int) -> Encoded:
-    """Return ids of one fixed length, each text cut to leave room for the end token.
+    """Return ids of one fixed length.
+
+    Each text is cut to leave room for the end token.
 
     Args:
         found: ids of each text, without the end token.

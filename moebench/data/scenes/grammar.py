@@ -83,7 +83,9 @@ def wordings(dice: Dice, scene: Scene) -> tuple[Wording, ...]:
 
 
 def caption(scene: Scene, wording: Wording, opposite: int | None = None) -> str:
-    """Return the caption of a scene in a wording, which scenes with as many objects and groups can share.
+    """Return the caption of a scene in a wording.
+
+    Scenes with as many objects and groups can share a wording.
 
     Args:
         scene: the scene.

@@ -129,7 +129,10 @@ def render(
 
 
 def _coverage(objects: Sequence[Placed], size: int, window: int) -> tuple[Int64[np.ndarray, "object 2"], Plane]:
-    """Return the corner of each object's window in pixels, and how much of each of its pixels the object covers."""
+    """Return the corner of each object's window in pixels, and its pixels' coverage.
+
+    Coverage is the share of a pixel that the object covers.
+    """
     centres = np.array([(placed.x, placed.y) for placed in objects]) * size
     radii = np.array([placed.radius for placed in objects]) * size
     corners = np.floor(centres).astype(np.int64) - window // 2

@@ -92,7 +92,10 @@ class Layout:
 
 
 def draw_scene(dice: Dice) -> Scene:
-    """Return a scene of 1 to 4 objects, four in ten of them of one object, three of two, two of three, one of four."""
+    """Return a scene of 1 to 4 objects.
+
+    Of ten scenes, four have one object, three have two, two have three, and one has four.
+    """
     count = dice.pick(_COUNTS)
     sizes = {1: (1,), 2: (2,), 3: dice.pick(((1, 2), (2, 1))), 4: (2, 2)}[count]
     while True:
@@ -109,7 +112,10 @@ def draw_single(dice: Dice, combination: tuple[str, str]) -> Scene:
 
 
 def arrange(dice: Dice, scene: Scene) -> Layout:
-    """Return the scene with every object near the centre of a quarter of the image, so that its relations are true."""
+    """Return the scene with every object near the centre of a quarter of the image.
+
+    The quarters are chosen so that the scene's relations are true.
+    """
     ground = 24 + dice.below(64)
     placed: list[Placed] = []
     for group, cells in zip(scene.groups, _cells(dice, scene), strict=True):
@@ -133,9 +139,10 @@ def _draw_thing(dice: Dice) -> Thing:
 
 
 def _cells(dice: Dice, scene: Scene) -> list[list[tuple[int, int]]]:
-    """Return the column and row of each quarter of the image that a group takes, one for each of its objects.
+    """Return the column and row of the quarters that each group takes.
 
-    One group takes any row or column; two groups take both rows if objects are side by side, else both columns.
+    Each object of a group has one quarter of the image. One group takes any row or column; two groups take both rows if
+    objects are side by side, else both columns.
     """
     axes = [group.relation for group in scene.groups if group.relation in ("left", "above")]
     axis = axes[0] if axes else dice.pick(("left", "above"))

@@ -32,7 +32,10 @@ _SPLIT_SEED = 80_20
 
 
 def _seen() -> tuple[bool, ...]:
-    """Return which combinations are seen: each colour and each shape lacks one or two of its eight."""
+    """Return which combinations are seen.
+
+    Each colour lacks one or two of its eight shapes, and each shape one or two of its eight colours.
+    """
     generator = np.random.default_rng(_SPLIT_SEED)
     colours, shapes = generator.permutation(len(COLOURS)), generator.permutation(len(SHAPES))
     places = [(colours[number % 8], shapes[(number + number // 8) % 8]) for number in range(_HELD_OUT)]
@@ -72,7 +75,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Scene:
-    """One or two groups, which are 1 to 4 objects; the relation of the groups to each other is not described."""
+    """One or two groups, with 1 to 4 objects in all.
+
+    The relation of the groups to each other is not described.
+    """
 
     groups: tuple[Group, ...]
 
@@ -88,7 +94,10 @@ class Scene:
 
 
 def is_drawable(scene: Scene) -> bool:
-    """Return whether objects differ in colour or shape, are of seen combinations, and show inside their container."""
+    """Return whether all objects of a scene differ, are seen, and are visible.
+
+    Objects differ in colour or shape, their combinations of both are seen ones, and an object inside a container shows.
+    """
     things = scene.things
     within = [group.things for group in scene.groups if group.relation == "inside"]
     return (

@@ -73,7 +73,9 @@ class Scenes:
 
     @classmethod
     def named(cls, name: str) -> "Scenes | None":
-        """Return the data set of a name such as scenes-8192 or scenes-100k; None for any other name.
+        """Return the data set of a name such as scenes-8192 or scenes-100k.
+
+        Any other name gives None.
 
         Raises:
             BadInput: the number is out of range.
@@ -170,7 +172,10 @@ def train_scenes(count: int) -> list[Shown]:
 
 @cache
 def retrieval_scenes() -> tuple[Shown, ...]:
-    """Return the contents of the scenes for retrieval: no two have objects of equal colours and shapes."""
+    """Return the contents of the scenes for retrieval.
+
+    No two of the scenes have objects of equal colours and shapes.
+    """
     dice, found = Dice(np.random.default_rng(_TEST)), dict[frozenset[tuple[str, str]], Shown]()
     while len(found) < TEST_SCENES:
         scene = draw_scene(dice)

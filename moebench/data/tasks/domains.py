@@ -1,4 +1,6 @@
-"""domains-K and skewed-K: the label of a symbol depends on the domain, and every patch shows the domain.
+"""domains-K and skewed-K: labels of symbols that depend on the domain of the image.
+
+Every patch shows the domain.
 
 Rule: each of K domains has a background, an ink, and a table of its own from 16 symbols to 16 labels. No two tables
 agree in any symbol, so that a table that fits one domain is wrong in all others. The symbol of an image is in 8 of its
@@ -43,7 +45,10 @@ def sample(domains: int, images: int, generator: np.random.Generator, *, skewed:
 
 
 def _palette(count: int) -> tuple[UInt8[np.ndarray, "domain 3"], UInt8[np.ndarray, "domain 3"]]:
-    """Return backgrounds of even hues, dark and light in turn, and an ink that stands out from each."""
+    """Return backgrounds of even hues, and an ink for each.
+
+    Backgrounds are dark and light in turn, and the ink stands out from its background.
+    """
     grounds = [hsv_to_rgb(number / count, 0.75, (0.45, 0.9)[number % 2]) for number in range(count)]
     inks = [hsv_to_rgb((number / count + 0.5) % 1, 0.35, (1.0, 0.25)[number % 2]) for number in range(count)]
     ground, ink = (np.array(each) * (255 - 2 * NOISE) + NOISE for each in (grounds, inks))

@@ -1,4 +1,7 @@
-"""Glyphs: patterns of 4 × 4 points, one to a patch, that differ from each other in at least four points."""
+"""Glyphs: patterns of 4 × 4 points that differ in at least four points.
+
+Each glyph fills one patch.
+"""
 
 from functools import cache
 

@@ -1,4 +1,6 @@
-"""lookup-N: N images with random labels, equal for training and test: how much a model memorises.
+"""lookup-N: N images with random labels, which measure how much a model memorises.
+
+Training and test images are equal.
 
 Rule: each image repeats one random texture of 4 × 4 points in all of its patches, and its label is drawn at random.
 Nothing but memory gives the label.
@@ -35,7 +37,9 @@ def sample(count: int, images: int, generator: np.random.Generator) -> Scenes:
 
 
 def bits(loss: float, images: int, classes: int = LABELS) -> float:
-    """Return the bits that a model stores of the labels: N · (log V − loss) / log 2.
+    """Return the bits that a model stores of the labels.
+
+    The number is N · (log V − loss) / log 2.
 
     Args:
         loss: mean cross-entropy on the N images in nats.

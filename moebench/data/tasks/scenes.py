@@ -31,7 +31,9 @@ class Scenes:
 
 
 def draw(scenes: Scenes, size: int, generator: np.random.Generator) -> UInt8[np.ndarray, "image size size 4"]:
-    """Draw images with three colours, and the truth about each pixel's patch as a fourth channel.
+    """Draw images of three colours, with each pixel's truth as a fourth channel.
+
+    The truth of a pixel is the truth about its patch.
 
     Args:
         scenes: the contents of the images.
@@ -54,7 +56,9 @@ def scattered(chosen: int, images: int, generator: np.random.Generator) -> Int64
 
 
 def tables(count: int, seed: int) -> Int64[np.ndarray, "table symbol"]:
-    """Return tables from 16 symbols to 16 labels of which no two agree in any symbol, each a random permutation.
+    """Return random tables from 16 symbols to 16 labels, unlike in every symbol.
+
+    No two tables agree in any symbol, and each table is a random permutation.
 
     Args:
         count: number of tables, up to 16.

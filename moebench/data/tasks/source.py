@@ -1,4 +1,7 @@
-"""The diagnostic tasks as data sets: drawn once, cached like fractals, with the truth about each patch."""
+"""The diagnostic tasks as data sets, drawn once and cached like fractals.
+
+The images include the truth about each patch.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -140,7 +143,10 @@ class Task:
 
     @property
     def images(self) -> dict[SplitName, int]:
-        """Images of each split; a lookup is tested on its training images, and many words need many images."""
+        """Number of images of each split.
+
+        A lookup is tested on its training images, and many words need many images.
+        """
         declared = KINDS[self.kind]
         if self.kind == "lookup":
             return {"train": self.count, "test": self.count}
@@ -148,7 +154,9 @@ class Task:
         return {"train": declared.train * more, "test": declared.test}
 
     def parts(self, split: SplitName, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield the images of a split with their truth as fourth channel, and their labels, part by part.
+        """Yield the images of a split and their labels, part by part.
+
+        The fourth channel of the images is their truth.
 
         Args:
             split: train or test.

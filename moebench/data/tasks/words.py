@@ -1,4 +1,6 @@
-"""words-N: 64 visual words, of which a quarter mean the label; a model has to memorise single patches.
+"""words-N: 64 visual words, a quarter of which mean the label.
+
+A model has to memorise single patches.
 
 Rule: each of N words is a random pattern of two random colours, and means one of 16 labels, so that only memory gives a
 word's label. Each patch shows with probability 1/4 a word of the image's label, else any word.
@@ -20,7 +22,10 @@ SHARE = 0.25
 
 
 def vocabulary(words: int) -> UInt8[np.ndarray, "word 4 4 3"]:
-    """Return the pattern of each word; word w means label w mod 16, and belongs to group w // 16 mod 16."""
+    """Return the pattern of each word.
+
+    Word w means label w mod 16, and belongs to group w // 16 mod 16.
+    """
     generator = np.random.default_rng(words)
     ink = generator.integers(2, size=(words, SIDE, SIDE, 1)).astype(bool)
     first, second = generator.integers(NOISE, 256 - NOISE, size=(2, words, 1, 1, 3))

@@ -96,7 +96,10 @@ class Cifar:
             raise BadInput(f"cannot read {shown(file)}: {why(error)}.", key="data") from error
 
     def _names(self, largest: int) -> list[str]:
-        """Return the names of the classes, at least up to the largest label; empty if no file has them all."""
+        """Return the names of the classes, or none if no file names them all.
+
+        Names are needed at least up to the largest label.
+        """
         try:
             content = read_regular(self.root / _NAMES[self._label_bytes], _MOST_NAMES_BYTES)
             names = content.decode().split()

@@ -57,7 +57,9 @@ class Look:
 
 
 def look(name: str, content: bytes | np.ndarray) -> Look:
-    """Return the properties of an image, read from its header if its depth is 8 bits.
+    """Return the properties of an image.
+
+    The header is read if the image's depth is 8 bits, and else the pixels.
 
     Args:
         name: name of the image in messages.
@@ -115,7 +117,10 @@ def decode(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence Pillow's warnings, such as those on damaged metadata, for all threads while the block lasts."""
+    """Silence Pillow's warnings for all threads while the block lasts.
+
+    Pillow warns of damaged metadata, for example.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,4 +1,4 @@
-"""Detect which reader a place needs, from its path or name and from the files in it."""
+"""Detect the reader that a place needs, by its path or name and its files."""
 
 from difflib import get_close_matches
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""List the files of a data set: one rule for hidden files, and counts of files that are left out."""
+"""List the files of a data set, and count the files that are left out.
+
+One rule decides for all formats which files are hidden.
+"""
 
 import hashlib
 import os
@@ -24,7 +27,7 @@ _CHUNK = 8 << 20
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether a file or folder is none of the user's data, judged by its name.
+    """Return whether a file or folder is no data of the user by its name.
 
     Hidden are names that begin with a dot (`.ipynb_checkpoints`, `.DS_Store`, `._photo.jpg`) or with ~$ (locks of
     office programs), and folders and files that systems make, such as `__MACOSX`, `@eaDir` and `Thumbs.db`. The rule
@@ -75,7 +78,7 @@ HIDDEN = "hidden"
 
 
 def visible(folder: Path, left_out: LeftOut | None = None) -> list[os.DirEntry[str]]:
-    """Return the entries of a folder that are not hidden, in the order of their names.
+    """Return the visible entries of a folder, in the order of their names.
 
     Args:
         folder: the folder.
@@ -113,7 +116,9 @@ def folders(folder: Path, left_out: LeftOut | None = None) -> list[str]:
 
 
 def walk(top: Path, left_out: LeftOut) -> Iterator[Path]:
-    """Yield every file below a folder that is not hidden, those behind links included, in the order of their paths.
+    """Yield every visible file below a folder, in the order of the paths.
+
+    Files behind links are included.
 
     Raises:
         BadInput: a folder cannot be read, or contains itself by a link.
@@ -136,7 +141,9 @@ def _walk(top: Path, left_out: LeftOut, around: frozenset[tuple[int, int]]) -> I
 
 
 def stamp(where: str, files: Iterable[Path]) -> str:
-    """Return a digest of the paths, sizes and times of files, which changes whenever one of them is written.
+    """Return a digest of the paths, sizes and times of files.
+
+    The digest changes whenever one of the files is written.
 
     Args:
         where: the place, part of the digest.

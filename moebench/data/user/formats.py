@@ -29,9 +29,10 @@ _COPIES = ("~", ".bak", ".orig", ".old", ".tmp", ".part", ".partial", ".crdownlo
 
 
 def is_image(path: Path) -> bool:
-    """Return whether a file is an image: by the suffix of one, or by the content if the suffix is unknown or missing.
+    """Return whether a file is an image by its suffix or content.
 
-    A file with the suffix of an image counts as one even if it cannot be read, so that it is reported and not left out.
+    The content decides if the suffix is unknown or missing. A file with the suffix of an image counts as one even if it
+    cannot be read, so that it is reported and not left out.
     """
     name = path.name.lower()
     if os.path.splitext(name)[1] in SUFFIXES:

@@ -1,4 +1,7 @@
-"""Read data sets of the Hugging Face hub, written hf:NAME; their library downloads them on first use."""
+"""Read data sets of the Hugging Face hub, written hf:NAME.
+
+The hub's library downloads a data set on first use.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -18,7 +18,9 @@ class ImageFolder(Folder):
     """ROOT/CLASS/…/IMAGE, or ROOT/SPLIT/CLASS/…/IMAGE with splits such as train, val and test."""
 
     def parts(self) -> Mapping[str, Part]:
-        """List the images of each split; only files that are images by suffix or content count.
+        """List the images of each split.
+
+        Only files that are images by suffix or content count.
 
         Raises:
             BadInput: a folder cannot be read, there are no folders of classes, or a class has no image.
@@ -69,7 +71,10 @@ class ImageFolder(Folder):
         return found
 
     def _images(self, top: Path) -> list[tuple[Path, str]] | None:
-        """List the images below a folder of classes, each with its class; None if the folder has no folders."""
+        """List the images below a folder of classes, each with its class.
+
+        The result is None if the folder has no folders.
+        """
         entries = visible(top, None if top == self.root else self._left_out)
         classes = [entry.name for entry in entries if is_folder(entry)]
         if not classes:

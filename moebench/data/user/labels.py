@@ -15,7 +15,7 @@ _LONGEST_SHOWN = 60
 
 
 class LabelReader:
-    """A converter of the values of one column or array of labels to names of classes."""
+    """Converter of one column's or array's labels to names of classes."""
 
     def __init__(self, where: str, names: Sequence[str] = ()) -> None:
         """Set the names of the numbers.
@@ -36,7 +36,7 @@ class LabelReader:
         self._known: dict[tuple[type, Any], str | None] = {}
 
     def read(self, values: Iterable[Any]) -> list[str | None]:
-        """Return the name of the class of each value; None for a value that means "no label".
+        """Return the name of each value's class, or None for "no label".
 
         No label are: null, NaN, an empty text, and −1 if numbers have names, as the Hugging Face hub writes it. Whole
         numbers, bools, and floating-point numbers without a fraction are numbers; bytes are UTF-8.
@@ -89,7 +89,10 @@ class LabelReader:
 
 
 def clean(name: str) -> str:
-    """Return a class name in Unicode's composed form, so that names written on macOS equal those of other systems."""
+    """Return a class name in Unicode's composed form.
+
+    Names written on macOS then equal the names of other systems.
+    """
     try:
         name.encode()
     except UnicodeEncodeError:  # a folder whose name is no UTF-8
@@ -114,9 +117,10 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def check_minus_one(where: str, names: Iterable[str]) -> None:
-    """Raise if −1 occurs beside other numbers than 1: in other data it means "no label", here its meaning is unknown.
+    """Raise if −1 occurs beside other numbers than 1.
 
-    Labels that are −1 and 1 alone are two classes.
+    In other data, −1 means "no label"; beside other numbers than 1 its meaning is unknown. Labels that are −1 and 1
+    alone are two classes.
 
     Raises:
         BadInput: −1 is ambiguous.

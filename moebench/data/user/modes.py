@@ -30,21 +30,26 @@ def is_grey(image: Image.Image) -> bool:
 
 
 def depth(image: Image.Image) -> str:
-    """Return the depth of an image with more than 8 bits a pixel: 16-bit, 32-bit or floating-point; else ""."""
+    """Return the depth of an image with more than 8 bits a pixel, else "".
+
+    The depth is "16-bit", "32-bit" or "floating-point".
+    """
     return _DEPTHS.get(image.mode, "")
 
 
 def is_cut_to_8_bits(image: Image.Image) -> bool:
-    """Return whether Pillow keeps only the upper 8 of 16 bits, as it does for all images of several channels.
+    """Return whether Pillow keeps only the upper 8 of 16 bits.
 
-    The image must not have been loaded yet.
+    Pillow does so for all images of several channels. The image must not have been loaded yet.
     """
     tiles = getattr(image, "tile", ())
     return not depth(image) and any("16" in str(tile[3]) for tile in tiles if len(tile) > 3)
 
 
 def extent(name: str, image: Image.Image) -> tuple[float, float]:
-    """Return the smallest and the largest value of an image with more than 8 bits a pixel.
+    """Return the smallest and the largest value of a deep image.
+
+    A deep image has more than 8 bits a pixel.
 
     Raises:
         BadInput: a value is infinite or no number.
@@ -80,7 +85,10 @@ def to_8_bits(name: str, image: Image.Image, levels: Levels) -> Image.Image:
 
 
 def flatten(image: Image.Image, channels: int) -> Image.Image:
-    """Composite an image from `to_8_bits` on mid-grey and convert it to mode L (1 channel) or RGB (3)."""
+    """Composite an image on mid-grey, and convert it to grey or RGB.
+
+    The image comes from `to_8_bits`. The result is of mode L for 1 channel, and RGB for 3.
+    """
     if image.mode in ("LA", "RGBA"):
         ground = Image.new("RGBA", image.size, (GROUND, GROUND, GROUND, 255))
         image = Image.alpha_composite(ground, image.convert("RGBA"))

@@ -219,7 +219,10 @@ class ArrayFile:
 
     @contextmanager
     def _member(self, archive: ZipFile, name: str) -> Iterator[tuple[ZipExtFile, _Header]]:
-        """Open an array: its content behind the header, and the header, whose size fits the size of the member."""
+        """Open an array; yield its content behind the header, and the header.
+
+        The size that the header states fits the size of the member.
+        """
         entry = archive.getinfo(f"{name}.npy")
         if entry.flag_bits & _ENCRYPTED:
             raise BadInput(f"{self.where} is encrypted: save it without a password.", key="data")

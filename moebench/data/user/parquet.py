@@ -20,9 +20,10 @@ _FIRST_WORD = re.compile("[a-z]+")
 
 
 def parquet(path: Path) -> Table:
-    """Read a Parquet file, or all Parquet files of a folder and of its folder `data`.
+    """Read a Parquet file, or all Parquet files of a folder.
 
-    In a folder, files whose names begin with a word such as train, test or validation are the files of that split.
+    Parquet files of the folder's own folder `data` are read as well. In a folder, files whose names begin with a word
+    such as train, test or validation are the files of that split.
 
     Raises:
         BadInput: a file is no Parquet file.
@@ -40,7 +41,7 @@ def parquet(path: Path) -> Table:
 
 
 def parquet_files(folder: Path, left_out: LeftOut) -> list[Path]:
-    """Return the Parquet files of a folder and of its folder `data`, in the order of their paths.
+    """Return a folder's Parquet files, its folder `data` included, by path.
 
     Args:
         folder: the folder.

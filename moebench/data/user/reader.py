@@ -1,4 +1,7 @@
-"""The interface of readers of the user's images: the parts of a collection, with labels and images."""
+"""The interface of readers of the user's images: parts with labels and images.
+
+The parts make up a collection.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -73,20 +76,25 @@ class Collection(Protocol):
     """Name of the place in messages."""
 
     def parts(self) -> Mapping[str, Part]:
-        """Return the splits by their names as stored; a collection without splits is one part with the name "".
+        """Return the splits by their names as stored.
+
+        A collection without splits is one part with the name "".
 
         Raises:
             BadInput: the place cannot be read, or contains no images with labels.
         """
 
     def stamp(self) -> str:
-        """Return a text that changes if a file changes, quick to compute: sizes and times, no content."""
+        """Return a text that changes if a file changes.
+
+        The text is quick to compute from sizes and times, without the content.
+        """
 
     def notes(self) -> Sequence[str]:
         """Return sentences on what is left out. Complete after `parts`."""
 
     def uniform(self) -> Uniform | None:
-        """Return the shape of the images if the format fixes one shape for all of them; else None."""
+        """Return the one shape that the format fixes for all images, or None."""
 
     def content(self) -> Iterable[bytes]:
         """Yield the content of a collection of uniform shape, for its digest."""

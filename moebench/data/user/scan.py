@@ -115,7 +115,10 @@ def _see(raw: Raw) -> _Seen:
 
 
 def _levels(looks: list[Look], train: list[bool]) -> dict[str, tuple[float, float]]:
-    """Return the range of each depth, over the training images; over all images if none of them trains."""
+    """Return the range of each depth over the training images.
+
+    The range is over all images if no training image has the depth.
+    """
     levels: dict[str, tuple[float, float]] = {}
     for depth in sorted({each.depth for each in looks} - {""}):
         of_depth = [(each, in_train) for each, in_train in zip(looks, train, strict=True) if each.depth == depth]

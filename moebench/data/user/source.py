@@ -45,7 +45,7 @@ def labelled(name: str) -> tuple[Collection, Listing]:
 
 
 class Own:
-    """Images of a folder, a file, the Hugging Face hub, or of several of these as splits."""
+    """Images of a folder, a file, the Hugging Face hub, or several as splits."""
 
     augment: Augment = "crop-flip"
 
@@ -153,7 +153,10 @@ class Own:
         return self._read(self.name)
 
     def _scan(self, say: Say) -> Scan:
-        """Return facts about the images; every image is read once, unless a record in the cache fits the files."""
+        """Return facts about the images.
+
+        Every image is read once, unless a record in the cache fits the files.
+        """
         if self._scanned is None:
             collection, listing = self._places
             stamp = hashlib.blake2b(collection.stamp().encode(), digest_size=16).hexdigest()

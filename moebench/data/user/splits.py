@@ -1,4 +1,7 @@
-"""Choose the training, validation and test split among the parts of a collection, and join their classes by name."""
+"""Choose the training, validation and test split among a collection's parts.
+
+The classes of the splits are joined by name.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -182,7 +185,9 @@ def _classes(part: Part) -> set[str]:
 
 
 def _fault(part: Part, known: set[str]) -> str:
-    """Return why a part is useless, which completes "it has …"; empty if it has images with labels.
+    """Return why a part is useless, or "" if images have labels.
+
+    The reason completes "it has …".
 
     Args:
         part: the part.
@@ -206,7 +211,7 @@ def _fault(part: Part, known: set[str]) -> str:
 def _hold_out_test(
     where: str, classes: Sequence[str], labels: np.ndarray, splits: Int[np.ndarray, "image"]
 ) -> Int[np.ndarray, "image"]:
-    """Return the splits with a fifth of each class of the training split held out for testing."""
+    """Return the splits with a fifth of each training class held out for testing."""
     trained = np.flatnonzero(splits == SPLITS.index("train"))
     for name, count in zip(classes, np.bincount(labels[trained], minlength=len(classes)), strict=True):
         if count == 1:

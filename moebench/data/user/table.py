@@ -1,4 +1,7 @@
-"""Read tables: a column of encoded images and a column of labels, in one file or several."""
+"""Read tables with a column of encoded images and a column of labels.
+
+A table is one file or several.
+"""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -39,7 +42,10 @@ class Rows:
 
 
 class Table:
-    """A column of encoded images and a column of labels, in one split or several, each in one file or several."""
+    """Column of encoded images and column of labels, in one split or several.
+
+    Each split is one file or several.
+    """
 
     def __init__(self, where: str, splits: Mapping[str, Sequence[Rows]], stamp: str, notes: Sequence[str] = ()) -> None:
         """Store the files of a table.
@@ -120,7 +126,9 @@ class Table:
 
 
 def missing_column(where: str, of: str, names: Sequence[str], columns: Sequence[str]) -> BadInput:
-    """Return the error for a table without a column, with the column whose name is nearest.
+    """Return the error for a table without a column.
+
+    The message suggests to rename the column whose name is nearest.
 
     Args:
         where: the file, for messages.
@@ -171,7 +179,10 @@ def encoded_images(rows: Rows, image: str) -> Iterator[Raw]:
 
 
 def _distinct(where: str, column: str, batch: pa.RecordBatch) -> tuple[list[Any], list[int | None]]:
-    """Return the distinct values of a batch's only column, and the place of each row's value among them."""
+    """Return the distinct values of a batch's only column, and their places.
+
+    The places are one for each row: the place of the row's value among the distinct values.
+    """
     with valid_column(where, column, batch) as values:
         try:
             encoded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
@@ -203,7 +214,10 @@ def _bytes(name: str, cell: Any) -> bytes:
 
 
 def _class_names(schema: pa.Schema, label: str) -> list[str]:
-    """Return the names of the classes that Hugging Face's libraries write beside a table; empty if there are none."""
+    """Return the class names that Hugging Face's libraries write beside a table.
+
+    The result is empty if there are no names.
+    """
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         names = features[label]["names"]
@@ -214,7 +228,9 @@ def _class_names(schema: pa.Schema, label: str) -> list[str]:
 
 @contextmanager
 def reading(file: Path) -> Iterator[None]:
-    """Turn the errors of reading a file into one sentence; raise if it is no regular file.
+    """Turn the errors of reading a file into one sentence.
+
+    A file that is not regular is an error as well.
 
     Raises:
         BadInput: the file cannot be read, or is damaged.
