@@ -1,4 +1,7 @@
-"""Define the activation of all MLPs: GELU in its tanh form, whose backward pass recomputes the tanh."""
+"""Define the activation of all MLPs: GELU in its tanh form.
+
+The backward pass recomputes the tanh.
+"""
 
 import jax
 from jaxtyping import Array, Float

@@ -1,4 +1,7 @@
-"""Compute attention between the tokens of an image by the fastest way of each device; the softmax is float32."""
+"""Compute attention between the tokens of an image by each device's fastest way.
+
+The softmax is float32.
+"""
 
 from functools import cache, partial
 
@@ -29,7 +32,9 @@ def attend(
     k: Float[Array, "image token head dim"],
     v: Float[Array, "image token head dim"],
 ) -> Float[Array, "image token head dim"]:
-    """Return for each query the mean of the values, weighted by softmax(q·k / √dim) within each image and head.
+    """Return attention's mean of the values for each query, within each image and head.
+
+    The values are weighted by softmax(q·k / √dim).
 
     Args:
         q: queries, float[images, tokens, heads, dim].
@@ -46,9 +51,10 @@ _FUSED = partial(jax.nn.dot_product_attention, implementation="cudnn")
 
 
 def fits_cudnn(tokens: int, dim: int, dtype: jnp.dtype) -> bool:
-    """Return whether cuDNN has fused attention, forward and backward, for heads of a shape and type.
+    """Return whether cuDNN has fused attention for heads of a shape and type.
 
-    cuDNN accepts 16-bit numbers, up to 128 dimensions in steps of 8, and in training only even numbers of tokens.
+    Fused are both the forward and the backward pass. cuDNN accepts 16-bit numbers, up to 128 dimensions in steps of 8,
+    and in training only even numbers of tokens.
 
     Args:
         tokens: tokens of an image.
@@ -60,7 +66,10 @@ def fits_cudnn(tokens: int, dim: int, dtype: jnp.dtype) -> bool:
 
 @cache
 def has_cudnn() -> bool:
-    """Return whether JAX finds a cuDNN with fused attention, for devices of this machine or absent ones."""
+    """Return whether JAX finds a cuDNN with fused attention.
+
+    The devices may be this machine's or absent ones.
+    """
     tokens = jax.ShapeDtypeStruct((1, 8, 1, 8), jnp.bfloat16)
     try:
         jax.eval_shape(_FUSED, tokens, tokens, tokens)
@@ -109,9 +118,10 @@ def _backward(kept: tuple[Array, ...], slope: Array) -> tuple[Array, Array, Arra
 
 
 def _scaled(q: Array) -> tuple[Array, float | None]:
-    """Return the queries times 1 / √dim, and None; for 16 bits the unchanged queries, and the factor of the scores.
+    """Return the queries times 1 / √dim, and None.
 
-    The queries are fewer numbers than the scores, but 16 bits allow no second rounding.
+    For 16 bits, return the unchanged queries, and the factor of the scores. The queries are fewer numbers than the
+    scores, but 16 bits allow no second rounding.
     """
     scale = q.shape[-1] ** -0.5
     return (q, scale) if q.dtype.itemsize == 2 else (q * scale, None)

@@ -78,7 +78,10 @@ def through(
 
 
 class Block(nnx.Module):
-    """A transformer block: x + attention(norm(x)), then x + mlp(norm(x)) with an MLP or experts, in float32 norms."""
+    """Transformer block: x + attention(norm(x)), then x + mlp(norm(x)).
+
+    The `mlp` is an MLP or experts, and norms are in float32.
+    """
 
     def __init__(self, config: VitConfig, number: int, *, dtype: jnp.dtype, rngs: nnx.Rngs) -> None:
         size = config.preset.size
@@ -112,7 +115,10 @@ class Block(nnx.Module):
         noise_key: PRNGKeyArray | None,
         truth: Int[Array, "image token"] | None = None,
     ) -> tuple[Float[Array, "row dim"], routers.Routing | None]:
-        """Return the tokens after the block's second half, the MLP or the experts, and the routing."""
+        """Return the tokens after the MLP or the experts, and the routing.
+
+        The MLP or the experts are the block's second half.
+        """
         y, routing = through(self.mlp, self._normed(x), tokens, noise_key, truth)
         return x + y, routing
 
@@ -137,7 +143,10 @@ class Block(nnx.Module):
 
 
 class RoutedBlock(nnx.Module):
-    """A block for the tokens that its router takes, with attention among these alone; other tokens bypass it."""
+    """Block for the tokens that its router takes; other tokens bypass the block.
+
+    Attention is among the tokens in the block alone.
+    """
 
     def __init__(self, config: VitConfig, *, dtype: jnp.dtype, rngs: nnx.Rngs) -> None:
         if config.group_images != 1:

@@ -19,10 +19,10 @@ from moebench.routers.router import as_argument
 
 
 class Experts(nnx.Module):
-    """MLPs side by side: dim → mlp → dim with GELU in its tanh form, weights in [experts, …] arrays.
+    """MLPs side by side: dim → mlp → dim with GELU in its tanh form.
 
-    The initial weights of expert e are the e-th draw, whatever the number of experts; those of expert 0 equal those of
-    the dense MLP of its block.
+    Weights are in [experts, …] arrays. The initial weights of expert e are the e-th draw, whatever the number of
+    experts; those of expert 0 equal those of the dense MLP of its block.
     """
 
     def __init__(self, experts: int, dim: int, mlp: int, *, dtype: jnp.dtype, rngs: nnx.Rngs) -> None:
@@ -40,7 +40,9 @@ class Experts(nnx.Module):
         return over_images(by_expert(hidden, self.kernel_out[...]) + bias_out)
 
     def ragged(self, inputs: Float[Array, "row dim"], sizes: Int[Array, "expert"]) -> Float[Array, "row dim"]:
-        """Return each expert's outputs for its own rows, which are sorted by expert; further rows give zero.
+        """Return each expert's outputs for its own rows, which are sorted by expert.
+
+        Rows beyond all experts' rows give zero.
 
         Args:
             inputs: float[rows, dim].
@@ -54,7 +56,10 @@ class Experts(nnx.Module):
     def merged(
         self, tokens: Float[Array, "group token dim"], weights: Float[Array, "group expert"]
     ) -> Float[Array, "group token dim"]:
-        """Return the outputs of one MLP for each group, whose parameters are the experts' in a weighted sum."""
+        """Return the outputs of one merged MLP for each group.
+
+        The parameters of the MLP are a weighted sum of the experts' parameters.
+        """
         kernel_in, bias_in, kernel_out, bias_out = (
             jnp.einsum("ge,e...->g...", weights.astype(self.dtype), array) for array in self._weights()
         )
@@ -85,7 +90,10 @@ def _ragged_in_blocks(rows: Array, sizes: Array, *weights: Array) -> Array:
 
 
 def _by_expert(experts: int, shape: tuple[int, int], rngs: nnx.Rngs) -> Float[Array, "expert in out"]:
-    """Return a kernel for each expert, drawn as the first, second, … kernel from these keys."""
+    """Return a kernel for each expert.
+
+    The kernels are drawn as the first, second, … kernel from these keys.
+    """
     keys = jax.vmap(partial(jax.random.fold_in, rngs.params.key[...]))(jnp.arange(experts))
     return jax.vmap(lambda key: nnx.initializers.xavier_uniform()(key, shape, jnp.float32))(keys)
 

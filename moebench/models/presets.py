@@ -1,4 +1,7 @@
-"""Backbones by name: published sizes at any patch, published models with their routing, a tiny one for CPUs."""
+"""Backbones by name: published sizes and models, and a tiny one for CPUs.
+
+Published sizes have any patch, and published models have their routing.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -40,10 +43,11 @@ _VMOE_SIZES: dict[str, Size] = {
 
 @dataclass(frozen=True)
 class Preset:
-    """A backbone: a size, the side of its square patches in pixels, and the rest of its published model.
+    """Backbone: a size, the side of its square patches, and its published model.
 
-    Image size and classes come from the data set; the values here serve for counting without a data set. `router` and
-    `options` are the published routing: a cell that leaves an option out gets the preset's, if its router has it.
+    The side is in pixels. Image size and classes come from the data set; the values here serve for counting without a
+    data set. `router` and `options` are the published routing: a cell that leaves an option out gets the preset's, if
+    its router has it.
     """
 
     size: Size

@@ -37,9 +37,10 @@ def rngs(key: PRNGKeyArray | int) -> nnx.Rngs:
 
 
 def named(parent: nnx.Rngs, name: str) -> nnx.Rngs:
-    """Return keys that depend on the parent's seed and a module's name alone, not on keys drawn before.
+    """Return keys that depend on the parent's seed and a module's name alone.
 
-    Modules that two models share thus start from equal parameters, whatever the other modules of the models.
+    Keys drawn before have no effect. Modules that two models share thus start from equal parameters, whatever the other
+    modules of the models.
     """
     return rngs(jax.random.fold_in(parent.params.key[...], zlib.crc32(name.encode())))
 

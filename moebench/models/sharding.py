@@ -1,4 +1,7 @@
-"""Split tokens and experts over several devices: both axes of the mesh split images, and one of them splits experts."""
+"""Split tokens and experts over several devices.
+
+Both axes of the mesh split images, and one of them splits experts.
+"""
 
 import jax
 from jax.sharding import PartitionSpec
@@ -26,7 +29,10 @@ def over_experts(rows: Float[Array, "expert row dim"]) -> Float[Array, "expert r
 
 
 def over_images(rows: Float[Array, "expert row dim"]) -> Float[Array, "expert row dim"]:
-    """Send the experts' rows back to the devices of their images; return the rows unchanged without a mesh."""
+    """Send the experts' rows back to the devices of their images.
+
+    Without a mesh, the rows are unchanged.
+    """
     axis = expert_axes(rows.shape[0])
     return _laid_out(_laid_out(rows, PartitionSpec(axis, DATA if axis else IMAGES)), PartitionSpec(None, IMAGES))
 

@@ -1,4 +1,7 @@
-"""Name the arrays of a model with stacks as if each block had its own, for saved models and for transfer."""
+"""Name the arrays of a model with stacks as if each block had its own.
+
+The names serve saved models and transfer.
+"""
 
 from collections.abc import Mapping
 from functools import partial
@@ -16,7 +19,9 @@ _BLOCKS, _STACKED = "blocks", "stacked"
 
 
 def arrays_by_block(arrays: Any, config: VitConfig) -> Any:
-    """Return the arrays of a model, or their shapes, by the names that they have in a model without stacks.
+    """Return the arrays of a model by the names of a model without stacks.
+
+    The shapes of arrays can stand for the arrays.
 
     Args:
         arrays: the state of the parameters or variables of a model.
@@ -37,7 +42,7 @@ def arrays_by_block(arrays: Any, config: VitConfig) -> Any:
 
 
 def arrays_in_stacks(arrays: Any, config: VitConfig) -> Any:
-    """Return the arrays of a model by the names that they have in the model with its stacks.
+    """Return the arrays of a model by the names of the model with stacks.
 
     Args:
         arrays: in the form that `arrays_by_block` returns.
@@ -49,7 +54,7 @@ def arrays_in_stacks(arrays: Any, config: VitConfig) -> Any:
 
 
 def _part(run: Run, blocks: Mapping[int, Any]) -> Any:
-    """Return the arrays of a block or of a stack; nothing if its blocks have none."""
+    """Return the arrays of a block or of a stack, or None without arrays."""
     if run.times == 1:
         return blocks.get(run.first)
     units = {}
@@ -60,7 +65,10 @@ def _part(run: Run, blocks: Mapping[int, Any]) -> Any:
 
 
 def is_stacked(path: str) -> bool:
-    """Return whether the array at a path of a state, as JAX writes it, has a leading axis of repetitions."""
+    """Return whether the array at a path of a state has an axis of repetitions.
+
+    The axis is the first, and the path is as JAX writes paths.
+    """
     return f"['{_STACKED}']" in path
 
 

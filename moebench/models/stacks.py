@@ -1,4 +1,6 @@
-"""Stack the equal consecutive blocks of deep models, so that a compiler meets each kind of block once.
+"""Stack the equal consecutive blocks of deep models.
+
+By stacking, a compiler meets each kind of block once.
 
 The arrays of a stack have a leading axis, one entry for each repetition, in the state of a training as well. A loop
 over separate arrays would stack them in every step, which takes one more copy of all parameters. Saved models have the
@@ -54,7 +56,10 @@ class Run:
 
 
 def runs(config: VitConfig) -> list[Run]:
-    """Return the runs that a model's blocks are made of, in their order; single blocks unless the model is deep."""
+    """Return the runs that a model's blocks are made of, in their order.
+
+    The runs are single blocks unless the model is deep.
+    """
     layers = config.preset.size.layers
     if layers <= MOST_UNROLLED:
         return [Run(number, 1, 1) for number in range(layers)]
@@ -69,7 +74,10 @@ def runs(config: VitConfig) -> list[Run]:
 
 
 def _repeated(routed: Sequence[bool], first: int, unit: int) -> Run:
-    """Return the longest run of a unit at the start of some blocks; the first block alone if no unit repeats."""
+    """Return the longest run of a unit at the start of some blocks.
+
+    The run is the first block alone if no unit repeats.
+    """
     times = 1
     while len(routed) >= (times + 1) * unit and routed[times * unit : (times + 1) * unit] == routed[:unit]:
         times += 1
@@ -77,7 +85,10 @@ def _repeated(routed: Sequence[bool], first: int, unit: int) -> Run:
 
 
 class Stack(nnx.Module):
-    """A run of repeated blocks: one unit, whose arrays have a leading axis of repetitions, in a loop."""
+    """Run of repeated blocks: one unit in a loop.
+
+    The arrays of the unit have a leading axis of repetitions.
+    """
 
     def __init__(self, config: VitConfig, run: Run, *, keys: nnx.Rngs) -> None:
         def unit(of_blocks: Key[Array, "block"]) -> Any:
@@ -160,7 +171,9 @@ def _in_type_of_compute(blocks: nnx.Module, parameters: Any) -> Any:
 
 
 def make_blocks(config: VitConfig, *, keys: nnx.Rngs) -> list[Block | RoutedBlock | Stack]:
-    """Return the blocks of a model, of a deep model in stacks; initial parameters do not depend on the stacks.
+    """Return the blocks of a model, of a deep model in stacks.
+
+    Initial parameters do not depend on the stacks.
 
     Args:
         config: the model.

@@ -1,4 +1,4 @@
-"""The two towers of contrastive cells: the vision transformer, a text tower, and the temperature between them.
+"""The vision transformer, text tower and temperature of contrastive cells.
 
 Images are embedded as the mean of the vision transformer's tokens, without a head. The text tower ends in a projection
 to that width, as in locked-image tuning, in which the image tower is not trained (2111.07991). Both embeddings are
@@ -32,7 +32,10 @@ _SMALLEST_SQUARE = 1e-16
 
 @dataclass(frozen=True)
 class TextConfig(VitConfig):
-    """Shape of a text tower, whose tokens are words; `classes` is the width of the projection."""
+    """Shape of a text tower, whose tokens are words.
+
+    `classes` is the width of the projection.
+    """
 
     vocabulary: int = 0
     length: int = 0
@@ -46,7 +49,7 @@ class TextConfig(VitConfig):
 
 @dataclass(frozen=True)
 class TwoTowersConfig(VitConfig):
-    """Shape of an image tower without a head, and of the text tower beside the image tower."""
+    """Shape of an image tower without a head, and of the text tower beside it."""
 
     text: TextConfig | None = None
     """Shape of the text tower."""
@@ -77,10 +80,10 @@ def text_preset(name: str) -> Preset:
 
 
 class TextTower(nnx.Module):
-    """A transformer from the tokens of captions to embeddings: pre-norm, without a mask, pooled at the last token.
+    """Transformer from the tokens of captions to embeddings, pooled at the last token.
 
-    The public code of the Soft MoE paper attends to all tokens, fills captions up with the token that ends them, and
-    reads the last one (2308.00951).
+    Norms precede the layers, and attention has no mask. The public code of the Soft MoE paper attends to all tokens,
+    fills captions up with the token that ends them, and reads the last one (2308.00951).
     """
 
     def __init__(self, config: TextConfig, *, rngs: nnx.Rngs) -> None:
@@ -144,7 +147,10 @@ class TwoTowers(nnx.Module):
 
     @property
     def bias(self) -> Float[Array, ""] | None:
-        """Term added to the scaled cosines; None for the softmax loss, which does not depend on one."""
+        """Term added to the scaled cosines; None for the softmax loss.
+
+        The softmax loss does not depend on such a term.
+        """
         return self.logit_bias[...].astype(jnp.float32) if self.config.loss == "sigmoid" else None
 
 

@@ -66,10 +66,11 @@ class Vit(nnx.Module):
         return one_by_one(self.blocks)
 
     def truth(self, images: Float[Array, "image height width channel"]) -> Int[Array, "image token"] | None:
-        """Return the right expert of each token, from the images' last channel; None if they have no such channel.
+        """Return the right expert of each token, from the images' last channel.
 
-        A token of several patches of the task takes the smallest number among them, so that 255, for patches that
-        decide nothing, stands for tokens of such patches alone. A class token has 255.
+        The result is None if the images have no such channel. A token of several patches of the task takes the smallest
+        number among them, so that 255, for patches that decide nothing, stands for tokens of such patches alone. A
+        class token has 255.
         """
         if not self.config.truth:
             return None
@@ -84,13 +85,19 @@ class Vit(nnx.Module):
             return self.head(jnp.tanh(self.pre_logits(pooled)) if self.config.preset.class_token else pooled)
 
     def pooled(self, x: Float[Array, "row dim"]) -> Float[Array, "image dim"]:
-        """Return the features of each image before the head: the tokens' mean, or the class token."""
+        """Return each image's features: the tokens' mean, or the class token.
+
+        The head takes these features.
+        """
         by_image = self.norm(x).reshape(-1, self.config.tokens, x.shape[-1])
         pooled: Array = by_image[:, 0] if self.config.preset.class_token else by_image.mean(1)
         return pooled
 
     def embedded(self, images: Float[Array, "image height width channel"]) -> Float[Array, "row dim"]:
-        """Return the tokens of all images with their positions, after a class token if the model has one."""
+        """Return the tokens of all images with their positions.
+
+        An image's tokens follow a class token if the model has one.
+        """
         seen = images[..., : self.config.channels] if self.config.truth else images
         rows = self.embed(patches(seen, self.config.preset.patch).astype(self.dtype))
         x = rows.reshape(images.shape[0], -1, rows.shape[-1])
