@@ -37,7 +37,9 @@ def evaluation_columns(evaluation: Evaluation, model: VitConfig, flops_experts: 
 
 
 def pair_columns(evaluation: PairEvaluation, model: VitConfig, flops_experts: float | None) -> Row:
-    """Return the columns of the tests of two towers; routing is that of the image tower.
+    """Return the columns of the tests of two towers.
+
+    The routing is the image tower's.
 
     Args:
         evaluation: the tests.
@@ -52,7 +54,7 @@ def pair_columns(evaluation: PairEvaluation, model: VitConfig, flops_experts: fl
 
 
 def pair_summary(row: Mapping[str, Any]) -> str:
-    """Return the main results of two towers in a phrase, for the log of the cell."""
+    """Return the main results of two towers as a phrase for the log."""
     seen = row.get("zero_shot_seen")
     zero_shot = "" if seen is None else f"zero-shot {seen:.4f}, "
     return f"{zero_shot}image to text R@1 {row['image_to_text_r1']:.4f} of {row['retrieval_images']:,}"
@@ -85,14 +87,20 @@ def padding(model: VitConfig, flops_experts: float, by_image: Float64[np.ndarray
 
 
 def calls(by_image: Float64[np.ndarray, "image"] | None) -> Row:
-    """Return mean and standard deviation over images of expert calls for a token; an empty row if slots mix tokens."""
+    """Return the columns of expert calls for a token: mean and standard deviation.
+
+    Both are over images. The row is empty if slots mix tokens.
+    """
     if by_image is None:
         return {}
     return {"expert_calls_per_token": float(by_image.mean()), "expert_calls_per_token_std": float(by_image.std())}
 
 
 def health(layers: list[RoutingCounts]) -> Row:
-    """Return the routing columns: means over MoE layers, drops of the worst layer, loads by layer and expert."""
+    """Return the routing columns, from the counts of all MoE layers.
+
+    The columns are means over MoE layers, drops of the worst layer, and loads by layer and expert.
+    """
     by_layer: list[Row] = [{name: value.tolist() for name, value in layer.metrics().items()} for layer in layers]
     lists = ("expert_load", "expert_load_requested")
     row: Row = {name: [layer[name] for layer in by_layer] for name in lists}

@@ -35,7 +35,9 @@ class Probe:
         self._features: Callable[..., Any] = program.with_host_batch(compile_unoptimized(program.features, state, some))
 
     def evaluate(self, state: TrainState, seed: int) -> dict[str, float | None]:
-        """Return the columns `few_shot_N`: accuracy on the test split, None if a class has fewer than N images.
+        """Return the columns `few_shot_N`, the accuracy on the test split.
+
+        A column is None if a class has fewer than N images.
 
         Args:
             state: state of the probed model.

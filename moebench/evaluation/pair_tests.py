@@ -1,6 +1,7 @@
-"""The tests of two trained towers: zero-shot classification, retrieval, binding, relations, and the loss on test pairs.
+"""The tests of two trained towers.
 
-Texts are embedded in batches of one size and captions have one length, so that no text needs another program.
+The tests are zero-shot classification, retrieval, binding, relations, and the loss on test pairs. Texts are embedded in
+batches of one size and captions have one length, so that no text needs another program.
 """
 
 import time
@@ -92,7 +93,10 @@ class PairTests:
         self._loss = compile_unoptimized(program.pair_loss, state, some, some)
 
     def embedded(self, state: TrainState, split: PairSplit) -> PairSplit:
-        """Return pairs with embeddings in place of images, for the training of a text tower alone."""
+        """Return pairs with embeddings in place of images.
+
+        The embeddings serve the training of a text tower alone.
+        """
         return replace(split, images=self.images(state, split.images).embeddings)
 
     def evaluate(self, state: TrainState) -> PairEvaluation:
@@ -136,7 +140,10 @@ class PairTests:
         return self.pairs.tokenizer.encode(texts, self.program.text.length).ids
 
     def _loss_of(self, state: TrainState, images: Float32[np.ndarray, "image dim"]) -> tuple[float, float]:
-        """Return mean loss and accuracy over whole batches in a fixed order; an incomplete last batch is left out."""
+        """Return mean loss and accuracy over whole batches in a fixed order.
+
+        An incomplete last batch is left out.
+        """
         texts, batch = self.texts(state, self.test.first_captions), self.loss_batch
         order = np.random.default_rng(0).permutation(len(images))
         parts = [order[start : start + batch] for start in range(0, len(images) - batch + 1, batch)]

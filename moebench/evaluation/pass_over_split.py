@@ -20,7 +20,10 @@ _HASHED_AT_A_TIME = 1024
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Result of a pass over a split; arrays by image are in the split's own order."""
+    """Result of a pass over a split.
+
+    Arrays by image are in the split's own order.
+    """
 
     accuracy: float
     loss: float
@@ -129,7 +132,10 @@ def _mixed(count: int) -> Int[np.ndarray, "image"]:
 
 
 def split_digest(split: Split) -> str:
-    """Return sixteen hexadecimal digits that identify the images and labels or captions of a split, in their order."""
+    """Return sixteen hexadecimal digits that identify the content of a split.
+
+    The content is the images and their labels or captions, in their order.
+    """
     images = split.images
     kind = images.stored.dtype if isinstance(images, Pixels) else images.dtype
     found = hashlib.sha256(f"{kind}{list(images.shape)}".encode())

@@ -150,7 +150,10 @@ class Recorder:
         return _table(("layer", "swap", "accuracy", "trained_accuracy"), rows)
 
     def slot_pairs(self, state: TrainState) -> Table:
-        """Return the cosine of the parameters of each two slots of a soft router (2308.00951, figure 28)."""
+        """Return the cosine of each two slots' parameters in a soft router.
+
+        Figure 28 of 2308.00951 shows these cosines.
+        """
         rows: list[tuple[Any, ...]] = []
         model = self.program.model(state)
         for layer in self.layers:
@@ -207,7 +210,10 @@ class Recorder:
         return write_recording(to_table(columns, facts), folder, facts)
 
     def _batches(self) -> Iterator[tuple[np.ndarray, Int[np.ndarray, "image"]]]:
-        """Yield batches of images, with the numbers of the recorded images, which come first in a batch."""
+        """Yield batches of images, with the numbers of the recorded images.
+
+        Recorded images come first in a batch.
+        """
         numbered = Split(self.split.images, np.arange(len(self.split), dtype=np.int32))
         left = self.count
         for part, _ in filled_batches(numbered, self.batch):
@@ -217,7 +223,10 @@ class Recorder:
             left -= self.batch
 
     def _swaps(self, exchanged: int | None = None, shifted: int | None = None) -> tuple[np.ndarray, ...]:
-        """Return the arguments of a pass in which one layer's tokens exchange routings, or its experts places."""
+        """Return the arguments of a pass with an exchange in one layer.
+
+        Either the layer's tokens exchange routings, or its experts exchange places.
+        """
         exchange = np.stack([self._in_order] * len(self.layers))
         if exchanged is not None:
             generator = np.random.default_rng(exchanged)
@@ -254,7 +263,7 @@ class Recorder:
 
 
 def _pairs(layer: int, *values: np.ndarray) -> list[tuple[Any, ...]]:
-    """Return a row for each pair of members of a layer, with the values of the pair."""
+    """Return a row with values for each pair of members of a layer."""
     one, other = np.triu_indices(len(values[0]), 1)
     columns = [np.round(each[one, other].astype(float), 4).tolist() for each in values]
     return list(zip([layer] * len(one), one.tolist(), other.tolist(), *columns, strict=True))

@@ -1,7 +1,8 @@
-"""Retrieval of the captions of an image, and of the image of a caption, and choices between two captions.
+"""Retrieval of captions and of images, and choices between two captions.
 
-Recall at K is the share of queries with a right answer among the K highest scores. Any caption of an image is a right
-answer. Among equal scores wrong answers come first, so that a model that embeds all inputs alike retrieves nothing.
+A query is an image, whose captions are retrieved, or a caption, whose image is retrieved. Recall at K is the share of
+queries with a right answer among the K highest scores. Any caption of an image is a right answer. Among equal scores
+wrong answers come first, so that a model that embeds all inputs alike retrieves nothing.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,9 @@ DEPTHS = (1, 5, 10)
 def image_to_text_ranks(
     scores: Float[np.ndarray, "image caption"], image_of_caption: Int[np.ndarray, "caption"]
 ) -> Int[np.ndarray, "image"]:
-    """Return for each image how many captions of other images score at least as high as its best own caption.
+    """Return for each image the number of wrong captions before its best own one.
+
+    A wrong caption belongs to another image and scores at least as high as the image's best own caption.
 
     Args:
         scores: score of each image with each caption.
@@ -29,7 +32,9 @@ def image_to_text_ranks(
 def text_to_image_ranks(
     scores: Float[np.ndarray, "image caption"], image_of_caption: Int[np.ndarray, "caption"]
 ) -> Int[np.ndarray, "caption"]:
-    """Return for each caption how many other images score at least as high as its own image.
+    """Return for each caption the number of other images before its own.
+
+    Another image comes before if its score is at least as high.
 
     Args:
         scores: score of each image with each caption.
@@ -40,7 +45,9 @@ def text_to_image_ranks(
 
 
 def recalls(ranks: Int[np.ndarray, "query"], depths: Sequence[int] = DEPTHS) -> dict[int, float]:
-    """Return the share of queries whose right answer is among the first K, for each K.
+    """Return for each K the share of queries answered among the first K.
+
+    A query is answered if its first right answer is among the first K.
 
     Args:
         ranks: wrong answers before the first right one.
@@ -50,7 +57,9 @@ def recalls(ranks: Int[np.ndarray, "query"], depths: Sequence[int] = DEPTHS) -> 
 
 
 def choice_accuracy(true: Float[np.ndarray, "choice"], false: Float[np.ndarray, "choice"]) -> float:
-    """Return the share of choices in which the true caption scores higher; equal scores count half.
+    """Return the share of choices in which the true caption scores higher.
+
+    Equal scores count half.
 
     Args:
         true: scores of the true captions.

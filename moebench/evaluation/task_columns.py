@@ -1,4 +1,7 @@
-"""Columns of the result table for a diagnostic task, from the truth about each token of the test split."""
+"""Columns of the result table for a diagnostic task.
+
+The values follow from the truth about each token of the test split.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -69,7 +72,9 @@ class TaskTruth:
 def needles_processed(
     needles: Bool[np.ndarray, "image token"] | None, processed: Float[np.ndarray, "image token"] | None
 ) -> float | None:
-    """Return the share of the needles that an expert processes; None if the task or the router has no such share.
+    """Return the share of the needles that an expert processes, or None.
+
+    The result is None if the task or the router has no such share.
 
     Args:
         needles: whether each token is a needle; None if the task has no needles.

@@ -1,7 +1,7 @@
-"""Settings for the evaluation of a trained model, without further training: k, C, the order of the tokens, slots.
+"""Settings for the evaluation of a trained model, without further training.
 
-A setting changes options of the router, or replaces the router by another with the same parameters. Nothing is
-allocated and nothing runs.
+Settings change k, C, the order of the tokens, or slots. A setting changes options of the router, or replaces the router
+by another with the same parameters. Nothing is allocated and nothing runs.
 """
 
 import json
@@ -92,7 +92,10 @@ def _resolved(changes: Mapping[str, Scalar], model: VitConfig, trained: routers.
 
 
 def _changed(changes: Mapping[str, Scalar], model: VitConfig) -> VitConfig:
-    """Return the model with router and options of a setting; options left out keep their values of the training."""
+    """Return the model with router and options of a setting.
+
+    Options that the setting leaves out have their values of the training.
+    """
     name = str(changes.get("router", model.router))
     given = {key: value for key, value in changes.items() if key != "router"}
     known = routers.options(name)

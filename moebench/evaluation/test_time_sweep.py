@@ -1,4 +1,6 @@
-"""Evaluate a trained model in other settings: accuracy, FLOPs, time and drops of each, without further training.
+"""Evaluate a trained model in other settings, without further training.
+
+The results are accuracy, FLOPs, time and drops of each setting.
 
 The model is cut at the first routing. All settings share the part before the cut, which is computed once. Blocks differ
 in their parameters only, so that each setting has one set of programs for all its layers: route, compute the routed
@@ -126,7 +128,10 @@ class Sweep:
         ]
 
     def _numbers(self, place: int, sums: Any, calls_of: Sequence[Any], images: int, flops: float | None) -> Row:
-        """Return the numbers of one setting, from sums over all batches and calls by image of each batch."""
+        """Return the numbers of one setting.
+
+        The numbers follow from sums over all batches and from calls by image of each batch.
+        """
         loss, correct, layers = sums
         called = calls_of[0] is not None
         by_image = np.concatenate(jax.device_get(calls_of))[:images].astype(np.float64) if called else None
@@ -144,9 +149,10 @@ class Sweep:
     def _rest(
         self, place: int, state: TrainState, blocks: Sequence[Any], x: Any, truth: Any, labels: Any, weights: Any
     ) -> Any:
-        """Run the part after the cut; return sums over the batch, and calls by image and tokens processed.
+        """Return sums over the batch, and calls and tokens processed, after the cut.
 
-        Loss, correct images and counts by layer are sums; calls and tokens processed are means over the layers.
+        The part of the model after the cut runs. Loss, correct images and counts by layer are sums; calls by image and
+        tokens processed are means over the layers.
         """
         counts, by_layer, processed = [], [], []
         for number in self._later():
@@ -189,7 +195,10 @@ class Sweep:
         return lambda block, x: nnx.merge(graph, block)(x, self.model.tokens, None)[0]
 
     def _routed_half(self, graph: Any, block: Any, x: Any, truth: Any) -> "_RoutedHalf":
-        """Trace the programs of a block. A routing passes between them as bare arrays, since it has static parts."""
+        """Trace the programs of a block.
+
+        A routing passes between the programs as bare arrays, since the routing has static parts.
+        """
         kind: Any = None
 
         def route(block: Any, x: Any, truth: Any) -> Any:
@@ -215,7 +224,10 @@ class Sweep:
 
 
 def _joined(parts: Sequence[Any], images: int) -> np.ndarray | None:
-    """Return the values of all batches in the split's own order; None if there are none."""
+    """Return the values of all batches in the split's own order, or None.
+
+    The result is None if the batches have no values.
+    """
     return None if parts[0] is None else in_own_order(np.concatenate(jax.device_get(parts)), images)
 
 

@@ -137,7 +137,7 @@ class Pass:
         }
 
     def _rows(self, tokens: Array, routing: Routing) -> Float[Array, "row dim"]:
-        """Return inputs on which a layer's experts are compared: tokens, or the slots of a soft router."""
+        """Return inputs for comparing a layer's experts: tokens, or a soft router's slots."""
         groups = tokens.reshape(routing.gates.shape[0], -1, tokens.shape[-1])
         inputs = (routing.dispatch(groups) if self.soft else tokens).reshape(-1, tokens.shape[-1])
         return inputs[:: max(1, len(inputs) // COMPARED_ROWS)][:COMPARED_ROWS]

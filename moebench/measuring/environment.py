@@ -54,10 +54,10 @@ def pin_jax_settings() -> None:
 
 
 def jax_settings() -> dict[str, Any]:
-    """Return the settings of JAX and XLA that differ from their defaults, of `RECORDED` and `VARIABLES`.
+    """Return the settings of JAX and XLA that differ from their defaults.
 
-    Settings such as `JAX_DEFAULT_MATMUL_PRECISION` are read from JAX itself, so that changes by a program count.
-    Settings in `PINNED` are left out: they are equal in every cell.
+    The settings are those of `RECORDED` and `VARIABLES`. Settings such as `JAX_DEFAULT_MATMUL_PRECISION` are read from
+    JAX itself, so that changes by a program count. Settings in `PINNED` are left out: they are equal in every cell.
     """
     found = {name: os.environ[name].split() for name in VARIABLES if os.environ.get(name, "").strip()}
     texts = {name: " ".join(parts) for name, parts in found.items()}

@@ -1,4 +1,4 @@
-"""Memory of compiled programs, and an estimate of it for models too large for this machine."""
+"""Memory of compiled programs, measured or estimated for models too large for this machine."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,10 @@ from jax.extend.core import ClosedJaxpr, Var
 
 
 def peak_bytes(program: jax.stages.Compiled) -> int | None:
-    """Return the bytes of arguments + outputs + temporaries − aliases; None if the compiler plans no memory."""
+    """Return the bytes of arguments + outputs + temporaries − aliases.
+
+    The result is None if the compiler plans no memory.
+    """
     plan = program.memory_analysis()
     if plan is None:
         return None

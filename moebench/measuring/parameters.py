@@ -21,7 +21,9 @@ class Parameters:
 
 
 def count_parameters(config: VitConfig, router: Router) -> Parameters:
-    """Return the parameters of a model, counted on one block of each kind, since all blocks of a kind are alike.
+    """Return the parameters of a model.
+
+    One block of each kind is counted, since all blocks of a kind are alike.
 
     A token meets its top k experts. If experts choose their tokens, or slots contain mixtures, a token meets as many
     experts as there are slots for a token, capacity factor included.
@@ -40,7 +42,9 @@ def count_parameters(config: VitConfig, router: Router) -> Parameters:
 
 
 def count_text_parameters(config: TextConfig) -> Parameters:
-    """Return the parameters of a text tower; a token meets one row of the embedding, which counts whole.
+    """Return the parameters of a text tower.
+
+    A token meets one row of the embedding, and the embedding counts whole.
 
     Args:
         config: the text tower.
@@ -52,7 +56,10 @@ def count_text_parameters(config: TextConfig) -> Parameters:
 
 
 def text_router(config: TextConfig) -> Router:
-    """Return the router of a text tower for tokens of width 1, whose parameters are shapes."""
+    """Return the router of a text tower for tokens of width 1.
+
+    The router's parameters are shapes.
+    """
     made: Router = nnx.eval_shape(
         lambda: routers.create(config.router, dim=1, rngs=nnx.Rngs(0), **config.router_options)
     )
@@ -60,7 +67,9 @@ def text_router(config: TextConfig) -> Router:
 
 
 def count_layer_parameters(config: VitConfig, router: Router) -> Parameters:
-    """Return the parameters of one MoE layer alone, or of an MLP if the router is `dense`.
+    """Return the parameters of one MoE layer alone, or of one dense MLP.
+
+    The MLP counts if the router is `dense`.
 
     Args:
         config: the model of the layer.
@@ -72,7 +81,10 @@ def count_layer_parameters(config: VitConfig, router: Router) -> Parameters:
 
 
 def _not_met(module: nnx.Module, config: VitConfig, router: Router) -> float:
-    """Return the expert parameters that one token does not meet, of a module with one MoE layer."""
+    """Return the expert parameters of a module that one token does not meet.
+
+    The module has one MoE layer.
+    """
     layer = shapes(config, router)
     met = router.experts_per_token(layer.group_tokens, layer.total_slots)
     experts = sum(_size(inner) for _, inner in nnx.iter_graph(module) if isinstance(inner, Experts))

@@ -1,4 +1,7 @@
-"""How close a program is to the limits of its device: measured peaks, arithmetic intensity, share of the peak."""
+"""Nearness of a program to its device's limits: peaks, arithmetic intensity, peak share.
+
+The peaks are measured.
+"""
 
 import time
 from collections.abc import Callable
@@ -36,7 +39,10 @@ class Peak:
 
 @cache
 def measure_peak(precision: str) -> Peak:
-    """Return the default device's peak: the best of a few samples, measured once for each process in under a second."""
+    """Return the default device's peak, the best of a few samples.
+
+    The peak is measured once for each process, in under a second.
+    """
     platform = jax.default_backend()
     side = _SIDES.get(platform, _LARGE_SIDE)
     matrix = jnp.ones((side, side), precision)
@@ -52,7 +58,10 @@ def measure_peak(precision: str) -> Peak:
 
 
 def _shortest(program: Callable[[jax.Array], jax.Array], operand: jax.Array) -> float:
-    """Return the seconds of the shortest of a few calls, each on the result of the call before."""
+    """Return the seconds of the shortest of a few calls.
+
+    Each call takes the result of the call before.
+    """
     seconds = []
     for _ in range(SAMPLES + 1):  # the first call warms up
         began = time.perf_counter()
@@ -62,6 +71,9 @@ def _shortest(program: Callable[[jax.Array], jax.Array], operand: jax.Array) -> 
 
 
 def moved_bytes(program: jax.stages.Compiled) -> float | None:
-    """Return the bytes that a program reads and writes, by its compiler; None if the compiler does not count them."""
+    """Return the bytes that a program reads and writes, by its compiler.
+
+    The result is None if the compiler does not count bytes.
+    """
     moved = (program.cost_analysis() or {}).get("bytes accessed", -1.0)
     return float(moved) if moved > 0 else None

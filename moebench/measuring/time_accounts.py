@@ -55,7 +55,11 @@ class Accounts:
         self._seconds[account] += seconds
 
     def columns(self) -> dict[str, float]:
-        """Return the accounts so far, `other_s` for time in none of them, and `cell_wall_s`, the sum."""
+        """Return the accounts so far, with `other_s`, `cell_wall_s` and `timing_wall_s`.
+
+        `other_s` is the time in none of the accounts, and `cell_wall_s` the sum. `timing_wall_s` is the sum of
+        `warmup_s` and `timed_s`.
+        """
         wall = time.perf_counter() - self._began
         timing = self._seconds["warmup_s"] + self._seconds["timed_s"]
         other = wall - sum(self._seconds.values())

@@ -39,7 +39,10 @@ _NAME = re.compile("[0-9a-f]{8}")
 
 
 class _Record(BaseModel):
-    """The JSON file of a checkpoint; fields of the training under way are empty between two parts."""
+    """JSON file of a checkpoint.
+
+    Fields of the training under way are empty between two parts.
+    """
 
     model_config = ConfigDict(strict=True, frozen=True)
 
@@ -115,7 +118,9 @@ class Checkpoints:
         self._last = time.monotonic()
 
     def progress(self, part: str, like: TrainState) -> Progress | None:
-        """Read the training of a part; None if the checkpoint has no training of the part.
+        """Return the stored training of a part, or None without a usable one.
+
+        A checkpoint that does not fit the model or cannot be read is reported and not used.
 
         Args:
             part: name of the part that is to be trained.
@@ -199,7 +204,10 @@ class Checkpoints:
 
 
 def _agreed(mine: int) -> int:
-    """Return the number of the first process of this cell in all its processes: clocks and file systems differ."""
+    """Return the number of the first process of this cell, in all its processes.
+
+    The processes have to agree, since clocks and file systems differ.
+    """
     if jax.process_count() == 1:
         return mine
     return int(multihost_utils.broadcast_one_to_all(np.int32(mine)))
@@ -211,7 +219,10 @@ def _all_agree(mine: bool) -> bool:
 
 
 def _plain(state: TrainState) -> TrainState:
-    """Return the state with its key as an array of numbers, because orbax does not know the key's type."""
+    """Return the state with its key as an array of numbers.
+
+    orbax does not know the key's type.
+    """
     if isinstance(state.key, jax.Array):
         return replace(state, key=jax.random.key_data(state.key))
     numbers = jax.eval_shape(jax.random.key_data, state.key)
@@ -219,13 +230,16 @@ def _plain(state: TrainState) -> TrainState:
 
 
 def _arrays(state: TrainState) -> dict[str, str]:
-    """Return type and shape of each array of the state by its path, such as float32[8,64]."""
+    """Return each array's type and shape, such as float32[8,64], by its path."""
     leaves = jax.tree_util.tree_leaves_with_path(state)
     return {array_path(path): f"{leaf.dtype}{list(leaf.shape)}" for path, leaf in leaves}
 
 
 def _misfit(kept: Mapping[str, str], wanted: Mapping[str, str]) -> str | None:
-    """Return a sentence on the first array that differs; orbax would raise too, but its threads fail later."""
+    """Return a sentence on the first array that differs, or None.
+
+    orbax would raise too, but its threads fail later.
+    """
     for path in [*wanted, *kept]:
         if kept.get(path) != wanted.get(path):
             return f"its {path} is {kept.get(path, 'missing')}, and the model's {wanted.get(path, 'is not there')}"

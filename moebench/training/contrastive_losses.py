@@ -30,9 +30,10 @@ def logits(
 
 
 def softmax_loss(scores: Float[Array, "pair pair"]) -> Float[Array, "pair"]:
-    """Return the loss of each pair: half the cross-entropy of its row plus half that of its column, in nats.
+    """Return the loss of each pair in nats, from its row and column.
 
-    The mean over pairs is the loss of a batch (2103.00020, figure 3).
+    The loss is half the cross-entropy of the row plus half the cross-entropy of the column. The mean over pairs is the
+    loss of a batch (2103.00020, figure 3).
 
     Args:
         scores: logits of images (rows) with texts (columns).
@@ -44,10 +45,10 @@ def softmax_loss(scores: Float[Array, "pair pair"]) -> Float[Array, "pair"]:
 
 
 def sigmoid_loss(scores: Float[Array, "pair pair"]) -> Float[Array, "pair"]:
-    """Return the loss of each image: the sum over all texts of -log sigmoid(±score), in nats.
+    """Return the loss of each image in nats, from all texts.
 
-    The sign is + for the image's own text and - for all others. The mean over images is the loss of a batch
-    (2303.15343, algorithm 1).
+    The loss is the sum over texts of -log sigmoid(±score). The sign is + for the image's own text and - for all others.
+    The mean over images is the loss of a batch (2303.15343, algorithm 1).
 
     Args:
         scores: logits of images (rows) with texts (columns).

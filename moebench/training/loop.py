@@ -49,7 +49,10 @@ class Training:
         return float(self.losses[-max(1, len(self.losses) // 10) :].mean())
 
     def curve(self) -> tuple[list[int], list[float], list[float]]:
-        """Return up to 25 steps, and mean loss and mean accuracy since the step before each."""
+        """Return up to 25 steps, and mean loss and accuracy between the steps.
+
+        Each mean is over the steps since the step before.
+        """
         parts = self._parts()
         steps = [int(part[-1]) + 1 for part in parts]
         return steps, [float(self.losses[p].mean()) for p in parts], [float(self.accuracies[p].mean()) for p in parts]
@@ -87,7 +90,7 @@ def train(
     visit: Callable[[int, TrainState], None] = lambda step, state: None,
     visit_at: Container[int] = (),
 ) -> Training:
-    """Take a step with each batch, until the batches end or the loss is not finite.
+    """Take a training step with each batch, while the loss is finite.
 
     Args:
         step: a compiled training step.

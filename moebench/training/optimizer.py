@@ -1,4 +1,7 @@
-"""The optimiser of all cells: AdamW with warm-up, cosine decay and clipping by the global norm."""
+"""The optimiser of all cells: AdamW with warm-up, cosine decay and norm clipping.
+
+Gradients are clipped by the global norm.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

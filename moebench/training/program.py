@@ -1,4 +1,7 @@
-"""The programs of a model: initialise, train a step, infer, evaluate; each serves all seeds of a cell."""
+"""The programs of a model: initialise, train a step, infer, evaluate.
+
+Each program serves all seeds of a cell.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -51,7 +54,10 @@ class StepReport:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class EvalReport:
-    """Sums over the images of an evaluation batch, routing counts of each MoE layer, and values by image."""
+    """Results of an evaluation batch: sums, routing counts, and values by image.
+
+    The sums are over the images of the batch, and the counts are those of each MoE layer.
+    """
 
     loss: Float[Array, ""]
     """Weighted sum of the cross-entropies in nats."""
@@ -133,7 +139,10 @@ class Program:
     def gradient(
         self, state: TrainState, images: Float[Array, "image height width channel"], labels: Int[Array, "image"]
     ) -> tuple[Any, tuple[Array, Array, Any]]:
-        """Return the gradient of the objective by the parameters, and (loss, accuracy, other state of the model)."""
+        """Return the gradient of the objective by the parameters, and further results.
+
+        The further results are (loss, accuracy, other state of the model).
+        """
 
         def objective(parameters: Any) -> tuple[Array, tuple[Array, Array, Any]]:
             # A copy, because routers write to their variables, and an array of the outer trace cannot be written here.
@@ -228,7 +237,7 @@ class Program:
         return 1
 
     def device_put(self, *arrays: Any) -> tuple[Any, ...]:
-        """Copy arrays over the images of a batch from the host to the devices of the programs."""
+        """Copy arrays over a batch's images from the host to the programs' devices."""
         placed: tuple[Any, ...] = jax.device_put(arrays)
         return placed
 
@@ -238,7 +247,9 @@ class Program:
 
 
 def compiled(function: Callable[..., Any], *arguments: Any, donate: tuple[int, ...] = ()) -> jax.stages.Compiled:
-    """Compile a function ahead of time, so that nothing is traced while the function is timed.
+    """Compile a function ahead of time.
+
+    Nothing is traced while the function is timed.
 
     Args:
         function: traced with the arguments.
@@ -249,7 +260,10 @@ def compiled(function: Callable[..., Any], *arguments: Any, donate: tuple[int, .
 
 
 def compile_unoptimized(function: Callable[..., Any], *arguments: Any) -> jax.stages.Compiled:
-    """Compile a function that runs once or twice, for which optimising would take longer than it saves."""
+    """Compile a function without optimisation.
+
+    For a function that runs once or twice, optimising would take longer than it saves.
+    """
     return jax.jit(function).lower(*arguments).compile(compiler_options={"xla_backend_optimization_level": "0"})
 
 
@@ -260,7 +274,10 @@ def global_norm(gradient: Any) -> Float[Array, ""]:
 
 
 def to_compute_dtype(parameters: Any) -> Any:
-    """Cast parameters to float32 or wider, as inputs of the model, which casts them further to its compute type."""
+    """Cast parameters to float32 or wider, as inputs of the model.
+
+    The model casts its parameters further to its compute type.
+    """
     return jax.tree.map(lambda array: array.astype(jnp.promote_types(array.dtype, jnp.float32)), parameters)
 
 
@@ -277,14 +294,20 @@ def cross_entropy(logits: Float[Array, "image label"], labels: Int[Array, "image
 
 
 def calls_by_image(routings: list[Routing], images: int) -> Float[Array, "image"] | None:
-    """Return expert calls for a token of each image, mean over tokens and MoE layers; None if all are equal."""
+    """Return expert calls for a token of each image, or None if all equal.
+
+    The calls are a mean over tokens and MoE layers.
+    """
     calls = [routing.calls for routing in routings]
     layers = [each.reshape(images, -1).mean(1) for each in calls if each is not None]
     return jnp.stack(layers).mean(0) if layers else None
 
 
 def processed_by_token(routings: list[Routing], images: int) -> Float[Array, "image token"] | None:
-    """Return the share of MoE layers in which an expert processes each token; None if slots contain mixtures."""
+    """Return the share of MoE layers in which an expert processes each token.
+
+    The result is None if slots contain mixtures.
+    """
     calls = [routing.calls for routing in routings]
     layers = [(each > 0).reshape(images, -1).astype(jnp.float32) for each in calls if each is not None]
     return jnp.stack(layers).mean(0) if layers else None

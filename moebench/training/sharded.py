@@ -44,7 +44,7 @@ def join_processes(environment: Mapping[str, str]) -> None:
 
 
 def mesh(shape: tuple[int, int], devices: Sequence[jax.Device] | None = None) -> Mesh | None:
-    """Return the devices of a cell as a mesh; None for a single device, which needs no mesh.
+    """Return the devices of a cell as a mesh, or None for one device.
 
     Args:
         shape: parts of the images, parts of the experts.
@@ -68,10 +68,10 @@ def mesh(shape: tuple[int, int], devices: Sequence[jax.Device] | None = None) ->
 
 
 class WideProgram(Program):
-    """A program whose images are split over a mesh, and experts and slots over one of its axes.
+    """Program whose images, experts and slots are split over a mesh.
 
-    All other arrays, such as the parameters of attention, are on every device. The optimiser's moments are on the
-    devices of their parameters.
+    Experts and slots are split over one axis of the mesh alone. All other arrays, such as the parameters of attention,
+    are on every device. The optimiser's moments are on the devices of their parameters.
     """
 
     def __init__(self, config: VitConfig, schedule: Schedule, batch: int, mesh: Mesh) -> None:

@@ -1,4 +1,7 @@
-"""Programs of one MoE layer alone, forward and backward, in place of a model and its training."""
+"""Programs of one MoE layer alone, forward and backward.
+
+The programs take the place of a model and its training.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -18,11 +21,12 @@ from moebench.training.program import Program, TrainState, auxiliary_loss, split
 
 
 class LayerProgram(Program):
-    """Programs of one MoE layer of a model, or of one MLP if the router is `dense`.
+    """Programs of one MoE layer of a model, or of one MLP for `dense`.
 
-    A row of tokens takes the place of each image, with the model's width as channels. A step is the forward and the
-    backward pass, with gradients by the parameters and by the tokens, as inside a model, without an optimiser. The
-    differentiated number is the product of outputs and tokens, plus the router's auxiliary losses.
+    The router determines which: `dense` has no MoE layer. A row of tokens takes the place of each image, with the
+    model's width as channels. A step is the forward and the backward pass, with gradients by the parameters and by the
+    tokens, as inside a model, without an optimiser. The differentiated number is the product of outputs and tokens,
+    plus the router's auxiliary losses.
     """
 
     def optimizer(self, schedule: Schedule) -> optax.GradientTransformation:

@@ -1,4 +1,4 @@
-"""The programs of two towers: a training step on pairs, and the embeddings of images and of texts.
+"""The programs of two towers: training steps on pairs, and embeddings of images and texts.
 
 The programs are of the kind of those that classify, over one device or a mesh, with captions in place of labels. With a
 frozen image tower a training step takes embeddings in place of images; each image is embedded once.
@@ -86,9 +86,10 @@ class TwoTowersProgram(Program):
     def gradient(
         self, state: TrainState, images: Float[Array, "image ..."], labels: Int[Array, "image token"]
     ) -> tuple[Any, tuple[Array, Array, Any]]:
-        """Return the gradient of the objective by the parameters, and (loss, accuracy, other state of the towers).
+        """Return the gradient of the objective by the parameters, and further results.
 
-        The accuracy is the share of images whose own caption scores highest in the batch.
+        The further results are (loss, accuracy, other state of the towers). The accuracy is the share of images whose
+        own caption scores highest in the batch.
 
         Args:
             state: state of the training.
@@ -150,14 +151,20 @@ class TwoTowersProgram(Program):
     def pair_loss(
         self, state: TrainState, images: Float[Array, "pair dim"], texts: Float[Array, "pair dim"]
     ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-        """Return the loss of a batch of embedded pairs, and the share of images whose own text scores highest."""
+        """Return loss and accuracy of a batch of embedded pairs.
+
+        The accuracy is the share of images whose own text scores highest.
+        """
         scores = self.scores(state, images, texts)
         accuracy = (scores.argmax(-1) == jnp.arange(len(scores))).mean()
         return contrastive_loss(self.config.loss, scores).mean(), accuracy
 
     @override
     def abstract_batch(self, count: int) -> tuple[Any, Any]:
-        """Return shapes and types of `count` images, or of their embeddings, and of their captions' tokens."""
+        """Return shapes and types of `count` images, and of their captions' tokens.
+
+        A frozen image tower takes embeddings in place of images.
+        """
         embeddings = jax.ShapeDtypeStruct((count, self.config.preset.size.width), jnp.float32)
         return embeddings if self.config.frozen else self.abstract_images(count), self.abstract_captions(count)
 
@@ -202,9 +209,10 @@ def program_on_one_device(config: VitConfig, schedule: Schedule, batch: int) -> 
 
 
 def image_arrays(config: VitConfig, state: TrainState) -> dict[str, Any]:
-    """Return the parameters and variables of the image tower as one tree, named as those of a model that classifies.
+    """Return the parameters and variables of the image tower as one tree.
 
-    Blocks are named one by one, even if the model has them in stacks.
+    The arrays have the names of a model that classifies. Blocks are named one by one, even if the model has them in
+    stacks.
 
     Args:
         config: a model that classifies, all of whose arrays are returned, or two towers.

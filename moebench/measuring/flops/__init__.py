@@ -1,1 +1,1 @@
-"""Count FLOPs in two independent ways: a closed form from shapes, and a count of the jaxpr."""
+"""Count FLOPs in two independent ways: from shapes in closed form, and from the jaxpr."""

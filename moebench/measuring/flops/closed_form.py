@@ -1,7 +1,7 @@
-"""Count FLOPs by part of a model in closed form, from shapes alone; a multiply-add is 2 FLOPs.
+"""Count FLOPs by part of a model in closed form, from shapes alone.
 
-Matrix products and the weighting of gathered rows are counted; element-wise work (norms, softmaxes, GELU, additions)
-is not, as in published counts.
+A multiply-add is 2 FLOPs. Matrix products and the weighting of gathered rows are counted; element-wise work (norms,
+softmaxes, GELU, additions) is not, as in published counts.
 """
 
 from dataclasses import astuple, dataclass, fields
@@ -80,7 +80,9 @@ def shapes(config: VitConfig, router: Router) -> Shapes:
 
 
 def expert_rows(layer: Shapes, router: Router, width: int, *, training: bool) -> int:
-    """Return the rows that the experts of one MoE layer compute for one group, empty slots included.
+    """Return the rows that an MoE layer's experts compute for one group.
+
+    Empty slots are included.
 
     Args:
         layer: sizes of the layer.
@@ -93,7 +95,9 @@ def expert_rows(layer: Shapes, router: Router, width: int, *, training: bool) ->
 
 
 def padding(config: VitConfig, router: Router, *, training: bool = True) -> float:
-    """Return the share of the experts' rows that stay empty even if all choices of all tokens are served.
+    """Return the share of the experts' rows that always stay empty.
+
+    Such rows stay empty even if all choices of all tokens are served.
 
     Args:
         config: the model.
@@ -145,7 +149,9 @@ def _mlp_row(config: VitConfig) -> int:
 
 
 def routed_share(config: VitConfig, router: Router, parts: Parts) -> float:
-    """Return the share of a forward pass's FLOPs that are in MoE layers, or in routed blocks; 0 for a dense model.
+    """Return the share of a forward pass's FLOPs in MoE layers or routed blocks.
+
+    The share is 0 for a dense model.
 
     Args:
         config: the model.
@@ -166,9 +172,10 @@ def routed_share(config: VitConfig, router: Router, parts: Parts) -> float:
 
 
 def train_flops(config: VitConfig, router: Router) -> Parts:
-    """Return the FLOPs of a training step for one image: each product forward, and backward for both its factors.
+    """Return the FLOPs of a training step for one image.
 
-    The images are no parameter, so that the embedding has one backward product only.
+    Each product is computed forward, and backward for both its factors. The images are no parameter, so that the
+    embedding has one backward product only.
 
     Args:
         config: the model.
@@ -196,7 +203,10 @@ def printed_train_flops(forward: Parts, train: Parts) -> float:
 
 
 def compiler_flops(program: jax.stages.Compiled) -> float | None:
-    """Return a program's FLOPs as its compiler counts them, element-wise work included; None if it does not count."""
+    """Return a program's FLOPs as its compiler counts them.
+
+    Element-wise work is included. The result is None if the compiler does not count FLOPs.
+    """
     analysis = program.cost_analysis()
     flops = (analysis or {}).get("flops", -1.0)
     return float(flops) if flops > 0 else None

@@ -162,7 +162,10 @@ def _inner(equation: JaxprEqn, path: str, times: float) -> Iterator[Operations]:
 
 
 def _part(path: str) -> str:
-    """Return the outermost part of the model among the named scopes; `transpose(jvp(mlp))/…` is in the mlp."""
+    """Return the outermost part of the model among the named scopes.
+
+    For example, `transpose(jvp(mlp))/…` is in the mlp.
+    """
     return next((scope for scope in re.findall(r"[^/()]+", path) if scope in PARTS), OUTSIDE)
 
 
@@ -180,7 +183,10 @@ def _dot(equation: JaxprEqn) -> float:
 
 
 def _ragged_dot(equation: JaxprEqn) -> float:
-    """Return the FLOPs of a ragged product: each row of the left side meets one group's matrix, whatever the sizes."""
+    """Return the FLOPs of a ragged product.
+
+    Each row of the left side meets one group's matrix, whatever the sizes.
+    """
     numbers = equation.params["ragged_dot_dimension_numbers"]
     (_, contracted), (_, batch) = numbers.dot_dimension_numbers
     left, right = map(_shape, equation.invars[:2])

@@ -1,4 +1,6 @@
-"""Wall-clock times of compiled programs, measured side by side, so that a disturbance affects all of them.
+"""Wall-clock times of compiled programs, measured side by side.
+
+A disturbance then affects all of the programs.
 
 The programs of a comparison take turns in a seeded random order, in one process, after a warm-up that ends when each
 program is steady. Rounds continue until the intervals are narrow or the budget is spent; every sample is kept.
@@ -63,7 +65,7 @@ class Comparison:
 
     @property
     def drift(self) -> float:
-        """Slow-down of the reference kernel from the first half of the rounds to the second, as a share."""
+        """Slow-down of the reference kernel between the halves of the rounds, as a share."""
         return drift(self.anchor)
 
     @property

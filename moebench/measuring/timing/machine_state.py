@@ -38,7 +38,10 @@ class Circumstances:
 
     @property
     def other_process_share(self) -> float | None:
-        """Share of the usable processors' time that other processes, or other guests of the host, used."""
+        """Share of the usable processors' time that other processes used.
+
+        Other guests of the host count like processes.
+        """
         if self.before.busy_s is None or self.after.busy_s is None:
             return None
         passed = (self.after.at - self.before.at) * len(_processors())

@@ -10,7 +10,10 @@ from moebench.spec.timing_flags import CLOCKS, DRIFT, MEANINGS, NOISY, OTHER_PRO
 
 
 def drift(anchor: Interval) -> float:
-    """Return the reference kernel's median in the second half of the rounds over that in the first, less 1."""
+    """Return the reference kernel's relative slow-down between the halves of the rounds.
+
+    The slow-down is the median of the second half over the median of the first, less 1.
+    """
     first, second = np.array_split(np.array(anchor.samples), 2)
     return float(np.median(second) / np.median(first) - 1)
 
@@ -23,7 +26,9 @@ def contention(circumstances: Circumstances) -> bool:
 def flags(
     measured: Iterable[Interval], anchor: Interval, circumstances: Circumstances, *, steady: bool, precise: bool
 ) -> tuple[str, ...]:
-    """Return the names of the flags to raise, in the order of `MEANINGS`; an empty tuple for a good timing.
+    """Return the names of the flags to raise, in the order of `MEANINGS`.
+
+    A good timing has none.
 
     Args:
         measured: the intervals that are reported.

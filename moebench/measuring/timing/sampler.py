@@ -1,7 +1,8 @@
-"""Samples of a program's time: each is several calls, long compared with the clock, until the device has finished.
+"""Samples of a program's time.
 
-Each sample also has the processor time of all threads together. Wall-clock is the result; but on processors that other
-processes use, wall-clock mostly measures those processes, and processor time still tells two programs apart.
+Each sample is several calls, long compared with the clock, until the device has finished. Each sample also has the
+processor time of all threads together. Wall-clock is the result; but on processors that other processes use, wall-clock
+mostly measures those processes, and processor time still tells two programs apart.
 """
 
 import time
@@ -81,7 +82,9 @@ class Sampler:
 
 
 def anchor() -> Sampler:
-    """Return a sampler of a fixed kernel, whose drift over a timing is due to the machine, not the program.
+    """Return a sampler of a fixed kernel, whose drift shows the machine's drift.
+
+    The drift over a timing is due to the machine, not to the program.
 
     Its samples are short, because they take time from the programs of interest; only their median is used.
     """

@@ -93,7 +93,10 @@ def readings(
 
 
 def expected_s(budget_s: float, repeats: int = REPEATS, effects: Sequence[float] = EFFECTS) -> tuple[float, float]:
-    """Return the longest time of `readings` in seconds, if no other process uses the processors, and in any case."""
+    """Return the longest seconds of `readings` on free processors, and in any case.
+
+    Processors are free if no other process uses them.
+    """
     timings = repeats * len(effects)
     return timings * budget_s * (1 + WARM_UP), timings * budget_s * (PATIENCE + WARM_UP)
 
@@ -124,10 +127,10 @@ def detections(taken: Sequence[Reading]) -> list[Detection]:
 
 
 def scatter(taken: Sequence[Reading]) -> float | None:
-    """Return the scatter between timings, as the standard deviation of the log ratio; None for too few.
+    """Return the scatter between timings, or None for too few.
 
-    Timings of one effect scatter about their mean, timings without an effect about a ratio of 1. The scatter within a
-    timing, known from its interval, is subtracted.
+    The scatter is the standard deviation of the log ratio. Timings of one effect scatter about their mean, timings
+    without an effect about a ratio of 1. The scatter within a timing, known from its interval, is subtracted.
     """
     groups: dict[float, list[tuple[float, float]]] = {}
     for reading in taken:
@@ -139,7 +142,9 @@ def scatter(taken: Sequence[Reading]) -> float | None:
 
 
 def slowed(call: Call, effect: float) -> Call:
-    """Return the program, followed by work that lasts the given share of the program's own time.
+    """Return the program, followed by added work.
+
+    The work lasts the given share of the program's own time.
 
     The added work is as long as the shorter of the program's wall-clock time and its processor time. On an idle machine
     a program of several threads takes less wall-clock time, on a busy machine less processor time, and the verdict is
