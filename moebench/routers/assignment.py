@@ -11,9 +11,9 @@ MOST_ROUNDS = 10_000
 
 
 def sinkhorn(logits: Float[Array, "group token expert"], iterations: int = 50) -> Float[Array, "group token expert"]:
-    """Return the logarithms of exp(logits), scaled by rows and columns until experts have equal totals (1306.0895).
+    """Return the logarithms of exp(logits), scaled until experts have equal totals (1306.0895).
 
-    Rows add up to 1 exactly, columns to S / E up to what the iterations leave.
+    Rows and columns are scaled in turn. Rows add up to 1 exactly, columns to S / E up to what the iterations leave.
     """
     _, tokens, experts = logits.shape
 
@@ -27,7 +27,9 @@ def sinkhorn(logits: Float[Array, "group token expert"], iterations: int = 50) -
 
 @partial(jax.vmap, in_axes=(0, None, None))
 def auction(scores: Float[Array, "token expert"], slots: int, tolerance: float) -> Int[Array, "token"]:
-    """Return an expert for each token, none with more tokens than slots, of nearly the largest total score.
+    """Return an expert for each token, of nearly the largest total score.
+
+    No expert has more tokens than slots.
 
     Bertsekas' auction with experts of several slots: in each round every token without an expert bids for its best
     expert at the present prices, raising the price by its advantage over the second best and by ε. An expert keeps its

@@ -20,7 +20,9 @@ GROUPS, DIM = 2, 8
 
 
 def slots_per_expert(name: str, group_tokens: int, *, training: bool = True, **given: Any) -> int:
-    """Return the slots of each expert for a group of tokens, read off the shapes of an abstract call.
+    """Return the slots of each expert for a group of tokens.
+
+    The slots are read off the shapes of an abstract call.
 
     Args:
         name: registered name of the router.
@@ -36,7 +38,7 @@ def slots_per_expert(name: str, group_tokens: int, *, training: bool = True, **g
 
 
 def slots_of(router: Router, name: str, given: Mapping[str, Any], group_tokens: int, *, training: bool = True) -> int:
-    """Return the slots of each expert of a router that has been built, for a group of tokens.
+    """Return the slots of each expert of a built router for a group.
 
     Args:
         router: built with the options `given`, for tokens of any width.
@@ -98,7 +100,10 @@ def _trial(name: str, tokens: jax.Array, given: Mapping[str, Any], training: boo
 
 
 def _expect(router: Router, tokens: jax.Array, what: str, got: jax.Array, shape: tuple[int | str, ...]) -> None:
-    """Raise unless a shape is as expected; a word in place of a number matches any size."""
+    """Raise unless a shape is as expected.
+
+    A word in place of a number matches any size.
+    """
     if got.ndim != len(shape) or any(
         want != size for want, size in zip(shape, got.shape, strict=True) if isinstance(want, int)
     ):

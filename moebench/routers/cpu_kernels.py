@@ -11,7 +11,9 @@ _REDUCED_COLUMNS = 16
 
 
 def top_k(scores: Float[Array, "*batch column"], k: int) -> tuple[Float[Array, "*batch {k}"], Int[Array, "*batch {k}"]]:
-    """Return the k largest values of the last axis and their places, largest first; ties: the first place.
+    """Return the k largest values of the last axis and their places, largest first.
+
+    Of equal values, the first place comes first.
 
     XLA has a kernel for top k. If only the first or the last of the values is used, XLA sorts whole rows instead, which
     takes 15 times as long for 2 of 32 columns. The barrier hides the use. A single largest value of few columns is
@@ -31,7 +33,7 @@ def top_k(scores: Float[Array, "*batch column"], k: int) -> tuple[Float[Array, "
 
 
 def is_split() -> bool:
-    """Return whether arrays are split over the devices of a mesh, in the context of the trace."""
+    """Return whether arrays are split over a mesh in the context of the trace."""
     return not jax.sharding.get_abstract_mesh().empty
 
 
@@ -61,7 +63,9 @@ weighted.defvjp(_forward, _backward)
 def sorted_by_expert(
     expert: Int[Array, "group choice"], experts: int
 ) -> tuple[Int[Array, "group choice"], Int[Array, "group choice"]]:
-    """Return the choices of each group in the order of their experts, and their places; ties: the first place.
+    """Return the choices of each group by expert, and the choices' places.
+
+    Of choices of one expert, the first place comes first.
 
     Expert and place are sorted as one number if 32 bits hold both, which takes XLA on CPUs an eighth of the time of
     sorting two arrays by the first.
@@ -80,7 +84,9 @@ def sorted_by_expert(
 
 
 def starts(by_expert: Int[Array, "group choice"], experts: int) -> Int[Array, "group {experts}+1"]:
-    """Return for each expert, and for one beyond the last, the number of choices before the expert's first.
+    """Return for each expert the number of choices before the expert's first.
+
+    One further number is for an expert beyond the last.
 
     CPUs search for each expert's first choice. Accelerators would launch one kernel for each halving of the search, and
     count by comparing all pairs instead.

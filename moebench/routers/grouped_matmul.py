@@ -1,8 +1,9 @@
-"""Multiply rows that are sorted by expert by the kernels of their experts, in blocks of rows of one expert each.
+"""Multiply rows that are sorted by expert by the kernels of their experts.
 
-For `jax.lax.ragged_dot` XLA multiplies every row by every expert's kernel on GPUs, and in the gradient by the kernels
-on TPUs (jax 0.10.2): 32 times the work for 32 experts. Here each expert's rows are padded to whole blocks, and all
-blocks are one batched product. If experts have 32 rows each on average, blocks have at most half as many rows again.
+The rows are in blocks of one expert each. For `jax.lax.ragged_dot` XLA multiplies every row by every expert's kernel on
+GPUs, and in the gradient by the kernels on TPUs (jax 0.10.2): 32 times the work for 32 experts. Here each expert's rows
+are padded to whole blocks, and all blocks are one batched product. If experts have 32 rows each on average, blocks have
+at most half as many rows again.
 """
 
 from dataclasses import dataclass, field
@@ -59,7 +60,10 @@ def in_blocks(sizes: Int[Array, "expert"], rows: int) -> Blocks:
 
 
 def block_rows(rows: int, experts: int) -> int:
-    """Return the rows of a block: a power of two, at most half of an expert's mean rows unless that is too few."""
+    """Return the rows of a block, a power of two.
+
+    A block has at most half of an expert's mean rows, unless that is too few.
+    """
     half = max(1, rows // (2 * experts))
     return min(_MOST_ROWS, max(_LEAST_ROWS, 1 << (half.bit_length() - 1)))
 
@@ -68,7 +72,7 @@ def block_rows(rows: int, experts: int) -> int:
 def by_block(
     rows: Float[Array, "block place in"], kernels: Float[Array, "expert in out"], expert: Int[Array, "block"]
 ) -> Float[Array, "block place out"]:
-    """Return each block's rows times the kernel of its expert, in the number format of the rows.
+    """Return each block's rows times its expert's kernel, in the rows' number format.
 
     The backward pass takes the kernels of the blocks from the kernels of the experts again, which are fewer.
 

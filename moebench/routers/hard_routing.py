@@ -1,4 +1,7 @@
-"""Hard routing, in which each slot has one token or none, for each way to move tokens."""
+"""Hard routing: each slot has one token or none.
+
+There is one class for each way to move tokens.
+"""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -36,7 +39,10 @@ class SlotRouting(Routing):
     """Token numbers in the order in which the tokens of a group take slots; for inspection."""
 
     def _rows(self) -> Int[Array, "group expert slot"]:
-        """Return the row of each slot's token among all groups' tokens; past the end if the slot is empty."""
+        """Return the row of each slot's token among all groups' tokens.
+
+        An empty slot has the row past the end.
+        """
         groups, tokens, _ = self.gates.shape
         first = jnp.arange(groups)[:, None, None] * tokens
         return jnp.where(self._filled(), first + self.token, groups * tokens)
@@ -144,7 +150,10 @@ def _added(total: Array, token: Array, rows: Array) -> Array:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class EinsumSlotRouting(SlotRouting):
-    """Hard routing by matrix products with one-hot weights, as in early systems and on some accelerators."""
+    """Hard routing by matrix products with one-hot weights.
+
+    Early systems route so, and some accelerators.
+    """
 
     @override
     def dispatch(self, tokens: Float[Array, "group token dim"]) -> Float[Array, "expert group slot dim"]:
@@ -158,7 +167,9 @@ class EinsumSlotRouting(SlotRouting):
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class RaggedSlotRouting(SlotRouting):
-    """Hard routing with the filled slots alone, sorted by expert, so that the experts compute no empty slot.
+    """Hard routing with the filled slots alone, sorted by expert.
+
+    The experts compute no empty slot.
 
     On accelerators the experts multiply blocks of rows of one expert each (`moebench.routers.grouped_matmul`). On CPUs
     the products are jax.lax.ragged_dot, which computes every row for every expert: right, but slow.

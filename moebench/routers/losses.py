@@ -13,7 +13,10 @@ def squared_cv(amounts: Float[Array, "group expert"]) -> Float[Array, ""]:
 
 
 def importance_loss(gates: Float[Array, "group token expert"]) -> Float[Array, ""]:
-    """Return CV² over experts of the sum over tokens of the gates without noise (2106.05974, eq. 6)."""
+    """Return CV² over experts of the gates' sums over tokens (2106.05974, eq. 6).
+
+    The gates are without noise.
+    """
     return squared_cv(gates.sum(-2))
 
 
@@ -23,10 +26,10 @@ def load_loss(
     noise_std: float,
     top_k: int,
 ) -> Float[Array, ""]:
-    """Return CV² over experts of the expected number of tokens that choose each (2106.05974, eq. 7 to 9).
+    """Return CV² over experts of the expected load (2106.05974, eq. 7 to 9).
 
-    A token chooses an expert with the probability that the expert's logit, with the noise drawn again, passes the
-    token's k-th largest noisy logit.
+    The expected load is the expected number of tokens that choose the expert. A token chooses an expert with the
+    probability that the expert's logit, with the noise drawn again, passes the token's k-th largest noisy logit.
 
     Args:
         logits: float[groups, tokens, experts] without noise.
@@ -40,9 +43,10 @@ def load_loss(
 
 
 def gshard_loss(gates: Float[Array, "group token expert"], first_choice: Int[Array, "group token"]) -> Float[Array, ""]:
-    """Return E · Σ_e f_e · P_e, which is 1 at balance (2006.16668, algorithm 1; 2101.03961, eq. 4).
+    """Return E · Σ_e f_e · P_e, which is 1 at balance.
 
-    f is the share of tokens whose first choice is the expert, before capacity; P the mean gate.
+    The loss is that of 2006.16668, algorithm 1, and 2101.03961, eq. 4. f is the share of tokens whose first choice is
+    the expert, before capacity; P the mean gate.
     """
     experts = gates.shape[-1]
     share = jax.nn.one_hot(first_choice, experts, dtype=gates.dtype).mean(-2)
@@ -57,10 +61,11 @@ def z_loss(logits: Float[Array, "group token expert"]) -> Float[Array, ""]:
 def similarity_loss(
     gates: Float[Array, "group token expert"], taken: Bool[Array, "group token expert"]
 ) -> Float[Array, ""]:
-    """Return Σ_ij W_ij · (PᵀP)_ij over the number of tokens, all groups together (2503.16057, section 5).
+    """Return Σ_ij W_ij · (PᵀP)_ij over the number of tokens (2503.16057, section 5).
 
-    P are the gates. W weights each pair of experts by the number of tokens that took both, (MᵀM)_ij with M the tokens'
-    choices, over a mean of MᵀM: of the diagonal for entries on the diagonal, of all other entries for the rest.
+    All groups count together. P are the gates. W weights each pair of experts by the number of tokens that took both,
+    (MᵀM)_ij with M the tokens' choices, over a mean of MᵀM: of the diagonal for entries on the diagonal, of all other
+    entries for the rest.
     """
     gates, chosen = gates.reshape(-1, gates.shape[-1]), taken.reshape(gates.shape[0] * gates.shape[1], -1)
     together = chosen.T.astype(gates.dtype) @ chosen.astype(gates.dtype)

@@ -1,4 +1,7 @@
-"""Multiply rows by the kernels of experts, with gradients that are fast on CPUs and light on accelerators."""
+"""Multiply rows by the kernels of experts.
+
+The gradients are fast on CPUs and light on accelerators.
+"""
 
 import jax
 import jax.numpy as jnp

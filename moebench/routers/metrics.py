@@ -1,4 +1,4 @@
-"""Health metrics of a routing: sums that add up over batches, and ratios of the sums.
+"""Health metrics of a routing, from sums over batches and ratios of the sums.
 
 One set of definitions serves hard and soft routers, so that one table compares them.
 """
@@ -13,7 +13,10 @@ from jaxtyping import Array, Float, Int
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class RoutingCounts:
-    """Sums over one call of a router; the sum of two counts describes both calls together."""
+    """Sums over one call of a router.
+
+    The sum of two counts describes both calls together.
+    """
 
     tokens: Float[Array, ""]
     """Tokens routed."""
@@ -43,7 +46,10 @@ class RoutingCounts:
         return total
 
     def metrics(self) -> dict[str, Array]:
-        """Return the ratios under the names of the result table's columns; NaN for a ratio without meaning."""
+        """Return the ratios under the names of the result table's columns.
+
+        A ratio without meaning is NaN.
+        """
         mean_load = self.load.mean()
         return {
             "dropped_tokens": self.unprocessed / self.tokens,
@@ -62,9 +68,10 @@ class RoutingCounts:
 
 
 def gate_entropy(gates: Float[Array, "group token gate"]) -> Float[Array, ""]:
-    """Return the entropy of each token's gates over the logarithm of their number, summed over all tokens.
+    """Return the entropy of each token's gates, summed over all tokens.
 
-    Gates that do not add up to 1 are taken as shares of their sum. The entropy of a single gate is NaN.
+    The entropy of a token is divided by the logarithm of the number of gates. Gates that do not add up to 1 are taken
+    as shares of their sum. The entropy of a single gate is NaN.
     """
     if gates.shape[-1] == 1:
         return jnp.asarray(jnp.nan)
@@ -78,7 +85,7 @@ _HALVINGS = 32
 
 
 def fewest_tokens(weights: Float[Array, "group token *slot"], share: float) -> Float[Array, "group *slot"]:
-    """Return for each slot the fewest tokens whose weights add up to a share of the slot.
+    """Return for each slot the fewest tokens that have a share of its weights.
 
     The heaviest tokens are found by halving an interval of weights, and not by sorting: sorting the tokens of each slot
     takes XLA on CPUs several times as long as the model's forward pass.

@@ -1,4 +1,7 @@
-"""Read the meanings of a router's options from the strings below the options in its class."""
+"""Read the meanings of a router's options from the strings below the options.
+
+The strings are in the router's class.
+"""
 
 import ast
 import inspect
@@ -11,7 +14,9 @@ from moebench.routers.registry import find, options
 
 
 def explanations(name: str) -> dict[str, str]:
-    """Return the meanings of a router's options, each as one line; options without a text are left out.
+    """Return the meanings of a router's options, each as one line.
+
+    Options without a text are left out.
 
     A text is a string on the lines after the attribute; a class's own text precedes its base's:
 
@@ -29,7 +34,10 @@ def explanations(name: str) -> dict[str, str]:
 
 
 def _texts(router: type) -> dict[str, str]:
-    """Return the strings below the attributes of one class; none if its source cannot be read."""
+    """Return the strings below the attributes of one class.
+
+    The result is empty if the source of the class cannot be read.
+    """
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(router)))
     except (OSError, TypeError, SyntaxError):

@@ -1,4 +1,7 @@
-"""List the experts of every token, for inspection; no training or evaluation program computes the list."""
+"""List the experts of every token, for inspection.
+
+No training or evaluation program computes the list.
+"""
 
 from dataclasses import dataclass
 
@@ -36,7 +39,10 @@ def at_experts(
 def ranked(
     taken: Bool[Array, "group token expert"], scores: Float[Array, "group token expert"]
 ) -> Int[Array, "group token expert"]:
-    """Return the experts that each token takes, highest score first, and the number of experts in the places left."""
+    """Return the experts that each token takes, highest score first.
+
+    The places left contain the number of experts.
+    """
     experts = taken.shape[-1]
     order = jnp.argsort(jnp.where(taken, -scores, jnp.inf), axis=-1, stable=True)
     return jnp.where(jnp.take_along_axis(taken, order, axis=-1), order, experts)

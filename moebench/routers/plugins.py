@@ -1,4 +1,6 @@
-"""Register routers from a file that the user names. Its code is executed, so that only the user may name a file.
+"""Register routers from a file that the user names.
+
+The code of the file is executed, so that only the user may name a file.
 
 A plugin imports modules that are beside it, as a script does. Its modules are its own: no other plugin and no other
 module of the process can import them, so that two plugins can each have a `helper.py`.
@@ -40,7 +42,10 @@ class Plugin:
         self.locate = cache(self._located)
 
     def _located(self, name: str) -> Path | None:
-        """Return the file of a module by the plugin's name for it ("": the plugin itself); None for other modules."""
+        """Return the file of a module by the plugin's name for the module.
+
+        "" names the plugin itself. Modules that are not the plugin's have None.
+        """
         if not name:
             return self.path
         return None if name.partition(".")[0] in _NEVER_BESIDE else module_file(self.path.parent, name)
@@ -80,17 +85,17 @@ def plugin_of(module: str) -> Plugin | None:
 
 
 def module_file(folder: Path, name: str) -> Path | None:
-    """Return the file of a module or of a package in a folder of modules; None if there is neither."""
+    """Return the file of a module or package in a folder of modules, or None."""
     place = folder.joinpath(*name.split("."))
     files = (place / "__init__.py", place.parent / f"{place.name}.py")
     return next((file for file in files if file.is_file()), None)
 
 
 def load_plugin(path: Path) -> tuple[str, ...]:
-    """Run a file that registers routers and return their names; an unchanged file runs once in a process.
+    """Run a file that registers routers and return their names.
 
-    If the file, or a module beside it that it imports, was edited since, all of them run again and their routers
-    replace the earlier ones.
+    An unchanged file runs once in a process. If the file, or a module beside it that it imports, was edited since, all
+    of them run again and their routers replace the earlier ones.
 
     Raises:
         BadInput: the file cannot be run, or registers nothing; the message names the file and the reason.
@@ -154,7 +159,7 @@ _FINDER = _Finder()
 
 
 class _Loader(SourceFileLoader):
-    """A loader that runs the text of a plugin's module, with an import that finds the modules beside the plugin.
+    """Loader of a plugin's modules, whose imports find the modules beside the plugin.
 
     Compiled files are neither written nor read: they would be beside the user's files, and their times do not
     distinguish two edits within a second.
@@ -207,7 +212,10 @@ def in_words(error: BaseException) -> str:
 
 
 def _line(error: BaseException, plugin: Plugin) -> str:
-    """Return the place in the plugin's files at which an error was raised, if the traceback has one."""
+    """Return the place in the plugin's files at which an error was raised.
+
+    The result is empty if the traceback has no such place.
+    """
     if isinstance(error, SyntaxError) and error.filename:
         return _place(Path(error.filename), error.lineno, plugin)
     frames = traceback.extract_tb(error.__traceback__)

@@ -41,7 +41,10 @@ class Entry:
 
 
 def _origin(given: type) -> tuple[str, str]:
-    """Return module and qualified name of a class, by which a class defined again is recognised."""
+    """Return module and qualified name of a class.
+
+    Both identify a class that is defined again.
+    """
     return given.__module__, given.__qualname__
 
 
@@ -113,7 +116,10 @@ def find(name: str) -> type[Router]:
 
 @cache
 def broken_packages() -> tuple[str, ...]:
-    """Import the routers of installed packages, once in a process; return a sentence for each that fails."""
+    """Return a sentence for each installed package whose routers cannot be imported.
+
+    Routers of installed packages are imported once in a process. A package that registers no router counts as broken.
+    """
     broken = []
     for entry in entry_points(group=ENTRY_POINTS):
         try:
@@ -136,7 +142,7 @@ def _root(module: str) -> str:
 
 
 def source_file(name: str) -> Path | None:
-    """Return the file of a router that moebench does not ship; None for a shipped one."""
+    """Return the file of a router that is not moebench's own, or None."""
     router = find(name)
     if _root(router.__module__) == _root(__name__):
         return None
@@ -167,7 +173,7 @@ def options(name: str) -> dict[str, Any]:
 
 
 def check_options(name: str, given: dict[str, Any], others: Collection[str] = ()) -> None:
-    """Raise for options that the router does not have, and for a required option that is missing.
+    """Raise if an option is unknown to the router or a required one is missing.
 
     Args:
         name: registered name of the router.

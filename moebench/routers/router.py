@@ -1,4 +1,7 @@
-"""The base class of routers: a module with declared options that maps groups of tokens to a Routing."""
+"""The base class of routers: modules that map groups of tokens to a Routing.
+
+A router declares its options.
+"""
 
 import inspect
 from dataclasses import dataclass, replace
@@ -107,7 +110,9 @@ class Router(nnx.Module):
         return {option.name: getattr(self, option.name) for option in _options(type(self))}
 
     def flops(self, group_tokens: int, dim: int, *, training: bool = True) -> RoutingFlops | None:
-        """Return the FLOPs of routing one group in closed form; None if the router states none.
+        """Return the FLOPs of routing one group in closed form, or None.
+
+        The result is None if the router states no FLOPs.
 
         Args:
             group_tokens: tokens of the group.
@@ -117,7 +122,9 @@ class Router(nnx.Module):
         return None
 
     def experts_per_token(self, group_tokens: int, total_slots: int) -> float:
-        """Return the number of experts whose parameters one token uses: its share of the slots, at most all experts.
+        """Return the number of experts whose parameters one token uses.
+
+        The number is the token's share of the slots, at most all experts.
 
         Args:
             group_tokens: tokens of a group.
@@ -160,7 +167,9 @@ class Router(nnx.Module):
 
 
 def as_argument(router: Router, truth: Int[Array, "group token"] | None) -> dict[str, Array]:
-    """Return the keyword arguments by which a router receives the truth; none for a router that does not need it.
+    """Return the keyword arguments by which a router receives the truth.
+
+    A router that does not need the truth gets no argument.
 
     Args:
         router: the router that is called.
@@ -170,7 +179,10 @@ def as_argument(router: Router, truth: Int[Array, "group token"] | None) -> dict
 
 
 def _options(router: type[Router]) -> list[inspect.Parameter]:
-    """Return the annotated class attributes of a router and its bases, bases first, with their final defaults."""
+    """Return the annotated class attributes of a router and its bases, bases first.
+
+    Their defaults are the final ones.
+    """
     found: dict[str, inspect.Parameter] = {}
     for base in reversed(router.__mro__):
         if not issubclass(base, Router):
@@ -205,5 +217,8 @@ def _type_name(kind: type) -> str:
 
 
 def at_least_float32(tokens: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Return the tokens in the precision of logits and softmaxes: float64 for float64 tokens, else float32."""
+    """Return the tokens in the precision of logits and softmaxes.
+
+    The precision is float64 for float64 tokens, else float32.
+    """
     return tokens.astype(jnp.promote_types(tokens.dtype, jnp.float32))

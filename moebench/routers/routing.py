@@ -1,7 +1,7 @@
-"""The result of a router: how a group's tokens reach the slots of the experts, and how outputs come back.
+"""The result of a router: how tokens reach slots, and how outputs come back.
 
-Two kinds serve most strategies. `SoftRouting` is dense: each slot is a weighted mean of all tokens. `SlotRouting`, in
-`hard_routing`, is hard: each slot has one token or none.
+The tokens are a group's, and the slots are the experts'. Two kinds serve most strategies. `SoftRouting` is dense: each
+slot is a weighted mean of all tokens. `SlotRouting`, in `hard_routing`, is hard: each slot has one token or none.
 """
 
 import abc
@@ -40,12 +40,15 @@ class ExpertMlps(Protocol):
     def merged(
         self, tokens: Float[Array, "group token dim"], weights: Float[Array, "group expert"]
     ) -> Float[Array, "group token dim"]:
-        """Return the outputs of one MLP for each group, whose parameters are the experts' in a weighted sum."""
+        """Return the outputs of one merged MLP for each group.
+
+        The parameters of the MLP are a weighted sum of the experts' parameters.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Routing(abc.ABC):
-    """Routing of groups of tokens, with all arrays that a layer, a loss or a report needs."""
+    """Routing of groups of tokens, with all arrays for layers, losses and reports."""
 
     gates: Float[Array, "group token expert"]
     """Each token's weights over the experts before any capacity, without noise."""
@@ -81,7 +84,10 @@ class Routing(abc.ABC):
 
     @property
     def calls(self) -> Float[Array, "group token"] | None:
-        """Expert calls of each token; None if slots contain mixtures, so that all tokens have equal cost."""
+        """Expert calls of each token; None if slots contain mixtures.
+
+        With mixtures, all tokens have equal cost.
+        """
         return None
 
     def pairs(self) -> TokenExperts | None:
@@ -119,14 +125,17 @@ def unmix(
 
 
 def _flat(weights: Float[Array, "group token expert slot"], dtype: jnp.dtype) -> Float[Array, "group token anyslot"]:
-    """Return the weights with the slots of all experts side by side, for one matrix product."""
+    """Return the weights with the slots of all experts side by side.
+
+    The form fits one matrix product.
+    """
     return weights.astype(dtype).reshape(*weights.shape[:2], -1)
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class SoftRouting(Routing):
-    """Routing in which slots are mixtures of all tokens, and outputs are mixtures of all slots' outputs."""
+    """Routing by mixtures: slots mix all tokens, and outputs mix all slots' outputs."""
 
     dispatch_weights: Float[Array, "group token expert slot"]
     combine_weights: Float[Array, "group token expert slot"]

@@ -168,7 +168,9 @@ class SparseRouter(Router):
         training: bool,
         losses: dict[str, Float[Array, ""]] | None = None,
     ) -> SlotRouting:
-        """Return the routing of tokens that take any number of experts, the highest scores first if slots run out.
+        """Return the routing of tokens that take any number of experts.
+
+        If slots run out, the highest scores come first.
 
         Args:
             gates: weights of each token over the experts, without noise.
@@ -230,13 +232,19 @@ class SparseRouter(Router):
         )
 
     def experts_per_token(self, group_tokens: int, total_slots: int) -> float:
-        """Return the top_k of training, or, if experts choose their tokens, the slots for each token."""
+        """Return the top_k of training, or the slots for each token.
+
+        The slots count if experts choose their tokens.
+        """
         if self.most_choices(training=True):
             return min(self.top_k, self.experts)
         return super().experts_per_token(group_tokens, total_slots)
 
     def flops(self, group_tokens: int, dim: int, *, training: bool = True) -> RoutingFlops:
-        """Return the FLOPs of routing one group; ragged experts compute at most the rows that can be filled."""
+        """Return the FLOPs of routing one group.
+
+        Ragged experts compute at most the rows that can be filled.
+        """
         slots = self.experts * self.slots(group_tokens, training)
         choices = self.most_choices(training)
         rows = min(slots, group_tokens * choices) if self.dispatch == "ragged" and choices else slots

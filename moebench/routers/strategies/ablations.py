@@ -1,4 +1,7 @@
-"""Route by the ablations of Soft MoE (2308.00951, table 2): dispatch, combine or both fixed instead of learned."""
+"""Route by the ablations of Soft MoE (2308.00951, table 2).
+
+Dispatch, combine or both are fixed instead of learned.
+"""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -14,7 +17,9 @@ from moebench.routers.strategies.soft import Soft
 
 @register("soft-uniform")
 class SoftUniform(Soft):
-    """Soft MoE whose tokens get the mean of all slots' outputs: dispatch is learned, combine is not (2308.00951).
+    """Soft MoE whose tokens get the mean of all slots' outputs (2308.00951).
+
+    Dispatch is learned, combine is not.
 
     dispatch = softmax over the tokens of the logits of `soft`; combine = 1 / (E·P) for every slot.
     """
@@ -24,7 +29,9 @@ class SoftUniform(Soft):
 
 @register("uniform-soft")
 class UniformSoft(Soft):
-    """Soft MoE whose slots all hold the mean of the tokens: combine is learned, dispatch is not (2308.00951).
+    """Soft MoE whose slots all contain the mean of the tokens (2308.00951).
+
+    Combine is learned, dispatch is not.
 
     dispatch = 1 / S for every token; combine = softmax over all slots of the logits of `soft`.
     """
@@ -34,7 +41,9 @@ class UniformSoft(Soft):
 
 @register("uniform")
 class Uniform(Router):
-    """Uniform Soft MoE: slots are means of all tokens, outputs are means of all slots' outputs (2308.00951).
+    """Uniform Soft MoE: slots and outputs are means, with nothing learned (2308.00951).
+
+    Slots are means of all tokens, outputs are means of all slots' outputs.
 
     dispatch = 1 / S and combine = 1 / (E·P) everywhere, so that all tokens of a group get equal outputs.
     """
@@ -69,7 +78,9 @@ class Uniform(Router):
 
 @register("identity")
 class Identity(Router):
-    """Identity: token i passes slot i at weight 1, the first tokens of a group in the first expert (2308.00951).
+    """Identity: token i passes slot i at weight 1 (2308.00951).
+
+    The first tokens of a group are in the first expert.
 
     expert(i) = floor(i·E / S). Nothing is mixed and nothing learned: each expert is the MLP of a fixed part of the
     image, S / E of its tokens.

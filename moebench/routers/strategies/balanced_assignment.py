@@ -13,7 +13,7 @@ from moebench.routers.sparse import SparseRouter, array_order, softmax
 
 
 class AssignedRouter(SparseRouter):
-    """Base of the routers that assign tokens in training so that the experts get equally many.
+    """Base of the routers that assign equally many tokens to each expert in training.
 
     In evaluation each token takes its best experts, and has a slot at each unless `eval_capacity_factor` sets a limit:
     the authors drop no token. The weight of a choice is not the assignment's, but sigmoid of the logit for one choice,
@@ -47,7 +47,9 @@ class AssignedRouter(SparseRouter):
 
 @register("sinkhorn")
 class Sinkhorn(AssignedRouter):
-    """Sinkhorn routing (S-BASE): in training each token takes the top k of a balanced plan of the logits (2202.01169).
+    """Sinkhorn routing (S-BASE): tokens take the top k of a balanced plan (2202.01169).
+
+    In training the plan is made of the logits.
 
     plan = Sinkhorn(exp(x·kernel)), rows adding up to 1 and columns to S / E. The plan is balanced, its top k nearly
     so: choices over the capacity are dropped in training. No auxiliary loss.
@@ -60,7 +62,9 @@ class Sinkhorn(AssignedRouter):
 
 @register("base")
 class BaseLayer(AssignedRouter):
-    """BASE: in training a balanced linear assignment, one expert for each token, as many for each expert (2103.16716).
+    """BASE: training assigns one expert to each token, in balance (2103.16716).
+
+    The assignment is linear, with as many tokens for each expert.
 
     a = argmax Σ_t x_t·kernel_{a(t)} with no more than ceil(S·C/E) tokens for an expert, by an auction: for each token
     its total is less than the optimum by `tolerance` · (largest − smallest score) at most. No token is dropped in

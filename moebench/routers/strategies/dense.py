@@ -29,7 +29,10 @@ class IdentityRouting(SlotRouting):
 
 
 def identity_routing(tokens: Float[Array, "group token dim"], experts: int) -> IdentityRouting:
-    """Route the first tokens of each group to the first expert, the next ones to the next, at weight 1."""
+    """Route each group's tokens to the experts in order, at weight 1.
+
+    The first tokens of a group go to the first expert, the next ones to the next.
+    """
     groups, count, _ = tokens.shape
     slot = jnp.broadcast_to(jnp.arange(count).reshape(1, experts, -1), (groups, experts, count // experts))
     expert = jnp.repeat(jnp.arange(experts), count // experts)

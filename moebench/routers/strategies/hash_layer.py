@@ -1,4 +1,7 @@
-"""Route by hash layers (2106.04426): the expert of a token is fixed, nothing about the routing is learned."""
+"""Route by hash layers (2106.04426), whose tokens have fixed experts.
+
+Nothing about the routing is learned.
+"""
 
 from dataclasses import replace
 
@@ -21,7 +24,9 @@ BITS = 12
 
 @register("hash")
 class Hash(SparseRouter):
-    """Hash layers: the expert comes from a fixed, balanced hash of the token, at weight 1 (2106.04426).
+    """Hash layers: a fixed, balanced hash of the token gives the expert (2106.04426).
+
+    The weight is 1.
 
     Text has token numbers to hash. An image has positions (`hash_of="position"`, a random table that gives each expert
     equally many places of a group), or contents ("content": the signs of the token on 12 random directions, as a

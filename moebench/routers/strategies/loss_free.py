@@ -1,4 +1,7 @@
-"""Balance the load without a loss: a bias for each expert decides which experts are chosen, never their weights."""
+"""Balance the load without a loss, by a bias for each expert.
+
+The biases decide which experts are chosen, never their weights.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -14,11 +17,11 @@ from moebench.routers.sparse import SparseRouter, array_order
 
 
 class BiasedRouter(SparseRouter):
-    """Base of the routers that choose the top k of sigmoid(x·kernel) + bias, with a bias for each expert.
+    """Base of the routers that choose the top k of sigmoid(x·kernel) + bias.
 
-    The weights are the unbiased scores over their sum; a single choice weighs its score. The biases are updated after
-    each training step, from all groups together and before capacity. No token is dropped by default, as in the papers,
-    so that the ragged dispatch computes S·k rows; `capacity_factor` sets a limit.
+    Each expert has a bias. The weights are the unbiased scores over their sum; a single choice weighs its score. The
+    biases are updated after each training step, from all groups together and before capacity. No token is dropped by
+    default, as in the papers, so that the ragged dispatch computes S·k rows; `capacity_factor` sets a limit.
     """
 
     capacity_factor = None
@@ -81,7 +84,7 @@ class LossFree(BiasedRouter):
 
 @register("quantile")
 class Quantile(BiasedRouter):
-    """Quantile balancing: loss-free with each bias set at once to the value that balances the batch (2607.24653).
+    """Quantile balancing: loss-free, by biases that balance the batch at once (2607.24653).
 
     b_e = −quantile over the tokens, at 1 − k/E, of (score_e − the token's cut-off), the cut-off being the token's
     largest biased score that it did not choose; bias = b − mean(b). There is no step size. Without the centring the

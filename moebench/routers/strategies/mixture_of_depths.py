@@ -1,4 +1,7 @@
-"""Route by Mixture of Depths (2404.02258): some tokens pass through the block, the others bypass it."""
+"""Route by Mixture of Depths (2404.02258).
+
+Some tokens pass through the block, the others bypass it.
+"""
 
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -13,7 +16,9 @@ from moebench.routers.sparse import SparseRouter
 
 @register("mixture-of-depths")
 class MixtureOfDepths(SparseRouter):
-    """Mixture of depths: the C·S tokens of largest weight pass through the block, the others bypass it (2404.02258).
+    """Mixture of depths: tokens of largest weight pass the block, others bypass it (2404.02258).
+
+    C·S tokens pass through the block.
 
     r = x·kernel, one number for each token; y = x + r · block(the chosen tokens) for chosen tokens, y = x for the
     others; block is the sum of what attention and MLP add, and attention is among the chosen tokens alone. Since all

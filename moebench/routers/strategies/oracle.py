@@ -1,4 +1,7 @@
-"""Route by the truth of a diagnostic task about each patch: an upper bound for routers that must learn it."""
+"""Route by the truth of a diagnostic task about each patch.
+
+The routing is an upper bound for routers that must learn the truth.
+"""
 
 from dataclasses import replace
 
@@ -16,7 +19,9 @@ from moebench.routers.sparse import SparseRouter, array_order
 
 @register("oracle")
 class Oracle(SparseRouter):
-    """Oracle: a token goes to the expert that the task knows to be right, at weight 1; nothing is learned.
+    """Oracle: a token goes to the expert that the task knows to be right.
+
+    The weight is 1, and nothing is learned.
 
     expert = t mod E for a token of truth t: a domain has an expert of its own if E is at least the number of domains.
     A token that decides nothing, such as a distractor beside needles, goes to no expert and takes no slot. The truth

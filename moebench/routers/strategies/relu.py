@@ -1,4 +1,7 @@
-"""Route by ReMoE (2412.14711): the gate is a ReLU, and a loss of adaptive strength makes the gates sparse."""
+"""Route by ReMoE (2412.14711), whose gates are ReLUs.
+
+A loss of adaptive strength makes the gates sparse.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +17,9 @@ from moebench.routers.sparse import SparseRouter
 
 @register("relu")
 class Relu(SparseRouter):
-    """ReMoE: a token takes every expert whose gate ReLU(x·kernel) is above 0; the gate is the weight (2412.14711).
+    """ReMoE: a token takes every expert whose ReLU gate is positive (2412.14711).
+
+    gate = ReLU(x·kernel), which is the weight as well.
 
     Loss "l1" = λ · mean over tokens of Σ_e f_e · gate_e, with f_e = E/k · the share of tokens that take expert e; λ is
     part of the loss and starts at 1e-8. After each training step λ is multiplied by growth^sign(1 − k/E − share of

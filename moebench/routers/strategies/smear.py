@@ -18,7 +18,10 @@ from moebench.routers.routing import ExpertMlps, Routing
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class MergedRouting(Routing):
-    """Merge all experts into one MLP for each group, shown in the views as a single expert that has every token."""
+    """Routing that merges all experts into one MLP for each group.
+
+    The views show the MLP as a single expert that has every token.
+    """
 
     weights: Float[Array, "group expert"]
     """Weight of each expert in its group's MLP."""
@@ -48,14 +51,20 @@ class MergedRouting(Routing):
         return self.dispatch_weights
 
     def pairs(self) -> TokenExperts:
-        """Return all experts for every token, the one of largest weight in the group's MLP first."""
+        """Return all experts for every token, the largest weight in the MLP first.
+
+        The MLP is that of the token's group.
+        """
         weights = jnp.broadcast_to(self.weights[:, None], self.gates.shape)
         expert = ranked(jnp.ones(weights.shape, bool), weights)
         gate, weight = at_experts(self.gates, expert), at_experts(weights, expert)
         return TokenExperts(expert=expert, gate=gate, weight=weight, dropped=jnp.zeros(expert.shape, bool))
 
     def counts(self) -> RoutingCounts:
-        """Return the sums behind the metrics; an expert's load is its weight in the MLP of each token."""
+        """Return the sums behind the metrics.
+
+        An expert's load is its weight in the MLP of each token.
+        """
         groups, tokens, _ = self.gates.shape
         load = self.weights.sum(0).astype(jnp.float32) * tokens
         everything = jnp.asarray(groups * tokens, jnp.float32)
@@ -76,7 +85,9 @@ class MergedRouting(Routing):
 
 @register("smear")
 class Smear(Router):
-    """SMEAR: all tokens of an image go through one MLP, the experts' parameters in a weighted mean (2306.03745).
+    """SMEAR: an image's tokens pass one MLP, the experts' weighted mean (2306.03745).
+
+    The mean is of the experts' parameters.
 
     weights = softmax(mean over the tokens of the group of x · kernel); MLP parameters = Σ_e weight_e · parameters_e.
     Every group has an MLP of its own, so that groups of many images need less memory. The paper's LayerNorm in the
@@ -105,5 +116,8 @@ class Smear(Router):
         return MergedRouting(gates=gates, weights=weights)
 
     def flops(self, group_tokens: int, dim: int, *, training: bool = True) -> RoutingFlops:
-        """Return the FLOPs of merging and routing; merging a parameter of E experts costs as much as E rows."""
+        """Return the FLOPs of merging and routing.
+
+        Merging a parameter of E experts costs as much as E rows.
+        """
         return RoutingFlops(router=2 * dim * self.experts, dispatch_combine=0, expert_rows=group_tokens + self.experts)

@@ -1,4 +1,7 @@
-"""Route by Soft MoE (2308.00951): slots are weighted means of tokens, outputs are weighted means of slots."""
+"""Route by Soft MoE (2308.00951).
+
+Slots are weighted means of tokens, outputs are weighted means of slots.
+"""
 
 from typing import ClassVar
 
@@ -16,7 +19,9 @@ from moebench.routers.routing import Routing, SoftRouting
 
 @register("soft")
 class Soft(Router):
-    """Soft MoE: slots are mixtures of all tokens, outputs mixtures of all slots; nothing is dropped (2308.00951).
+    """Soft MoE: slots mix all tokens, outputs mix all slots (2308.00951).
+
+    Nothing is dropped.
 
     logits = l2norm(x)·(scale·l2norm(phi)); dispatch = softmax over the tokens, combine = softmax over all slots of
     all experts, from the same logits, in float32. The normalised tokens serve the logits only: the slots mix the raw
@@ -97,5 +102,8 @@ class Soft(Router):
 
 
 def l2_normalise(x: Float[Array, "*shape"], axis: int) -> Float[Array, "*shape"]:
-    """Return x over its length along an axis, with the public code's 1e-6, which keeps the gradient finite at 0."""
+    """Return x over its length along an axis.
+
+    The public code's 1e-6 keeps the gradient finite at 0.
+    """
     return x * jax.lax.rsqrt(jnp.square(x).sum(axis, keepdims=True) + 1e-6)

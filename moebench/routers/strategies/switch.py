@@ -1,4 +1,7 @@
-"""Route by Switch (2101.03961) and GShard (2006.16668): Tokens Choice without noise, with the loss E · Σ f · P."""
+"""Route by Switch (2101.03961) and GShard (2006.16668).
+
+Both are Tokens Choice without noise, with the loss E · Σ f · P.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +13,9 @@ from moebench.routers.strategies.tokens_choice import TokensChoice
 
 @register("switch")
 class Switch(TokensChoice):
-    """Switch: each token goes to its one best expert; balance loss E · Σ f · P of weight 0.01 (2101.03961).
+    """Switch: each token goes to its one best expert (2101.03961).
+
+    The balance loss is E · Σ f · P, of weight 0.01.
 
     gates = softmax(x·kernel), the weight is the gate, the loss that of eq. 4, which is 1 at balance. C = 1 in training
     and 2 in evaluation, as in the public code. The paper's jitter of the router's inputs in training is left out.
@@ -25,7 +30,9 @@ class Switch(TokensChoice):
 
 @register("gshard")
 class GShard(Switch):
-    """GShard: two experts for each token, their gates renormalised; a weak second choice is left out (2006.16668).
+    """GShard: two experts for each token, whose gates are renormalised (2006.16668).
+
+    A weak second choice is left out.
 
     g₁, g₂ = the two largest of softmax(x·kernel) over their sum. In training the second choice requests a slot with
     probability min(1, 2·g₂) only (algorithm 1); in evaluation always. C = 1, the paper's 2S/E slots. The paper's
@@ -42,7 +49,10 @@ class GShard(Switch):
         weights: Float[Array, "group token expert"],
         noise_key: PRNGKeyArray | None,
     ) -> Int[Array, "group token choice"]:
-        """Return all first choices; of the second ones, in training, those drawn in proportion to their weight."""
+        """Return all first choices, and in training only some second choices.
+
+        In training, second choices are drawn in proportion to their weight.
+        """
         if noise_key is None:
             return expert
         weight = jnp.take_along_axis(weights, expert, axis=-1)

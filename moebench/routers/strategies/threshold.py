@@ -1,4 +1,7 @@
-"""Route by score thresholds tracked from batch to batch: a token takes any number of experts."""
+"""Route by score thresholds that are tracked from batch to batch.
+
+A token takes any number of experts.
+"""
 
 import math
 
@@ -54,7 +57,10 @@ class TrackingRouter(SparseRouter):
         return min(group_tokens, super().slots(group_tokens, training))
 
     def tracked(self, cut: Float[Array, "*threshold"], training: bool) -> Float[Array, "*threshold"]:
-        """Return the threshold of the batches so far; in training, update it by this batch's own threshold `cut`."""
+        """Return the threshold of the batches so far.
+
+        In training, update the threshold by this batch's own threshold `cut`.
+        """
         threshold, batches = self.threshold[...], self.batches[...]
         before = jnp.where(batches == 0, cut, threshold.astype(cut.dtype))
         if training:
@@ -66,7 +72,9 @@ class TrackingRouter(SparseRouter):
 
 @register("threshold")
 class Threshold(TrackingRouter):
-    """Expert threshold: a token takes every expert whose threshold its score passes, k on average (2603.11535).
+    """Expert threshold: a token takes every expert whose threshold its score passes (2603.11535).
+
+    A token takes k experts on average.
 
     scores = sigmoid(x·kernel), which are the weights too. An expert's threshold tracks the score that a share k/E of
     all tokens of a batch reaches at that expert, so that a token's experts do not depend on the tokens beside it (see
@@ -89,7 +97,9 @@ class Threshold(TrackingRouter):
 
 @register("expert-race")
 class ExpertRace(TrackingRouter):
-    """Expert race: the K = tokens · k best of all (token, expert) pairs of the batch are taken (2503.16057).
+    """Expert race: the batch's K best (token, expert) pairs are taken (2503.16057).
+
+    K = tokens · k.
 
     scores = x·kernel, which are the weights too (the paper's identity gating). In training the pairs of all groups race
     against each other; in evaluation a pair is taken whose score passes the tracked K-th largest. Loss: the

@@ -1,6 +1,7 @@
-"""Route by Tokens Choice and Batch Prioritized Routing (2106.05974): every token chooses its k best experts.
+"""Route by Tokens Choice and Batch Prioritized Routing (2106.05974).
 
-The two routers differ in the order in which tokens take the slots, which decides whose choices a full expert drops.
+Every token chooses its k best experts. The two routers differ in the order in which tokens take the slots, which
+decides whose choices a full expert drops.
 """
 
 from collections.abc import Callable
@@ -27,7 +28,9 @@ PRIORITIES: dict[str, Callable[[Array], Array]] = {
 
 @register("tokens-choice")
 class TokensChoice(SparseRouter):
-    """Tokens Choice: each token goes to its top k experts; slots are taken in the order of the tokens (2106.05974).
+    """Tokens Choice: each token goes to its top k experts (2106.05974).
+
+    Slots are taken in the order of the tokens.
 
     gates = softmax(x·kernel + noise), noise ~ N(0, (noise_std/E)²) in training only, then top k. The combine weight is
     the gate itself, not rescaled when another choice is dropped, and divided by the sum over the k only with
@@ -121,7 +124,10 @@ class TokensChoice(SparseRouter):
         return expert
 
     def _load_loss(self, logits: Array, noisy_logits: Array) -> dict[str, Array]:
-        """Return the load loss if there is noise: without noise an expert's load has no gradient."""
+        """Return the load loss, or nothing without noise.
+
+        Without noise an expert's load has no gradient.
+        """
         std = self.noise_std / self.experts
         return {"load": losses.load_loss(logits, noisy_logits, std, self.top_k)} if std else {}
 
@@ -140,7 +146,7 @@ def with_noise(
 
 @register("bpr")
 class BatchPrioritized(TokensChoice):
-    """Batch Prioritized Routing: Tokens Choice in which the surest tokens of the group take slots first (2106.05974).
+    """Batch Prioritized Routing: Tokens Choice with slots for the surest tokens first (2106.05974).
 
     Tokens take slots in falling order of priority = max_e softmax(x·kernel + noise)_e, or of the sum over their top k.
     The order shows at small capacity factors, where many choices are dropped. All else is as in Tokens Choice.
@@ -167,7 +173,7 @@ class BatchPrioritized(TokensChoice):
 
 @register("random")
 class Random(TokensChoice):
-    """Tokens Choice with a frozen random gate: what the experts' capacity alone gives, without learned routing.
+    """Tokens Choice with a frozen random gate: the experts' capacity without learned routing.
 
     gates = softmax(x·kernel + noise), top k and slots as in Tokens Choice. The kernel is drawn once and never trained,
     and no gradient passes through the logits, so that the tokens do not learn to be routed either. The losses of Tokens
@@ -195,5 +201,8 @@ class Random(TokensChoice):
         return jax.lax.stop_gradient(super().logits(tokens))
 
     def flops(self, group_tokens: int, dim: int, *, training: bool = True) -> RoutingFlops:
-        """Return the FLOPs of routing one group; the backward pass computes no gradient of logits or weights."""
+        """Return the FLOPs of routing one group.
+
+        The backward pass computes no gradient of logits or weights.
+        """
         return super().flops(group_tokens, dim, training=training).without_gradient()

@@ -21,7 +21,10 @@ from moebench.routers.sparse import SparseRouter, array_order, softmax
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class BesideRouting(Routing):
-    """Routing to MLPs, with the outputs of the other experts beside them; `gates` cover all experts."""
+    """Routing to MLPs, with the outputs of the other experts beside them.
+
+    `gates` cover all experts.
+    """
 
     mlps: SlotRouting
     beside: Float[Array, "group token dim"]
@@ -70,7 +73,10 @@ class BesideRouting(Routing):
         return replace(pairs, gate=gate, weight=weight, dropped=pairs.dropped & ~beside)
 
     def counts(self) -> RoutingCounts:
-        """Return the sums behind the metrics: loads of the MLPs; a token of any expert is processed."""
+        """Return the sums behind the metrics.
+
+        Loads are those of the MLPs, and a token of any expert counts as processed.
+        """
         counts = self.mlps.counts()
         return replace(
             counts,
@@ -82,7 +88,9 @@ class BesideRouting(Routing):
 
 @register("zero-experts")
 class ZeroExperts(SparseRouter):
-    """MoE++: top k of MLPs and of experts that cost nothing: zero, copy and constant experts (2410.07348).
+    """MoE++: top k of MLPs and of experts that cost nothing (2410.07348).
+
+    Experts that cost nothing are zero, copy and constant experts.
 
     gates = softmax(x·kernel) over the `experts` MLPs and, after them, the zero experts (0), the copy experts (x) and
     the constant experts (α₁·x + α₂·v with [α₁, α₂] = softmax(W·x), v and W learned); y = Σ gate · expert over the
