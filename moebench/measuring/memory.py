@@ -1,4 +1,4 @@
-"""Memory of compiled programs, measured or estimated for models too large for this machine."""
+"""Memory of compiled programs, and its estimate for models too large for this machine."""
 
 import math
 from dataclasses import dataclass

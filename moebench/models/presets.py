@@ -43,7 +43,7 @@ _VMOE_SIZES: dict[str, Size] = {
 
 @dataclass(frozen=True)
 class Preset:
-    """Backbone: a size, the side of its square patches, and its published model.
+    """Backbone: size, side of the square patches, and the rest of its published model.
 
     The side is in pixels. Image size and classes come from the data set; the values here serve for counting without a
     data set. `router` and `options` are the published routing: a cell that leaves an option out gets the preset's, if

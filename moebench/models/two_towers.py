@@ -82,7 +82,7 @@ def text_preset(name: str) -> Preset:
 class TextTower(nnx.Module):
     """Transformer from the tokens of captions to embeddings, pooled at the last token.
 
-    Norms precede the layers, and attention has no mask. The public code of the Soft MoE paper attends to all tokens,
+    The transformer is pre-norm and attends without a mask. The public code of the Soft MoE paper attends to all tokens,
     fills captions up with the token that ends them, and reads the last one (2308.00951).
     """
 

@@ -152,7 +152,7 @@ def _added(total: Array, token: Array, rows: Array) -> Array:
 class EinsumSlotRouting(SlotRouting):
     """Hard routing by matrix products with one-hot weights.
 
-    Early systems route so, and some accelerators.
+    Early systems and some accelerators work in this way.
     """
 
     @override

@@ -44,7 +44,7 @@ class Plugin:
     def _located(self, name: str) -> Path | None:
         """Return the file of a module by the plugin's name for the module.
 
-        "" names the plugin itself. Modules that are not the plugin's have None.
+        "" names the plugin itself, and other modules give None.
         """
         if not name:
             return self.path

@@ -142,7 +142,7 @@ def _root(module: str) -> str:
 
 
 def source_file(name: str) -> Path | None:
-    """Return the file of a router that is not moebench's own, or None."""
+    """Return the file of a router that moebench does not ship, or None."""
     router = find(name)
     if _root(router.__module__) == _root(__name__):
         return None

@@ -181,7 +181,7 @@ def as_argument(router: Router, truth: Int[Array, "group token"] | None) -> dict
 def _options(router: type[Router]) -> list[inspect.Parameter]:
     """Return the annotated class attributes of a router and its bases, bases first.
 
-    Their defaults are the final ones.
+    Each attribute has its final default.
     """
     found: dict[str, inspect.Parameter] = {}
     for base in reversed(router.__mro__):

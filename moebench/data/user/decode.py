@@ -59,7 +59,7 @@ class Look:
 def look(name: str, content: bytes | np.ndarray) -> Look:
     """Return the properties of an image.
 
-    The header is read if the image's depth is 8 bits, and else the pixels.
+    The header alone is read if the image's depth is 8 bits.
 
     Args:
         name: name of the image in messages.

@@ -27,7 +27,7 @@ _CHUNK = 8 << 20
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether a file or folder is no data of the user by its name.
+    """Return whether a name marks a file or folder as no data of the user.
 
     Hidden are names that begin with a dot (`.ipynb_checkpoints`, `.DS_Store`, `._photo.jpg`) or with ~$ (locks of
     office programs), and folders and files that systems make, such as `__MACOSX`, `@eaDir` and `Thumbs.db`. The rule

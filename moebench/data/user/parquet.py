@@ -41,7 +41,7 @@ def parquet(path: Path) -> Table:
 
 
 def parquet_files(folder: Path, left_out: LeftOut) -> list[Path]:
-    """Return a folder's Parquet files, its folder `data` included, by path.
+    """Return the Parquet files of a folder and its folder `data`, sorted by path.
 
     Args:
         folder: the folder.

@@ -128,7 +128,7 @@ class Table:
 def missing_column(where: str, of: str, names: Sequence[str], columns: Sequence[str]) -> BadInput:
     """Return the error for a table without a column.
 
-    The message suggests to rename the column whose name is nearest.
+    The message suggests to rename the column whose name is nearest, if there is one.
 
     Args:
         where: the file, for messages.

@@ -95,9 +95,7 @@ def expert_rows(layer: Shapes, router: Router, width: int, *, training: bool) ->
 
 
 def padding(config: VitConfig, router: Router, *, training: bool = True) -> float:
-    """Return the share of the experts' rows that always stay empty.
-
-    Such rows stay empty even if all choices of all tokens are served.
+    """Return the share of experts' rows that stay empty even if all choices are served.
 
     Args:
         config: the model.

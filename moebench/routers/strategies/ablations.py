@@ -41,9 +41,7 @@ class UniformSoft(Soft):
 
 @register("uniform")
 class Uniform(Router):
-    """Uniform Soft MoE: slots and outputs are means, with nothing learned (2308.00951).
-
-    Slots are means of all tokens, outputs are means of all slots' outputs.
+    """Uniform Soft MoE: slots average all tokens, outputs average all slots' outputs (2308.00951).
 
     dispatch = 1 / S and combine = 1 / (E·P) everywhere, so that all tokens of a group get equal outputs.
     """

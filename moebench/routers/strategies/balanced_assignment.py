@@ -49,10 +49,10 @@ class AssignedRouter(SparseRouter):
 class Sinkhorn(AssignedRouter):
     """Sinkhorn routing (S-BASE): tokens take the top k of a balanced plan (2202.01169).
 
-    In training the plan is made of the logits.
+    The plan is made of the logits, in training only.
 
-    plan = Sinkhorn(exp(x·kernel)), rows adding up to 1 and columns to S / E. The plan is balanced, its top k nearly
-    so: choices over the capacity are dropped in training. No auxiliary loss.
+    plan = Sinkhorn(exp(x·kernel)), rows adding up to 1 and columns to S / E. The plan is balanced, its top k nearly so:
+    choices over the capacity are dropped in training. No auxiliary loss.
     """
 
     @override
@@ -62,9 +62,9 @@ class Sinkhorn(AssignedRouter):
 
 @register("base")
 class BaseLayer(AssignedRouter):
-    """BASE: training assigns one expert to each token, in balance (2103.16716).
+    """BASE: in training, a balanced linear assignment of experts to tokens (2103.16716).
 
-    The assignment is linear, with as many tokens for each expert.
+    Each token has one expert, and all experts have equally many tokens.
 
     a = argmax Σ_t x_t·kernel_{a(t)} with no more than ceil(S·C/E) tokens for an expert, by an auction: for each token
     its total is less than the optimum by `tolerance` · (largest − smallest score) at most. No token is dropped in

@@ -13,7 +13,7 @@ from moebench.routers.strategies.tokens_choice import with_noise
 
 @register("experts-choice")
 class ExpertsChoice(SparseRouter):
-    """Experts Choice: each expert fills its slots with its largest gates' tokens (2202.09368).
+    """Experts Choice: each expert fills its slots with the tokens of its largest gates (2202.09368).
 
     gates = softmax over the experts of x·kernel + noise, noise ~ N(0, (noise_std/E)²) in training only, as in the
     public configurations of 2308.00951; each expert takes its top round(S·k·C/E) tokens, with k = `top_k` the experts

@@ -49,9 +49,9 @@ class GShard(Switch):
         weights: Float[Array, "group token expert"],
         noise_key: PRNGKeyArray | None,
     ) -> Int[Array, "group token choice"]:
-        """Return all first choices, and in training only some second choices.
+        """Return all first choices, and the second choices that request a slot.
 
-        In training, second choices are drawn in proportion to their weight.
+        In training, second choices are drawn in proportion to their weight; in evaluation, all of them request a slot.
         """
         if noise_key is None:
             return expert
