@@ -1,4 +1,4 @@
-"""Keep made or decoded images in a cache folder, shared by processes and users.
+"""Keep made or decoded images in a cache folder for a machine's processes and users.
 
 A data set is a folder of NumPy files. The folder is published whole, by renaming, and its files are mapped into memory,
 so that any number of processes share one copy. All users may be allowed to write to the cache folder (mode 1777): links

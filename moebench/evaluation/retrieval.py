@@ -34,7 +34,7 @@ def text_to_image_ranks(
 ) -> Int[np.ndarray, "caption"]:
     """Return for each caption the number of other images before its own.
 
-    Another image comes before if its score is at least as high.
+    Another image comes before the own image if the score of the other image is at least as high.
 
     Args:
         scores: score of each image with each caption.

@@ -53,8 +53,8 @@ _FUSED = partial(jax.nn.dot_product_attention, implementation="cudnn")
 def fits_cudnn(tokens: int, dim: int, dtype: jnp.dtype) -> bool:
     """Return whether cuDNN has fused attention for heads of a shape and type.
 
-    Fused are both the forward and the backward pass. cuDNN accepts 16-bit numbers, up to 128 dimensions in steps of 8,
-    and in training only even numbers of tokens.
+    Both passes are fused, forward and backward. cuDNN accepts 16-bit numbers, up to 128 dimensions in steps of 8, and
+    in training only even numbers of tokens.
 
     Args:
         tokens: tokens of an image.

@@ -49,7 +49,7 @@ def captioned(part: Part, captions: Sequence[tuple[str, ...]]) -> CaptionedPart:
 
 
 def texts(where: str, value: Any) -> list[str]:
-    """Return the captions of one cell, without those that are empty.
+    """Return the captions of one cell, without empty ones.
 
     White space counts as one space.
 

@@ -94,7 +94,7 @@ class Layout:
 def draw_scene(dice: Dice) -> Scene:
     """Return a scene of 1 to 4 objects.
 
-    Of ten scenes, four have one object, three have two, two have three, and one has four.
+    On average, four in ten scenes have one object, three have two, two have three, and one has four.
     """
     count = dice.pick(_COUNTS)
     sizes = {1: (1,), 2: (2,), 3: dice.pick(((1, 2), (2, 1))), 4: (2, 2)}[count]

@@ -94,7 +94,7 @@ class Scene:
 
 
 def is_drawable(scene: Scene) -> bool:
-    """Return whether all objects of a scene differ, are seen, and are visible.
+    """Return whether a scene's objects differ, are seen combinations and are visible.
 
     Objects differ in colour or shape, their combinations of both are seen ones, and an object inside a container shows.
     """

@@ -60,7 +60,10 @@ def saved(folder: Path) -> Table:
 
 
 def _inside(folder: Path, name: str, source: Path) -> Path:
-    """Return the path of a name that a file gives, in the folder itself."""
+    """Return the path of a name that a file gives.
+
+    The path must be in the folder itself.
+    """
     if Path(name).name != name or "\0" in name:
         raise BadInput(f"{shown(source)} names '{shown(name)}', which is no file beside it.", key="data")
     return folder / name
