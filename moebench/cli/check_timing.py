@@ -88,7 +88,7 @@ def _watched(console: Console, readings: "Iterator[Reading]") -> "Iterator[Readi
 
 def _print(curve: "Sequence[Detection]", readings: "Sequence[Reading]") -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for place, heading in enumerate(("slow-down", "found", "share", "95 % interval", "asked", "", "median")):
+    for place, heading in enumerate(("slow-down", "found", "share", "95 % interval", "required", "", "median")):
         table.add_column(heading, justify="right" if place else "left")
     for detection in curve:
         low, high = detection.interval
