@@ -78,7 +78,7 @@ def time_left(seconds: float | None) -> str:
     """
     if seconds is None:
         return "estimating the time left"
-    coarse = 10.0 * math.ceil(seconds / 10) if seconds < 60 else 60.0 * math.ceil(seconds / 60)
+    coarse = 10.0 * max(1, math.ceil(seconds / 10)) if seconds < 60 else 60.0 * math.ceil(seconds / 60)
     text = duration(coarse).removesuffix(" 00 s")
     return f"about {text} left"
 

@@ -68,7 +68,7 @@ def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
                 raise unknown("column", name, SCHEMA.names)
         for name in (*IDENTITY, "status"):
             if row.get(name) is None:
-                raise BadInput(f"a result row lacks '{name}', without which the row cannot be distinguished from other rows")
+                raise BadInput(f"a result row lacks '{name}', which every row must have")
         if row["status"] not in STATUSES:
             raise unknown("status", str(row["status"]), STATUSES)
         values = {name: v.tolist() if hasattr(v, "tolist") else v for name, v in row.items()}

@@ -1,5 +1,6 @@
 """Scores of routers on diagnostic tasks, from chance to the best known result."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -45,6 +46,8 @@ _SCORES = (
     _Score("needles", "accuracy", "accuracy", lambda k, c: 1 / LABELS, lambda k, c: 1.0),
     _Score("needles", "needles_processed", "kept", lambda k, c: min(1.0, c), lambda k, c: 1.0, lowest_capacity=True),
     _Score("lookup", "memorised_bits", "memorised", lambda k, c: 0.0, lambda k, c: k * np.log2(LABELS)),
+    _Score("words", "accuracy", "accuracy", lambda k, c: 1 / LABELS, lambda k, c: 1.0),
+    _Score("fractals", "accuracy", "accuracy", lambda k, c: 1 / k, lambda k, c: 1.0),
 )
 
 
@@ -67,8 +70,8 @@ def score_card(results: Results) -> pd.DataFrame:
     found = [row for score in _SCORES for row in _rows(results, score)]
     if not found:
         raise BadInput(
-            "nothing to score: no cell is of a diagnostic task, such as domains-16, needles-2, lookup-1024 or "
-            "skewed-16; the suite diagnostics has them."
+            "nothing to score: no cell is of a diagnostic task, such as domains-16, needles-2, lookup-1024, "
+            "skewed-16 or words-512, or of fractals; the suite diagnostics has them."
         )
     card = pd.DataFrame(found)
     known = [name for name in style.in_order(card["router"].astype(str)) if name not in (CHANCE, ORACLE)]
@@ -80,7 +83,7 @@ def _rows(results: Results, score: _Score) -> Iterator[dict[str, object]]:
     """Yield the rows of one column of the card, for each task of its kind."""
     cells = results.cells
     for data in cells["data"].unique():
-        task = parse_task(str(data))
+        task = _scored_task(str(data))
         if task is None or task[0] != score.kind:
             continue
         values, capacity = _values(results, score, str(data))
@@ -99,6 +102,17 @@ def _rows(results: Results, score: _Score) -> Iterator[dict[str, object]]:
             found = {"router": router, "value": value, "low": low, "high": high}
             yield {**found, **of, "score": (value - chance) / (best - chance)}
         yield {"router": CHANCE, "value": chance, "low": np.nan, "high": np.nan, **of, "score": 0.0}
+
+
+def _scored_task(data: str) -> tuple[str, int] | None:
+    """Return kind and number of a diagnostic task, or of fractals and their classes.
+
+    Any other data set gives None.
+    """
+    fractals = re.fullmatch(r"fractals-(\d+)(k?)", data)
+    if fractals:
+        return "fractals", int(fractals[1]) * (1000 if fractals[2] else 1)
+    return parse_task(data)
 
 
 def _values(results: Results, score: _Score, data: str) -> tuple[pd.DataFrame, float]:

@@ -84,12 +84,17 @@ def small_png(drawing: Drawing, most_bytes: int) -> bytes | None:
     """
     from PIL import Image
 
+    bytes_a_square_dot = 0.0
     for dpi in _DPI:
+        if bytes_a_square_dot * dpi**2 > most_bytes:
+            continue  # a coarser picture has more bytes a dot, not fewer, so that this one needs no drawing
         content, small = io.BytesIO(), io.BytesIO()
         with look():
             drawing.savefig(content, format="png", dpi=dpi, facecolor="white")
+        drawing.set_layout_engine("none")  # places are the same at any resolution
         image = Image.open(content).convert("RGB")
         image.quantize(_COLOURS, dither=Image.Dither.NONE).save(small, format="png", optimize=True)
         if small.tell() <= most_bytes:
             return small.getvalue()
+        bytes_a_square_dot = small.tell() / dpi**2
     return None

@@ -41,6 +41,19 @@ def test_a_cell_ends_with_what_it_was_tested_by(ended: tuple[Any, ...], words: s
     assert progress.outcome(CellEnded(planned, 1.0, *ended)) == words
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (None, "estimating the time left"),
+        (0.0, "about 10 s left"),  # a cell that takes longer than estimated is not at its end
+        (31.0, "about 40 s left"),
+        (121.0, "about 3 min left"),
+    ],
+)
+def test_the_time_left_is_as_coarse_as_it_is_known(seconds: float | None, words: str) -> None:
+    assert progress.time_left(seconds) == words
+
+
 def test_a_pipe_is_told_what_runs_although_no_cell_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "SILENCE_S", 0.01)
     log = tmp_path / "cell.log"

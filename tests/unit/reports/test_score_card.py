@@ -36,6 +36,8 @@ def results() -> Results:
             cell("dense", [0.5, 0.6], data="lookup-100").assign(memorised_bits=[90.0, 110.0]),
             tried(cell("bpr", [0.5, 0.5], data="needles-2"), {0.25: [0.9, 0.9], 0.125: [0.4, 0.6]}),
             cell("dense", [0.9, 0.9], data="digits"),
+            cell("dense", [0.4, 0.4], data="words-512"),
+            cell("dense", [0.2, 0.2], data="fractals-1k"),
         )
     )
 
@@ -54,6 +56,9 @@ def test_scores_run_from_chance_to_the_best(results: Results) -> None:
     # At C = 1/8 chance keeps 1/8: (0.5 − 0.125) / 0.875.
     assert score["bpr", "needles-2", "needles_processed"] == pytest.approx(3 / 7)
     assert card.loc[("chance", "needles-2", "needles_processed"), "value"] == 0.125
+    # (0.4 − 1/16) / (1 − 1/16), and (0.2 − 1/1000) / (1 − 1/1000).
+    assert score["dense", "words-512", "accuracy"] == pytest.approx(0.36)
+    assert score["dense", "fractals-1k", "accuracy"] == pytest.approx(0.199 / 0.999)
     assert "digits" not in card.index.get_level_values("data")
 
 
