@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _ROUTER_LETTERS = 16
 _NARROW = 3.25
 """Inches for which the letters of a narrow card are made; they shrink with the card."""
+_ROOMY = 7
+"""Columns for which letters have their full size; they shrink with the room of a column."""
 
 
 @figure(
@@ -44,12 +46,13 @@ def scorecard(results: Results, layout: Layout = PAPER) -> Drawing:
     import seaborn
 
     card = score_card(results)
-    narrow, fit = layout.columns == 1, min(1.0, layout.width / _NARROW)
+    narrow = layout.columns == 1
     card["heading"] = [_heading(row, narrow=narrow) for row in card.to_dict("records")]
     card["text"] = [_text(row, narrow=narrow) for row in card.to_dict("records")]
     routers, columns = list(dict.fromkeys(card["router"])), list(dict.fromkeys(card["heading"]))
     scores, texts = (card.pivot(index="router", columns="heading", values=name) for name in ("score", "text"))
     scores, texts = scores.loc[routers, columns], texts.loc[routers, columns]
+    fit = min(1.0, _ROOMY / len(columns)) * (min(1.0, layout.width / _NARROW) if narrow else 1.0)
     with look():
         drawing, axes = grid(layout, card, 1, 1, 0.9 + (0.3 if narrow else 0.27) * len(routers))
         panel = axes[0, 0]
@@ -63,7 +66,7 @@ def scorecard(results: Results, layout: Layout = PAPER) -> Drawing:
             ax=panel,
             linewidths=0.8,
             linecolor="white",
-            annot_kws={"fontsize": 5.2 * fit if narrow else 7, "linespacing": 0.95},
+            annot_kws={"fontsize": (5.2 if narrow else 7) * fit, "linespacing": 0.95},
             cbar=False,
         )
         # seaborn writes no text in a cell without a score.
@@ -74,7 +77,7 @@ def scorecard(results: Results, layout: Layout = PAPER) -> Drawing:
         panel.tick_params(length=0)
         panel.set_yticks(np.arange(len(routers)) + 0.5, [plain(shortened(name, _ROUTER_LETTERS)) for name in routers])
         panel.set_xticks(np.arange(len(columns)) + 0.5, columns)
-        panel.tick_params(axis="x", labelsize=4.8 * fit if narrow else 7.5, labelrotation=0)
+        panel.tick_params(axis="x", labelsize=(4.8 if narrow else 7.5) * fit, labelrotation=0)
         panel.tick_params(axis="y", labelsize=6 if narrow else 7.5, labelrotation=0)
         panel.xaxis.tick_top()
         _rule_off(panel, routers)
