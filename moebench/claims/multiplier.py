@@ -56,6 +56,16 @@ def log_step_ratio(cell: Curve, dense: Curve) -> float:
     return float(np.log(dense[0][-1] / to_dense))
 
 
+def open_side(cell: Curve, dense: Curve) -> int:
+    """Return 1 if the ratio of steps is a lower limit, -1 if it is an upper limit, else 0.
+
+    A loss that lies above the first evaluation was reached at an unknown step before it.
+    """
+    if np.isnan(reached(cell, dense[1][-1])):
+        return -1 if dense[1][0] < cell[1][-1] else 0
+    return 1 if cell[1][0] < dense[1][-1] else 0
+
+
 def multipliers(
     rows: pd.DataFrame, codes: Sequence[int], cells: pd.DataFrame, baselines: Mapping[int, int], scatter: float
 ) -> pd.DataFrame:
@@ -73,7 +83,8 @@ def multipliers(
 
     Returns:
         `compute_multiplier` and `time_multiplier` with `_ci_low` and `_ci_high`, one row for each cell; NaN for cells
-        without test curves, bounds NaN for one seed.
+        without test curves, bounds NaN for one seed. A multiplier that is a lower limit has an infinite upper bound,
+        and one that is an upper limit the lower bound 0.
     """
     curves = _curves(rows, codes)
     names = [f"{name}{end}" for name in MULTIPLIERS for end in ("", "_ci_low", "_ci_high")]
@@ -84,10 +95,12 @@ def multipliers(
         members = [cell for cell, base in baselines.items() if base == dense and cell != dense]
         seeds = sorted({seed for place, seed in curves if place == dense})
         ratios = np.full((len(members), len(seeds)), np.nan)
+        sides = np.zeros((len(members), len(seeds)), dtype=np.int64)
         for at, cell in enumerate(members):
             for column, seed in enumerate(seeds):
                 if (cell, seed) in curves:
-                    ratios[at, column] = log_step_ratio(curves[cell, seed], curves[dense, seed])
+                    both = curves[cell, seed], curves[dense, seed]
+                    ratios[at, column], sides[at, column] = log_step_ratio(*both), open_side(*both)
         known = ~np.isnan(ratios).all(axis=1)
         if not known.any():
             continue
@@ -102,7 +115,9 @@ def multipliers(
             ("time_multiplier", -slower, upper - slower),
         ):
             half = np.hypot(high - value, more)
-            for end, logs in (("", value), ("_ci_low", value - half), ("_ci_high", value + half)):
+            lower = np.where((sides[known] < 0).any(axis=1), -np.inf, value - half)
+            upper_bound = np.where((sides[known] > 0).any(axis=1), np.inf, value + half)
+            for end, logs in (("", value), ("_ci_low", lower), ("_ci_high", upper_bound)):
                 found.iloc[places, names.index(f"{name}{end}")] = np.exp(logs + shift)
     return found
 

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from moebench.results.schema import COLUMNS, in_section
+from moebench.results.selection import config_of
 
 LONGEST = 60
 _SETTING = ("model", "data", "device_kind")
@@ -189,6 +190,14 @@ def _paths(cells: pd.DataFrame) -> list[str]:
     ]
 
 
+def tuned_keys(cells: pd.DataFrame) -> set[str]:
+    """Return the keys whose values were chosen by tries.
+
+    Such a value is a result of its cell: cells do not differ in the keys that they were given.
+    """
+    return {key for text in cells.get("tuned", pd.Series(dtype=object)).dropna() for key in config_of(text)}
+
+
 def shortened(text: str, longest: int = LONGEST) -> str:
     """Return the text without its middle if it is too long for a figure."""
     if len(text) <= longest:
@@ -202,28 +211,34 @@ def _columns(cells: pd.DataFrame) -> dict[str, list[str | None]]:
 
     The order of the keys is the order of their trial.
     """
-    tuned = "tuned" in cells and cells["tuned"].notna().any()
-    results = {"learning_rate"} if tuned else set()  # a tuned rate is chosen by the cell, not given to it
-    names = [name for name in (*_SETTING, "experts", *_INPUTS) if name in cells and name not in results]
+    tuned = tuned_keys(cells)
+    names = [name for name in (*_SETTING, "experts", *_INPUTS) if name in cells and name not in tuned]
     columns = {name: [_plain(value) for value in cells[name]] for name in names}
     options = [_options(text) for text in cells.get("config", pd.Series([None] * len(cells), index=cells.index))]
-    for key in sorted({key for option in options for key in option} - set(columns)):
+    for key in sorted({key for option in options for key in option} - set(columns) - tuned):
         columns[key] = [_plain(option.get(key)) for option in options]
     return columns
 
 
 def _apart(routers: Sequence[str], columns: dict[str, list[str | None]]) -> list[str]:
-    """Return the keys, tried in their order, that distinguish all cells of each router."""
+    """Return the keys, tried in their order, that distinguish all cells of each router.
+
+    The model is left out if each data set has one model.
+    """
     chosen: list[str] = []
-    groups = list(routers)
-    for key, values in columns.items():
-        if len(set(groups)) == len(groups):
-            break
-        finer = [f"{group}\n{value}" for group, value in zip(groups, values, strict=True)]
-        if len(set(finer)) > len(set(groups)):
+    for key in columns:
+        if _groups(routers, columns, [*chosen, key]) > _groups(routers, columns, chosen):
             chosen.append(key)
-            groups = finer
+    if {"model", "data"} <= set(chosen) and len(set(zip(columns["model"], columns["data"], strict=True))) == len(
+        set(columns["data"])
+    ):
+        chosen.remove("model")
     return chosen
+
+
+def _groups(routers: Sequence[str], columns: dict[str, list[str | None]], keys: Sequence[str]) -> int:
+    """Return the number of groups of cells that agree in router and keys."""
+    return len(set(zip(routers, *(columns[key] for key in keys), strict=True)))
 
 
 def _options(config: object) -> dict[str, Any]:

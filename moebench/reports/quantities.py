@@ -63,8 +63,11 @@ def written(value: float, kind: Kind) -> str:
 def written_interval(value: float, low: float, high: float, kind: Kind) -> str:
     """Return a number with its interval, `97.2 % [96.8, 97.6]`.
 
-    Bounds have the number's unit and digits.
+    Bounds have the number's unit and digits. A ratio without an upper bound is a lower limit, `≥ 1.99 ×`, and a ratio
+    with the lower bound 0 an upper limit.
     """
+    if kind == "ratio" and isfinite(value) and (high == inf or low == 0):
+        return f"{'≥' if high == inf else '≤'} {written(value, kind)}"
     if not (isfinite(value) and isfinite(low) and isfinite(high)):
         return written(value, kind)
     factor, digits, _ = _writing(value, kind)

@@ -11,7 +11,7 @@ from moebench.reports import flag_marks, style
 from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.equal_flops import flops_vs_dense, unequal
 from moebench.reports.analysis.ranking import SETTING
-from moebench.reports.labels import paths, point_names
+from moebench.reports.labels import paths, point_names, tuned_keys
 from moebench.reports.quantities import possible, quantity
 from moebench.results.schema import in_section
 from moebench.statistics import pareto_probability
@@ -116,14 +116,21 @@ def fronts(results: Results, x: str, y: str) -> pd.DataFrame:
     return found
 
 
+def given_inputs(results: Results) -> list[str]:
+    """Return the inputs that the cells were given; a tuned one is a result of its cell."""
+    tuned = tuned_keys(results.cells)
+    return [name for name in INPUTS if name not in tuned]
+
+
 def varied(results: Results) -> str:
     """Return the input that distinguishes most cells of a router.
 
     The result is the first of several such inputs, and experts if no input does.
     """
-    levels = results.cells.groupby([*SETTING, "router"], dropna=False)[list(INPUTS)].nunique()
+    inputs = given_inputs(results)
+    levels = results.cells.groupby([*SETTING, "router"], dropna=False)[inputs].nunique()
     apart = (levels - 1).clip(lower=0).sum()
-    return max(INPUTS, key=lambda name: int(apart[name]))
+    return max(inputs, key=lambda name: int(apart[name]))
 
 
 def varied_number(results: Results) -> str | None:

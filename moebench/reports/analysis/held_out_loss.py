@@ -9,6 +9,7 @@ import pandas as pd
 from moebench.errors import BadInput
 from moebench.reports.analysis.cells import Results, listed
 from moebench.reports.analysis.ranking import SETTING, dense_baselines
+from moebench.reports.quantities import written, written_interval
 
 COSTS = ("flops", "time")
 _IDENTITY = ("cell", "cell_id", "label", "router", "experts", *SETTING)
@@ -54,8 +55,9 @@ def crossings(results: Results) -> pd.DataFrame:
     The loss is the higher of the two final losses.
 
     Returns:
-        One row for each cell with a compute multiplier: `cell router loss`; `flops` and `time`, at which the better of
-        the two reaches the loss; `compute_multiplier time_multiplier`. `time` is NaN for cells that were not timed.
+        One row for each cell with a compute multiplier: `cell router loss` and its setting; `flops` and `time`, at
+        which the better of the two reaches the loss; `compute_multiplier time_multiplier` and their texts,
+        `compute_multiplier_text time_multiplier_text`. `time` is NaN for cells that were not timed.
     """
     ends = held_out_loss(results).groupby("cell").last()
     rows = []
@@ -64,9 +66,13 @@ def crossings(results: Results) -> pd.DataFrame:
         if place == dense or place not in ends.index or np.isnan(cell["compute_multiplier"]):
             continue
         ours, theirs = ends.loc[place], ends.loc[dense]
-        row = {"cell": place, "router": cell["router"], "loss": max(ours["loss"], theirs["loss"])}
+        row = {"cell": place, **cell[["router", *SETTING]], "loss": max(ours["loss"], theirs["loss"])}
         for cost, name in zip(COSTS, ("compute_multiplier", "time_multiplier"), strict=True):
             worth = cell[name]
-            row |= {cost: theirs[cost] / worth if ours["loss"] <= theirs["loss"] else ours[cost] * worth, name: worth}
+            at = theirs[cost] / worth if ours["loss"] <= theirs["loss"] else ours[cost] * worth
+            limits = cell[f"{name}_ci_low"], cell[f"{name}_ci_high"]
+            limit = written_interval(worth, *limits, "ratio") if 0 in limits or np.inf in limits else ""
+            row |= {cost: at, name: worth, f"{name}_text": limit or written(worth, "ratio")}
         rows.append(row)
-    return pd.DataFrame(rows, columns=["cell", "router", "loss", *COSTS, "compute_multiplier", "time_multiplier"])
+    names = [f"{name}{end}" for name in ("compute_multiplier", "time_multiplier") for end in ("", "_text")]
+    return pd.DataFrame(rows, columns=["cell", "router", *SETTING, "loss", *COSTS, *names])

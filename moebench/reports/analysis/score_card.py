@@ -54,8 +54,7 @@ _SCORES = (
 def score_card(results: Results) -> pd.DataFrame:
     """Return one row for each router and score, chance and oracle among the routers.
 
-    Of several cells of one router on one task, the first counts. Needles are scored at the lowest capacity factor in
-    which the trained models were evaluated.
+    Needles are scored at the lowest capacity factor in which the trained models were evaluated.
 
     Args:
         results: the rows and cells of diagnostic tasks.
@@ -65,7 +64,7 @@ def score_card(results: Results) -> pd.DataFrame:
         and score: 0 at chance, 1 at the best result that is known to be possible.
 
     Raises:
-        BadInput: no cell is of a diagnostic task.
+        BadInput: no cell is of a diagnostic task, or several cells of one router are of one task.
     """
     found = [row for score in _SCORES for row in _rows(results, score)]
     if not found:
@@ -116,10 +115,21 @@ def _scored_task(data: str) -> tuple[str, int] | None:
 
 
 def _values(results: Results, score: _Score, data: str) -> tuple[pd.DataFrame, float]:
-    """Return router, value and interval of a task's cells, and their shared capacity factor."""
+    """Return router, value and interval of a task's cells, and their shared capacity factor.
+
+    Raises:
+        BadInput: a router has several cells of the task, or they are of several suites, whose settings differ.
+    """
+    cells = results.cells[results.cells["data"] == data]
+    several = cells["router"][cells["router"].duplicated()]
+    if len(several) or cells["suite"].nunique() > 1:
+        which = f"several cells of {several.iloc[0]}" if len(several) else "cells of several suites"
+        raise BadInput(
+            f"{data} has {which}: the score card compares one cell of each router, in equal settings. Choose rows of "
+            "one suite with one cell each, such as those of diagnostics."
+        )
     if score.lowest_capacity and results.rows["test_time"].notna().any():
         return _at_lowest_capacity(results, score.column, data)
-    cells = results.cells[results.cells["data"] == data].drop_duplicates("router")
     names = [score.column, f"{score.column}_ci_low", f"{score.column}_ci_high"]
     found = cells[["router", *names]].set_axis(["router", "value", "low", "high"], axis=1)
     factors = cells["capacity_factor"].dropna()
@@ -131,7 +141,6 @@ def _at_lowest_capacity(results: Results, column: str, data: str) -> tuple[pd.Da
     tried = at_test_time(results.rows[(results.rows["data"] == data) & (results.rows["status"] == "ok")])
     lowest = float(tried["test_capacity_factor"].min())
     tried = tried[(tried["test_capacity_factor"] == lowest) & tried[f"test_{column}"].notna()]
-    tried = tried.drop_duplicates(["router", "seed"])
     routers, codes = np.unique(tried["router"].astype(str), return_inverse=True)
     means, low, high = seed_intervals(
         tried[f"test_{column}"].to_numpy(float), codes.astype(np.int64), len(routers), quantity(column).kind

@@ -297,8 +297,9 @@ def _axis(of: Column) -> dict[str, Any]:
 def _varying(results: Results) -> list[str]:
     """Return the inputs with several values in some router, the figures' input first."""
     sparse, first = results.cells[results.cells["router"] != "dense"], chart_data.varied(results)
-    levels = sparse.groupby([*SETTING, "router"], dropna=False)[list(chart_data.INPUTS)].nunique().max()
-    return sorted((name for name in chart_data.INPUTS if levels[name] > 1), key=lambda name: name != first)
+    inputs = chart_data.given_inputs(results)
+    levels = sparse.groupby([*SETTING, "router"], dropna=False)[inputs].nunique().max()
+    return sorted((name for name in inputs if levels[name] > 1), key=lambda name: name != first)
 
 
 def _second(results: Results, scaled: Sequence[Column]) -> str:

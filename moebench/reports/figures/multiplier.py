@@ -7,12 +7,13 @@ import pandas as pd
 from moebench.reports import style
 from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.held_out_loss import COSTS, crossings, held_out_loss
-from moebench.reports.figures.axes import panels
+from moebench.reports.analysis.ranking import SETTING
+from moebench.reports.figures.axes import groups, panels
 from moebench.reports.figures.layout import PAPER, Drawing, Layout, look
 from moebench.reports.figures.legends import legend
 from moebench.reports.figures.registry import figure
 from moebench.reports.figures.units import dress
-from moebench.reports.quantities import quantity, titled, written
+from moebench.reports.quantities import quantity, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,11 +44,28 @@ def multiplier(results: Results, layout: Layout = PAPER) -> Drawing:
     points, crossed = held_out_loss(results), crossings(results)
     costs = [cost for cost in COSTS if points[cost].notna().any()]
     with look():
-        drawing, axes = panels(layout, points, 1, len(costs), height=2.6)
-        for panel, cost in zip(axes.flat, costs, strict=True):
-            _draw_losses(panel, points, crossed, cost)
-        legend(drawing, points["router"], "lines: means over seeds · bands: lowest to highest seed · rings: one loss")
+        settings = groups(points, SETTING)
+        drawing, axes = panels(layout, points, len(settings), len(costs), height=2.6)
+        for row, (name, here) in enumerate(settings):
+            drawn = points[here]
+            for panel, cost in zip(axes[row], costs, strict=True):
+                _draw_losses(panel, drawn, _named(crossed[crossed["cell"].isin(drawn["cell"])], cost), cost)
+            axes[row, 0].set_title(name, loc="left")
+        note = "lines: means over seeds · bands: lowest to highest seed · rings: one loss"
+        legend(drawing, points["router"], f"{note} · numbers: each router's largest" if _several(crossed) else note)
     return drawing
+
+
+def _several(crossed: pd.DataFrame) -> bool:
+    """Return whether a router has several cells with a ring in one panel."""
+    return bool(crossed.duplicated(["router", *SETTING]).any())
+
+
+def _named(crossed: pd.DataFrame, cost: str) -> pd.DataFrame:
+    """Return the rings of a panel in their order, with a number at the largest of each router."""
+    there = crossed.dropna(subset=[cost]).sort_values(cost)
+    largest = there.groupby("router")[_WORTH[cost]].idxmax()
+    return there.assign(text=there[f"{_WORTH[cost]}_text"].where(there.index.isin(largest), ""))
 
 
 def _draw_losses(panel: "Axes", points: pd.DataFrame, crossed: pd.DataFrame, cost: str) -> None:
@@ -60,15 +78,16 @@ def _draw_losses(panel: "Axes", points: pd.DataFrame, crossed: pd.DataFrame, cos
     width = float(points[cost].max() - points[cost].min()) or 1.0
     # Rings are side by side at one loss: a number goes above the numbers that it would overlap.
     taken: list[tuple[int, float]] = []
-    for row in crossed.dropna(subset=[cost]).sort_values(cost).to_dict("records"):
+    for row in crossed.to_dict("records"):
+        look_of = style.style_of(str(row["router"]))
+        panel.plot(row[cost], row["loss"], marker="o", markersize=6, markerfacecolor="none", color=look_of.color)
+        if not row["text"]:
+            continue
         place = float(row[cost]) / width
         free = next(line for line in range(len(taken) + 1) if all(line != k or place - u > _WIDE for k, u in taken))
         taken.append((free, place))
-        look_of = style.style_of(str(row["router"]))
-        panel.plot(row[cost], row["loss"], marker="o", markersize=6, markerfacecolor="none", color=look_of.color)
-        worth = written(row[_WORTH[cost]], "ratio")
         panel.annotate(
-            worth,
+            row["text"],
             (row[cost], row["loss"]),
             (4, 4 + 9 * free),
             textcoords="offset points",

@@ -56,10 +56,10 @@ def at_test_time(
             kind = quantity(column).kind
             points[f"{axis}_{end}"] = points[f"{axis}_{end}"].map(lambda v, kind=kind: possible(v, kind))
     cells = list(dict.fromkeys(points["cell"]))
-    across = min(len(cells), _ACROSS if layout.columns > 1 else 1)
+    down = -(-len(cells) // (_ACROSS if layout.columns > 1 else 1))
+    across = -(-len(cells) // down)  # four panels are two and two, not three and one
     with look():
-        shape = (-(-len(cells) // across), across)
-        drawing, axes = grid(layout, points, *shape, height=2.4, sharex=True, sharey=True)
+        drawing, axes = grid(layout, points, down, across, height=2.4, sharex=True, sharey=True)
         titles, named = brief_labels(results.cells.iloc[cells], letters(layout.width / across))
         for place, cell in enumerate(cells):
             panel, here = axes.flat[place], points[points["cell"] == cell]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from claim_frames import cell, table
 
-from moebench.claims.multiplier import log_step_ratio, multipliers, reached
+from moebench.claims.multiplier import log_step_ratio, multipliers, open_side, reached
 from moebench.reports.analysis.cells import summarise
 
 STEPS = np.array([100.0, 200.0, 300.0, 400.0])
@@ -27,6 +27,23 @@ def test_steps_to_one_loss_both_ways() -> None:
     assert log_step_ratio(DENSE, DENSE) == 0
     # Dense reaches 2.5, the end of the slow cell, halfway from 200 to 300.
     assert np.exp(log_step_ratio(SLOW, DENSE)) == pytest.approx(250 / 400)
+
+
+def test_a_loss_reached_before_the_first_evaluation_gives_a_limit() -> None:
+    at_once = (STEPS, np.array([0.9, 0.5, 0.4, 0.3]))
+    assert (open_side(QUICK, DENSE), open_side(SLOW, DENSE)) == (0, 0)
+    assert open_side(at_once, DENSE) == 1
+    # Dense is below 5, the end of this cell, at its first evaluation.
+    assert open_side((STEPS, np.array([9.0, 8.0, 7.0, 5.0])), DENSE) == -1
+    # A first evaluation at the very loss is a crossing like any other.
+    assert open_side((STEPS, np.array([1.0, 0.5, 0.4, 0.3])), DENSE) == 0
+    rows = frame()
+    rows["curve_eval_loss"] = [(DENSE if router == "dense" else at_once)[1].tolist() for router in rows["router"]]
+    soft = summarise(rows).set_index("router").loc["soft"]
+    # Step 100 of 400, at twice the FLOPs: at least twice.
+    assert soft["compute_multiplier"] == pytest.approx(2)
+    assert soft["compute_multiplier_ci_high"] == soft["time_multiplier_ci_high"] == np.inf
+    assert soft["compute_multiplier_ci_low"] < 2
 
 
 def with_curves(frame: pd.DataFrame, curves: list[tuple[np.ndarray, np.ndarray]], **columns: float) -> pd.DataFrame:

@@ -403,6 +403,12 @@ def test_health_is_drawn_over_what_the_suite_varies() -> None:
     assert chart_data.varied_number(Results.from_frame(suite_frame())) == "experts"
     # Slots that follow from the capacity factor tell as many cells apart; dense has no capacity factor, but one slot.
     assert chart_data.varied_number(Results.from_frame(capacity_frame())) == "capacity_factor"
+    # A rate that tries chose for each cell is a result and no input.
+    rates = capacity_frame().assign(experts=8, capacity_factor=1.0, slots_per_expert=8, slots_per_image=64)
+    rates["learning_rate"] = 0.01 * (1 + rates.groupby("router")["cell_id"].transform(lambda ids: ids.factorize()[0]))
+    assert rates.groupby("router")["learning_rate"].nunique().max() > 1
+    assert chart_data.varied_number(Results.from_frame(rates)) == "learning_rate"
+    assert chart_data.varied_number(Results.from_frame(rates.assign(tuned='{"learning_rate": 0.01}'))) is None
     assert {axes.get_xlabel() for axes in drawn("health", capacity_frame()).axes} >= {"Capacity factor"}
 
 

@@ -66,6 +66,24 @@ def test_the_figure_marks_the_crossings_with_what_a_router_is_worth(results: Res
         assert overlaps(narrow) == []
 
 
+def test_a_loss_reached_before_the_first_evaluation_is_marked_as_a_limit() -> None:
+    early, late = (curve(name, losses, 1e6, 1.0) for name, losses in (("bpr", [0.5] * 4), ("soft", [6.0] * 4)))
+    frame = table(curve("dense", [4.0, 3.0, 2.0, 1.0], 1e6, 1.0), early, late)
+    flops, _ = figures.draw("multiplier", Results.from_frame(frame)).axes
+    assert {text.get_text() for text in flops.texts} == {"≥ 4.00 ×", "≤ 0.25 ×"}
+
+
+def test_models_have_panels_of_their_own_and_routers_one_number_each(results: Results) -> None:
+    more = curve("soft", [3.0, 1.5, 0.9, 0.6], 2e6, 1.5).assign(experts=64, cell_id="more")
+    rows = pd.concat([results.rows, more])
+    other = rows.assign(model="ti/16", cell_id=rows["cell_id"] + "-ti", flops_train_step=3 * rows["flops_train_step"])
+    drawing = figures.draw("multiplier", Results.from_frame(pd.concat([rows, other], ignore_index=True)))
+    assert [panel.get_title(loc="left") for panel in drawing.axes[::2]] == [rows["model"].iloc[0], "ti/16"]
+    assert [len(panel.texts) for panel in drawing.axes] == [2, 2, 2, 2]
+    assert all(len(panel.get_lines()) == 4 + 3 for panel in drawing.axes)  # curves and rings
+    assert overlaps(drawing) == []
+
+
 def test_cells_that_were_not_timed_are_left_out_of_the_panel_of_time(results: Results) -> None:
     untimed = results.rows.assign(**{f"train_step_vs_dense{end}": np.nan for end in ("", "_ci_low", "_ci_high")})
     sparse = Results.from_frame(untimed)

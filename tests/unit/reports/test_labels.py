@@ -6,7 +6,7 @@ import pandas as pd
 from report_frames import suite_frame
 
 from moebench.reports.analysis.cells import summarise
-from moebench.reports.labels import brief_labels, cell_labels, point_names, shortened, varied_title
+from moebench.reports.labels import brief_labels, cell_labels, point_names, shortened, tuned_keys, varied_title
 
 
 def _cells(**columns: list[object]) -> pd.DataFrame:
@@ -80,6 +80,27 @@ def test_labels_without_room_give_way_to_router_and_what_varies() -> None:
     assert note == "names: router, experts"
     # Where nothing varies, the router is enough.
     assert brief_labels(_cells(router=["dense", "experts-choice"]), 20)[0].tolist() == ["dense", "experts-choice"]
+
+
+def test_a_tuned_value_distinguishes_no_cell() -> None:
+    cells = _cells(
+        router=["soft", "soft"], experts=[4, 8], learning_rate=[1e-2, 3e-3], tuned=['{"learning_rate": 0.01}'] * 2
+    )
+    assert tuned_keys(cells) == {"learning_rate"}
+    assert cell_labels(cells).tolist() == ["soft[experts=4]", "soft[experts=8]"]
+    same = cells.assign(experts=4)
+    assert cell_labels(same).tolist() == ["soft[experts=4] #00000000", "soft[experts=4] #00000001"]
+    given = same.drop(columns="tuned")
+    assert cell_labels(given).tolist() == ["soft[learning_rate=0.01]", "soft[learning_rate=0.003]"]
+
+
+def test_a_model_that_follows_from_the_data_is_left_out() -> None:
+    cells = _cells(router=["soft"] * 3, data=["a", "b", "c"], model=["mu/2", "mu/2", "nano/4"])
+    assert cell_labels(cells).tolist() == ["soft[experts=4] · a", "soft[experts=4] · b", "soft[experts=4] · c"]
+    both = _cells(router=["soft"] * 3, data=["a", "b", "b"], model=["mu/2", "mu/2", "nano/4"])
+    assert cell_labels(both).tolist() == [
+        *("soft[experts=4] · mu/2 · a", "soft[experts=4] · mu/2 · b", "soft[experts=4] · nano/4 · b")
+    ]
 
 
 def test_what_has_panels_of_its_own_names_no_point() -> None:

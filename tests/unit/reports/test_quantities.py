@@ -97,5 +97,10 @@ def test_an_interval_of_a_share_ends_at_0_and_100_percent() -> None:
     assert written_interval(1.02, 0.98, 1.06, "ratio") == "1.02 × [0.98, 1.06]"
 
 
+def test_a_ratio_with_an_open_bound_is_a_limit() -> None:
+    assert written_interval(1.99, 1.9, math.inf, "ratio") == "≥ 1.99 ×"
+    assert written_interval(0.25, 0.0, 0.3, "ratio") == "≤ 0.25 ×"
+
+
 def test_points_have_a_sign_and_nothing_is_plus_nothing() -> None:
     assert [written_points(difference) for difference in (0.0271, -0.0004, -0.013)] == ["+2.7", "+0.0", "-1.3"]

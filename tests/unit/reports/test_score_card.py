@@ -66,6 +66,17 @@ def test_oracle_and_chance_are_the_first_and_the_last_row(results: Results) -> N
     assert list(dict.fromkeys(score_card(results)["router"])) == ["oracle", "dense", "bpr", "soft", "chance"]
 
 
+def test_one_cell_of_each_router_in_one_suite_is_compared(results: Results) -> None:
+    more = cell("dense", [0.7, 0.7], data="words-512").assign(cell_id="wider", mlp_ratio=8.0)
+    with pytest.raises(
+        BadInput, match=r"words-512 has several cells of dense: the score card compares one cell of each"
+    ):
+        score_card(Results.from_frame(pd.concat([results.rows, more], ignore_index=True)))
+    other = cell("soft", [0.7, 0.7], data="words-512").assign(suite="other")
+    with pytest.raises(BadInput, match="words-512 has cells of several suites"):
+        score_card(Results.from_frame(pd.concat([results.rows, other], ignore_index=True)))
+
+
 def test_needles_are_no_score_where_capacity_is_enough() -> None:
     plenty = cell("bpr", [0.5, 0.6], data="needles-2", capacity_factor=1.0).assign(needles_processed=[0.9, 0.8])
     assert set(score_card(Results.from_frame(table(plenty)))["quantity"]) == {"accuracy"}
