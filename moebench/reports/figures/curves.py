@@ -1,5 +1,6 @@
 """Draw training curves: loss and accuracy over steps."""
 
+from math import ceil, floor, inf, log10
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 _TICK = 0.3
 """Inches between two ticks."""
-_FEW_POWERS = 20
-"""Ratio of losses up to which ticks at 2 and 5 times powers of ten have room."""
+_ROUND = ((1.0,), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0))
+"""Multiples of powers of ten for ticks, from the coarsest on."""
 
 
 @figure(
@@ -42,7 +43,7 @@ def curves(results: Results, layout: Layout = PAPER) -> Drawing:
     Raises:
         BadInput: no row has a curve.
     """
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
     points = seed_data.curves(results)
     dense = points[points["router"] == "dense"]
@@ -70,11 +71,11 @@ def curves(results: Results, layout: Layout = PAPER) -> Drawing:
                 factor = 100 if of.kind == "share" else 1
                 panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _, factor=factor: f"{factor * value:g}"))
                 panel.tick_params(labelleft=column == 0 or not wide)
-        # Over several powers of ten there is no room for ticks between them.
-        steps = (1, 2, 5) if points["loss_high"].max() < _FEW_POWERS * points["loss_low"].min() else (1,)
+        positive = points[points["loss_low"] > 0]
+        places = _loss_ticks(positive["loss_low"].min(), positive["loss_high"].max())
         for column, router in enumerate(routers):
             axes[0, column].set_yscale("log")
-            axes[0, column].yaxis.set_major_locator(LogLocator(subs=steps))
+            axes[0, column].yaxis.set_major_locator(FixedLocator(places))
             axes[0, column].yaxis.set_major_formatter(FuncFormatter(lambda loss, _: f"{loss:g}"))
             axes[0, column].minorticks_off()
             axes[0, column].set_title(in_lines(router, width), color=style.style_of(router).color)
@@ -86,6 +87,20 @@ def curves(results: Results, layout: Layout = PAPER) -> Drawing:
         note = noted("lines: means over seeds · bands: lowest to highest seed", darker)
         legend(drawing, points["router"], note)
     return drawing
+
+
+def _loss_ticks(low: float, high: float) -> list[float]:
+    """Return places of ticks of a logarithmic axis, the coarsest of which two or more lie between two losses."""
+    from matplotlib.ticker import MaxNLocator
+
+    if not 0 < low < high < inf:
+        return []
+    powers = range(floor(log10(low)), ceil(log10(high)) + 1)
+    for steps in _ROUND:
+        places = [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
+        if len(places) > 1:
+            return places
+    return list(MaxNLocator(3).tick_values(low, high))
 
 
 def _draw_curves(axes: "Axes", points: pd.DataFrame, measure: str) -> None:

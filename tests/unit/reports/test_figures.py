@@ -294,7 +294,7 @@ def test_in_one_column_no_text_covers_another_or_leaves_the_figure(name: str) ->
     [
         *(("stability", "health", 1), ("stability", "curves", 1), ("test-time", "health", 1)),
         *(("test-time", "test-time", 1), ("diagnostics", "curves", 2), ("diagnostics", "scorecard", 1)),
-        ("diagnostics", "scorecard", 2),
+        *(("diagnostics", "scorecard", 2), ("routing-ablation", "curves", 1)),
         ("transfer", "health", 2),
     ],
 )
