@@ -7,11 +7,15 @@ import tempfile
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # A program of a test runs a few times, so that optimising it costs more than it saves: half of the tests' time. The
-# older emitters of fused operations compile in a third of the time of XLA's default ones.
+# older emitters of fused operations compile in a third of the time of XLA's default ones, and a program in one part in
+# four fifths of the time of one in 32 parts.
 os.environ.setdefault(
     "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false "
+    "--xla_cpu_parallel_codegen_split_count=1",
 )
+# The threads of XLA: other tests keep the other processors busy, and to hand work over costs a tenth of the time.
+os.environ.setdefault("NPROC", "1")
 
 import pytest
 from hypothesis import settings
@@ -45,4 +49,5 @@ def pytest_configure(config: pytest.Config) -> None:
         # Of this session alone, so that no test passes because of what an earlier one compiled.
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
         os.environ[CACHE] = folder
-        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+        # Small programs too: the operations outside of programs are nearly the same in all processes.
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
