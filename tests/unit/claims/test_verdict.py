@@ -116,6 +116,37 @@ def test_cells_are_pooled_over_pairs_that_match() -> None:
     assert found.effect.value == pytest.approx(0.04 + 0.03)
 
 
+def test_no_cell_is_left_out_because_of_its_host() -> None:
+    dense, two, four = (
+        each.assign(cpu="x", hostname="h1")
+        for each in (DENSE, cell("soft", (0.94, 0.95, 0.96), experts=2), cell("soft", (0.80, 0.81, 0.82), experts=4))
+    )
+    # 4 points above and 10 below: 3 points below on average, wherever the cells ran.
+    reverse = {"better": {"router": "dense"}, "than": {"router": "soft"}}
+    for host in ("h1", "h2"):
+        frame = table(dense, two, four.assign(hostname=host))
+        found = verdict(frame, **BETTER)
+        assert (found.verdict, found.pairs, found.effect.value) == ("contradicted", 2, pytest.approx(-0.03))
+        assert verdict(frame, **reverse).effect.value == pytest.approx(0.03)
+    # A router with more options than another has more settings in common with the dense model, and leaves it in.
+    bpr = cell("bpr", (0.80, 0.81, 0.82), experts=4, group_images=8)
+    wide = cell("dense", (0.90, 0.92, 0.91), group_images=8)
+    assert verdict(table(wide, two, bpr), better={"router": "dense"}, than={"router": ["soft", "bpr"]}).pairs == 2
+
+
+def test_of_cells_with_equal_settings_the_one_on_the_same_host_is_compared() -> None:
+    near, far = (
+        cell("dense", [value] * 3).assign(hostname=host, cell_id=host) for value, host in ((0.9, "a"), (0, "b"))
+    )
+    soft = cell("soft", (0.94, 0.95, 0.96), experts=4).assign(hostname=["b", "a", "a"])
+    # Two of the three seeds ran on host a; the order of the rows does not matter.
+    for order in ([0, 1, 2], [2, 0, 1]):
+        frame = table(far, near.assign(hostname=["a", "a", "b"]), soft.iloc[order])
+        found = verdict(frame, **BETTER)
+        assert (found.pairs, found.effect.value) == (1, pytest.approx(0.05))
+        assert verdict(frame[::-1], **BETTER).effect == found.effect
+
+
 def test_a_cell_is_not_compared_with_itself() -> None:
     two, four = cell("soft", (0.90, 0.92, 0.91), experts=2), cell("soft", (0.94, 0.95, 0.96), experts=4)
     terms = {"better": {"router": "soft", "experts": 4}, "than": {"router": "soft", "experts": [2, 4]}}
