@@ -281,6 +281,49 @@ def test_diverging_first() -> None:
     assert verdict(alike, **terms).p_value == 1
 
 
+def test_divergence_is_compared_at_the_rates_of_both_sides() -> None:
+    terms = {"diverges_first": {"router": "soft"}, "than": {"router": "dense"}}
+    rates = (0.003, 0.03, 0.3, 1.0, 3.0)
+    dense, soft = (
+        _diverging(router, [1.0] * 5, rates, **more) for router, more in (("dense", {}), ("soft", {"experts": 8}))
+    )
+    never = "Undecided: the median seed diverges never, those of the others never"
+    middle = "Undecided: the median seed diverges at 3, those of the others at 3; learning rate 1 is missing."
+    for frames, text in [
+        ([*dense, *soft], "Undecided: the median seed diverges at 1, those of the others at 1."),
+        # An interrupted run, a limit of time, one seed beyond the memory.
+        ([*dense, *soft[:2]], f"{never}; learning rates 0.3, 1 and 3 are missing."),
+        ([*dense, *soft[:3], soft[3].assign(status="timeout"), soft[4]], middle),
+        ([*dense[:3], dense[3].assign(status=["oom", *["diverged"] * 4]), dense[4], *soft], middle),
+        (
+            [*dense, soft[0], soft[1].assign(status=["crashed", *["ok"] * 4])],
+            "Undecided: too few learning rates have results of every seed on both sides; "
+            "learning rates 0.03, 0.3 and 2 more are missing.",
+        ),
+        # Of a configuration that guesses at all rates but the missing ones nobody knows whether it was too slow.
+        (
+            [*dense, *(each.assign(train_loss=2.4) for each in soft[:2])],
+            "Undecided: too few learning rates have results of every seed on both sides; "
+            "learning rates 0.3, 1 and 3 are missing.",
+        ),
+    ]:
+        found = verdict(table(*frames), **terms)
+        assert (found.verdict, found.text) == ("undecided", text)
+    # Rates that both sides have decide: of 252 ways to choose five seeds of ten, 2 set them so far apart.
+    early = _diverging("soft", [0.003] * 5, rates[:2], experts=8)
+    found = verdict(table(*dense, *early), **terms)
+    assert (found.verdict, found.p_value) == ("shown", pytest.approx(2 / 252))
+
+
+def test_a_dense_model_that_several_cells_are_compared_with_counts_once() -> None:
+    terms = {"diverges_first": {"router": "soft"}, "than": {"router": "dense"}}
+    soft = [frame for experts in (2, 4, 8, 16) for frame in _diverging("soft", [0.1] * 3, experts=experts)]
+    found = verdict(table(*soft, *_diverging("dense", [1.0] * 3)), **terms)
+    # Three seeds a side are divided in 20 ways, whatever the number of pairs.
+    assert (found.verdict, found.pairs, found.p_value) == ("undecided", 4, pytest.approx(2 / 20))
+    assert found.text.endswith("and 3 seeds a side are too few.")
+
+
 def test_times_include_the_scatter_between_timings() -> None:
     def timed(router: str, ratio: float, **settings: object) -> pd.DataFrame:
         columns = {"train_step_vs_dense": ratio, "train_step_vs_dense_ci_low": 0.99 * ratio}
