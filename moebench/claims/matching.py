@@ -2,8 +2,9 @@
 
 Two cells match if everything that sets up an experiment is equal in both (whatever a suite may set beside the router;
 experts and top_k if both have them), apart from the keys that the comparison names. Cells of one router must also agree
-in all options of that router; options of two routers need not. Of several cells that match, those are paired that have
-most else in common: slots, options, suite, machine, the cell's hash.
+in all options of that router; options of two routers need not. Of several cells of one router that match a cell, those
+are paired that have most settings in common with the cell, such as slots and options. Suite and machine decide between
+cells with equal settings alone, so that no experiment is lost because of the host that ran it.
 """
 
 import json
@@ -11,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from moebench.claims.claim import TEST_TIME
@@ -52,7 +54,7 @@ class Cell:
     good: pd.DataFrame
     """The rows of seeds with the status ok."""
     shared: "pd.Series[Any]"
-    """A row with the values that all seeds share, of a seed with the status ok if there is one."""
+    """Values that all seeds share: the row of the smallest seed with the status ok, or of the smallest seed."""
     settings: Mapping[str, Any]
     """Requested settings of the cell, by key; a key without a value is absent."""
     label: str = ""
@@ -94,29 +96,25 @@ def cells_of(table: pd.DataFrame) -> list[Cell]:
     """Return the cells of a result table that has every column of the schema."""
     groups = [rows for _, rows in table.groupby(list(IDENTITY), sort=False, dropna=False)]
     good = [rows[rows["status"] == "ok"] for rows in groups]
-    shared = [(rows if own.empty else own).iloc[0] for rows, own in zip(groups, good, strict=True)]
+    shared = [_first_seed(rows if own.empty else own) for rows, own in zip(groups, good, strict=True)]
     return [Cell(*parts, _settings(parts[-1])) for parts in zip(groups, good, shared, strict=True)]
 
 
 def match(a: Sequence[Cell], b: Sequence[Cell], named: Collection[str]) -> Matching:
-    """Pair the cells of two selections.
+    """Pair each cell of a selection with its nearest cells of another selection.
 
     Args:
         a: cells of the first selection.
         b: cells of the second selection.
         named: keys in which a pair may differ, because both selections give values to them.
     """
-    agreeing, differing = {}, {}
+    agreeing: dict[int, dict[int, int]] = {}
+    differing: dict[tuple[int, int], Differences] = {}
     for i, j in _candidates(a, b, named):
         obstacles, others, count = _compared(a[i], b[j], named)
         if not obstacles:
-            agreeing[i, j], differing[i, j] = count, others
-    best_a: dict[int, int] = {}
-    best_b: dict[int, int] = {}
-    for (i, j), count in agreeing.items():
-        best_a[i] = max(best_a.get(i, -1), count)
-        best_b[j] = max(best_b.get(j, -1), count)
-    kept = [(i, j) for (i, j), count in agreeing.items() if count == best_a[i] == best_b[j]]
+            agreeing.setdefault(i, {})[j], differing[i, j] = count, others
+    kept = [(i, j) for i, counts in agreeing.items() for j in _nearest(a[i], b, counts)]
     paired_a, paired_b = {i for i, _ in kept}, {j for _, j in kept}
     near = (_compared(x, y, named)[0] for x in a[:_LOOKED_AT] for y in b[:_LOOKED_AT])
     return Matching(
@@ -144,6 +142,47 @@ def _candidates(a: Sequence[Cell], b: Sequence[Cell], named: Collection[str]) ->
         yield from ((i, j) for j in places.get(setting(cell), ()))
 
 
+def _nearest(cell: Cell, others: Sequence[Cell], counts: Mapping[int, int]) -> list[int]:
+    """Return the positions of the cells to pair with a cell, in ascending order.
+
+    Cells of two routers do not compete, because routers have different numbers of settings.
+
+    Args:
+        cell: the cell to pair.
+        others: cells of the other selection.
+        counts: for each position that matches the number of settings in common with `cell`.
+    """
+    most: dict[Any, int] = {}
+    for j, count in counts.items():
+        router = others[j].settings.get("router")
+        most[router] = max(most.get(router, -1), count)
+    alike: dict[str, list[int]] = {}
+    for j, count in sorted(counts.items()):
+        settings = others[j].settings
+        if count == most[settings.get("router")]:
+            key = repr(sorted((name, repr(value)) for name, value in settings.items() if name not in _NO_MATTER[1:]))
+            alike.setdefault(key, []).append(j)
+    found = []
+    for places in alike.values():
+        shared = [_machines_shared(cell, others[j]) if len(places) > 1 else 0.0 for j in places]
+        found += [j for j, share in zip(places, shared, strict=True) if share == max(shared)]
+    return sorted(found)
+
+
+def _machines_shared(a: Cell, b: Cell) -> float:
+    """Return the number of columns of suite and machine in which two cells agree.
+
+    A column with several values, such as the hosts of the seeds, counts by the share of values that both cells have.
+    """
+    values = [[set(cell.rows[key].astype(str)) for key in _MACHINE] for cell in (a, b)]
+    return sum(len(ours & theirs) / len(ours | theirs) for ours, theirs in zip(*values, strict=True))
+
+
+def _first_seed(rows: pd.DataFrame) -> "pd.Series[Any]":
+    """Return the row of the smallest seed, in whatever order the rows are."""
+    return rows.iloc[int(rows["seed"].to_numpy(dtype=np.float64).argmin())]
+
+
 def _settings(row: "pd.Series[Any]") -> dict[str, Any]:
     config = config_of(row["config"])
     # A key that is younger than the row had its default when the row was made.
@@ -161,7 +200,7 @@ def _settings(row: "pd.Series[Any]") -> dict[str, Any]:
 
 
 def _compared(a: Cell, b: Cell, named: Collection[str]) -> tuple[Differences, Differences, int]:
-    """Return the differences that prevent a match, the other differences, and the number of agreements."""
+    """Return the differences that prevent a match, the other differences, and the number of equal settings."""
     same_router = a.settings.get("router") == b.settings.get("router")
     obstacles: Differences = {}
     differing: Differences = {}
@@ -178,5 +217,4 @@ def _compared(a: Cell, b: Cell, named: Collection[str]) -> tuple[Differences, Di
             obstacles[key] = values
         else:
             differing[key] = values
-    agreeing += sum(str(a.shared[key]) == str(b.shared[key]) for key in _MACHINE)
     return obstacles, differing, agreeing

@@ -199,8 +199,7 @@ def _text(claim: Claim, each: Evidence, word: Word, effect: Interval, detectable
 
 def _too_few(each: Evidence, level: float) -> bool:
     """Return whether even a complete separation of the seeds would not be significant."""
-    orders: int = comb(2 * each.seeds, each.seeds) ** each.pairs
-    return 2 / orders >= level
+    return 2 / comb(2 * each.seeds, each.seeds) >= level
 
 
 def _unit(claim: Claim) -> str:

@@ -13,6 +13,7 @@ An estimate is an interval, a p-value or a frame.
     proportion_interval(found, of)             a share of trials
     probability_of_improvement(ours, theirs)   probability that a seed of ours beats one of theirs
     mann_whitney, signed_rank                  times of A and B, apart or in pairs
+    joint_permutation_test(ours, theirs, pairs) two groups of configurations, by ranks
     geometric_mean_test(tests)                 many ratios as one
     timing_scatter(repeats)                    scatter between timings
     pareto_probability(frame, x, y)            probability of each cell to be on the Pareto front
@@ -31,6 +32,7 @@ from moebench.statistics.improvement import probability_of_improvement
 from moebench.statistics.intervals import Interval, median_interval, proportion_interval, student_intervals
 from moebench.statistics.paired import SignedRank, pseudo_median, signed_rank
 from moebench.statistics.pareto import pareto_probability
+from moebench.statistics.permutation import Configuration, joint_permutation_test
 from moebench.statistics.seed_blocks import Variance
 from moebench.statistics.steps import image_step, smallest_step
 from moebench.statistics.timing_scatter import DEFAULT_SCATTER, timing_scatter
@@ -41,6 +43,7 @@ __all__ = [
     "FEWEST_LEVELS",
     "FEW_SAMPLES",
     "POWER",
+    "Configuration",
     "Contrast",
     "Crossed",
     "Differences",
@@ -55,6 +58,7 @@ __all__ = [
     "geometric_mean_test",
     "holm",
     "image_step",
+    "joint_permutation_test",
     "mann_whitney",
     "median_interval",
     "pareto_probability",

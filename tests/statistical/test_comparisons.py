@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 from simulated_cells import correct
 
-from moebench.statistics import Crossed, ImageCovariance, holm, trend, tukey_critical
+from moebench.statistics import (
+    Configuration,
+    Crossed,
+    ImageCovariance,
+    holm,
+    joint_permutation_test,
+    trend,
+    tukey_critical,
+)
 
 AGAINST_DENSE = np.hstack([-np.ones((5, 1)), np.eye(5)])
 """Five claims: each of five routers against the dense model."""
@@ -158,3 +166,20 @@ def test_a_rise_is_found_more_often_than_through_the_means_of_levels() -> None:
         values[:4] += np.arange(4)[:, None] * 0.6
         found.append(trend(Crossed(values), [1, 2, 3, 4], np.eye(16)[:4]).slope.p_value() < 0.05)
     assert np.mean(found) >= 0.8
+
+
+@pytest.mark.parametrize("shared", [0.0, 1.0], ids=["independent", "one effect of a seed for all"])
+def test_divergence_of_four_configurations_beside_one(shared: float) -> None:
+    rng = np.random.default_rng(5)
+    false = 0
+    for _ in range(120):
+        effects = rng.normal(size=(2, 4))
+
+        def rates(side: int, effects: np.ndarray = effects) -> Configuration:
+            hidden = shared**0.5 * effects[side] + (1 - shared) ** 0.5 * rng.normal(size=4)
+            return Configuration(np.digitize(hidden, [-0.7, 0, 0.7]).astype(float), range(4))
+
+        ours = [rates(0) for _ in range(4)]
+        false += joint_permutation_test(ours, [rates(1)], [(place, 0) for place in range(4)])[1] < 0.05
+    # 5 % are due; 13 of 120 would come by chance in 1 of 100.
+    assert false < 13

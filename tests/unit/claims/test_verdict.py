@@ -116,6 +116,37 @@ def test_cells_are_pooled_over_pairs_that_match() -> None:
     assert found.effect.value == pytest.approx(0.04 + 0.03)
 
 
+def test_no_cell_is_left_out_because_of_its_host() -> None:
+    dense, two, four = (
+        each.assign(cpu="x", hostname="h1")
+        for each in (DENSE, cell("soft", (0.94, 0.95, 0.96), experts=2), cell("soft", (0.80, 0.81, 0.82), experts=4))
+    )
+    # 4 points above and 10 below: 3 points below on average, wherever the cells ran.
+    reverse = {"better": {"router": "dense"}, "than": {"router": "soft"}}
+    for host in ("h1", "h2"):
+        frame = table(dense, two, four.assign(hostname=host))
+        found = verdict(frame, **BETTER)
+        assert (found.verdict, found.pairs, found.effect.value) == ("contradicted", 2, pytest.approx(-0.03))
+        assert verdict(frame, **reverse).effect.value == pytest.approx(0.03)
+    # A router with more options than another has more settings in common with the dense model, and leaves it in.
+    bpr = cell("bpr", (0.80, 0.81, 0.82), experts=4, group_images=8)
+    wide = cell("dense", (0.90, 0.92, 0.91), group_images=8)
+    assert verdict(table(wide, two, bpr), better={"router": "dense"}, than={"router": ["soft", "bpr"]}).pairs == 2
+
+
+def test_of_cells_with_equal_settings_the_one_on_the_same_host_is_compared() -> None:
+    near, far = (
+        cell("dense", [value] * 3).assign(hostname=host, cell_id=host) for value, host in ((0.9, "a"), (0, "b"))
+    )
+    soft = cell("soft", (0.94, 0.95, 0.96), experts=4).assign(hostname=["b", "a", "a"])
+    # Two of the three seeds ran on host a; the order of the rows does not matter.
+    for order in ([0, 1, 2], [2, 0, 1]):
+        frame = table(far, near.assign(hostname=["a", "a", "b"]), soft.iloc[order])
+        found = verdict(frame, **BETTER)
+        assert (found.pairs, found.effect.value) == (1, pytest.approx(0.05))
+        assert verdict(frame[::-1], **BETTER).effect == found.effect
+
+
 def test_a_cell_is_not_compared_with_itself() -> None:
     two, four = cell("soft", (0.90, 0.92, 0.91), experts=2), cell("soft", (0.94, 0.95, 0.96), experts=4)
     terms = {"better": {"router": "soft", "experts": 4}, "than": {"router": "soft", "experts": [2, 4]}}
@@ -248,6 +279,49 @@ def test_diverging_first() -> None:
     assert verdict(three, **terms).text.endswith("and 3 seeds a side are too few.")
     alike = table(*_diverging("soft", [0.3] * 4, experts=4), *_diverging("dense", [0.3] * 4))
     assert verdict(alike, **terms).p_value == 1
+
+
+def test_divergence_is_compared_at_the_rates_of_both_sides() -> None:
+    terms = {"diverges_first": {"router": "soft"}, "than": {"router": "dense"}}
+    rates = (0.003, 0.03, 0.3, 1.0, 3.0)
+    dense, soft = (
+        _diverging(router, [1.0] * 5, rates, **more) for router, more in (("dense", {}), ("soft", {"experts": 8}))
+    )
+    never = "Undecided: the median seed diverges never, those of the others never"
+    middle = "Undecided: the median seed diverges at 3, those of the others at 3; learning rate 1 is missing."
+    for frames, text in [
+        ([*dense, *soft], "Undecided: the median seed diverges at 1, those of the others at 1."),
+        # An interrupted run, a limit of time, one seed beyond the memory.
+        ([*dense, *soft[:2]], f"{never}; learning rates 0.3, 1 and 3 are missing."),
+        ([*dense, *soft[:3], soft[3].assign(status="timeout"), soft[4]], middle),
+        ([*dense[:3], dense[3].assign(status=["oom", *["diverged"] * 4]), dense[4], *soft], middle),
+        (
+            [*dense, soft[0], soft[1].assign(status=["crashed", *["ok"] * 4])],
+            "Undecided: too few learning rates have results of every seed on both sides; "
+            "learning rates 0.03, 0.3 and 2 more are missing.",
+        ),
+        # Of a configuration that guesses at all rates but the missing ones nobody knows whether it was too slow.
+        (
+            [*dense, *(each.assign(train_loss=2.4) for each in soft[:2])],
+            "Undecided: too few learning rates have results of every seed on both sides; "
+            "learning rates 0.3, 1 and 3 are missing.",
+        ),
+    ]:
+        found = verdict(table(*frames), **terms)
+        assert (found.verdict, found.text) == ("undecided", text)
+    # Rates that both sides have decide: of 252 ways to choose five seeds of ten, 2 set them so far apart.
+    early = _diverging("soft", [0.003] * 5, rates[:2], experts=8)
+    found = verdict(table(*dense, *early), **terms)
+    assert (found.verdict, found.p_value) == ("shown", pytest.approx(2 / 252))
+
+
+def test_a_dense_model_that_several_cells_are_compared_with_counts_once() -> None:
+    terms = {"diverges_first": {"router": "soft"}, "than": {"router": "dense"}}
+    soft = [frame for experts in (2, 4, 8, 16) for frame in _diverging("soft", [0.1] * 3, experts=experts)]
+    found = verdict(table(*soft, *_diverging("dense", [1.0] * 3)), **terms)
+    # Three seeds a side are divided in 20 ways, whatever the number of pairs.
+    assert (found.verdict, found.pairs, found.p_value) == ("undecided", 4, pytest.approx(2 / 20))
+    assert found.text.endswith("and 3 seeds a side are too few.")
 
 
 def test_times_include_the_scatter_between_timings() -> None:
