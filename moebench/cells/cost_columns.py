@@ -7,7 +7,7 @@ from typing import Any
 from moebench.cells.compile import Executables
 from moebench.cells.count import Count
 from moebench.cells.resolved_cell import ResolvedCell
-from moebench.measuring import compiler_flops, measure_peak, moved_bytes, peak_bytes, routed_share
+from moebench.measuring import Peak, compiler_flops, moved_bytes, peak_bytes, routed_share
 
 Row = dict[str, Any]
 
@@ -75,8 +75,8 @@ def efficiency(cell: ResolvedCell, row: Mapping[str, Any]) -> Row:
         cell: the cell.
         row: cost and time columns of the cell.
     """
-    peak, devices = measure_peak(str(cell.model.dtype)), math.prod(cell.spec.mesh_shape)
-    found: Row = {"peak_flops_per_s": peak.flops_per_s, "peak_bytes_per_s": peak.bytes_per_s}
+    peak, devices = Peak(row["peak_flops_per_s"], row["peak_bytes_per_s"]), math.prod(cell.spec.mesh_shape)
+    found: Row = {}
     for name, flops, seconds in (
         ("train", row["flops_train_step"], row["train_step_s"]),
         ("infer", row["flops_forward_per_image"], row["infer_s_per_image"]),

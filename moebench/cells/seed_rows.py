@@ -235,7 +235,7 @@ class SeedRunner:
             with self.accounts.spending("recording_s"):
                 row |= self.recorder.finish(seed, training.state)
         if self.sweep is not None:
-            with self.accounts.spending("test_time_s"):
+            with self.accounts.spending("test_time_s"), self.turns.alone():  # the settings are timed
                 flops, needles = shared["flops_forward_per_image"], self.truth.needles if self.truth else None
                 row["test_time"] = sweep_or_none(self.sweep, training.state, self.images.test, flops, part, needles)
         return row

@@ -19,7 +19,7 @@ from moebench.cells.program_cache import CacheUse
 from moebench.cells.resolved_cell import TWIN, ResolvedCell
 from moebench.cells.self_test_record import known_scatter
 from moebench.cells.turns import Turns
-from moebench.measuring import Comparison, Interval, compare, peak_bytes
+from moebench.measuring import Comparison, Interval, compare, measure_peak, peak_bytes
 from moebench.measuring.time_accounts import Accounts
 from moebench.measuring.timing.sampler import Call
 from moebench.models import TwoTowersConfig, VitConfig
@@ -58,7 +58,10 @@ def timings(
     training = _timed_training(cell, executables, twin, images, accounts, turns)
     inference, batches = _timed_inference(cell, executables, twin, images, accounts, turns, cache)
     named = {"training": training, "inference": inference}
+    peak = measure_peak(str(cell.model.dtype))  # measured during the first timing
     row = {
+        "peak_flops_per_s": peak.flops_per_s,
+        "peak_bytes_per_s": peak.bytes_per_s,
         **columns("train_step_s", training.seconds["cell"]),
         **columns("train_step_vs_dense", training.ratios["cell"]),
         **columns("infer_s_per_image", inference.seconds["cell"], 1 / cell.spec.batch),
@@ -191,6 +194,8 @@ def _compared(
 ) -> Comparison:
     """Time calls in turns with their baselines, while no other cell computes.
 
+    The device's peak, to which the times are compared, is measured under equal conditions.
+
     Args:
         calls: calls by name.
         baselines: name of the baseline of each call.
@@ -201,6 +206,7 @@ def _compared(
     """
     with turns.alone():
         comparison = compare(calls, baselines, cell.spec.timing_budget_s, seed=seed)
+        measure_peak(str(cell.model.dtype))
     accounts.add("warmup_s", comparison.warmup_s)
     accounts.add("timed_s", comparison.timed_s)
     return comparison

@@ -166,7 +166,8 @@ EFFICIENCY = in_group(
         "peak_flops_per_s",
         NUMBER,
         "FLOPs/s",
-        "FLOPs per second of a large matrix product on the device, measured beside the cell",
+        "FLOPs per second of a large matrix product on the device, measured after the cell's timing while no other "
+        "cell computes",
         "Measured peak",
     ),
     Column(

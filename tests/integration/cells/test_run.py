@@ -2,6 +2,8 @@
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ import pytest
 from moebench.cells import run, time_columns
 from moebench.cells.images import dataset
 from moebench.cells.run import main
+from moebench.cells.turns import Turns
 from moebench.evaluation.columns import health
 from moebench.evaluation.pass_over_split import split_digest
+from moebench.measuring import Peak, measure_peak
 from moebench.results.schema import COLUMNS
 from moebench.routers import RoutingCounts
 from moebench.spec.cell_spec import CellSpec
@@ -67,12 +71,35 @@ def written(tmp_path: Path, specification: CellSpec) -> pd.DataFrame:
     return pd.read_parquet(out)
 
 
-def test_a_cell_fills_every_column(tmp_path: Path) -> None:
+def peaks_measured_alone(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Return a list that gets, for each call of `measure_peak`, whether no other cell could compute."""
+    alone, found, depth = Turns.alone, [], 0
+
+    @contextmanager
+    def counted(turns: Turns) -> Iterator[None]:
+        nonlocal depth
+        with alone(turns):
+            depth += 1
+            yield
+            depth -= 1
+
+    def measured(precision: str) -> Peak:
+        found.append(depth > 0)
+        return measure_peak(precision)
+
+    monkeypatch.setattr(Turns, "alone", counted)
+    monkeypatch.setattr(time_columns, "measure_peak", measured)
+    return found
+
+
+def test_a_cell_fills_every_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    peaks_alone = peaks_measured_alone(monkeypatch)
     frame = written(tmp_path, spec(timing_budget_s=0.05, moe_layers="0,1"))
     assert list(frame.columns) == [column.name for column in COLUMNS]
     assert list(frame.seed) == [0, 1]
     assert set(frame.status) == {"ok"}
     assert set(frame.columns[frame.isna().any()]) <= EMPTY
+    assert peaks_alone[0]  # later calls return the result of the first
     row = frame.iloc[0]
     # 8 images of 16 tokens to 2 experts: 64 slots each.
     assert (row.slots_per_expert, row.total_slots, row.effective_capacity_factor) == (64, 128, 1.0)
