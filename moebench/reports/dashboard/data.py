@@ -22,6 +22,8 @@ from moebench.results.schema import Column, Kind
 
 LARGE = 600
 """Number of cells above which the page has no curves, loads, parts, settings and intervals in words."""
+MOST_NAMED = 30
+"""Number of cells above which points have no names beside them, for names would cover each other."""
 MOST_COMPETING = 120
 """Number of cells above which probabilities of being on a front are not computed: each pair of axes takes seconds."""
 _OF_MANY = {
@@ -58,7 +60,7 @@ def suite_data(results: Results, name: str) -> dict[str, Any]:
         **_cells(results, tables, axes, many=many),
         "tables": {table.name: _table(table) for table in tables},
         "axes": {use: [_axis(each) for each in found] for use, found in axes.items()},
-        "named": "" if many else varied_title(results.cells),
+        "named": varied_title(results.cells) if len(results.cells) <= MOST_NAMED else "",
         "second": _second(results, axes["scaled"]),
         "fronts": front_probabilities(results, axes) if few else {},
         "better": _better(results, axes["quality"]) if few else {},
@@ -206,7 +208,7 @@ def _cells(results: Results, tables: Sequence[Table], axes: dict[str, list[Colum
     cells, digits = results.cells, DIGITS_DRAWN if many else DIGITS
     named = cells[list(_NAMING)].assign(
         comparable=_comparable(cells),
-        name="" if many else point_names(cells),
+        name=point_names(cells) if len(cells) <= MOST_NAMED else "",
         path=pd.factorize(paths(cells))[0],
     )
     values = columns(named, digits)

@@ -6,6 +6,7 @@ from moebench.reports.analysis.cells import Results
 from moebench.reports.tables.of_cells import cell_texts, failed, health, main, timing, timing_quality, tuning
 from moebench.reports.tables.of_pairs import pairs
 from moebench.reports.tables.of_suites import claims, divergence, environment, gains, slopes
+from moebench.reports.tables.of_tasks import scores
 from moebench.reports.tables.table import Field, Table
 
 __all__ = [
@@ -26,6 +27,7 @@ def all_tables(results: Results) -> list[Table]:
     """Return the tables of a report that have rows, in their order."""
     made = (
         main(results),
+        scores(results),
         pairs(results),
         gains(results),
         slopes(results.rows),

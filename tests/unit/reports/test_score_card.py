@@ -12,6 +12,7 @@ from moebench.errors import BadInput
 from moebench.reports import figures
 from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.score_card import score_card
+from moebench.reports.tables.of_tasks import scores
 
 
 def tried(frame: pd.DataFrame, kept: dict[float, list[float]]) -> pd.DataFrame:
@@ -60,6 +61,23 @@ def test_scores_run_from_chance_to_the_best(results: Results) -> None:
     assert score["dense", "words-512", "accuracy"] == pytest.approx(0.36)
     assert score["dense", "fractals-1k", "accuracy"] == pytest.approx(0.199 / 0.999)
     assert "digits" not in card.index.get_level_values("data")
+
+
+def test_the_table_has_the_numbers_of_the_card(results: Results) -> None:
+    table_of_scores = scores(results)
+    titles = [field.title for field in table_of_scores.fields]
+    assert titles[:3] == ["Router", "domains-4: accuracy", "domains-4: experts know (bits)"]
+    shown = {row[0]: dict(zip(titles, row, strict=True)) for row in table_of_scores.rows}
+    assert list(shown) == ["oracle", "dense", "bpr", "soft", "chance"]
+    assert shown["oracle"]["domains-4: experts know (bits)"].startswith("2.00")
+    assert shown["chance"]["needles-2: kept at C = 1/8"] == "12.5 %"
+    assert shown["chance"]["domains-4: accuracy"] == "6.2 %"
+    assert shown["bpr"]["words-512: accuracy"] == "–"
+    # One task is no card, and neither are several cells of a router.
+    one = results.rows[results.rows["data"] == "domains-4"]
+    assert scores(Results.from_frame(one)).texts == {}
+    more = cell("dense", [0.7, 0.7], data="words-512").assign(cell_id="wider", mlp_ratio=8.0)
+    assert scores(Results.from_frame(pd.concat([results.rows, more], ignore_index=True))).texts == {}
 
 
 def test_oracle_and_chance_are_the_first_and_the_last_row(results: Results) -> None:
