@@ -139,15 +139,13 @@ def locked(path: Path, before_waiting: Callable[[], None]) -> Iterator[None]:
     """Lock a file against other processes of this user while the block lasts.
 
     The lock of a killed process is released. If the lock file is not this user's own regular file, such as a link that
-    another user made, or cannot be made, no lock is taken: a lock here only saves repeated work, and no result depends
-    on it.
+    another user made, or cannot be made or locked, no lock is taken: a lock here only saves repeated work, and no
+    result depends on it.
 
     Args:
         path: the lock file, which is made if it is missing.
         before_waiting: called once if another process has the lock.
     """
-    import fcntl  # not on Windows, on which no cell can run
-
     try:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     except OSError:
@@ -156,14 +154,21 @@ def locked(path: Path, before_waiting: Callable[[], None]) -> Iterator[None]:
     try:
         status = os.fstat(lock)
         if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid():
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                before_waiting()
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            with contextlib.suppress(OSError):  # some network file systems support no locks
+                _lock(lock, before_waiting)
         yield
     finally:
         os.close(lock)
+
+
+def _lock(file: int, before_waiting: Callable[[], None]) -> None:
+    import fcntl  # not on Windows, on which no cell can run
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        before_waiting()
+        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def _flush(path: Path, mode: int) -> None:

@@ -6,6 +6,7 @@ Each check raises BadInput with the key at fault.
 from moebench import routers
 from moebench.errors import BadInput
 from moebench.spec.cell_spec import CellSpec
+from moebench.spec.tasks import parse_task
 
 
 def check_pretraining(spec: CellSpec) -> None:
@@ -87,6 +88,17 @@ def check_eval_every(spec: CellSpec) -> None:
         raise BadInput(
             f"eval_every={spec.eval_every} is longer than the training: use at most steps={spec.steps}.",
             key="eval_every",
+        )
+
+
+def check_tune(spec: CellSpec) -> None:
+    """Raise if the data set has no images to choose hyperparameters on."""
+    task = parse_task(spec.data)
+    if spec.tune and task is not None and task[0] == "lookup":
+        raise BadInput(
+            f"tune chooses by the loss on images that were held out of the training, whose labels are random in "
+            f"{spec.data}: leave tune out and give one learning_rate.",
+            key="tune",
         )
 
 

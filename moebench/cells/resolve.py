@@ -20,6 +20,7 @@ from moebench.cells.checks import (
     check_pretraining,
     check_recording,
     check_truth,
+    check_tune,
 )
 from moebench.cells.images import pair_source, source
 from moebench.cells.resolved_cell import ResolvedCell
@@ -49,6 +50,7 @@ def resolve_cell(spec: CellSpec) -> ResolvedCell:
     check_pretraining(spec)
     check_contrastive(spec)
     check_eval_every(spec)
+    check_tune(spec)
     check_recording(spec)
     if spec.text_model is not None:
         return _resolve_contrastive(spec)

@@ -93,7 +93,7 @@ class SeedRunner:
         if cell.model.truth:
             images = replace(images, train=images.train.with_truth(), test=images.test.with_truth())
         say(f"{cell.label} on {spec.model}, {spec.data}: compiling")
-        with accounts.spending("compile_s"):
+        with turns.spending("compile_s"):
             executables = Executables.compile(program_for(cell.model, spec))
             evaluator, pair_tests = None, None
             if pairs is None:
@@ -103,17 +103,17 @@ class SeedRunner:
         initializer = Initializer(cell, models, read, turns, say) if spec.pretrain_data or spec.init_from else None
         probe: Probe | None = None
         if initializer is not None and evaluator is not None:
-            with accounts.spending("few_shot_s"):
+            with turns.spending("few_shot_s"):
                 probe = Probe(executables.program, images, evaluator.batch)
         sweep: Sweep | None = None
         if cell.settings and evaluator is not None:
-            with accounts.spending("test_time_s"):
+            with turns.spending("test_time_s"):
                 sweep = Sweep(cell.settings, executables.program, evaluator.batch)
         recorder: CellRecorder | None = None
         if spec.record_routing is not None and recordings is not None:
-            with accounts.spending("recording_s"):
+            with turns.spending("recording_s"):
                 recorder = CellRecorder(cell, executables.program, images.test, recordings, truth)
-        with accounts.spending("evaluation_s"):
+        with turns.spending("evaluation_s"):
             test_set = split_digest(own.test)
         return cls(
             *(cell, images, test_set, executables, evaluator, initializer, probe, sweep),
@@ -135,7 +135,7 @@ class SeedRunner:
         fresh = self.executables.fresh(seed, schedule)
         if self.initializer is None:
             return fresh
-        with self.accounts.spending("pretrain_s"):
+        with self.turns.spending("pretrain_s"):
             return self.initializer.initial_state(fresh, seed)
 
     def row(self, seed: int, schedule: Schedule, shared: Row) -> Row:
@@ -160,9 +160,9 @@ class SeedRunner:
         except PretrainingDiverged as reason:
             return {"status": "diverged", "status_reason": str(reason)}
         if self.probe is not None:
-            with self.accounts.spending("few_shot_s"):
+            with self.turns.spending("few_shot_s"):
                 row |= self.probe.evaluate(start, seed)
-        with self.accounts.spending("training_s"):
+        with self.turns.spending("training_s"):
             images = self._trained_on(part, start)
             say(f"{part}: training {spec.steps} steps")
             training, inputs = train_or_resume(
@@ -202,7 +202,7 @@ class SeedRunner:
 
     def _held_out(self, state: TrainState) -> tuple[float, float]:
         """Return loss and accuracy on the test split during a training."""
-        with self.accounts.spending("evaluation_s"):
+        with self.turns.spending("evaluation_s"):
             if self.pair_tests is not None:
                 return self.pair_tests.held_out(state)
             evaluation = self.evaluated(state, self.images.test)
@@ -216,13 +216,13 @@ class SeedRunner:
     def _record(self, seed: int, step: int, state: TrainState) -> None:
         """Record the routing during a training."""
         assert self.recorder is not None
-        with self.accounts.spending("recording_s"):
+        with self.turns.spending("recording_s"):
             self.recorder.during(seed, step, state)
 
     def _evaluated(self, part: str, seed: int, training: Training, shared: Row) -> Row:
         """Evaluate, save and sweep a model whose training succeeded."""
         cell = self.cell
-        with self.accounts.spending("evaluation_s"):
+        with self.turns.spending("evaluation_s"):
             row, loss, accuracy = self._tested(training.state, shared["flops_experts"])
         if cell.spec.eval_every is not None:
             last = EvalPoint(cell.spec.steps, loss, accuracy)
@@ -232,7 +232,7 @@ class SeedRunner:
         if cell.spec.save_model:
             row["saved_model"] = save_model(cell, training.state, seed, self.models, say)
         if self.recorder is not None and self.recorder.wants(seed):
-            with self.accounts.spending("recording_s"):
+            with self.turns.spending("recording_s"):
                 row |= self.recorder.finish(seed, training.state)
         if self.sweep is not None:
             with self.accounts.spending("test_time_s"), self.turns.alone():  # the settings are timed

@@ -250,7 +250,7 @@ def _run_cells(
     try:
         with showing(console) as say:
             notes = prepare(waiting, executor, say)
-        for note in notes:
+        for note in [*executor.notes(), *notes]:
             options.say(f"moebench: {note}", err=True)
         with watching(console, [cell.label for cell in waiting]) as watch, closing(events):
             for event in events:

@@ -67,6 +67,9 @@ class Executor(Protocol):
             BadInput: `jobs` is more than the number of cells that can be timed side by side, or JAX cannot start.
         """
 
+    def notes(self) -> list[str]:
+        """Return sentences for the user on how cells will run, such as a cause that keeps them from running at once."""
+
     def resolve(
         self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None] | None = None
     ) -> list[dict[str, Any]]:

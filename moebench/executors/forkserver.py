@@ -23,6 +23,8 @@ from typing import Any, NoReturn
 
 from moebench.executors.log_file import CappedLog
 from moebench.executors.process_tree import ProcessTree, reaped
+from moebench.executors.turn_locks import TurnLocks
+from moebench.spec.side_by_side import TURNS_VARIABLE, Waiting, adopt_waiting
 
 _READ_BYTES = 1 << 16
 _LOOK_AT_MEMORY_S = 0.2
@@ -37,11 +39,21 @@ class _Child:
     task: str
     pid: int
     started: float
-    deadline: float
+    limit_s: float
     limit_bytes: int
     output: int
     log: CappedLog
+    waiting: Waiting
+    place: int | None
     stopped: str | None = None
+
+    def deadline(self, now: float) -> float:
+        """Return when the child reaches its time limit; its waiting for other children does not count.
+
+        Args:
+            now: value of `time.monotonic`.
+        """
+        return self.started + self.limit_s + self.waiting.seconds(now)
 
 
 class _Server:
@@ -49,6 +61,7 @@ class _Server:
         self.requests, self.events = requests, events
         self.children: dict[int, _Child] = {}
         self.tree = ProcessTree()
+        self.locks: TurnLocks | None = None
         # The server never writes to this pipe: the pipe closes when the server ends.
         self.life, self.own_life = os.pipe()
         self.waiting = b""
@@ -87,8 +100,9 @@ class _Server:
 
     def _patience(self) -> float | None:
         """Return the seconds to the next deadline or check of memory; None without children."""
-        deadlines = [child.deadline for child in self.children.values() if not child.stopped]
-        return min(_LOOK_AT_MEMORY_S, max(0.0, min(deadlines) - time.monotonic())) if deadlines else None
+        now = time.monotonic()
+        deadlines = [child.deadline(now) for child in self.children.values() if not child.stopped]
+        return min(_LOOK_AT_MEMORY_S, max(0.0, min(deadlines) - now)) if deadlines else None
 
     def _read_requests(self) -> bool:
         received = os.read(self.requests, _READ_BYTES)
@@ -102,20 +116,30 @@ class _Server:
         return bool(received)
 
     def _start(self, request: dict[str, Any]) -> None:
+        place = request["place"]
+        if place is not None:
+            self._open_locks(request["places"])
         log = CappedLog(request["log"])
         output, child_output = os.pipe()
+        waiting = Waiting()
         pid = os.fork()
         if pid == 0:
-            _become_child(self, request, child_output)
+            _become_child(self, request, child_output, waiting)
         os.close(child_output)
         os.set_blocking(output, False)
-        now = time.monotonic()
-        self.children[pid] = _Child(
-            request["task"], pid, now, now + request["limit_s"], request["limit_bytes"], output, log
-        )
+        limits = (request["limit_s"], request["limit_bytes"])
+        self.children[pid] = _Child(request["task"], pid, time.monotonic(), *limits, output, log, waiting, place)
         self.tree.add(pid)
         self.selector.register(output, selectors.EVENT_READ)
         self.send(event="started", task=request["task"], pid=pid)
+
+    def _open_locks(self, places: int) -> None:
+        """Open locks for that many places, if there are fewer: no child has locks of another number of places."""
+        if self.locks is not None and len(self.locks.pairs) >= places:
+            return
+        if self.locks is not None:
+            self.locks.close()
+        self.locks = TurnLocks(places)
 
     def _read_output(self, child: _Child) -> bool:
         """Append what the child printed to its log; return False when its output has ended."""
@@ -138,7 +162,7 @@ class _Server:
         for child in self.children.values():
             if child.stopped:
                 continue
-            if child.deadline <= now:
+            if child.deadline(now) <= now:
                 child.stopped = "time"
             elif look and self.tree.memory(child.pid) > child.limit_bytes:
                 child.stopped = "memory"
@@ -162,13 +186,16 @@ class _Server:
                 self.selector.unregister(child.output)
             os.close(child.output)
             child.log.close()
+            child.waiting.close()
+            if child.place is not None and self.locks is not None:
+                self.locks.release(child.place)
             del self.children[child.pid]
             code = os.waitstatus_to_exitcode(status)
             seconds = time.monotonic() - child.started
             self.send(event="ended", task=child.task, code=code, stopped=child.stopped, seconds=seconds)
 
 
-def _become_child(server: _Server, request: dict[str, Any], output: int) -> NoReturn:
+def _become_child(server: _Server, request: dict[str, Any], output: int, waiting: Waiting) -> NoReturn:
     """Leave the server's group and files behind in the forked process, and run the program."""
     code = 1
     try:
@@ -185,6 +212,9 @@ def _become_child(server: _Server, request: dict[str, Any], output: int) -> NoRe
         for fd in (server.life, server.requests, server.events, server.wakeup.detach(), server.sender.detach(), output):
             os.close(fd)
         os.environ.update(request["env"])
+        if request["place"] is not None and server.locks is not None:
+            os.environ[TURNS_VARIABLE] = ",".join(map(str, server.locks.pairs[request["place"]]))
+        adopt_waiting(waiting)
         sys.argv = [request["program"], *request["argv"]]
         code = importlib.import_module(request["program"]).main(request["argv"])
     except SystemExit as ending:

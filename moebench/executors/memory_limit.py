@@ -17,18 +17,16 @@ _SHARE = 0.9
 _GIB = 1 << 30
 
 
-def limit_bytes(limits: Limits, side_by_side: int = 1) -> int:
+def limit_bytes(limits: Limits, share: float = 1.0) -> int:
     """Return a cell's memory limit in bytes.
-
-    Without a limit of its own, a cell gets an equal part of the machine's memory.
 
     Args:
         limits: the limits of the suite or the user.
-        side_by_side: cells that share the memory.
+        share: the cell's share of the machine's memory for cells, if the limits set none.
     """
     if limits.memory_limit_gib is not None:
         return int(limits.memory_limit_gib * _GIB)
-    return int(_SHARE * usable_bytes() / side_by_side)
+    return int(_SHARE * usable_bytes() * share)
 
 
 def usable_bytes() -> int:

@@ -30,7 +30,7 @@ array: a third of the time of a step whose gradients are large. A user's own set
 
 @dataclass(frozen=True)
 class Task:
-    """A program to run: module, arguments, log, limits and environment.
+    """A program to run: module, arguments, log, limits, environment and place.
 
     The module's `main(argv)` is called, and the file `log` receives its output.
     """
@@ -42,6 +42,10 @@ class Task:
     time_limit_s: float
     memory_limit_bytes: int
     env: Mapping[str, str] = field(default_factory=dict)
+    place: int | None = None
+    """Place of a task that takes turns with tasks beside it; None if the task takes no turns."""
+    places: int = 1
+    """Number of tasks that take turns."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,8 @@ class Workers:
             "limit_s": task.time_limit_s,
             "limit_bytes": task.memory_limit_bytes,
             "env": dict(task.env),
+            "place": task.place,
+            "places": task.places,
         }
         if self._server.poll() is not None and not self._running and self._ready:
             self._close_pipe(self._server.stdin)

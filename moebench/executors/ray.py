@@ -51,6 +51,10 @@ class RayExecutor:
         """Return the result of the cell program's `environment()`, called on a node for cells."""
         return dict(self._environment)
 
+    def notes(self) -> list[str]:
+        """Return no sentence."""
+        return []
+
     def resolve(
         self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None] | None = None
     ) -> list[dict[str, Any]]:

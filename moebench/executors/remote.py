@@ -177,7 +177,7 @@ def run_here(cell_program: str, job: Job, spec: bytes, side_by_side: int = 1) ->
         cell_program: module of the cell program.
         job: the job, with paths of the driver's machine.
         spec: content of the file `job.spec`. If this machine has that very file, it shares the driver's folders.
-        side_by_side: cells that share the machine's memory, unless the limits set the memory of a cell.
+        side_by_side: devices whose cells share the machine's memory, unless the limits set the memory of a cell.
     """
     with tempfile.TemporaryDirectory(prefix="moebench-") as folder:
         shared, recordings = _holds(job.spec, spec), Path(folder, "recordings")
@@ -188,7 +188,7 @@ def run_here(cell_program: str, job: Job, spec: bytes, side_by_side: int = 1) ->
                 record.pop(name, None)  # a folder of the driver's machine
             record["recordings"] = str(recordings)
             files[0].write_text(json.dumps(record), encoding="utf-8")
-        limits = (job.limits.time_limit_s, limit_bytes(job.limits, side_by_side))
+        limits = (job.limits.time_limit_s, limit_bytes(job.limits, min(1.0, job.devices / side_by_side)))
         task = Task(job.name, cell_program, [str(files[0]), str(files[1])], files[2], *limits)
         oom_kills = oom_kills_so_far()
         with Workers([cell_program]) as workers:

@@ -60,6 +60,10 @@ class SlurmExecutor:
         """Return the result of the cell program's `environment()`, called in a job."""
         return dict(self._environment)
 
+    def notes(self) -> list[str]:
+        """Return no sentence."""
+        return []
+
     def resolve(
         self, specs: Sequence[Mapping[str, Any]], say: Callable[[str], None] | None = None
     ) -> list[dict[str, Any]]:

@@ -1,11 +1,11 @@
 """Public names for FLOPs, parameters, time, memory and the environment."""
 
+from moebench.measuring.compiled.counts import compiler_flops, moved_bytes
 from moebench.measuring.environment import environment
 from moebench.measuring.flops.closed_form import (
     PARTS,
     Parts,
     Shapes,
-    compiler_flops,
     forward_flops,
     padding,
     printed_train_flops,
@@ -22,7 +22,7 @@ from moebench.measuring.parameters import (
     count_text_parameters,
     text_router,
 )
-from moebench.measuring.roofline import Peak, measure_peak, moved_bytes
+from moebench.measuring.roofline import Peak, measure_peak
 from moebench.measuring.timing.interleaved import Comparison, compare
 from moebench.measuring.timing.sampler import Interval
 

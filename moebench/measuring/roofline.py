@@ -1,7 +1,4 @@
-"""Nearness of a program to its device's limits: peaks, arithmetic intensity, peak share.
-
-The peaks are measured.
-"""
+"""Measured peaks of a device, and what they allow a program."""
 
 import time
 from collections.abc import Callable
@@ -68,12 +65,3 @@ def _shortest(program: Callable[[jax.Array], jax.Array], operand: jax.Array) -> 
         operand = jax.block_until_ready(program(operand))
         seconds.append(time.perf_counter() - began)
     return min(seconds[1:])
-
-
-def moved_bytes(program: jax.stages.Compiled) -> float | None:
-    """Return the bytes that a program reads and writes, by its compiler.
-
-    The result is None if the compiler does not count bytes.
-    """
-    moved = (program.cost_analysis() or {}).get("bytes accessed", -1.0)
-    return float(moved) if moved > 0 else None

@@ -1,18 +1,18 @@
 """Read memory, kernels, bytes moved and collectives of a compiled program."""
 
-import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 
 import jax
 from pydantic import BaseModel, ConfigDict
 
+from moebench.measuring.compiled.counts import compiler_flops
+from moebench.measuring.compiled.hlo_text import Module, Operation
+from moebench.measuring.compiled.products import product_flops
+from moebench.measuring.compiled.traffic import result_bytes, traffic
 from moebench.measuring.memory import peak_bytes
-from moebench.planning.hlo_text import ArrayType, Computation, Module, Operation
-from moebench.planning.products import product_flops
 
 _PRODUCTS = frozenset(("dot", "convolution", "ragged-dot"))
-_GATHERED = frozenset(("dynamic-slice", "gather", "slice"))
 _COLLECTIVES = (
     *("all-gather", "all-reduce", "all-to-all", "collective-broadcast", "collective-permute", "ragged-all-to-all"),
     "reduce-scatter",
@@ -57,7 +57,7 @@ class Facts(BaseModel):
     writes them, and all other arguments and outputs once, less the size of the cache.
     """
     compiler_flops: float | None
-    """FLOPs of one device, as the compiler counts them; None if the compiler gives no count."""
+    """FLOPs of one device, as the compiler counts them, every trip of a loop included; None if unknown."""
     product_flops: float | None
     """FLOPs of one device in matrix products of the program; None if the program's text does not show them."""
     kernels: dict[str, float]
@@ -82,12 +82,11 @@ def read_facts(compiled: jax.stages.Compiled, hosts: Sequence[int], cache_bytes:
     plan = compiled.memory_analysis()
     assert plan is not None
     module = Module.parse(str(compiled.as_text()))
-    counted = compiled.cost_analysis() or {}
     moved, bound = 0.0, _unavoidable(module, cache_bytes)
     kernels: Counter[str] = Counter()
     for computation, operation, times in module.kernels():
         kernels[kernel_kind(module, operation)] += times
-        for size in _traffic(module, computation, operation):
+        for size in traffic(module, computation, operation):
             moved += times * size
             bound += times * size if size > cache_bytes else 0
     return Facts(
@@ -98,7 +97,7 @@ def read_facts(compiled: jax.stages.Compiled, hosts: Sequence[int], cache_bytes:
         peak_bytes=peak_bytes(compiled) or 0,
         moved_bytes=moved,
         bound_bytes=bound,
-        compiler_flops=counted.get("flops"),
+        compiler_flops=compiler_flops(compiled),
         product_flops=product_flops(module),
         kernels=dict(kernels.most_common()),
         collectives=collectives(module, hosts),
@@ -136,47 +135,6 @@ def is_host_transfer(operation: Operation) -> bool:
     )
 
 
-def _traffic(module: Module, computation: Computation, operation: Operation) -> list[float]:
-    """Return the bytes of each array that a kernel reads or writes.
-
-    Only arrays in the device's memory are counted.
-    """
-    read: dict[str, float] = {}
-    for place, name in enumerate(operation.operands):
-        source = computation.by_name[name]
-        size: float = sum(each.bytes for each in source.types if not each.space)
-        if operation.opcode == "fusion":
-            inside = module.computations[operation.called["calls"]]
-            size = min(size, _read_inside(inside, inside.parameters[place].name))
-        elif operation.opcode in (*_GATHERED, "dynamic-update-slice") and not place:
-            size = min(size, _bytes(operation)) if operation.opcode in _GATHERED else 0
-        read[name] = max(read.get(name, 0), size)
-    written = [each.bytes for each in _results(operation) if not each.space]
-    if "cublas" in operation.target and len(written) > 1:
-        written.pop()  # the room to work in, of which a product uses none or little
-    if operation.opcode == "dynamic-update-slice":
-        written = [_bytes(computation.by_name[operation.operands[1]])]
-    elif operation.opcode == "fusion":
-        inside = module.computations[operation.called["calls"]]
-        root = next(each for each in inside.operations if each.is_root)
-        if root.opcode == "dynamic-update-slice":  # in place
-            written = [_bytes(inside.by_name[root.operands[1]])]
-    return [*read.values(), *written]
-
-
-def _results(operation: Operation) -> tuple[ArrayType, ...]:
-    """Return the types of a kernel's outputs.
-
-    The types of an asynchronous operation's start also list its operands, which are left out.
-    """
-    given = len(operation.operands)
-    if operation.opcode == "copy-start":  # (copy, original, context)
-        return operation.types[:1]
-    if operation.opcode in ("all-gather-start", "collective-permute-start"):  # (operands, results, contexts)
-        return operation.types[given : 2 * given]
-    return operation.types
-
-
 def _unavoidable(module: Module, cache_bytes: int) -> float:
     """Return the bytes of small arguments and outputs beyond the size of the cache.
 
@@ -187,28 +145,6 @@ def _unavoidable(module: Module, cache_bytes: int) -> float:
     arrays = [each for parameter in entry.parameters for each in parameter.types] + list(root.types)
     small = sum(each.bytes for each in arrays if each.bytes <= cache_bytes and not each.space)
     return max(0.0, small - cache_bytes)
-
-
-def _bytes(operation: Operation) -> int:
-    return sum(each.bytes for each in operation.types)
-
-
-def _read_inside(computation: Computation, name: str) -> float:
-    """Return the bytes that a fusion reads of one parameter.
-
-    The fusion may take only slices or rows. Any other use makes the result infinite.
-    """
-    read = 0.0
-    for user in computation.users.get(name, []):
-        if user.opcode == "bitcast":
-            read += _read_inside(computation, user.name)
-        elif user.operands[0] == name and user.opcode in _GATHERED:
-            read += _bytes(user)
-        elif user.operands[0] == name and user.opcode == "dynamic-update-slice":
-            continue
-        else:
-            return math.inf
-    return read
 
 
 def collectives(module: Module, hosts: Sequence[int]) -> list[Collective]:
@@ -223,7 +159,7 @@ def collectives(module: Module, hosts: Sequence[int]) -> list[Collective]:
         kind = _plain(operation.opcode)
         if kind not in _COLLECTIVES:
             continue
-        given = sum(_bytes(computation.by_name[name]) for name in operation.operands)
+        given = sum(result_bytes(computation.by_name[name]) for name in operation.operands)
         groups = [group for group in operation.groups(len(hosts)) if len(group) > 1]
         if not groups:
             continue

@@ -17,10 +17,12 @@ class Limits:
     """Time and memory of one cell."""
 
     time_limit_s: _Positive = 3600.0
-    """Seconds after which a cell is stopped; its row has the status timeout."""
+    """Seconds after which a cell is stopped; its row has the status timeout. Waiting for other cells does not
+    count."""
     memory_limit_gib: _Positive | None = None
     """Resident memory in GiB of all processes of a cell together, beyond which the cell is stopped with the status oom.
-    Default: a cell's share of 90 % of the machine's memory."""
+    Default: a cell's share of 90 % of the machine's memory; a cell that needs more runs again alone with all of it.
+    Cells whose limits together exceed 90 % of the memory do not run side by side."""
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> "Limits":

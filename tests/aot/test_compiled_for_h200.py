@@ -14,11 +14,11 @@ import pytest
 from moebench.cells.compile import compile_train_step, program_for
 from moebench.cells.resolved_cell import ResolvedCell
 from moebench.errors import BadInput
+from moebench.measuring.compiled.hlo_text import Computation, Module, Operation
+from moebench.measuring.compiled.products import product_flops
 from moebench.planning.case import resolve
 from moebench.planning.devices import find
 from moebench.planning.facts import is_host_transfer
-from moebench.planning.hlo_text import Computation, Module, Operation
-from moebench.planning.products import product_flops
 from moebench.planning.target import absent_devices, check_compiler, environment
 from moebench.spec.entry import build_spec, parse_cell
 from moebench.training import Program

@@ -1,5 +1,6 @@
 """A cell program without jax, for tests of what runs cells; `behave` among the options makes it misbehave."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -11,6 +12,8 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+
+from moebench.spec.side_by_side import own_waiting
 
 ROUTERS = {"dense": {}, "soft": {"experts": None}, "bpr": {"experts": None, "top_k": 1}}
 
@@ -122,6 +125,13 @@ def misbehave(how: str | None) -> None:
         time.sleep(60 if how == "hang-with-session" else 1)
     if how == "turns":
         print(os.environ.get("MOEBENCH_CELLS_AT_ONCE"), os.environ.get("MOEBENCH_TURNS"))
+    if how == "keep-turn":  # waits for the turn, and ends without giving the turn back
+        fcntl.flock(int(os.environ["MOEBENCH_TURNS"].split(",")[0]), fcntl.LOCK_EX)
+    if how == "wait":
+        with own_waiting().counted():
+            time.sleep(1.2)
+    if how == "allocate-some":  # pages of its own: half a GiB
+        time.sleep(0.5 * len(b"x" * (1 << 29)) / (1 << 29))
     if how == "segv":
         os.kill(os.getpid(), signal.SIGSEGV)
     if how == "exit":

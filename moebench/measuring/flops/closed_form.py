@@ -6,8 +6,6 @@ softmaxes, GELU, additions) is not, as in published counts.
 
 from dataclasses import astuple, dataclass, fields
 
-import jax
-
 from moebench.models import VitConfig
 from moebench.routers import Router, SparseRouter, slots_of
 
@@ -198,13 +196,3 @@ def printed_train_flops(forward: Parts, train: Parts) -> float:
         train: FLOPs of a training step by part, for as many images.
     """
     return (train.total + forward.embed) / 2
-
-
-def compiler_flops(program: jax.stages.Compiled) -> float | None:
-    """Return a program's FLOPs as its compiler counts them.
-
-    Element-wise work is included. The result is None if the compiler does not count FLOPs.
-    """
-    analysis = program.cost_analysis()
-    flops = (analysis or {}).get("flops", -1.0)
-    return float(flops) if flops > 0 else None

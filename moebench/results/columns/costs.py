@@ -110,7 +110,8 @@ COST = in_group(
         "flops_forward_hlo",
         NUMBER,
         "FLOPs",
-        "FLOPs of the forward pass for one image as the compiler counts them; null if the compiler gives no count",
+        "FLOPs of the forward pass for one image as the compiler counts them, every trip of a loop included; null if "
+        "the compiler gives no count, or does not know how often a loop runs",
         "Forward FLOPs per image, compiler's count",
         "lower",
     ),

@@ -1,5 +1,6 @@
 """The local executor: every way in which a cell can end, and that nothing outlives it."""
 
+import errno
 import json
 import os
 import platform
@@ -12,13 +13,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from executor_jobs import alive, end, gone, job, printed_pids
+from executor_jobs import LIMITS, alive, end, gone, job, printed_pids
 from paths import SUPPORT
 
 from moebench import executors
 from moebench.errors import BadInput
 from moebench.executors import Ended, ExecutorError, LocalExecutor, Started, memory_limit
 from moebench.executors.log_file import HEAD_BYTES, TAIL_BYTES, CappedLog
+from moebench.executors.process_pool import Workers
 from moebench.executors.remote import run_here
 from moebench.spec.limits import Limits
 
@@ -121,8 +123,8 @@ def test_without_a_limit_cells_share_what_the_machine_has() -> None:
     whole = memory_limit.usable_bytes()
     assert whole > 1 << 30
     # Nine tenths of it, in halves.
-    assert memory_limit.limit_bytes(Limits(), side_by_side=2) == int(0.9 * whole / 2)
-    assert memory_limit.limit_bytes(Limits(memory_limit_gib=1.5), side_by_side=2) == 3 << 29
+    assert memory_limit.limit_bytes(Limits(), share=0.5) == int(0.9 * whole / 2)
+    assert memory_limit.limit_bytes(Limits(memory_limit_gib=1.5), share=0.5) == 3 << 29
 
 
 def test_a_job_or_container_within_the_machine_sets_the_limit(tmp_path: Path) -> None:
@@ -244,12 +246,75 @@ def test_cells_on_processors_run_two_at_once_and_take_turns(tmp_path: Path, monk
     monkeypatch.setattr("moebench.executors.local.usable_cpus", lambda: 2)
     with LocalExecutor(cell_program="fake_cell") as local:
         events = list(local.run([job(tmp_path, "turns", name=name) for name in ("one", "two", "three")]))
+        assert local.notes() == []
     assert [type(event) for event in events[:3]] == [Started, Started, Ended]
     printed = [(tmp_path / f"{name}.log").read_text().split()[:2] for name in ("one", "two", "three")]
     assert {at_once for at_once, _ in printed} == {"2"}
-    (folder,) = {folder for _, folder in printed}
-    assert Path(folder).is_absolute()
-    assert not Path(folder).exists()
+    one, two, three = (locks.split(",") for _, locks in printed)
+    assert not set(one) & set(two)
+    assert three in (one, two)
+
+
+def test_the_turn_of_a_cell_that_ended_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("moebench.executors.local.usable_cpus", lambda: 2)
+    with LocalExecutor(cell_program="fake_cell") as local:
+        events = list(local.run([job(tmp_path, "keep-turn", Limits(5.0), name) for name in ("one", "two")]))
+    assert [event.status for event in events if isinstance(event, Ended)] == [None, None]
+
+
+def test_waiting_for_other_cells_is_no_part_of_the_time_limit(executor: LocalExecutor, tmp_path: Path) -> None:
+    ended = end(executor, job(tmp_path, "wait", Limits(1.0)))
+    assert (ended.status, ended.reason) == (None, None)
+
+
+def test_cells_run_one_at_a_time_if_files_cannot_be_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("moebench.executors.local.usable_cpus", lambda: 2)
+    monkeypatch.setattr("fcntl.flock", unsupported)
+    with LocalExecutor(2, cell_program="fake_cell") as local:
+        events = list(local.run([job(tmp_path, "turns", name=name) for name in ("one", "two")]))
+        (note,) = local.notes()
+    assert note.startswith("cells run one at a time, because files in ")
+    assert [type(event) for event in events] == [Started, Ended, Started, Ended]
+    assert (tmp_path / "two.log").read_text().split()[:2] == ["None", "None"]
+
+
+def test_a_cell_that_needs_more_than_its_share_runs_again_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moebench.executors.local.usable_cpus", lambda: 2)
+    monkeypatch.setattr(memory_limit, "usable_bytes", lambda: 1 << 30)  # 922 MiB for cells, 461 MiB for each of two
+    with LocalExecutor(cell_program="fake_cell") as local:
+        jobs = [job(tmp_path, behave, name=name) for name, behave in (("large", "allocate-some"), ("small", None))]
+        events = [(type(event), event.job.name, getattr(event, "status", None)) for event in local.run(jobs)]
+    assert events[:2] == [(Started, "large", None), (Started, "small", None)]
+    assert sorted(events[2:], key=lambda event: event[1]) == [(Ended, "large", None), (Ended, "small", None)]
+
+
+def test_a_cell_on_all_places_has_all_memory_and_limits_that_exceed_it_are_not_run_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moebench.executors.local.usable_cpus", lambda: 2)
+    monkeypatch.setattr(memory_limit, "usable_bytes", lambda: 10 << 30)
+    limits: list[float] = []
+    start = Workers.start
+    monkeypatch.setattr(
+        Workers, "start", lambda workers, task: (limits.append(task.memory_limit_bytes / 2**30), start(workers, task))
+    )
+    half, most = Limits(30.0, 4.5), Limits(30.0, 8.0)
+    jobs = {"wide": (2, LIMITS), "one": (1, LIMITS), "other": (1, half), "large": (1, most), "largest": (1, most)}
+    with LocalExecutor(cell_program="fake_cell") as local:
+        local.environment()
+        limits.clear()
+        events = list(local.run([replace(job(tmp_path, None, of, name), devices=n) for name, (n, of) in jobs.items()]))
+    # Nine tenths of 10 GiB: all of them for two places, half for one; limits of 4.5 fit beside, of 8 do not.
+    assert limits == pytest.approx([9.0, 4.5, 4.5, 8.0, 8.0])
+    order = [(type(event), event.job.name) for event in events]
+    assert order[:2] == [(Started, "wide"), (Ended, "wide")]
+    assert order[2:4] == [(Started, "one"), (Started, "other")]
+    assert order[6:] == [(Started, "large"), (Ended, "large"), (Started, "largest"), (Ended, "largest")]
 
 
 def test_a_cell_without_others_takes_no_turns(tmp_path: Path) -> None:

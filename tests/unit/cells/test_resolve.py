@@ -116,6 +116,7 @@ def test_initial_positions_are_the_papers_unless_given() -> None:
         ({"moe_layers": "first"}, "moe_layers", "last-half"),
         ({"model": "mu/3"}, "model", "do not tile"),
         ({"options": {"experts": "two"}}, "experts", "must be of type int"),
+        ({"data": "lookup-256", "tune": {"learning_rate": (1e-4, 1e-2)}}, "tune", "random in lookup-256: leave tune"),
         ({"steps": 5, "eval_every": 6}, "eval_every", "longer than the training: use at most steps=5"),
     ],
 )

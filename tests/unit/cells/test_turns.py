@@ -2,59 +2,74 @@
 
 import fcntl
 import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from moebench.cells.turns import Turns
+from moebench.executors.turn_locks import TurnLocks
 from moebench.measuring.time_accounts import Accounts
-from moebench.spec.side_by_side import AT_ONCE_VARIABLE, TURNS_VARIABLE
+from moebench.spec.side_by_side import AT_ONCE_VARIABLE, TURNS_VARIABLE, Waiting, adopt_waiting, own_waiting
 
 PATIENCE_S = 20.0
 """Until a test gives up; none waits for it."""
 
 
-def waits_for_the_turn(folder: Path) -> bool:
+@pytest.fixture
+def locks() -> Iterator[TurnLocks]:
+    opened = TurnLocks(4)
+    yield opened
+    opened.close()
+
+
+def waits_for_the_turn(locks: TurnLocks) -> bool:
     """Return whether somebody has the lock `turn`, as a timing that waits for others has."""
-    with (folder / "turn").open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
+    turn, _ = locks.pairs[3]
+    try:
+        fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(turn, fcntl.LOCK_UN)
+    return False
 
 
-def test_a_timing_waits_until_work_gives_way_and_work_until_it_has_ended(tmp_path: Path) -> None:
+def test_a_timing_waits_until_work_gives_way_and_work_until_it_has_ended(locks: TurnLocks) -> None:
     events: list[str] = []
     began = threading.Event()
 
     def timed() -> None:
-        turns = Turns(tmp_path, Accounts(), 2)
+        turns = Turns(locks.pairs[1], Accounts(), 2)
         with turns.working():
             began.set()
             with turns.alone():
                 events.append("timed")
 
     accounts = Accounts()
-    worker = Turns(tmp_path, accounts, 2)
+    worker = Turns(locks.pairs[0], accounts, 2)
     with worker.working():
         worker.give_way()  # nobody waits
         other = threading.Thread(target=timed)
         other.start()
         assert began.wait(PATIENCE_S)  # two work side by side
-        while not waits_for_the_turn(tmp_path):
+        while not waits_for_the_turn(locks):
             pass
         events.append("worked")
-        worker.give_way()
-        events.append("worked on")
+        with worker.spending("evaluation_s"):
+            events.append("worked on")
     other.join(PATIENCE_S)
     assert events == ["worked", "timed", "worked on"]
-    assert accounts.columns()["waiting_s"] > 0
+    spent = accounts.columns()
+    assert spent["waiting_s"] > 0
+    assert spent["evaluation_s"] > 0
 
 
-def test_a_second_timing_follows_the_first_although_none_of_both_works(tmp_path: Path) -> None:
+def test_a_second_timing_follows_the_first_although_none_of_both_works(locks: TurnLocks) -> None:
     timed: list[int] = []
 
     def one(number: int) -> None:
-        turns = Turns(tmp_path, Accounts(), 3)
+        turns = Turns(locks.pairs[number], Accounts(), 3)
         with turns.working(), turns.alone():
             before = len(timed)
             timed.append(number)
@@ -68,27 +83,28 @@ def test_a_second_timing_follows_the_first_although_none_of_both_works(tmp_path:
     assert sorted(timed) == [0, 1, 2]
 
 
-def test_a_cell_that_waits_for_another_keeps_no_timing_from_its_turn(tmp_path: Path) -> None:
-    idle, timer = Turns(tmp_path, Accounts(), 2), Turns(tmp_path, Accounts(), 2)
+def test_a_cell_that_waits_for_another_keeps_no_timing_from_its_turn(locks: TurnLocks) -> None:
+    idle, timer = (Turns(pair, Accounts(), 2) for pair in locks.pairs[:2])
     with idle.working(), timer.working():
         with idle.idle(), timer.alone():
             pass
         idle.give_way()
 
 
-def test_a_killed_timing_leaves_the_turn_to_others(tmp_path: Path) -> None:
-    killed, other = Turns(tmp_path, Accounts(), 2), Turns(tmp_path, Accounts(), 2)
+def test_a_killed_timing_leaves_the_turn_to_others(locks: TurnLocks) -> None:
+    killed, other = (Turns(pair, Accounts(), 2) for pair in locks.pairs[:2])
     timing = killed.working()
     timing.__enter__()
-    killed.alone().__enter__()
-    timing.__exit__(None, None, None)  # its files are closed, as the kernel does
+    alone = killed.alone()  # kept, so that nothing releases its locks before the executor does
+    alone.__enter__()
+    assert waits_for_the_turn(locks)
+    locks.release(0)
     with other.working(), other.alone():
         pass
 
 
-def test_a_lone_cell_waits_for_nobody(tmp_path: Path) -> None:
-    accounts = Accounts()
-    turns = Turns.from_environment({}, accounts)
+def test_a_lone_cell_waits_for_nobody() -> None:
+    turns = Turns.from_environment({}, Accounts())
     with turns.working(), turns.alone():
         turns.give_way()
         with turns.idle():
@@ -96,8 +112,45 @@ def test_a_lone_cell_waits_for_nobody(tmp_path: Path) -> None:
     assert turns.columns == {"cells_at_once": 1}
 
 
-def test_what_the_executor_says_is_read_from_the_environment(tmp_path: Path) -> None:
-    turns = Turns.from_environment({TURNS_VARIABLE: str(tmp_path), AT_ONCE_VARIABLE: "2"}, Accounts())
-    with turns.working():
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["turn", "work"]
+def test_what_the_executor_says_is_read_from_the_environment(locks: TurnLocks) -> None:
+    given = {TURNS_VARIABLE: ",".join(map(str, locks.pairs[2])), AT_ONCE_VARIABLE: "2"}
+    turns = Turns.from_environment(given, Accounts())
+    with turns.working(), turns.alone():
+        assert waits_for_the_turn(locks)
+    assert not waits_for_the_turn(locks)
     assert turns.columns == {"cells_at_once": 2}
+
+
+def test_the_locks_have_no_name_that_a_cleaner_could_find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    opened = TurnLocks(2)
+    assert list(tmp_path.iterdir()) == []
+    with Turns(opened.pairs[0], Accounts(), 2).working(), pytest.raises(BlockingIOError):
+        fcntl.flock(opened.pairs[1][1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+    opened.close()
+
+
+def test_waiting_is_counted_while_it_lasts_and_afterwards() -> None:
+    waiting = Waiting()
+    assert waiting.seconds(100.0) == 0.0
+    with waiting.counted():
+        began = time.monotonic()
+        assert 7.0 <= waiting.seconds(began + 7.0) < 7.0 + PATIENCE_S
+    ended = waiting.seconds(began + 100.0)
+    assert 0 < ended < PATIENCE_S
+    with waiting.counted():
+        assert waiting.seconds(time.monotonic() + 7.0) >= ended + 7.0
+
+
+def test_a_process_counts_where_its_parent_reads(locks: TurnLocks) -> None:
+    before, read = own_waiting(), Waiting()
+    adopt_waiting(read)
+    try:
+        turns = Turns(locks.pairs[0], Accounts(), 2)
+        with turns.working():
+            taken = read.seconds(0.0)
+            with turns.idle():
+                pass
+            assert read.seconds(0.0) > taken > 0
+    finally:
+        adopt_waiting(before)

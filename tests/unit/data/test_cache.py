@@ -1,5 +1,6 @@
 """The cache of images: made once, by one of those who want them, and never half."""
 
+import errno
 import hashlib
 import json
 import os
@@ -23,6 +24,7 @@ from moebench.data.cache import cache_folder, kept, read_record, write_record
 from moebench.data.set_files import Writer
 from moebench.data.threads import mapped
 from moebench.errors import BadInput
+from moebench.files import locked
 
 
 @pytest.fixture(autouse=True)
@@ -348,3 +350,16 @@ def test_mapped_keeps_the_order_and_passes_mistakes_on() -> None:
     assert list(mapped(lambda x: x * x, range(50))) == [x * x for x in range(50)]
     with pytest.raises(ZeroDivisionError):
         list(mapped(lambda x: 1 // x, [1, 0, 1]))
+
+
+def test_a_folder_without_locks_costs_repeated_work_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", unsupported)
+    waited: list[bool] = []
+    with locked(tmp_path / "lock", lambda: waited.append(True)):
+        (tmp_path / "made").touch()
+    assert not waited
+    with pytest.raises(OSError, match="of the block"), locked(tmp_path / "lock", lambda: None):
+        raise OSError("of the block")

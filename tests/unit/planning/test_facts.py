@@ -2,8 +2,9 @@
 
 import pytest
 
+from moebench.measuring.compiled.hlo_text import Module
+from moebench.measuring.compiled.traffic import traffic as bytes_of_kernel
 from moebench.planning import facts
-from moebench.planning.hlo_text import Module
 
 
 def module(entry: str, computations: str = "") -> Module:
@@ -12,7 +13,7 @@ def module(entry: str, computations: str = "") -> Module:
 
 def traffic(read: Module) -> list[float]:
     """Return the bytes of each kernel."""
-    return [sum(facts._traffic(read, inside, operation)) for inside, operation, _ in read.kernels()]
+    return [sum(bytes_of_kernel(read, inside, operation)) for inside, operation, _ in read.kernels()]
 
 
 def test_a_kernel_reads_each_operand_once_and_writes_its_result() -> None:

@@ -3,7 +3,7 @@
 import math
 import re
 
-from moebench.planning.hlo_text import Computation, Module, Operation
+from moebench.measuring.compiled.hlo_text import Computation, Module, Operation
 
 _CONTRACTED = re.compile(r'lhs_contracting_dim(?:ension)?s"?[=:][{\[]([^}\]]*)[}\]]')
 _SCORES = re.compile(r'"intermediate_tensor_shape":\s*\{[^}]*?"dimensions":\s*\[([^\]]*)\]')

@@ -1,7 +1,7 @@
 """FLOPs of products in compiled programs, against numbers worked by hand."""
 
-from moebench.planning.hlo_text import Module
-from moebench.planning.products import product_flops
+from moebench.measuring.compiled.hlo_text import Module
+from moebench.measuring.compiled.products import product_flops
 
 DIMENSIONS = '"dot_dimension_numbers":{"lhs_contracting_dimensions":["2"],"rhs_contracting_dimensions":["1"]}'
 SCORES = '"intermediate_tensor_shape": {"element_type": "BF16", "dimensions": ["16", "6", "64", "32"]}'

@@ -1,6 +1,6 @@
 """Compiled programs are read from their text: types, operands, loops, groups."""
 
-from moebench.planning.hlo_text import ArrayType, Module, Operation
+from moebench.measuring.compiled.hlo_text import ArrayType, Module, Operation
 
 ALIASES = "input_output_alias={ {0}: (0, {}, may-alias), {1, 0}: (2, {}, must-alias) }"
 TRIPS = 'backend_config={"known_trip_count":{"n":"6"}}'

@@ -7,8 +7,8 @@ of JAX gives the operations themselves.
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 
 _COMPUTATION = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\{\s*$")
 _NAMED = re.compile(r"^\s+(ROOT )?%?([\w.\-]+) = ")
@@ -200,6 +200,20 @@ class Module:
             for operation in self.computations[computation].operations
         )
 
+    @property
+    def trips_are_known(self) -> bool:
+        """Whether the text has the number of trips of each loop."""
+        return all(_TRIPS.search(each.attributes) for each in self.operations if each.opcode == "while")
+
+    def with_single_trips(self) -> "Module":
+        """Return the program with loops of one trip."""
+
+        def single(each: Operation) -> Operation:
+            return replace(each, attributes=_TRIPS.sub("", each.attributes)) if each.opcode == "while" else each
+
+        found = {name: Computation(name, list(map(single, own.operations))) for name, own in self.computations.items()}
+        return Module(self.header, found, self.entry)
+
     def kernels(self) -> Iterator[tuple[Computation, Operation, int]]:
         """Yield the kernels of a device, with their computation and number of runs.
 
@@ -255,24 +269,30 @@ def _operation(line: str) -> Operation | None:
     return Operation(
         name=named[2],
         opcode=opcode[1],
-        types=tuple(_types(typed)),
+        types=_types(typed),
         operands=tuple(_OPERAND.findall(inside)),
         attributes=attributes,
         is_root=bool(named[1]),
     )
 
 
-def _types(text: str) -> Iterator[ArrayType]:
+@lru_cache(maxsize=10_000)  # a program has few types and many operations
+def _types(text: str) -> tuple[ArrayType, ...]:
+    found = []
     for dtype, shape, layout in _ARRAY.findall(text):
         space = _SPACE.search(layout)
         sizes = tuple(int(size.lstrip("<=")) for size in shape.split(",") if size)
-        yield ArrayType(dtype, sizes, int(space[1]) if space else 0)
+        found.append(ArrayType(dtype, sizes, int(space[1]) if space else 0))
+    return tuple(found)
 
 
 def _bracketed(text: str, start: int) -> str:
     """Return the text from an opening bracket to the one that closes it."""
     opening = text[start]
     closing, depth = _CLOSING[opening], 0
+    first = text.find(closing, start)
+    if text.find(opening, start + 1, first) < 0:
+        return text[start : first + 1] if first >= 0 else text[start:]
     for place in range(start, len(text)):
         depth += (text[place] == opening) - (text[place] == closing)
         if not depth:

@@ -1,0 +1,1 @@
+"""Counts that are read from the text of compiled programs."""
