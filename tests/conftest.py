@@ -17,7 +17,6 @@ os.environ.setdefault(
 # The threads of XLA: other tests keep the other processors busy, and to hand work over costs a tenth of the time.
 os.environ.setdefault("NPROC", "1")
 
-import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
@@ -28,6 +27,16 @@ settings.register_profile("moebench", deadline=None)
 settings.load_profile("moebench")
 
 CACHE = "JAX_COMPILATION_CACHE_DIR"
+FOLDER = None if CACHE in os.environ else tempfile.mkdtemp(prefix="moebench-jax-cache-")
+"""Compiled programs of this session's processes, which inherit the environment.
+
+It is of this session alone, so that no test passes because of what an earlier session compiled, and named before a
+conftest.py of a folder imports jax.
+"""
+if FOLDER:
+    os.environ[CACHE] = FOLDER
+    # Small programs too: the operations outside of programs are nearly the same in all processes.
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 
 # Importing jax, torch and all test modules makes millions of objects that stay: looking through them for garbage, while
@@ -42,12 +51,7 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Let the processes of this session share compiled programs: they inherit the environment."""
-    if CACHE not in os.environ:
-        folder = tempfile.mkdtemp(prefix="moebench-jax-cache-")
-        # Of this session alone, so that no test passes because of what an earlier one compiled.
-        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
-        os.environ[CACHE] = folder
-        # Small programs too: the operations outside of programs are nearly the same in all processes.
-        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+def pytest_unconfigure() -> None:
+    """Remove the programs that this session compiled; a worker has none of its own."""
+    if FOLDER:
+        shutil.rmtree(FOLDER, ignore_errors=True)

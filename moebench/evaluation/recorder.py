@@ -21,6 +21,9 @@ from moebench.training import Program, TrainState
 MOST_SLOTS = 256
 """Slots of a layer above which their parameters are not compared pair by pair."""
 
+COMPILER_OPTIONS: dict[str, bool | str] = {"xla_backend_optimization_level": "1"}
+"""Without optimisations the passes of one seed would lose twice the time that compiling saves (mu/4, 256 images)."""
+
 Table = dict[str, list[Any]]
 
 
@@ -75,10 +78,8 @@ class Recorder:
         self._in_order = np.tile(np.arange(self.group_images * config.tokens, dtype=np.int32), (groups, 1))
         images = program.abstract_images(self.batch)
         arguments = (program.abstract_state, images, *self._swaps(), np.asarray(True))
-        # Without optimisations the passes of one seed would lose twice the time that compiling saves (mu/4, 256
-        # images).
-        options: dict[str, bool | str] = {"xla_backend_optimization_level": "1"}
-        self._run: Callable[..., Any] = jax.jit(self.traced).lower(*arguments).compile(compiler_options=options)
+        lowered = jax.jit(self.traced).lower(*arguments)
+        self._run: Callable[..., Any] = lowered.compile(compiler_options=COMPILER_OPTIONS)
 
     @property
     def images(self) -> Int[np.ndarray, "image"]:

@@ -1,6 +1,9 @@
 """Recordings of tiny models, and recordings written by hand."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+import pytest
 from tiny_models import SCHEDULE, tiny
 
 from moebench.data import Split
-from moebench.evaluation.recorder import Origin, Recorder
+from moebench.evaluation.recorder import COMPILER_OPTIONS, Origin, Recorder
 from moebench.inside.files import to_table, write_images, write_recording
 from moebench.inside.load import Recording
 from moebench.inside.rows import hard_rows, of_images, soft_rows
@@ -53,8 +57,11 @@ FACTS = Facts(
 )
 
 
+@cache
 def recorder(router: str, images: int = 24, batch: int = 16, count: int = 60, **options: Any) -> tuple[Recorder, Any]:
     """A recorder of a tiny model on noise, and the model's state before training, with a head that is not zero.
+
+    The same for the same arguments, because to compile one takes seconds; nothing that a test does changes either.
 
     Args:
         router: by its name.
@@ -67,7 +74,16 @@ def recorder(router: str, images: int = 24, batch: int = 16, count: int = 60, **
     program = Program(tiny(router, **given), SCHEDULE, batch)
     seed = np.zeros((), np.int32)
     state = compile_unoptimized(program.init, jax.eval_shape(lambda: jnp.asarray(seed)))(seed)
-    return Recorder(program, noise(count), images, batch), with_head(state)
+    with unoptimised():
+        return Recorder(program, noise(count), images, batch), with_head(state)
+
+
+@contextmanager
+def unoptimised() -> Iterator[None]:
+    """Recorders compile in a quarter of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(COMPILER_OPTIONS, "xla_backend_optimization_level", "0")
+        yield
 
 
 def noise(count: int) -> Split:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from recordings import ORIGIN, recorded_frame, recorder
+from routers_by_hand import quickly
 
 from moebench import routers
 from moebench.evaluation import traced_pass
@@ -97,7 +98,8 @@ def test_large_soft_layers_keep_their_largest_weights(monkeypatch: pytest.Monkey
     whole, _ = recorded_frame("soft", experts=2, slots_per_expert=2)
     monkeypatch.setattr(traced_pass, "ALL_PAIRS", 1)
     monkeypatch.setattr(traced_pass, "KEPT_OF_SLOT", 2)
-    cut, made = recorded_frame("soft", experts=2, slots_per_expert=2)
+    made, state = recorder.__wrapped__("soft", experts=2, slots_per_expert=2)  # compiled with these bounds
+    cut = pd.DataFrame(made.record(state, 30).columns)
     assert made.traced.kept == 2
     keys = ["image", "expert", "slot"]
     largest = whole.astype({"dispatch": float}).sort_values("dispatch", ascending=False, kind="stable")
@@ -122,11 +124,16 @@ def test_similarity_of_experts_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     model = made.program.model(state)
     (layer,) = [block.mlp for block in model.blocks if hasattr(block.mlp, "experts")]
     block = model.blocks[1]
-    x = model.embedded(jnp.asarray(made.split.images[made.images]))
-    x, _ = model.blocks[0](x, 4, None)
-    tokens, _ = block.route(block.attend(x, 4), 4)
-    rows = tokens.reshape(-1, tokens.shape[-1])
-    outputs = np.asarray(layer.experts(jnp.broadcast_to(rows, (3, *rows.shape))), np.float64)
+
+    @quickly
+    def outputs_of(images: jax.Array) -> jax.Array:
+        x, _ = model.blocks[0](model.embedded(images), 4, None)
+        tokens, _ = block.route(block.attend(x, 4), 4)
+        rows = tokens.reshape(-1, tokens.shape[-1])
+        every: jax.Array = layer.experts(jnp.broadcast_to(rows, (3, *rows.shape)))
+        return every
+
+    outputs = np.asarray(outputs_of(made.split.images[made.images]), np.float64)
     for pair in pairs.itertuples():
         one, other = outputs[pair.expert], outputs[pair.other]
         lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
@@ -159,7 +166,7 @@ def test_permuted_experts_are_those_of_the_next_number() -> None:
         return jnp.roll(array, 1, axis=0) if "experts" in jax.tree_util.keystr(path) else array
 
     other = replace(state, parameters=jax.tree_util.tree_map_with_path(rolled, state.parameters))
-    logits = made.program.infer(other, jnp.asarray(images))
+    logits = quickly(made.program.infer)(other, images)
     assert (np.asarray(shifted[0]) == np.asarray(logits.argmax(-1))).all()
     assert (np.asarray(shifted[0]) != np.asarray(made._call(state, images, made._swaps())[0])).any()
 
