@@ -33,6 +33,29 @@ def test_better_by_hand() -> None:
     assert found.method == "difference of cells paired by seed and test image"
 
 
+def test_a_seed_counts_once_in_however_many_sizes() -> None:
+    # The same three differences at three sizes are three differences: t = 6.93 of 2 freedoms, not of 6.
+    sizes = ("pico/4", "nano/4", "mu/4")
+    frames = [
+        cell(router, values, model=model)
+        for model in sizes
+        for router, values in (("dense", (0.90, 0.92, 0.91)), ("soft", (0.94, 0.95, 0.96)))
+    ]
+    found = verdict(table(*frames), **BETTER)
+    assert (found.pairs, found.seeds, found.p_value) == (3, 3, pytest.approx(0.0202, abs=1e-4))
+
+
+def test_pairs_that_lack_different_seeds_are_averaged() -> None:
+    frames = []
+    for lacking, weight in enumerate(("a", "b", "c")):
+        for router, values in (("dense", (0.90, 0.91, 0.905, 0.90)), ("soft", (0.96, 0.97, 0.965, 0.96))):
+            whole = cell(router, values, weight=weight)
+            frames.append(whole[whole["seed"] != lacking])
+    found = verdict(table(*frames), **BETTER)
+    # Each pair has three of four seeds, and no seed but the last is in all pairs.
+    assert (found.verdict, found.pairs, found.seeds, found.effect.value) == ("shown", 3, 3, pytest.approx(0.06))
+
+
 def test_intervals_of_shares_stay_within_100_points() -> None:
     # Seed by seed 0.1 and 0.5 above dense: t of one freedom is 12.7, and the error 0.2.
     found = verdict(table(cell("dense", (0.4, 0.4)), cell("soft", (0.5, 0.9), experts=4)), **BETTER)
