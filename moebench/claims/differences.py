@@ -8,6 +8,7 @@ import pandas as pd
 from moebench.claims import timing
 from moebench.claims.claim import RATIOS, Claim
 from moebench.claims.evidence import Evidence, Undecidable
+from moebench.claims.left_out import with_left_out
 from moebench.claims.pairing import Numbers, equal_cost, pairs_of
 from moebench.claims.suite_rows import SuiteRows
 
@@ -51,7 +52,7 @@ def mean_weights(pairs: Sequence[Numbers], count: int | None = None) -> dict[int
 
 
 def _of_seeds(claim: Claim, rows: SuiteRows, pairs: Sequence[Numbers]) -> Evidence:
-    values = rows.values(claim.on)
+    values, matched = rows.values(claim.on), mean_weights(pairs)
     pairs = [pair for pair in pairs if (~np.isnan(values.means[list(pair)])).all(axis=0).sum() >= 2]
     if not pairs:
         raise Undecidable("no two cells share two seeds")
@@ -59,7 +60,8 @@ def _of_seeds(claim: Claim, rows: SuiteRows, pairs: Sequence[Numbers]) -> Eviden
     contrast = values.contrast(mean_terms(pairs), rows.pools())
     sign = 1.0 if claim.higher_is_better else -1.0
     null = -sign * claim.beyond if claim.beyond is not None else 0.0
-    return Evidence.from_contrast(contrast, DIFFERENCE, sign, len(pairs), images=values.images_of(weights), null=null)
+    found = Evidence.from_contrast(contrast, DIFFERENCE, sign, len(pairs), images=values.images_of(weights), null=null)
+    return with_left_out(found, rows, matched, higher=claim.higher_is_better)
 
 
 def _of_times(claim: Claim, rows: SuiteRows, pairs: Sequence[Numbers]) -> Evidence:

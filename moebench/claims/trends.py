@@ -8,6 +8,7 @@ import numpy as np
 from moebench.claims.cell_values import CellValues, joined
 from moebench.claims.claim import Claim
 from moebench.claims.evidence import Evidence, Undecidable
+from moebench.claims.left_out import with_left_out
 from moebench.claims.matching import FOLLOWING, SLOTS
 from moebench.claims.pairing import pairs_of, selected
 from moebench.claims.suite_rows import SuiteRows, values_of_cell
@@ -67,7 +68,7 @@ def slope(claim: Claim, rows: SuiteRows) -> Evidence:
     better = 1.0 if claim.higher_is_better else -1.0
     # A metric that falls towards small inputs falls more slowly if its slope is smaller.
     sign = better if claim.kind == "rising" else -float(np.sign(found.falling) or 1.0)
-    return Evidence.from_contrast(
+    evidence = Evidence.from_contrast(
         found.slope,
         SLOPE if claim.kind == "rising" else SLOPES,
         sign,
@@ -76,6 +77,21 @@ def slope(claim: Claim, rows: SuiteRows) -> Evidence:
         per=f"{'doubling' if found.doubling else 'unit'} of {over}",
         note=found.note,
     )
+    weights = _weights(rows, points, over, found)
+    return with_left_out(evidence, rows, weights, higher=claim.higher_is_better)
+
+
+def _weights(rows: SuiteRows, points: Sequence[Point], over: str, found: Slopes) -> dict[int, float]:
+    """Return the weights of cells in a slope, and the signs of weights for cells that have too few seeds for it."""
+    weights = {cell: weight for term in found.terms for cell, weight in term.items()}
+    inputs = {next(iter(point)): values_of_cell(rows.cells[next(iter(point))]).get(over) for point in points}
+    known = {cell: float(x) for cell, x in inputs.items() if isinstance(x, (int, float))}
+    centre = float(np.mean([known[cell] for cell in weights if cell in known]))
+    for point in points:
+        first = next(iter(point))
+        if first in known and first not in weights:
+            weights |= {cell: sign * float(np.sign(known[first] - centre)) for cell, sign in point.items()}
+    return weights
 
 
 def fit(values: CellValues, rows: SuiteRows, points: Sequence[Point], over: str) -> Slopes | None:
