@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from moebench.statistics import Contrast, Crossed, ImageCovariance, combined, image_step, smallest_step
+from moebench.errors import BadInput
+from moebench.statistics import Contrast, Crossed, ImageCovariance, contrast_across, image_step, smallest_step
 
 POOL = (
     *("model", "data", "device_kind", "image_size", "steps", "batch_size", "precision"),
@@ -111,20 +112,44 @@ class CellValues:
         counts = [0 if (image := self.images[cell]) is None else image.shape[1] for cell in cells]
         return min(counts, default=0)
 
-    def contrast(self, weights: Mapping[int, float], pools: Sequence[Any], linked: Sequence[set[int]]) -> Contrast:
-        """Return a sum of cell means.
+    def contrast(self, terms: Sequence[Mapping[int, float]], pools: Sequence[Any]) -> Contrast:
+        """Return a sum of cell means; seeds and images that pools share count once.
 
         Args:
-            weights: weights of some cells, which add up to 0 within each of the `linked` sets.
+            terms: parts of the sum, such as the differences of pairs: weights of some cells, which add up to 0. A seed
+                counts in each term whose cells all have it, and the pools of these cells are joined.
             pools: for each cell the name of the pool of cells that scatter alike.
-            linked: sets of cells that are compared with each other, whose pools are therefore joined.
         """
-        parts = []
-        for members in joined(pools, linked):
-            own = np.array([weights.get(member, 0.0) for member in members])
+        places, weights = [], []
+        for members in joined(pools, [set(term) for term in terms]):
+            own = np.array([[term.get(member, 0.0) for member in members] for term in terms])
             if own.any():
-                parts.append(self.table(members).contrast(own))
-        return combined(parts)
+                places.append(members)
+                weights.append(own)
+        if not places:
+            raise BadInput("there is no contrast to add up.")
+        tables = [self.table(members) for members in places]
+        if len(tables) == 1:
+            return tables[0].contrast(weights[0][weights[0].any(axis=1)])
+        used = np.concatenate([own.any(axis=0) for own in weights])
+        return contrast_across(tables, weights, self._covariance([each for own in places for each in own], used))
+
+    def _covariance(self, members: Sequence[int], used: NDArray[np.bool_]) -> ImageCovariance | None:
+        """Return the covariances of some cells of several pools, NaN for cells that are not used.
+
+        The result is None if the images of a used cell are unknown.
+        """
+        cells = [member for member, own in zip(members, used, strict=True) if own]
+        images = [image for cell in cells if (image := self.images[cell]) is not None]
+        if len(images) < len(cells):
+            return None
+        # Images without a name are taken for equal if they are equally many; different ones have no covariance.
+        names = [self.test_sets[cell] or f"{image.shape[1]} images" for cell, image in zip(cells, images, strict=True)]
+        found = ImageCovariance.from_values(images, names)
+        wide = [np.full((len(members),) * 2, np.nan) for _ in range(2)]
+        places = np.ix_(used, used)
+        wide[0][places], wide[1][places] = found.same_seed, found.other_seed
+        return ImageCovariance(*wide)
 
 
 def joined(pools: Sequence[Any], linked: Sequence[set[int]]) -> list[list[int]]:

@@ -8,6 +8,7 @@ import pandas as pd
 from moebench.claims import timing
 from moebench.claims.claim import RATIOS, Claim
 from moebench.claims.evidence import Evidence, Undecidable
+from moebench.claims.left_out import with_left_out
 from moebench.claims.pairing import Numbers, equal_cost, pairs_of
 from moebench.claims.suite_rows import SuiteRows
 
@@ -30,25 +31,37 @@ def difference(claim: Claim, rows: SuiteRows) -> Evidence:
     return _of_times(claim, rows, pairs) if claim.on in RATIOS else _of_seeds(claim, rows, pairs)
 
 
-def mean_weights(pairs: Sequence[Numbers]) -> dict[int, float]:
-    """Return each cell's weight in the mean difference over pairs of cells."""
+def mean_terms(pairs: Sequence[Numbers]) -> list[dict[int, float]]:
+    """Return the parts of the mean difference over pairs of cells, one for each pair."""
+    return [mean_weights([pair], len(pairs)) for pair in pairs]
+
+
+def mean_weights(pairs: Sequence[Numbers], count: int | None = None) -> dict[int, float]:
+    """Return each cell's weight in the mean difference over pairs of cells.
+
+    Args:
+        pairs: the pairs; two cells of one number are one measurement, whose difference is 0.
+        count: number of pairs to divide by; None is the number of `pairs`.
+    """
+    share = 1 / (count or len(pairs))
     weights: dict[int, float] = {}
     for i, j in pairs:
-        weights[i] = weights.get(i, 0.0) + 1 / len(pairs)
-        weights[j] = weights.get(j, 0.0) - 1 / len(pairs)
+        weights[i] = weights.get(i, 0.0) + share
+        weights[j] = weights.get(j, 0.0) - share
     return weights
 
 
 def _of_seeds(claim: Claim, rows: SuiteRows, pairs: Sequence[Numbers]) -> Evidence:
-    values = rows.values(claim.on)
+    values, matched = rows.values(claim.on), mean_weights(pairs)
     pairs = [pair for pair in pairs if (~np.isnan(values.means[list(pair)])).all(axis=0).sum() >= 2]
     if not pairs:
         raise Undecidable("no two cells share two seeds")
     weights = mean_weights(pairs)
-    contrast = values.contrast(weights, rows.pools(), [set(pair) for pair in pairs])
+    contrast = values.contrast(mean_terms(pairs), rows.pools())
     sign = 1.0 if claim.higher_is_better else -1.0
     null = -sign * claim.beyond if claim.beyond is not None else 0.0
-    return Evidence.from_contrast(contrast, DIFFERENCE, sign, len(pairs), images=values.images_of(weights), null=null)
+    found = Evidence.from_contrast(contrast, DIFFERENCE, sign, len(pairs), images=values.images_of(weights), null=null)
+    return with_left_out(found, rows, matched, higher=claim.higher_is_better)
 
 
 def _of_times(claim: Claim, rows: SuiteRows, pairs: Sequence[Numbers]) -> Evidence:

@@ -1,6 +1,7 @@
 """The evidence for a claim: an effect with its error, before any correction."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from scipy import special
 
@@ -39,6 +40,10 @@ class Evidence:
     """The p-value of a test that is not Student's."""
     contrast: Contrast | None = None
     """The contrast of cells that is the effect; None for times and for divergence."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Seeds that failed, by status."""
+    doubtful: int = 0
+    """Diverged seeds of the side that comes out better: with them it might not."""
 
     @classmethod
     def from_contrast(

@@ -35,7 +35,8 @@ class SuiteRows:
         Raises:
             BadInput: no model was evaluated in other settings.
         """
-        flat = at_test_time(frame[frame["status"] == "ok"])
+        good = frame["status"] == "ok"
+        flat = at_test_time(frame[good])
         table = flat.assign(
             cell_id=flat["cell_id"] + " " + flat[f"{TEST_TIME}setting"],
             accuracy=flat[f"{TEST_TIME}accuracy"],
@@ -43,7 +44,10 @@ class SuiteRows:
             flops_forward_per_image=flat[f"{TEST_TIME}flops_forward_per_image"],
         )
         settings = dict(zip(table["cell_id"], table[f"{TEST_TIME}setting"], strict=True))
-        cells = cells_of(complete(table))
+        # A seed whose training failed fails in every setting.
+        ids = table[["cell_id"]].assign(trained=flat["cell_id"]).drop_duplicates()
+        failed = ids.merge(frame[~good].rename(columns={"cell_id": "trained"}), on="trained").drop(columns="trained")
+        cells = cells_of(complete(pd.concat([table, failed], ignore_index=True) if len(failed) else table))
         found = [replace(cell, settings=_with_setting(cell, settings[cell.shared["cell_id"]])) for cell in cells]
         # The setting of the training comes first, and may occur again among the tried settings.
         once: dict[str, Cell] = {}

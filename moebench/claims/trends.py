@@ -1,17 +1,18 @@
 """Evidence for `rising` and `falls_slower`: slopes over the levels of an input."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from moebench.claims.cell_values import CellValues, joined
 from moebench.claims.claim import Claim
 from moebench.claims.evidence import Evidence, Undecidable
+from moebench.claims.left_out import with_left_out
 from moebench.claims.matching import FOLLOWING, SLOTS
 from moebench.claims.pairing import pairs_of, selected
 from moebench.claims.suite_rows import SuiteRows, values_of_cell
-from moebench.statistics import FEWEST_LEVELS, Contrast, combined, trend
+from moebench.statistics import FEWEST_LEVELS, Contrast, Variance, trend
 
 SLOPE = "line through the seeds' values, seeds as blocks"
 SLOPES = "difference of two lines through the seeds' values, seeds as blocks"
@@ -36,7 +37,8 @@ class Slopes:
     """Whether the levels may lie on straight lines."""
     steps_agree: bool
     """Whether each step to the next level is significant, all in one direction."""
-    cells: list[int]
+    terms: list[dict[int, float]]
+    """Weights of cells in the mean slope, the part of each line."""
 
     @property
     def note(self) -> str:
@@ -66,15 +68,30 @@ def slope(claim: Claim, rows: SuiteRows) -> Evidence:
     better = 1.0 if claim.higher_is_better else -1.0
     # A metric that falls towards small inputs falls more slowly if its slope is smaller.
     sign = better if claim.kind == "rising" else -float(np.sign(found.falling) or 1.0)
-    return Evidence.from_contrast(
+    evidence = Evidence.from_contrast(
         found.slope,
         SLOPE if claim.kind == "rising" else SLOPES,
         sign,
         found.lines,
-        images=values.images_of(found.cells),
+        images=values.images_of({cell for term in found.terms for cell in term}),
         per=f"{'doubling' if found.doubling else 'unit'} of {over}",
         note=found.note,
     )
+    weights = _weights(rows, points, over, found)
+    return with_left_out(evidence, rows, weights, higher=claim.higher_is_better)
+
+
+def _weights(rows: SuiteRows, points: Sequence[Point], over: str, found: Slopes) -> dict[int, float]:
+    """Return the weights of cells in a slope, and the signs of weights for cells that have too few seeds for it."""
+    weights = {cell: weight for term in found.terms for cell, weight in term.items()}
+    inputs = {next(iter(point)): values_of_cell(rows.cells[next(iter(point))]).get(over) for point in points}
+    known = {cell: float(x) for cell, x in inputs.items() if isinstance(x, (int, float))}
+    centre = float(np.mean([known[cell] for cell in weights if cell in known]))
+    for point in points:
+        first = next(iter(point))
+        if first in known and first not in weights:
+            weights |= {cell: sign * float(np.sign(known[first] - centre)) for cell, sign in point.items()}
+    return weights
 
 
 def fit(values: CellValues, rows: SuiteRows, points: Sequence[Point], over: str) -> Slopes | None:
@@ -96,6 +113,7 @@ def fit(values: CellValues, rows: SuiteRows, points: Sequence[Point], over: str)
     doubling = min(inputs.values()) > 0
     across = {cell: float(np.log2(x)) if doubling else x for cell, x in inputs.items()}
     slopes, falling, is_line, agree = [], 0.0, True, True
+    terms: list[dict[int, float]] = []
     for members in joined(rows.pools(), [{cell for point in line for cell in point} for line in lines]):
         own = [(unit, point) for unit, line in enumerate(lines) for point in line if set(point) <= set(members)]
         if not own:
@@ -110,11 +128,27 @@ def fit(values: CellValues, rows: SuiteRows, points: Sequence[Point], over: str)
         share = (max(units) + 1) / len(lines)
         found = trend(values.table(members), x, weights, units)
         slopes.append(found.slope.scaled(share))
+        for unit, row in enumerate(share * found.weights):
+            cells = {cell for number, (_, point) in zip(units, own, strict=True) if number == unit for cell in point}
+            terms.append({cell: float(row[place[cell]]) for cell in sorted(cells)})
         falling += share * trend(values.table(members), x, np.abs(weights), units).slope.value
         is_line &= found.is_line
         agree &= found.steps_agree
-    cells = [cell for line in lines for point in line for cell in point]
-    return Slopes(combined(slopes), len(lines), len(set(inputs.values())), doubling, falling, is_line, agree, cells)
+    total = slopes[0] if len(slopes) == 1 else _at_least(values.contrast(terms, rows.pools()), slopes)
+    return Slopes(total, len(lines), len(set(inputs.values())), doubling, falling, is_line, agree, terms)
+
+
+def _at_least(slope: Contrast, parts: Sequence[Contrast]) -> Contrast:
+    """Return a slope over several pools with at least the variance that its parts add up to.
+
+    A part whose levels miss their line has a larger variance than seeds alone give it.
+    """
+    variances = [slope.seeds / part.seeds * part.by_seed.value for part in parts]
+    total = sum(variances)
+    if not total > slope.by_seed.value:
+        return slope
+    spread = sum(own**2 / part.by_seed.freedom for own, part in zip(variances, parts, strict=True) if own)
+    return replace(slope, by_seed=Variance(total, total**2 / spread))
 
 
 def _lines(rows: SuiteRows, points: Sequence[Point], over: str) -> list[list[Point]]:

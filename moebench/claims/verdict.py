@@ -12,6 +12,7 @@ from moebench.claims.claim import RATIOS, Claim
 from moebench.claims.differences import difference
 from moebench.claims.divergence import divergence
 from moebench.claims.evidence import Evidence, Undecidable
+from moebench.claims.left_out import in_words, seeds_in_words
 from moebench.claims.suite_rows import SuiteRows, complete
 from moebench.claims.trends import slope
 from moebench.errors import BadInput
@@ -38,7 +39,8 @@ class Verdict:
     effect: Interval
     """The effect with its interval, in the unit of the metric: 0.01 is a point of accuracy, 0.1 of a time a tenth more.
 
-    The interval excludes the claim's boundary exactly if the claim is decided, correction included.
+    The interval excludes the claim's boundary exactly if the claim is decided, correction included, or undecided
+    because seeds of the better side diverged.
     """
     p_value: float
     """Two-sided, not corrected."""
@@ -48,7 +50,7 @@ class Verdict:
     """The difference from the claim's boundary that would have been found with 80 % power, in the unit of `effect`."""
     method: str
     text: str
-    """The verdict in at most 25 words."""
+    """The verdict in at most 25 words, and the seeds that failed."""
     claims: int
     """Number of claims that the verdict is corrected for."""
     pairs: int = 0
@@ -112,7 +114,10 @@ def _corrected(found: Sequence[Evidence | str], claims: Sequence[Claim], suite: 
             nan = float("nan")
             verdicts.append(Verdict(claim, suite, device, "undecided", _NOTHING, nan, nan, nan, NO_METHOD, text, count))
             continue
-        word: Word = "undecided" if not p < LEVEL else "shown" if each.speaks_for else "contradicted"
+        significant = p < LEVEL
+        word: Word = "undecided" if not significant else "shown" if each.speaks_for else "contradicted"
+        if each.doubtful:
+            word = "undecided"
         effect = _NOTHING if np.isnan(each.error) else Interval(*(_shown(claim, v) for v in each.interval(1 - level)))
         detectable = _distance(claim, each.detectable(level), each.null)
         verdicts.append(
@@ -126,7 +131,7 @@ def _corrected(found: Sequence[Evidence | str], claims: Sequence[Claim], suite: 
                 p,
                 detectable,
                 each.method,
-                _text(claim, each, word, effect, detectable, level),
+                _text(claim, each, word, effect, detectable, level, significant=significant),
                 count,
                 each.pairs,
                 each.seeds,
@@ -172,7 +177,16 @@ def _distance(claim: Claim, value: float, null: float) -> float:
     return float(np.expm1(null + value) - np.expm1(null)) if claim.on in RATIOS else value
 
 
-def _text(claim: Claim, each: Evidence, word: Word, effect: Interval, detectable: float, level: float) -> str:
+def _text(
+    claim: Claim,
+    each: Evidence,
+    word: Word,
+    effect: Interval,
+    detectable: float,
+    level: float,
+    *,
+    significant: bool,
+) -> str:
     if claim.kind == "diverges_first":
         few = f", and {each.seeds} seeds a side are too few" if word == "undecided" and _too_few(each, level) else ""
         return f"{word.capitalize()}: {each.note}{few}."
@@ -183,6 +197,9 @@ def _text(claim: Claim, each: Evidence, word: Word, effect: Interval, detectable
     found = f"{_written(claim, detectable)}{_unit(claim)} would have been found with 80 % power"
     if detectable >= 1 and column(claim.on).unit == "share":
         found = "nothing that is possible would have been found with 80 % power"
+    if significant and each.doubtful:
+        diverged = f"{each.doubtful} {seeds_in_words([each.doubtful])} of the better side diverged"
+        return f"{size}, but {diverged}{in_words(each.left_out, each.doubtful)}."
     if claim.kind == "no_loss":
         limit = f"{_written(claim, claim.beyond or 0.0)}{_unit(claim)}"
         end = {
@@ -194,7 +211,7 @@ def _text(claim: Claim, each: Evidence, word: Word, effect: Interval, detectable
         end = f"; {found}"
     else:
         end = f", {each.note}" if each.note else ""
-    return f"{size}{end}."
+    return f"{size}{end}{in_words(each.left_out, 0)}."
 
 
 def _too_few(each: Evidence, level: float) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from moebench.claims import timing
 from moebench.claims.cell_values import CellValues, pools_of
-from moebench.claims.differences import mean_weights
+from moebench.claims.differences import mean_terms, mean_weights
 from moebench.claims.matching import Cell, Pair
 from moebench.claims.pairing import check_same_images
 from moebench.compare.metrics import COUNTED, PROCESSOR_TIMES, TIMED
@@ -139,7 +139,7 @@ class Background:
         weights, values = mean_weights(numbered), self.values(metric)
         if all(abs(weight) < 1e-12 for weight in weights.values()):
             return Contrast(0.0, values.means.shape[1], Variance(0.0, 1.0), 0.0, None)
-        return values.contrast(weights, self.pools, [set(pair) for pair in numbered])
+        return values.contrast(mean_terms(numbered), self.pools)
 
 
 def evidence(metric: str, pair: Pair, background: Background) -> Evidence | Missing:

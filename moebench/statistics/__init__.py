@@ -5,6 +5,7 @@ An estimate is an interval, a p-value or a frame.
     Crossed(means, images)                     a metric of cells over seeds and test images
       .intervals()                             the mean of each cell, for new seeds
       .contrast(weights), .against(cell)       differences, paired by seed and image, for new seeds and new images
+    contrast_across(tables, terms, images)     a contrast over pools of cells that share seeds and images
     trend(table, across, profiles)             a line through levels of an input, with a test of its fit
     smallest_detectable, power, seeds_needed   differences that a test finds, and seeds that it needs
     holm, tukey_critical                       corrections: for stated comparisons, for all pairs
@@ -22,8 +23,9 @@ No module here reads or writes a file, random numbers have a fixed seed, and tes
 interval has its coverage.
 """
 
+from moebench.statistics.across_pools import contrast_across
 from moebench.statistics.comparison import FEW_SAMPLES, MannWhitney, RatioTest, geometric_mean_test, mann_whitney
-from moebench.statistics.contrast import Contrast, combined
+from moebench.statistics.contrast import Contrast
 from moebench.statistics.correction import holm, tukey_critical
 from moebench.statistics.crossed import Crossed, Differences
 from moebench.statistics.detectable import POWER, power, seeds_needed, smallest_detectable
@@ -54,7 +56,7 @@ __all__ = [
     "SignedRank",
     "Trend",
     "Variance",
-    "combined",
+    "contrast_across",
     "geometric_mean_test",
     "holm",
     "image_step",

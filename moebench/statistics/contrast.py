@@ -3,13 +3,11 @@
 The errors are for new seeds and new test images.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
-from moebench.errors import BadInput
 from moebench.statistics.detectable import POWER, smallest_detectable
 from moebench.statistics.intervals import Floats, Interval, check_level
 from moebench.statistics.seed_blocks import Variance
@@ -26,7 +24,7 @@ class Contrast:
 
     value: float
     seeds: int
-    """Seeds that all cells of the contrast share."""
+    """Seeds that all cells of the contrast share; of several pairs, the seeds of the pair that has fewest."""
     by_seed: Variance
     """Variance of the contrast over seeds, for one seed."""
     noise: float
@@ -102,28 +100,3 @@ def errors(seeds: Floats, variance: Floats, freedom: Floats, noise: Floats, imag
         found = np.minimum(total**2 * freedom / uncertain**2, MOST_FREEDOM)
     error: Floats = np.sqrt(np.where(seeds < 2, np.nan, total))
     return error, np.where(uncertain > 0, found, np.where(total > 0, MOST_FREEDOM, freedom))
-
-
-def combined(parts: Sequence[Contrast]) -> Contrast:
-    """Return the sum of contrasts that share no seeds and images.
-
-    Contrasts of different models are an example.
-
-    Raises:
-        BadInput: there is no part.
-    """
-    if not parts:
-        raise BadInput("there is no contrast to add up.")
-    if len(parts) == 1:
-        return parts[0]
-    variance = sum(part.by_seed.value for part in parts)
-    spread = sum(part.by_seed.value**2 / part.by_seed.freedom for part in parts if part.by_seed.freedom)
-    freedom = variance**2 / spread if spread else sum(part.by_seed.freedom for part in parts)
-    known = [part.by_image for part in parts if part.by_image is not None]
-    return Contrast(
-        sum(part.value for part in parts),
-        min(part.seeds for part in parts),
-        Variance(variance, freedom),
-        sum(part.noise for part in parts),
-        sum(known) if len(known) == len(parts) else None,
-    )

@@ -17,6 +17,7 @@ from moebench.statistics.contrast import Contrast, errors
 from moebench.statistics.image_covariance import ImageCovariance
 from moebench.statistics.intervals import Floats, check_level
 from moebench.statistics.seed_blocks import SeedVariances, Variance, seed_variances
+from moebench.statistics.terms import sum_of_terms
 
 HETEROGENEITY = 0.05
 """Level of the F test by which a cell or a contrast leaves the pool."""
@@ -67,8 +68,8 @@ class Crossed:
             step: resolution of a mean, such as 1/360 for the accuracy on 360 images.
         """
         self.means, self.images = means, images
-        names = range(len(means)) if families is None else families
-        self.families = np.unique(np.asarray(names).astype(str), return_inverse=True)[1]
+        self.names = [str(name) for name in (range(len(means)) if families is None else families)]
+        self.families = np.unique(np.asarray(self.names, dtype=str), return_inverse=True)[1]
         self.variances: SeedVariances = seed_variances(means, families)
         self.floor = step**2 / 12
         """Variance of a value that may lie anywhere within a step."""
@@ -100,22 +101,29 @@ class Crossed:
         return values, np.clip(values - half, lowest, highest), np.clip(values + half, lowest, highest)
 
     def contrast(self, weights: Floats) -> Contrast:
-        """Return the sum of cell means times `weights`, float[cells] that add up to 0.
+        """Return a sum of cell means.
 
-        Seeds that a cell of nonzero weight lacks are left out.
+        A seed that a cell of nonzero weight lacks is left out of the terms with this cell.
+
+        Args:
+            weights: float[cells] that add up to 0, or float[terms, cells] whose terms each add up to 0.
         """
-        used = weights != 0
-        own = weights[used]
-        seeds, value, variance = (each[0] for each in over_seeds((own @ self.means[used])[None]))
-        squares = np.array([(own**2).sum()])
-        of_families = np.bincount(self.families[used], own)
-        noise, images = self._of_images(lambda covariance: np.array([own @ covariance[np.ix_(used, used)] @ own]), 1)
+        terms = np.atleast_2d(weights)
+        total = sum_of_terms(self.means, terms)
+        squares, family_squares = total.squares(self.families)
+        used, all_terms = (terms != 0).any(axis=0), terms.sum(axis=0)
+        own = all_terms[used]
+        noise, images = of_images(self.images, lambda form: np.array([own @ form[np.ix_(used, used)] @ own]), 1)
         by_seed, freedom = self._by_seed(
-            np.array([variance]), np.array([seeds]), squares, np.array([(of_families**2).sum()]), noise
+            np.array([total.variance]),
+            np.array([float(total.seeds)]),
+            np.array([squares]),
+            np.array([family_squares]),
+            noise,
         )
         return Contrast(
-            float(value),
-            int(seeds),
+            total.value,
+            total.seeds,
             Variance(float(by_seed[0]), float(freedom[0])),
             float(noise[0]),
             None if np.isnan(images[0]) else float(images[0]),
@@ -125,27 +133,13 @@ class Crossed:
         """Return the difference of each cell from cell number `one`."""
         seeds, values, own = over_seeds(self.means - self.means[one])
         two = np.full(len(own), 2.0)
-        noise, images = self._of_images(
+        noise, images = of_images(
+            self.images,
             lambda covariance: np.diag(covariance) + covariance[one, one] - covariance[one] - covariance[:, one],
             len(own),
         )
         variance, freedom = self._by_seed(own, seeds, two, two * (self.families != self.families[one]), noise)
         return Differences(values, *errors(seeds, variance, freedom, noise, np.nan_to_num(images)))
-
-    def _of_images(self, form: Callable[[Floats], Floats], contrasts: int) -> tuple[Floats, Floats]:
-        """Return the noise of single images, and the variance of images under every seed.
-
-        The noise is that of contrasts under one seed. If images are unknown, the noise is 0, and the variance is NaN.
-
-        Args:
-            form: returns the contrasts of a covariance.
-            contrasts: number of contrasts.
-        """
-        if self.images is None:
-            return np.zeros(contrasts), np.full(contrasts, np.nan)
-        same, other = form(self.images.same_seed), form(self.images.other_seed)
-        # An estimate below 0 counts as 0.
-        return np.fmax(same - other, 0.0), np.maximum(other, 0.0)
 
     def _by_seed(
         self, own: Floats, seeds: Floats, squares: Floats, family_squares: Floats, noise: Floats
@@ -158,6 +152,25 @@ class Crossed:
         pool, pool_freedom = self.variances.of_contrast(squares, family_squares)
         variance, freedom = pooled(own, seeds - 1, pool, pool_freedom, np.fmax(noise, least))
         return np.where(seeds > 1, np.fmax(variance, least), np.nan), freedom
+
+
+def of_images(
+    images: ImageCovariance | None, form: Callable[[Floats], Floats], contrasts: int
+) -> tuple[Floats, Floats]:
+    """Return the noise of single images, and the variance of images under every seed.
+
+    The noise is that of contrasts under one seed. If images are unknown, the noise is 0, and the variance is NaN.
+
+    Args:
+        images: covariances of all cells; None if they are unknown.
+        form: returns the contrasts of a covariance.
+        contrasts: number of contrasts.
+    """
+    if images is None:
+        return np.zeros(contrasts), np.full(contrasts, np.nan)
+    same, other = form(images.same_seed), form(images.other_seed)
+    # An estimate below 0 counts as 0.
+    return np.fmax(same - other, 0.0), np.maximum(other, 0.0)
 
 
 def over_seeds(values: Floats) -> tuple[Floats, Floats, Floats]:

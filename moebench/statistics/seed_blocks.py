@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from moebench.statistics.intervals import Floats
 
@@ -95,6 +96,57 @@ def seed_variances(means: Floats, families: Sequence[str] | None = None) -> Seed
     sizes = np.unique(names, return_counts=True)[1]
     size = (len(names) - (sizes**2).sum() / len(names)) / (len(sizes) - 1)
     return SeedVariances(within, interaction, cell, family, float(size))
+
+
+def seed_variances_of_pools(means: Floats, families: NDArray[np.int64], pools: NDArray[np.int64]) -> SeedVariances:
+    """Return the variances of cell × seed and family × seed over several pools, by least squares.
+
+    A seed may move all cells of a pool, or all cells of a family in all pools, alike. The variance `within` is unknown.
+
+    Args:
+        means: float[cells, seeds] of equal scatter in all pools, NaN for a missing seed.
+        families: int[cells], the number of each cell's family.
+        pools: int[cells], the number of each cell's pool.
+    """
+    seeds = means.shape[1]
+    first = (int(pools.max(initial=-1)) + 1) * seeds
+    width = first + (int(families.max(initial=-1)) + 1) * seeds
+    normal, moves = np.zeros((width, width)), np.zeros(width)
+    squares = freedom = 0.0
+    for values, family, pool in zip(means, families.tolist(), pools.tolist(), strict=True):
+        there = (~np.isnan(values)).astype(np.float64)
+        count = there.sum()
+        if count < 2:
+            continue
+        residuals = np.where(there > 0, values - np.nansum(values) / count, 0.0)
+        own = np.diag(there) - np.outer(there, there) / count
+        starts = (pool * seeds, first + family * seeds)
+        for row in starts:
+            moves[row : row + seeds] += residuals
+            for column in starts:
+                normal[row : row + seeds, column : column + seeds] += own
+        squares += float((residuals**2).sum())
+        freedom += float(count - 1)
+    inner = normal[:first, :first]
+    inverse = np.linalg.pinv(inner, hermitian=True)
+    of_pools = float(moves[:first] @ inverse @ moves[:first])
+    of_all = min(float(moves @ np.linalg.pinv(normal, hermitian=True) @ moves), squares)
+    ranks = [float(np.linalg.matrix_rank(each, hermitian=True)) for each in (inner, normal)]
+    rest, rest_freedom = squares - of_all, freedom - ranks[1]
+    shared, shared_freedom = max(of_all - of_pools, 0.0), ranks[1] - ranks[0]
+    if not rest_freedom + shared_freedom:
+        return SeedVariances(_UNKNOWN, _UNKNOWN, _UNKNOWN, None, 1.0)
+    interaction = Variance((rest + shared) / (rest_freedom + shared_freedom), rest_freedom + shared_freedom)
+    if not (rest_freedom and shared_freedom):
+        return SeedVariances(_UNKNOWN, interaction, interaction, None, 1.0)
+    left = normal[first:, first:] - normal[first:, :first] @ inverse @ normal[:first, first:]
+    return SeedVariances(
+        _UNKNOWN,
+        interaction,
+        Variance(rest / rest_freedom, rest_freedom),
+        Variance(shared / shared_freedom, shared_freedom),
+        float(np.trace(left)) / shared_freedom,
+    )
 
 
 def _squares(means: Floats) -> tuple[float, float, float, float]:

@@ -39,6 +39,8 @@ class Trend:
 
     slope: Contrast
     """Change of the metric when the input grows by 1."""
+    weights: Floats
+    """Weights of the cells in the slope, float[lines, cells]: the part of each line."""
     levels: int
     lack_of_fit: float
     """p-value of all levels lying on the line, apart from seeds and images; NaN with too few seeds."""
@@ -79,13 +81,14 @@ def trend(table: Crossed, across: Sequence[float], profiles: Floats, units: Sequ
     heights = lines @ (lines / lines.sum(axis=0)).T
     centred = x - heights @ x
     squares = float((centred**2).sum())
-    slope = table.contrast(centred @ profiles / squares)
+    weights = (lines.T * centred) @ profiles / squares
+    slope = table.contrast(weights)
     off = np.eye(len(x)) - heights - np.outer(centred, centred) / squares
-    p_value, beyond, freedom = _lack_of_fit(table, off, profiles, slope.seeds)
+    p_value, beyond, freedom = _lack_of_fit(table, off, profiles, lines)
     agree = _steps_agree(table, x, profiles, lines)
     if p_value < LACK_OF_FIT and not agree and beyond / squares * slope.seeds > slope.by_seed.value:
         slope = replace(slope, by_seed=Variance(beyond / squares * slope.seeds, freedom), noise=0.0)
-    return Trend(slope, levels, p_value, agree)
+    return Trend(slope, weights, levels, p_value, agree)
 
 
 def _steps_agree(table: Crossed, x: Floats, profiles: Floats, lines: Floats) -> bool:
@@ -102,7 +105,7 @@ def _steps_agree(table: Crossed, x: Floats, profiles: Floats, lines: Floats) -> 
     return len(directions) == 1 and all(step.p_value() < STEP for step in steps)
 
 
-def _lack_of_fit(table: Crossed, off: Floats, profiles: Floats, seeds: int) -> tuple[float, float, float]:
+def _lack_of_fit(table: Crossed, off: Floats, profiles: Floats, lines: Floats) -> tuple[float, float, float]:
     """Return p-value, variance and degrees of freedom of the levels about the lines.
 
     The p-value is for levels that lie on the lines.
@@ -111,11 +114,19 @@ def _lack_of_fit(table: Crossed, off: Floats, profiles: Floats, seeds: int) -> t
         table: the metric of all cells.
         off: projects the values of the levels, float[levels], on their distances from the lines.
         profiles: float[levels, cells], weights of the cells in the value at each level.
-        seeds: number of seeds.
+        lines: float[levels, lines], 1 for the levels of each line.
     """
     used = (profiles != 0).any(axis=0)
     weights, means = profiles[:, used], table.means[used]
-    values = (weights @ means[:, ~np.isnan(means).any(axis=0)]).mean(axis=1) if seeds else np.full(len(off), np.nan)
+    values, seeds = np.full(len(off), np.nan), means.shape[1]
+    for levels in (lines > 0).T:
+        own = weights[levels]
+        cells = (own != 0).any(axis=0)
+        # A level has the seeds of its line.
+        shared = ~np.isnan(means[cells]).any(axis=0)
+        seeds = min(seeds, int(shared.sum()))
+        if seeds:
+            values[levels] = (own[:, cells] @ means[np.ix_(cells, shared)]).mean(axis=1)
     freedom = float(round(np.trace(off)))
     left = float(((off @ values) ** 2).sum()) / freedom
     pool = table.variances.cell

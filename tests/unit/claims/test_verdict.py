@@ -33,6 +33,29 @@ def test_better_by_hand() -> None:
     assert found.method == "difference of cells paired by seed and test image"
 
 
+def test_a_seed_counts_once_in_however_many_sizes() -> None:
+    # The same three differences at three sizes are three differences: t = 6.93 of 2 freedoms, not of 6.
+    sizes = ("pico/4", "nano/4", "mu/4")
+    frames = [
+        cell(router, values, model=model)
+        for model in sizes
+        for router, values in (("dense", (0.90, 0.92, 0.91)), ("soft", (0.94, 0.95, 0.96)))
+    ]
+    found = verdict(table(*frames), **BETTER)
+    assert (found.pairs, found.seeds, found.p_value) == (3, 3, pytest.approx(0.0202, abs=1e-4))
+
+
+def test_pairs_that_lack_different_seeds_are_averaged() -> None:
+    frames = []
+    for lacking, weight in enumerate(("a", "b", "c")):
+        for router, values in (("dense", (0.90, 0.91, 0.905, 0.90)), ("soft", (0.96, 0.97, 0.965, 0.96))):
+            whole = cell(router, values, weight=weight)
+            frames.append(whole[whole["seed"] != lacking])
+    found = verdict(table(*frames), **BETTER)
+    # Each pair has three of four seeds, and no seed but the last is in all pairs.
+    assert (found.verdict, found.pairs, found.seeds, found.effect.value) == ("shown", 3, 3, pytest.approx(0.06))
+
+
 def test_intervals_of_shares_stay_within_100_points() -> None:
     # Seed by seed 0.1 and 0.5 above dense: t of one freedom is 12.7, and the error 0.2.
     found = verdict(table(cell("dense", (0.4, 0.4)), cell("soft", (0.5, 0.9), experts=4)), **BETTER)
@@ -236,6 +259,44 @@ def test_rising_over_an_input() -> None:
     assert verdict(bent, **terms).verdict == "undecided"
     few = table(DENSE, *_levels("soft", "experts", {2: 0.90, 4: 0.92}))
     assert verdict(few, **terms).text == "Undecided: there are no cells at 3 levels of experts."
+
+
+def test_seeds_that_failed_are_named() -> None:
+    dense = cell("dense", (0.90, 0.91, 0.905, 0.90, 0.91))
+    statuses = ["ok", "ok", "diverged", "diverged", "diverged"]
+    lost = {"accuracy": [0.95, 0.96, *[np.nan] * 3]}
+    soft = cell("soft", [0.9] * 5, experts=2).assign(status=statuses, **lost)
+    # The two seeds that are left are 5 points better; the three others learned nothing.
+    found = verdict(table(dense, soft), **BETTER)
+    assert (found.verdict, found.p_value < 0.05) == ("undecided", True)
+    assert found.text == "Undecided: +5.0 [+3.2, +6.8] points, but 3 seeds of the better side diverged."
+    reverse = {"better": {"router": "dense"}, "than": {"router": "soft"}}
+    assert verdict(table(dense, soft), **reverse).text.endswith("but 3 seeds of the better side diverged.")
+    # Of a loss less is better, and the claim that nothing is lost is one of better quality as well.
+    losses = table(dense, soft).assign(eval_loss=lambda frame: 1 - frame["accuracy"])
+    assert verdict(losses, **BETTER, on="eval_loss").verdict == "undecided"
+    no_loss = {"no_loss": BETTER["better"], "than": BETTER["than"], "beyond": 0.01}
+    assert verdict(table(dense, soft), **no_loss).text.endswith("but 3 seeds of the better side diverged.")
+    # Divergence on the worse side makes it no better.
+    worse = soft.assign(accuracy=[0.85, 0.86, *[np.nan] * 3])
+    assert verdict(table(dense, worse), **BETTER).text == (
+        "Contradicted: -5.0 [-6.8, -3.2] points; without 3 diverged seeds."
+    )
+    # Other failures say nothing about quality.
+    full = soft.assign(status=["ok", "ok", "oom", "timeout", "timeout"])
+    assert verdict(table(dense, full), **BETTER).text == (
+        "Shown: +5.0 [+3.2, +6.8] points; without 1 oom and 2 timeout seeds."
+    )
+
+
+def test_a_cell_whose_seeds_all_diverged_is_not_forgotten() -> None:
+    lost = cell("soft", [np.nan] * 3, experts=8).assign(status="diverged")
+    assert verdict(table(DENSE, SOFT, lost), **BETTER).text.endswith("but 3 seeds of the better side diverged.")
+    rising = {"rising": {"router": "soft"}, "over": "experts"}
+    levels = _levels("soft", "experts", {2: 0.90, 4: 0.92, 8: 0.94, 16: 0.96})
+    for experts, word in ((32, "undecided"), (1, "shown")):
+        lost = cell("soft", [np.nan] * 3, experts=experts).assign(status="diverged")
+        assert verdict(table(*levels, lost), **rising).verdict == word
 
 
 def test_falling_slower() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from moebench.errors import BadInput
-from moebench.statistics import Contrast, Crossed, ImageCovariance, Variance, combined
+from moebench.statistics import Contrast, Crossed, ImageCovariance, Variance
 
 NAN = float("nan")
 DIFFERENCE = np.array([1.0, -1.0])
@@ -142,16 +142,18 @@ def test_equal_values_are_no_certainty() -> None:
     assert both.p_value() == pytest.approx(0.01361, abs=1e-4)
 
 
-def test_contrasts_of_unrelated_cells_add_up() -> None:
-    one, other = (Contrast(1.0, 3, Variance(v, 4.0), 0.0, 0.5) for v in (3.0, 6.0))
-    both = combined([one, other.scaled(2.0)])
-    # 3 + 2² · 6 = 27 over 27² / (3² / 4 + 24² / 4) = 4.98 freedoms; 0.5 + 2² · 0.5 of the images.
-    assert both.value == 3
-    assert both.by_seed == pytest.approx((27, 27**2 / (9 / 4 + 576 / 4)))
-    assert both.by_image == 2.5
-    assert both.error == pytest.approx(np.sqrt(27 / 3 + 2.5))
-    with pytest.raises(BadInput, match="no contrast"):
-        combined([])
+def test_pairs_that_lack_other_seeds_keep_their_own() -> None:
+    nan = np.nan
+    # Pairs at 0.2 and 0.5, each without a seed of three: differences 0.06, -, 0.04 and -, 0.07, 0.09.
+    table = Crossed(np.array([[0.26, nan, 0.24], [0.2, 0.2, 0.2], [0.5, 0.57, 0.59], [nan, 0.5, 0.5]]))
+    found = table.contrast(np.array([[0.5, -0.5, 0, 0], [0, 0, 0.5, -0.5]]))
+    # The mean of 0.05 and 0.08. One term alone would have the third seed only.
+    assert (found.value, found.seeds) == (pytest.approx(0.065), 2)
+    assert table.contrast(np.array([0.5, -0.5, 0.5, -0.5])).seeds == 1
+    # With equal seeds terms are a plain sum.
+    whole = Crossed(np.array([[0.26, 0.25, 0.24], [0.2, 0.21, 0.2], [0.55, 0.57, 0.59], [0.5, 0.52, 0.5]]))
+    both, one = (whole.contrast(np.array(terms)) for terms in ([[0.5, -0.5, 0, 0], [0, 0, 0.5, -0.5]], [0.5, -0.5] * 2))
+    assert (both.value, both.error, both.freedom) == pytest.approx((one.value, one.error, one.freedom))
 
 
 def test_more_seeds_leave_the_error_of_the_images() -> None:
