@@ -109,7 +109,7 @@ def cuts(results: Results, within: float = 0.01) -> pd.DataFrame:
             continue
         best = str(cheaper.index[0])
         pair = numbers[int(str(cell)), best], numbers[int(str(cell)), "{}"]
-        change = values.contrast({pair[0]: 1.0, pair[1]: -1.0}, pools, [set(pair)])
+        change = values.contrast([{pair[0]: 1.0, pair[1]: -1.0}], pools)
         found.append((cell, *identity, _in_words(best), cheaper.iloc[0], *change.interval()))
     return pd.DataFrame(found, columns=[*_CELL, "setting", "share", "change", "low", "high"])
 
