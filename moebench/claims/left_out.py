@@ -22,16 +22,20 @@ def with_left_out(evidence: Evidence, rows: SuiteRows, weights: Mapping[int, flo
         weights: the weight of each cell in the effect, with its sign; cells whose seeds all failed included.
         higher: whether more of the metric is better.
     """
-    found: dict[str, int] = {}
-    doubtful = 0
+    found: dict[str, set[tuple[str, int]]] = {}
+    doubtful: set[tuple[str, int]] = set()
     side = float(np.sign(evidence.value - evidence.null)) * (1 if higher else -1)
     for cell, weight in weights.items():
-        statuses = rows.cells[cell].rows["status"]
-        for status, count in statuses[statuses != "ok"].value_counts().items():
-            found[str(status)] = found.get(str(status), 0) + int(count)
-        if weight * side > 0:
-            doubtful += int((statuses == "diverged").sum())
-    return replace(evidence, left_out=found, doubtful=doubtful)
+        rows_of_cell = rows.cells[cell].rows
+        failed = rows_of_cell[rows_of_cell["status"] != "ok"]
+        for status, config, seed in zip(failed["status"], failed["config"], failed["seed"], strict=True):
+            # One training fails once, in however many settings its model would have been evaluated.
+            training = str(config), int(seed)
+            found.setdefault(str(status), set()).add(training)
+            if status == "diverged" and weight * side > 0:
+                doubtful.add(training)
+    counts = {status: len(trainings) for status, trainings in found.items()}
+    return replace(evidence, left_out=counts, doubtful=len(doubtful))
 
 
 def in_words(left_out: Mapping[str, int], doubtful: int) -> str:

@@ -289,6 +289,25 @@ def test_seeds_that_failed_are_named() -> None:
     )
 
 
+def test_a_training_that_failed_counts_once_in_many_settings() -> None:
+    whole = cell("bpr", (0.90, 0.92, 0.91, 0.92, 0.9), experts=4, top_k=2)
+    config = json.dumps({**json.loads(whole["config"].iloc[0]), "top_k": 2, "test_time": [{"top_k": 1}]})
+    tried = [
+        [
+            {"setting": setting, "accuracy": value - lost, "flops_forward_per_image": 1e6}
+            for setting, lost in (("{}", 0.0), ('{"top_k": 1}', 0.02 + 0.001 * (seed % 2)))
+        ]
+        for seed, value in enumerate(whole["accuracy"])
+    ]
+    whole = whole.assign(config=config, test_time=tried)
+    terms = {"better": {"router": "bpr", "test_top_k": 2}, "than": {"router": "bpr", "test_top_k": 1}}
+    assert verdict(table(whole), **terms).verdict == "shown"
+    lost = whole.assign(status=[*["ok"] * 4, "diverged"])
+    found = verdict(table(lost), **terms)
+    assert (found.verdict, found.seeds) == ("undecided", 4)
+    assert found.text.endswith("points, but 1 seed of the better side diverged.")
+
+
 def test_a_cell_whose_seeds_all_diverged_is_not_forgotten() -> None:
     lost = cell("soft", [np.nan] * 3, experts=8).assign(status="diverged")
     assert verdict(table(DENSE, SOFT, lost), **BETTER).text.endswith("but 3 seeds of the better side diverged.")
