@@ -20,6 +20,7 @@ from moebench.claims.suite_rows import SuiteRows
 from moebench.claims.verdict import judge
 from moebench.reports import style
 from moebench.reports.analysis.cells import Results
+from moebench.reports.analysis.ranking import SETTING
 
 FIXED = ("random", "hash", "identity")
 """Routers whose choices are not learned."""
@@ -105,10 +106,15 @@ def _all_of(router: str) -> Side:
 
 
 def _dense(cells: pd.DataFrame) -> list[Side]:
-    """Return the dense cells by the width of their MLPs, the narrowest first."""
-    widths = sorted(cells.loc[cells["router"] == "dense", "mlp_ratio"].dropna().unique().tolist())
-    if len(widths) < 2:
-        return [_all_of("dense")] if (cells["router"] == "dense").any() else []
+    """Return the dense cells by the width of their MLPs, the narrowest first.
+
+    Widths that differ only between models or data sets are no control.
+    """
+    dense = cells[cells["router"] == "dense"]
+    varied = dense.groupby(list(SETTING), dropna=False)["mlp_ratio"].transform("nunique") > 1
+    widths = sorted(dense.loc[varied, "mlp_ratio"].dropna().unique().tolist())
+    if not widths:
+        return [_all_of("dense")] if len(dense) else []
     named = [f"dense, MLPs of {width:g} widths" for width in widths]
     sides = [Side(name, {"router": "dense", "mlp_ratio": width}) for name, width in zip(named, widths, strict=True)]
     return [sides[0]._replace(name="dense"), *sides[1:]]

@@ -47,6 +47,12 @@ def test_parts_of_a_gain_by_hand() -> None:
     assert (wide["params"], wide["flops"]) == (pytest.approx(3.0), pytest.approx(2.0))
 
 
+def test_widths_that_differ_between_models_are_no_control() -> None:
+    # Each model has MLPs of its own width: no cell shows what more parameters are worth.
+    other = WIDE.assign(model="nano/4"), RANDOM.assign(model="nano/4")
+    assert list(found(DENSE, RANDOM, *other).index) == [("capacity", "random gate", "dense")]
+
+
 def test_the_oracle_is_neither_learned_nor_a_control() -> None:
     oracle = cell("oracle", shifted(5), experts=8)
     assert set(found(DENSE, RANDOM, BPR, oracle).index) == set(found(DENSE, RANDOM, BPR).index)
