@@ -226,19 +226,19 @@ def _apart(routers: Sequence[str], columns: dict[str, list[str | None]]) -> list
     The model is left out if each data set has one model.
     """
     chosen: list[str] = []
-    for key in columns:
-        if _groups(routers, columns, [*chosen, key]) > _groups(routers, columns, chosen):
+    groups = list(routers)
+    for key, values in columns.items():
+        if len(set(groups)) == len(groups):
+            break
+        finer = [f"{group}\n{value}" for group, value in zip(groups, values, strict=True)]
+        if len(set(finer)) > len(set(groups)):
             chosen.append(key)
-    if {"model", "data"} <= set(chosen) and len(set(zip(columns["model"], columns["data"], strict=True))) == len(
-        set(columns["data"])
-    ):
-        chosen.remove("model")
+            groups = finer
+    if {"model", "data"} <= set(chosen):
+        settings = set(zip(columns["model"], columns["data"], strict=True))
+        if len(settings) == len(set(columns["data"])):
+            chosen.remove("model")
     return chosen
-
-
-def _groups(routers: Sequence[str], columns: dict[str, list[str | None]], keys: Sequence[str]) -> int:
-    """Return the number of groups of cells that agree in router and keys."""
-    return len(set(zip(routers, *(columns[key] for key in keys), strict=True)))
 
 
 def _options(config: object) -> dict[str, Any]:

@@ -66,13 +66,18 @@ def written_interval(value: float, low: float, high: float, kind: Kind) -> str:
     Bounds have the number's unit and digits. A ratio without an upper bound is a lower limit, `≥ 1.99 ×`, and a ratio
     with the lower bound 0 an upper limit.
     """
-    if kind == "ratio" and isfinite(value) and (high == inf or low == 0):
-        return f"{'≥' if high == inf else '≤'} {written(value, kind)}"
+    if kind == "ratio" and isfinite(value) and (sign := limit_sign(low, high)):
+        return sign + written(value, kind)
     if not (isfinite(value) and isfinite(low) and isfinite(high)):
         return written(value, kind)
     factor, digits, _ = _writing(value, kind)
     low, high = possible(low, kind), possible(high, kind)
     return f"{written(value, kind)} [{low * factor:.{digits}f}, {high * factor:.{digits}f}]"
+
+
+def limit_sign(low: float, high: float) -> str:
+    """Return the sign before a ratio that is only a limit, from its bounds; empty before an estimate."""
+    return "≥ " if high == inf else "≤ " if low == 0 else ""
 
 
 def written_points(difference: float) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 from moebench.errors import BadInput
 from moebench.reports.analysis.cells import Results, listed
 from moebench.reports.analysis.ranking import SETTING, dense_baselines
-from moebench.reports.quantities import written, written_interval
+from moebench.reports.quantities import limit_sign, written
 
 COSTS = ("flops", "time")
 _IDENTITY = ("cell", "cell_id", "label", "router", "experts", *SETTING)
@@ -70,9 +70,8 @@ def crossings(results: Results) -> pd.DataFrame:
         for cost, name in zip(COSTS, ("compute_multiplier", "time_multiplier"), strict=True):
             worth = cell[name]
             at = theirs[cost] / worth if ours["loss"] <= theirs["loss"] else ours[cost] * worth
-            limits = cell[f"{name}_ci_low"], cell[f"{name}_ci_high"]
-            limit = written_interval(worth, *limits, "ratio") if 0 in limits or np.inf in limits else ""
-            row |= {cost: at, name: worth, f"{name}_text": limit or written(worth, "ratio")}
+            sign = limit_sign(cell[f"{name}_ci_low"], cell[f"{name}_ci_high"])
+            row |= {cost: at, name: worth, f"{name}_text": sign + written(worth, "ratio")}
         rows.append(row)
     names = [f"{name}{end}" for name in ("compute_multiplier", "time_multiplier") for end in ("", "_text")]
     return pd.DataFrame(rows, columns=["cell", "router", *SETTING, "loss", *COSTS, *names])

@@ -1,8 +1,8 @@
 """Turns of cells on the same processors: work side by side, timings alone."""
 
 import fcntl
+import itertools
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,19 +130,21 @@ def test_the_locks_have_no_name_that_a_cleaner_could_find(tmp_path: Path, monkey
     opened.close()
 
 
-def test_waiting_is_counted_while_it_lasts_and_afterwards() -> None:
+def test_waiting_is_counted_while_it_lasts_and_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("moebench.spec.side_by_side.time.monotonic", lambda: now)
     waiting = Waiting()
-    assert waiting.seconds(100.0) == 0.0
+    assert waiting.seconds(now) == 0.0
     with waiting.counted():
-        began = time.monotonic()
-        assert 7.0 <= waiting.seconds(began + 7.0) < 7.0 + PATIENCE_S
-    ended = waiting.seconds(began + 100.0)
-    assert 0 < ended < PATIENCE_S
+        assert waiting.seconds(now + 7.0) == 7.0
+        now = 103.0
+    assert waiting.seconds(now + 100.0) == 3.0
     with waiting.counted():
-        assert waiting.seconds(time.monotonic() + 7.0) >= ended + 7.0
+        assert waiting.seconds(now + 7.0) == 10.0
 
 
-def test_a_process_counts_where_its_parent_reads(locks: TurnLocks) -> None:
+def test_a_process_counts_where_its_parent_reads(locks: TurnLocks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("moebench.spec.side_by_side.time.monotonic", itertools.count(1.0).__next__)
     before, read = own_waiting(), Waiting()
     adopt_waiting(read)
     try:
