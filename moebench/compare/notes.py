@@ -117,6 +117,7 @@ def caveats(
     return [
         *_on_environment(environment, code, blocked),
         *_on_missing(missing, pairs),
+        *_on_failed_seeds(found),
         *_on_times(found),
         *_on_settings(pairs),
     ]
@@ -143,6 +144,23 @@ def _on_missing(missing: Mapping[str, Sequence[tuple[Pair, Missing]]], pairs: Se
             what = "left out" if len(absent) == len(pairs) else f"{len(absent)} of {len(pairs)} pairs are left out"
             notes.append(f"{quantity(metric).title}: {what}, with {_some([each.why for _, each in absent])}.")
     return notes
+
+
+def _on_failed_seeds(found: Mapping[str, Found]) -> list[str]:
+    """Return the seeds that a cell's values lack because they failed; diverged seeds flatter their side."""
+    texts: dict[str, None] = {}
+    diverged = False
+    for pair, _ in (each for metric, those in found.items() if metric not in TIMED for each in those):
+        for (_, name), cell in zip(_SIDES, _sides(pair), strict=True):
+            failed = cell.rows.loc[cell.rows["status"] != "ok", "status"].value_counts().sort_index()
+            diverged = diverged or "diverged" in failed
+            if len(failed):
+                counts = _listed([f"{count} {status}" for status, count in failed.items()])
+                texts[f"{counts} of {cell.label} in {name}"] = None
+    if not texts:
+        return []
+    end = "; a seed that diverged has no value, so that its side looks better than it is" if diverged else ""
+    return [f"Seeds that failed are left out: {_some(list(texts))}{end}."]
 
 
 def _on_times(found: Mapping[str, Found]) -> list[str]:

@@ -325,6 +325,21 @@ def test_pairs_that_say_nothing_are_named_and_the_rest_compared() -> None:
     assert len(report.lost["infer_vs_dense"]) == 1
 
 
+def test_seeds_that_failed_are_named_whichever_side_they_flatter() -> None:
+    short = cell(accuracies=(*OURS, np.nan)).assign(status=["ok", "ok", "ok", "diverged"])
+    whole = cell(accuracies=(*THEIRS, 0.95))
+    # Two metrics, one sentence.
+    notes = compare(short, whole, metrics=["accuracy", "eval_loss"]).notes
+    assert [note for note in notes if note.startswith("Seeds that failed")] == [
+        "Seeds that failed are left out: 1 diverged of soft[experts=4] in A; a seed that diverged has no value, so "
+        "that its side looks better than it is."
+    ]
+    slow = compare(whole, short.assign(status=["ok", "ok", "ok", "timeout"]), metrics=["accuracy"]).notes
+    assert "Seeds that failed are left out: 1 timeout of soft[experts=4] in B." in slow
+    # Times come from one seed: those of the others say nothing about them.
+    assert not any("Seeds that failed" in note for note in compare(short, whole, metrics=["train_step_vs_dense"]).notes)
+
+
 def test_many_cells_may_stand_against_one() -> None:
     ours = table(*(cell(experts=experts) for experts in (2, 4)))
     report = compare(ours, cell("dense", 1), named={"router"}, metrics=["accuracy"])
