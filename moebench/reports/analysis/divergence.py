@@ -31,7 +31,8 @@ def stability(frame: pd.DataFrame) -> pd.DataFrame:
         `highest`; `first`, the lowest rate at which a seed diverged, with `diverged` of `seeds` seeds there; `all`, the
         lowest rate at which all seeds diverged; `step`, the median step at which losses were no longer finite at
         `first`,
-        if any were not. `first` and `all` are missing for configurations that never diverged.
+        if any were not; `survived`, the highest rate below `first` at which every seed has a result. `first` and `all`
+        are missing for configurations that never diverged, `survived` for those without such a rate.
 
     Raises:
         BadInput: no configuration was trained at several learning rates.
@@ -77,9 +78,9 @@ def _sentence(fallen: list[Row], rows: list[Row]) -> str:
     leader, others = fallen[0], fallen[1:]
     standing = [row for row in rows if np.isnan(row["first"])]
     text = f"{leader['label']} diverges first, {_at(leader)}"
-    # One router diverges before another only if all of its seeds have diverged before a seed of the other does.
-    near = [str(row["label"]) for row in others if not leader["all"] < row["first"]]
-    near += [str(row["label"]) for row in standing if not leader["all"] <= row["highest"]]
+    # One router diverges before another only if all of its seeds have diverged at a rate that all seeds of the other
+    # survive. Where the other was not trained, nothing is known.
+    near = [str(row["label"]) for row in (*others, *standing) if not leader["all"] <= row["survived"]]
     if near:
         text += f", though not with every seed before {_listed(near)}"
     if others:
@@ -100,6 +101,8 @@ def _of(group: pd.DataFrame) -> Row:
     lost = group.groupby("learning_rate")["lost"].agg(["sum", "count"]).sort_index()
     some, every = lost[lost["sum"] > 0], lost[lost["sum"] == lost["count"]]
     first = float(some.index[0]) if len(some) else np.nan
+    kept = lost[(lost["sum"] == 0) & (lost["count"] == lost["count"].max())]
+    below = kept.index[kept.index < (first if len(some) else np.inf)]
     steps = group.loc[group["learning_rate"] == first, "diverged_step"].dropna()
     at_first = some.iloc[0] if len(some) else {"sum": 0, "count": lost["count"].max()}
     return {
@@ -111,6 +114,7 @@ def _of(group: pd.DataFrame) -> Row:
         "diverged": int(at_first["sum"]),
         "seeds": int(at_first["count"]),
         "all": float(every.index[0]) if len(every) else np.nan,
+        "survived": float(below.max()) if len(below) else np.nan,
         "step": float(steps.median()) if len(steps) else np.nan,
         "share": at_first["sum"] / at_first["count"],
     }

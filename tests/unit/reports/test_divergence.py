@@ -72,6 +72,19 @@ def test_seeds_that_disagree_leave_doubt() -> None:
     assert "though not with every seed before dense; dense not up to 1" in verdict(alone)
 
 
+def test_a_router_that_was_not_trained_at_a_rate_may_diverge_there_too() -> None:
+    # soft falls at 0.5, where bpr was not trained; at 0.1 both learn, at 1 both fall.
+    rates: Ends = {("soft", 0.1): "..", ("soft", 0.5): "dd", ("bpr", 0.1): "..", ("bpr", 1.0): "dd"}
+    found = stability(frame(rates))
+    assert found[["first", "survived"]].to_numpy().tolist() == [[0.5, 0.1], [1.0, 0.1]]
+    assert "though not with every seed before bpr[experts=2]" in verdict(found)
+    # A rate at which one of two seeds has a result is not known to be survived.
+    half = verdict(stability(frame(rates | {("bpr", 0.5): "."})))
+    assert "though not with every seed before bpr[experts=2]" in half
+    both = verdict(stability(frame(rates | {("bpr", 0.5): ".."})))
+    assert "though not" not in both
+
+
 def test_nobody_may_diverge_and_one_rate_is_no_sweep() -> None:
     calm = frame({("soft", 0.1): "..", ("soft", 0.5): ".."})
     assert verdict(stability(calm)) == "no router diverges at learning rates up to 0.5"
