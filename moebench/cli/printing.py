@@ -91,7 +91,7 @@ def print_summary(console: Console, results: "Results") -> None:
     console.print()
     of_pairs = pairs(results)
     if not of_pairs.texts or results.cells["accuracy"].notna().any():
-        print_table(console, render_table(results.cells))
+        print_table(console, render_table(results.ranked))
         console.print()
     if of_pairs.texts:
         print_table(console, render_texts(of_pairs))

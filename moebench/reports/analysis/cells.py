@@ -56,6 +56,8 @@ def prepared(frame: pd.DataFrame) -> pd.DataFrame:
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each cell of a result table, ordered by router and experts.
 
+    `Results.ranked` adds how cells rank, which takes longer than all else.
+
     Args:
         frame: the result table, one row for each cell and seed.
 
@@ -69,9 +71,7 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
         wall-clock ratios disturbed by other processes, else `wall`;
         `compute_multiplier` and `time_multiplier` with bounds, for new seeds;
         `accuracy_vs_dense` with the bounds of its interval, the difference from the dense cell of the same setting,
-        paired by seed and, if known, by test image, corrected for all cells of the suite; `rank_group` within its
-        setting: best, tied (no significant difference from the best), worse, or null if unknown; corrected for all
-        pairs of cells.
+        paired by seed and, if known, by test image, corrected for all cells of the suite.
 
     Raises:
         BadInput: the frame has no rows, or lacks a column that every report needs.
@@ -87,7 +87,6 @@ def _summarised(table: pd.DataFrame) -> pd.DataFrame:
     accuracy = CellValues.from_rows(table[good], codes[good], len(cells), "accuracy")
     for end, gain in zip(("", "_ci_low", "_ci_high"), gains_over_dense(cells, accuracy), strict=True):
         cells[f"accuracy_vs_dense{end}"] = gain
-    cells["rank_group"] = rank_groups(cells, accuracy)
     scatter = timing.scatter_of(table).value
     worth = multipliers(table[good], codes[good].tolist(), cells, dense_baselines(cells), scatter)
     for name in worth:
@@ -128,6 +127,15 @@ class Results:
         """
         rows = prepared(frame)
         return cls(rows, _summarised(rows), claims)
+
+    @cached_property
+    def ranked(self) -> pd.DataFrame:
+        """The cells with `rank_group`, each cell's place in its setting.
+
+        The place is best, tied (no significant difference from the best), worse, or null if unknown; the tests are
+        corrected for all pairs of cells.
+        """
+        return self.cells.assign(rank_group=rank_groups(self.cells, self.values("accuracy")))
 
     @cached_property
     def verdicts(self) -> Sequence[Verdict]:

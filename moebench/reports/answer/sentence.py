@@ -78,7 +78,7 @@ def details(results: Results) -> str:
 
 def _answering(results: Results) -> tuple[list[Cell], list[Cell], list[Cell]]:
     """Return all cells, the cells with an accuracy, and the timed cells."""
-    cells: list[Cell] = results.cells[list(_ANSWERING)].to_dict("records")
+    cells: list[Cell] = results.ranked[list(_ANSWERING)].to_dict("records")
     good = [cell for cell in cells if not isnan(cell["accuracy"])]
     return cells, good, [cell for cell in cells if cell["seeds"] and not isnan(cell["train_step_vs_dense"])]
 

@@ -42,7 +42,7 @@ def render_table(cells: pd.DataFrame) -> "Table":
     ● marks the best cell, ○ cells not significantly lower.
 
     Args:
-        cells: the result of `summarise`.
+        cells: `Results.ranked`.
     """
     from rich.table import Table
     from rich.text import Text

@@ -47,7 +47,7 @@ def main(results: Results, only: Collection[str] | None = None) -> Table:
     """
     cells = results.cells
     ratios = flops_vs_dense(cells)
-    rank = [_rank(*row) for row in zip(cells["seeds"], cells["status"], cells["rank_group"], strict=True)]
+    rank = [_rank(*row) for row in zip(cells["seeds"], cells["status"], results.ranked["rank_group"], strict=True)]
     fields: list[Filled] = [
         _labels(cells),
         (Field("rank", "Accuracy is", number=False), rank, rank),

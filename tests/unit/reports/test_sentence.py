@@ -58,7 +58,7 @@ def test_cells_come_in_the_order_of_routers_and_experts() -> None:
 
 
 def test_a_failed_cell_stays_with_its_reason() -> None:
-    cell = summarise(suite_frame(failed=("soft/8",))).set_index("label").loc["soft[experts=8]"]
+    cell = Results.from_frame(suite_frame(failed=("soft/8",))).ranked.set_index("label").loc["soft[experts=8]"]
     assert (cell["status"], cell["seeds"], cell["seeds_failed"]) == ("oom", 0, 3)
     assert "12.1 GB" in cell["status_reason"]
     assert np.isnan(cell["accuracy"])
@@ -77,8 +77,8 @@ def test_a_seed_that_diverged_is_counted_and_left_out_of_the_mean() -> None:
     assert cell["accuracy_vs_dense"] == pytest.approx(-0.005)
 
 
-def test_who_can_be_told_from_the_best() -> None:
-    cells = summarise(
+def test_rank_groups_name_the_cells_significantly_below_the_best() -> None:
+    cells = Results.from_frame(
         with_accuracies(
             {
                 # Rows less their means and the seeds' leave 3.111e-4 in squares over 4 freedoms; a difference of two
@@ -88,7 +88,7 @@ def test_who_can_be_told_from_the_best() -> None:
                 "bpr/4": [0.96, 0.94, 0.96],  # 0.0067 below it, less than one error
             }
         )
-    )
+    ).ranked
     assert dict(zip(cells["router"], cells["rank_group"], strict=True)) == {
         "dense": "worse",
         "bpr": "tied",
@@ -114,7 +114,7 @@ def test_the_baseline_is_the_dense_model_that_is_not_widened() -> None:
 def test_cells_are_compared_within_one_model_data_and_device_only() -> None:
     frame = pd.concat([suite_frame(device="cpu"), suite_frame(device="NVIDIA H200")])
     assert answer(Results.from_frame(frame)) == "Best: soft, in 2 of 2 settings; 2 of 34 cells failed."
-    cells = summarise(frame)
+    cells = Results.from_frame(frame).ranked
     assert (cells["rank_group"] == "best").sum() == 2
     text = details(Results.from_frame(frame))
     assert "in 2 settings of model, data and device the highest accuracy is that of soft in 2" in text
@@ -201,7 +201,7 @@ def test_ratios_of_processor_time_are_counted_below_the_table() -> None:
     soft = frame["router"] == "soft"
     frame["train_step_cpu_vs_dense"] = 1.25
     frame.loc[soft, "other_process_cpu_share"] = 0.5
-    cells = summarise(frame)
+    cells = Results.from_frame(frame).ranked
     sentence = "1 of 2 ratios to dense are of processor time, for other processes disturbed the wall-clock"
     assert cells.set_index("router").loc["soft", "train_step_vs_dense"] == 1.25
     assert flag_marks.clocks(cells) == sentence
@@ -266,7 +266,7 @@ def test_the_table_shows_brackets_as_they_are() -> None:
     frame.loc[frame["router"] == "soft", "router"] = "[red]sóft"
     console = Console(width=140, record=True)
     with console.capture() as capture:
-        console.print(render_table(summarise(frame)))
+        console.print(render_table(Results.from_frame(frame).ranked))
     text = capture.get()
     assert "● [red]sóft[experts=16]" in text
     assert "bpr[experts=16] 0 of 3 seeds" in text
@@ -276,7 +276,7 @@ def test_the_table_shows_brackets_as_they_are() -> None:
 
 
 def test_a_flagged_time_is_marked_in_the_table_and_counted_under_it() -> None:
-    cells = summarise(suite_frame())
+    cells = Results.from_frame(suite_frame()).ranked
     console = Console(width=140, record=True)
     console.print(render_table(cells))
     lines = console.export_text().splitlines()
@@ -313,7 +313,7 @@ def test_cells_that_were_timed_and_not_trained_are_told_by_their_times() -> None
         "Shortest step: soft[experts=4], 1.50 × dense; longest: bpr[experts=4], 2.50 ×."
     )
     console = Console(width=140, record=True)
-    console.print(render_table(summarise(frame)))
+    console.print(render_table(Results.from_frame(frame).ranked))
     printed = console.export_text()
     assert "accuracy" not in printed
     assert re.search(r"soft\[experts=4\] .* 1\.50 × \[1\.35, 1\.65\]", printed)
