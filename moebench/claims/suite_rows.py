@@ -3,6 +3,7 @@
 import json
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,11 @@ class SuiteRows:
 
     def select(self, selection: Selection) -> list[int]:
         """Return the numbers of the cells that a selection names."""
-        return [number for number, cell in enumerate(self.cells) if selects(selection, _ways(cell))]
+        return [number for number, ways in enumerate(self._ways) if selects(selection, ways)]
+
+    @cached_property
+    def _ways(self) -> list[Mapping[str, Any]]:
+        return [_ways(cell) for cell in self.cells]
 
     def values(self, metric: str) -> CellValues:
         """Return a metric of all cells, computed once."""

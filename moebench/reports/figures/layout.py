@@ -18,22 +18,31 @@ if TYPE_CHECKING:
 Style = Literal["paper", "talk", "notebook"]
 Columns = Literal[1, 2]
 INK = "#333333"
-_RC = {
+_TICKS = {"major.width": 0.7, "major.size": 4.8, "minor.width": 0.8, "minor.size": 3.2}
+_RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # part of matplotlib, so that a figure is equal on every machine
+    "font.size": 9.6,
     "axes.labelsize": 8.5,
     "axes.titlesize": 8.5,
     "legend.fontsize": 8,
+    "legend.title_fontsize": 9.6,
     "xtick.labelsize": 7.5,
     "ytick.labelsize": 7.5,
     "axes.linewidth": 0.7,
-    "xtick.major.width": 0.7,
-    "ytick.major.width": 0.7,
+    **{f"{axis}tick.{size}": value for axis in "xy" for size, value in _TICKS.items()},
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4.8,
+    "lines.solid_capstyle": "round",
+    "patch.linewidth": 0.8,
+    "patch.edgecolor": "white",
+    "patch.force_edgecolor": True,
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
     "text.color": INK,
     "xtick.color": INK,
     "ytick.color": INK,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#e4e4e4",
     "grid.linewidth": 0.6,
     "pdf.fonttype": 42,  # TrueType inside the file, as conferences require
@@ -114,8 +123,5 @@ class Drawing(Figure):
 @contextmanager
 def look() -> Iterator[None]:
     """Draw figures in moebench's look while the block lasts, and restore matplotlib's settings afterwards."""
-    import seaborn
-
-    settings: dict[Any, Any] = {**seaborn.axes_style("ticks"), **seaborn.plotting_context("paper"), **_RC}
-    with matplotlib.rc_context(settings):
+    with matplotlib.rc_context(_RC):
         yield
