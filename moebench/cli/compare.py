@@ -72,7 +72,7 @@ def compare(
     whole = not ours.keys and not theirs.keys  # a claim is about cells of a whole suite
     claims = {
         name: suite_record.question_and_claims(SuiteFolder(history.root, name)).claims
-        for name in {*ours.rows["suite"]}
+        for name in ours.rows["suite"].unique()
         if whole
     }
     report = comparison.compare(

@@ -74,7 +74,9 @@ def flagged(cells: pd.DataFrame, columns: Sequence[str] = _ANY) -> str:
     if timed.empty:
         return ""
     count = Counter(name for found in flags for name in {flag.rpartition(":")[2] for flag in found})
-    names = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in count.most_common())
+    # By name, among those of equal number: a set's order differs from process to process.
+    order = sorted(count.items(), key=lambda item: (-item[1], item[0]))
+    names = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in order)
     some = sum(map(bool, flags))
     return f"{some} of {len(timed)} cells flagged" + (f" ({names})" if names else "")
 

@@ -135,7 +135,8 @@ class Results:
         The place is best, tied (no significant difference from the best), worse, or null if unknown; the tests are
         corrected for all pairs of cells.
         """
-        return self.cells.assign(rank_group=rank_groups(self.cells, self.values("accuracy")))
+        groups = rank_groups(self.cells, self.values("accuracy"))
+        return self.cells.assign(rank_group=pd.Series(groups, index=self.cells.index, dtype=object))
 
     @cached_property
     def verdicts(self) -> Sequence[Verdict]:
