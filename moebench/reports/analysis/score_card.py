@@ -16,7 +16,6 @@ from moebench.spec.tasks import LABELS, domain_entropy, parse_task
 
 CHANCE, ORACLE = "chance", "oracle"
 """The first and the last row: guessing, and a router that receives the truth."""
-LOWEST_CAPACITY = "needles_processed at the lowest capacity"
 
 
 @dataclass(frozen=True)
@@ -27,9 +26,9 @@ class _Score:
     column: str
     title: str
     chance: Callable[[int, float], float]
-    """Score by guessing, from the number in the task's name, and the lowest capacity factor."""
+    """Score by guessing, from the number in the task's name, and the fewest slots for each token."""
     best: Callable[[int, float], float]
-    lowest_capacity: bool = False
+    fewest_slots: bool = False
 
 
 _SCORES = (
@@ -44,7 +43,7 @@ _SCORES = (
     _Score("skewed", "accuracy", "accuracy", lambda k, c: 1 / LABELS, lambda k, c: 1.0),
     _Score("skewed", "tail_accuracy", "rare\ndomains", lambda k, c: 1 / LABELS, lambda k, c: 1.0),
     _Score("needles", "accuracy", "accuracy", lambda k, c: 1 / LABELS, lambda k, c: 1.0),
-    _Score("needles", "needles_processed", "kept", lambda k, c: min(1.0, c), lambda k, c: 1.0, lowest_capacity=True),
+    _Score("needles", "needles_processed", "kept", lambda k, c: min(1.0, c), lambda k, c: 1.0, fewest_slots=True),
     _Score("lookup", "memorised_bits", "memorised", lambda k, c: 0.0, lambda k, c: k * np.log2(LABELS)),
     _Score("words", "accuracy", "accuracy", lambda k, c: 1 / LABELS, lambda k, c: 1.0),
     _Score("fractals", "accuracy", "accuracy", lambda k, c: 1 / k, lambda k, c: 1.0),
@@ -54,13 +53,14 @@ _SCORES = (
 def score_card(results: Results) -> pd.DataFrame:
     """Return one row for each router and score, chance and oracle among the routers.
 
-    Needles are scored at the lowest capacity factor in which the trained models were evaluated.
+    Needles are scored with the fewest slots in which the trained models were evaluated. Slots for each token are k·C: a
+    router with two choices has twice the slots of a router with one at an equal capacity factor.
 
     Args:
         results: the rows and cells of diagnostic tasks.
 
     Returns:
-        router, data, quantity, title, value with low and high (95 % interval over seeds), capacity_factor for needles,
+        router, data, quantity, title, value with low and high (95 % interval over seeds), slots_per_token for needles,
         and score: 0 at chance, 1 at the best result that is known to be possible.
 
     Raises:
@@ -85,17 +85,17 @@ def _rows(results: Results, score: _Score) -> Iterator[dict[str, object]]:
         task = _scored_task(str(data))
         if task is None or task[0] != score.kind:
             continue
-        values, capacity = _values(results, score, str(data))
+        values, slots = _values(results, score, str(data))
         if values["value"].isna().all():
             continue
-        chance, best = score.chance(task[1], capacity), score.best(task[1], capacity)
-        if chance >= best:  # with capacity for every token, an untrained router keeps all needles as well
+        chance, best = score.chance(task[1], slots), score.best(task[1], slots)
+        if chance >= best:  # with a slot for every token, an untrained router keeps all needles as well
             continue
         of = {
             "data": str(data),
             "quantity": score.column,
             "title": score.title,
-            "capacity_factor": capacity if score.lowest_capacity else np.nan,
+            "slots_per_token": slots if score.fewest_slots else np.nan,
         }
         for router, value, low, high in values.itertuples(index=False, name=None):
             found = {"router": router, "value": value, "low": low, "high": high}
@@ -115,7 +115,7 @@ def _scored_task(data: str) -> tuple[str, int] | None:
 
 
 def _values(results: Results, score: _Score, data: str) -> tuple[pd.DataFrame, float]:
-    """Return router, value and interval of a task's cells, and their shared capacity factor.
+    """Return router, value and interval of a task's cells, and their shared slots for each token.
 
     Raises:
         BadInput: a router has several cells of the task, or they are of several suites, whose settings differ.
@@ -128,21 +128,22 @@ def _values(results: Results, score: _Score, data: str) -> tuple[pd.DataFrame, f
             f"{data} has {which}: the score card compares one cell of each router, in equal settings. Choose rows of "
             "one suite with one cell each, such as those of diagnostics."
         )
-    if score.lowest_capacity and results.rows["test_time"].notna().any():
-        return _at_lowest_capacity(results, score.column, data)
+    if score.fewest_slots and results.rows["test_time"].notna().any():
+        return _with_fewest_slots(results, score.column, data)
     names = [score.column, f"{score.column}_ci_low", f"{score.column}_ci_high"]
     found = cells[["router", *names]].set_axis(["router", "value", "low", "high"], axis=1)
-    factors = cells["capacity_factor"].dropna()
-    return found, float(factors.min()) if len(factors) else 1.0
+    slots = (cells["capacity_factor"] * cells["top_k"].fillna(1)).dropna()
+    return found, float(slots.min()) if len(slots) else 1.0
 
 
-def _at_lowest_capacity(results: Results, column: str, data: str) -> tuple[pd.DataFrame, float]:
-    """Return the values at test time of the setting with the least capacity."""
+def _with_fewest_slots(results: Results, column: str, data: str) -> tuple[pd.DataFrame, float]:
+    """Return the values at test time of the setting with the fewest slots."""
     tried = at_test_time(results.rows[(results.rows["data"] == data) & (results.rows["status"] == "ok")])
-    lowest = float(tried["test_capacity_factor"].min())
-    tried = tried[(tried["test_capacity_factor"] == lowest) & tried[f"test_{column}"].notna()]
+    slots = tried["test_capacity_factor"] * tried["test_top_k"].fillna(1)
+    fewest = float(slots.min())
+    tried = tried[(slots == fewest) & tried[f"test_{column}"].notna()]
     routers, codes = np.unique(tried["router"].astype(str), return_inverse=True)
     means, low, high = seed_intervals(
         tried[f"test_{column}"].to_numpy(float), codes.astype(np.int64), len(routers), quantity(column).kind
     )
-    return pd.DataFrame({"router": routers, "value": means, "low": low, "high": high}), lowest
+    return pd.DataFrame({"router": routers, "value": means, "low": low, "high": high}), fewest

@@ -100,9 +100,9 @@ def _rule_off(panel: "Axes", routers: list[str]) -> None:
 
 
 def _heading(row: dict[Hashable, Any], *, narrow: bool) -> str:
-    """Return task and score in lines, with the unit and any capacity factor."""
-    factor = row["capacity_factor"]
-    at = "" if np.isnan(factor) else f"\nC = {Fraction(factor).limit_denominator(64)}"
+    """Return task and score in lines, with the unit and any slots for each token."""
+    slots = row["slots_per_token"]
+    at = "" if np.isnan(slots) else f"\nk·C = {Fraction(slots).limit_denominator(64)}"
     unit = {"memorised_bits": "kbit", "domain_information": "bits"}.get(row["quantity"], "%")
     task = row["data"].replace("-", "-\n") if narrow else row["data"]
     return f"{task}\n{row['title']}{at}\n({unit})"

@@ -30,7 +30,7 @@ _DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)), (0, (4, 1.5, 1, 1.5)))
 @figure(
     "test-time",
     caption="Trained models with other k, C, order of the tokens or slots, not trained again. Bars: 95 % "
-    "intervals; ring: the setting of the training; number: k.",
+    "intervals; ring: the setting of the training; number, where it varies: k.",
     needs=("test_time",),
     axes={"x": "one column", "y": "one column"},
 )
@@ -71,8 +71,10 @@ def at_test_time(
                 dress(panel.xaxis, quantity(x), narrow=True)
         for panel in axes.flat[len(cells) :]:
             panel.remove()
-        note = noted("bars: 95 % intervals over seeds · ring: the setting of the training · number: k", named)
-        legend(drawing, points["test_router"], note)
+        note = "bars: 95 % intervals over seeds · ring: the setting of the training"
+        if points.groupby("cell")["test_top_k"].nunique().max() > 1:
+            note += " · number: k"
+        legend(drawing, points["test_router"], noted(note, named))
     return drawing
 
 

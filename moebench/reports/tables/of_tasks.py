@@ -15,10 +15,10 @@ from moebench.results.schema import column
 
 
 def _heading(row: "pd.Series[Any]") -> str:
-    """Return task, score, capacity factor and unit of a column of the card."""
+    """Return task, score, slots for each token and unit of a column of the card."""
     of = quantity(str(row["quantity"]))
-    factor = row["capacity_factor"]
-    at = "" if np.isnan(factor) else f" at C = {Fraction(factor).limit_denominator(64)}"
+    slots = row["slots_per_token"]
+    at = "" if np.isnan(slots) else f" at k·C = {Fraction(slots).limit_denominator(64)}"
     unit = "" if of.kind == "share" else f" ({of.unit})"
     return f"{row['data']}: {' '.join(str(row['title']).split())}{at}{unit}"
 

@@ -15,11 +15,11 @@ from moebench.reports.analysis.score_card import score_card
 from moebench.reports.tables.of_tasks import scores
 
 
-def tried(frame: pd.DataFrame, kept: dict[float, list[float]]) -> pd.DataFrame:
+def tried(frame: pd.DataFrame, kept: dict[float, list[float]], top_k: int | None = None) -> pd.DataFrame:
     """A cell whose seeds were evaluated with these capacity factors, and the needles that each seed kept."""
     settings: list[list[dict[str, Any]]] = [
         [
-            {"setting": str(factor), "capacity_factor": factor, "needles_processed": shares[seed]}
+            {"setting": str(factor), "capacity_factor": factor, "top_k": top_k, "needles_processed": shares[seed]}
             for factor, shares in kept.items()
         ]
         for seed in range(len(frame))
@@ -54,7 +54,7 @@ def test_scores_run_from_chance_to_the_best(results: Results) -> None:
     assert np.isnan(score["dense", "domains-4", "domain_information"])
     # 100 of 4 · 100 bits.
     assert score["dense", "lookup-100", "memorised_bits"] == pytest.approx(0.25)
-    # At C = 1/8 chance keeps 1/8: (0.5 − 0.125) / 0.875.
+    # With slots for 1/8 of the tokens chance keeps 1/8: (0.5 − 0.125) / 0.875.
     assert score["bpr", "needles-2", "needles_processed"] == pytest.approx(3 / 7)
     assert card.loc[("chance", "needles-2", "needles_processed"), "value"] == 0.125
     # (0.4 − 1/16) / (1 − 1/16), and (0.2 − 1/1000) / (1 − 1/1000).
@@ -70,7 +70,7 @@ def test_the_table_has_the_numbers_of_the_card(results: Results) -> None:
     shown = {row[0]: dict(zip(titles, row, strict=True)) for row in table_of_scores.rows}
     assert list(shown) == ["oracle", "dense", "bpr", "soft", "chance"]
     assert shown["oracle"]["domains-4: experts know (bits)"].startswith("2.00")
-    assert shown["chance"]["needles-2: kept at C = 1/8"] == "12.5 %"
+    assert shown["chance"]["needles-2: kept at k·C = 1/8"] == "12.5 %"
     assert shown["chance"]["domains-4: accuracy"] == "6.2 %"
     assert shown["bpr"]["words-512: accuracy"] == "–"
     # One task is no card, and neither are several cells of a router.
@@ -95,6 +95,20 @@ def test_one_cell_of_each_router_in_one_suite_is_compared(results: Results) -> N
         score_card(Results.from_frame(pd.concat([results.rows, other], ignore_index=True)))
 
 
+def test_two_choices_have_the_slots_of_one_choice_at_half_the_capacity_factor() -> None:
+    card = score_card(
+        Results.from_frame(
+            table(
+                tried(cell("bpr", [0.5, 0.5], data="needles-2"), {0.25: [0.9, 0.9], 0.125: [0.4, 0.6]}, top_k=1),
+                tried(cell("gshard", [0.5, 0.5], data="needles-2"), {0.125: [0.9, 0.9], 0.0625: [0.2, 0.4]}, top_k=2),
+            )
+        )
+    ).set_index(["router", "quantity"])
+    kept = card.xs("needles_processed", level="quantity")
+    assert kept["value"].to_dict() == pytest.approx({"bpr": 0.5, "gshard": 0.3, "chance": 0.125})
+    assert set(kept["slots_per_token"]) == {0.125}
+
+
 def test_needles_are_no_score_where_capacity_is_enough() -> None:
     plenty = cell("bpr", [0.5, 0.6], data="needles-2", capacity_factor=1.0).assign(needles_processed=[0.9, 0.8])
     assert set(score_card(Results.from_frame(table(plenty)))["quantity"]) == {"accuracy"}
@@ -106,7 +120,7 @@ def test_numbers_of_the_drawing(results: Results, style: str, columns: int) -> N
     (panel,) = drawing.axes
     assert [label.get_text() for label in panel.get_yticklabels()] == ["oracle", "dense", "bpr", "soft", "chance"]
     headings = [label.get_text() for label in panel.get_xticklabels()]
-    assert ("needles-\n2" if columns == 1 else "needles-2") + "\nkept\nC = 1/8\n(%)" in headings
+    assert ("needles-\n2" if columns == 1 else "needles-2") + "\nkept\nk·C = 1/8\n(%)" in headings
     shown = {text.get_text() for text in panel.texts}
     # A mean of 0.5 and, of two seeds 0.2 apart, more than possible: half of the interval from 0 to 100 %.
     assert ("50\n±50" if columns == 1 else "50 ±50") in shown
