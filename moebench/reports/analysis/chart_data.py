@@ -148,7 +148,7 @@ def dots(results: Results, x: Sequence[str], apart: Sequence[str] = ()) -> pd.Da
     """Return quantities by the varied input, one row for each cell and quantity.
 
     Columns: those of `pareto` up to `device_kind`, `unequal` (whether FLOPs differ from dense's by more than 3 %),
-    `category` (the values that vary, or the router if nothing else varies), `quantity`, `x` with bounds `x_low x_high`.
+    `category` (the values that vary, or the router if each has one cell), `quantity`, `x` with bounds `x_low x_high`.
 
     Args:
         results: the rows and cells.
@@ -160,6 +160,8 @@ def dots(results: Results, x: Sequence[str], apart: Sequence[str] = ()) -> pd.Da
     """
     names = point_names(results.cells, apart)
     routers = results.cells["router"].astype(str)
+    if results.cells.groupby([*apart, "router"], dropna=False).size().max() == 1:
+        names = pd.Series("", index=names.index)
     # Dense has no value of a varied input; its single cell is no category of its own.
     alone = (names != "").groupby([results.cells[key] for key in apart] or [routers.map(len) * 0], dropna=False)
     categories = names.where(alone.transform("any"), routers)

@@ -14,6 +14,8 @@ from moebench.reports.labels import shortened
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_ACROSS = 7
+"""Panels with a title that fit side by side."""
 _MARGIN, _LETTER = 0.15, 0.068
 """Inches between panels, and of a letter of a title."""
 
@@ -56,7 +58,7 @@ def two_rows(
 ) -> tuple[Drawing, list["Axes"], list["Axes"]]:
     """Return a figure of `frame` with `above` panels over `below` panels.
 
-    A figure one column wide has at most two panels side by side.
+    At most as many panels stand side by side as `side_by_side` says.
 
     Args:
         layout: place and size of the figure.
@@ -68,20 +70,30 @@ def two_rows(
     if layout.axes:
         given = _given(layout, above + below)
         return Drawing(layout, frame, sum(heights)), given[:above], given[above:]
-    across = max(above, below) if layout.columns > 1 else 2
-    lines = [-(-count // across) for count in (above, below)]
+    across = [side_by_side(layout, count) for count in (above, below)]
+    lines = [-(-count // beside) for count, beside in zip((above, below), across, strict=True)]
     tall = [height * count for height, count in zip(heights, lines, strict=True)]
     figure = Drawing(layout, frame, sum(tall) + 0.5)
     parts = figure.subfigures(2, 1, height_ratios=tall, squeeze=False)[:, 0]
     rows = []
-    for part, count, down in zip(parts, (above, below), lines, strict=True):
-        axes = part.subplots(down, min(count, across), squeeze=False).flatten()
+    for part, count, down, beside in zip(parts, (above, below), lines, across, strict=True):
+        axes = part.subplots(down, beside, squeeze=False).flatten()
         for each in axes:
             each.spines[["top", "right"]].set_visible(False)
         for each in axes[count:]:
             each.remove()
         rows.append(list(axes[:count]))
     return figure, rows[0], rows[1]
+
+
+def side_by_side(layout: Layout, count: int) -> int:
+    """Return how many of `count` panels stand side by side.
+
+    In one column two panels fit, in two columns seven; more panels are spread evenly over rows.
+    """
+    if layout.columns == 1:
+        return min(count, 2)
+    return -(-count // -(-count // _ACROSS))
 
 
 def axes_of(ax: object) -> "tuple[Axes, ...]":

@@ -3,12 +3,13 @@
 from math import ceil, floor, inf, log10
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from moebench.reports import style
 from moebench.reports.analysis import seed_data
 from moebench.reports.analysis.cells import Results
-from moebench.reports.figures.axes import grid, in_lines
+from moebench.reports.figures.axes import grid, in_lines, side_by_side
 from moebench.reports.figures.layout import PAPER, Drawing, Layout, look
 from moebench.reports.figures.legends import legend, noted
 from moebench.reports.figures.registry import figure
@@ -50,43 +51,61 @@ def curves(results: Results, layout: Layout = PAPER) -> Drawing:
     alone = dense["cell"].nunique() > 1
     routers = [name for name in style.in_order(points["router"].astype(str)) if alone or name != "dense"] or ["dense"]
     with look():
-        # In one column a router has a row, not a column of its own.
         wide = layout.columns > 1
-        shape = (2, len(routers)) if wide else (len(routers), 2)
-        drawing, axes = grid(layout, points, *shape, height=1.9 if wide else 1.6, sharex=True)
-        axes = axes if wide else axes.T
-        width = layout.width / (len(routers) if wide else 2)
+        drawing, pairs = _pairs(layout, points, len(routers))
+        across = pairs.shape[1]
+        width = layout.width / (across if wide else 2)
         # From tick to tick as far as a label of four digits needs.
         ticks = min(4, max(1, int((width - 0.25) / _TICK))) if wide else 2
-        for row, measure in enumerate(("loss", "accuracy")):
-            of = quantity("train_loss" if measure == "loss" else "accuracy")
-            for column, router in enumerate(routers):
-                panel = axes[row, column]
-                panel.sharey(axes[row, 0])
+        positive = points[points["loss_low"] > 0]
+        places = _loss_ticks(positive["loss_low"].min(), positive["loss_high"].max())
+        for place, router in enumerate(routers):
+            first = place % across == 0
+            for measure, panel, like in zip(
+                ("loss", "accuracy"), pairs.reshape(-1, 2)[place], pairs[0, 0], strict=True
+            ):
+                of = quantity("train_loss" if measure == "loss" else "accuracy")
+                panel.sharey(like)
                 if not alone and router != "dense":
                     _draw_curves(panel, dense, measure)
                 _draw_curves(panel, points[points["router"] == router], measure)
                 title = titled(of) if measure == "loss" else "Training accuracy (%)"
-                panel.set_ylabel(title if column == 0 or not wide else "")
+                panel.set_ylabel(title if first else "")
                 factor = 100 if of.kind == "share" else 1
                 panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _, factor=factor: f"{factor * value:g}"))
-                panel.tick_params(labelleft=column == 0 or not wide)
-        positive = points[points["loss_low"] > 0]
-        places = _loss_ticks(positive["loss_low"].min(), positive["loss_high"].max())
-        for column, router in enumerate(routers):
-            axes[0, column].set_yscale("log")
-            axes[0, column].yaxis.set_major_locator(FixedLocator(places))
-            axes[0, column].yaxis.set_major_formatter(FuncFormatter(lambda loss, _: f"{loss:g}"))
-            axes[0, column].minorticks_off()
-            axes[0, column].set_title(in_lines(router, width), color=style.style_of(router).color)
-            axes[0, column].xaxis.set_major_locator(MaxNLocator(ticks, integer=True))
-        for panel in axes[-1] if wide else axes[:, -1]:
-            panel.set_xlabel("Step")
+                panel.tick_params(labelleft=first)
+                if place + across >= len(routers) and (measure == "accuracy" or not wide):  # no panel is below it
+                    panel.tick_params(labelbottom=True)
+                    panel.set_xlabel("Step")
+            loss = pairs.reshape(-1, 2)[place, 0]
+            loss.set_yscale("log")
+            loss.yaxis.set_major_locator(FixedLocator(places))
+            loss.yaxis.set_major_formatter(FuncFormatter(lambda loss, _: f"{loss:g}"))
+            loss.minorticks_off()
+            loss.set_title(in_lines(router, width), color=style.style_of(router).color)
+            loss.xaxis.set_major_locator(MaxNLocator(ticks, integer=True))
+        for panel in pairs.reshape(-1, 2)[len(routers) :].flat:
+            panel.remove()
         order = varied_title(results.cells)
         darker = f"darker: later in the order of {order}" if order else ""
         note = noted("lines: means over seeds · bands: lowest to highest seed", darker)
         legend(drawing, points["router"], note)
     return drawing
+
+
+def _pairs(layout: Layout, points: pd.DataFrame, routers: int) -> tuple[Drawing, np.ndarray]:
+    """Return a figure and its Axes[band, place in the band, loss and accuracy], one place for each router.
+
+    In one column a router has a row with both panels side by side; otherwise routers stand side by side, in as many
+    bands as their panels need.
+    """
+    if layout.columns == 1:
+        drawing, axes = grid(layout, points, routers, 2, height=1.6, sharex=True)
+        return drawing, axes[:, np.newaxis, :]
+    across = side_by_side(layout, routers)
+    bands = -(-routers // across)
+    drawing, axes = grid(layout, points, 2 * bands, across, height=1.9, sharex=True)
+    return drawing, axes.reshape(bands, 2, across).transpose(0, 2, 1)
 
 
 def _loss_ticks(low: float, high: float) -> list[float]:

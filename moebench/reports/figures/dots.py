@@ -47,11 +47,12 @@ def dots(results: Results, x: Sequence[str] | None = None, layout: Layout = PAPE
         together = int(points.groupby([*_APART, "category"], dropna=False)["router"].nunique().max())
         height = 0.7 + lines * max(0.22, 0.09 * min(together, 6))
         drawing, axes = panels(layout, points, len(rows), len(names), height=height)
-        title = varied_title(results.cells, _APART)
+        by_router = (points["category"] == points["router"]).all()
+        title = "" if by_router else varied_title(results.cells, _APART)
         for row, (name, here) in enumerate(rows):
             for column, drawn in enumerate(names):
                 panel = axes[row, column]
-                draw_dots(panel, points[here & (points["quantity"] == drawn)], quantity(drawn), title)
+                draw_dots(panel, points[here & (points["quantity"] == drawn)], quantity(drawn), title, points[here])
                 if column and layout.columns > 1:
                     panel.set_yticklabels([])
                     panel.set_ylabel("")

@@ -8,7 +8,7 @@ import pandas as pd
 from moebench.reports import style
 from moebench.reports.analysis import chart_data, seed_data
 from moebench.reports.analysis.cells import Results
-from moebench.reports.figures.axes import in_lines, plain, two_rows
+from moebench.reports.figures.axes import in_lines, plain, side_by_side, two_rows
 from moebench.reports.figures.layout import PAPER, Drawing, Layout, look
 from moebench.reports.figures.legends import legend, noted
 from moebench.reports.figures.marks import draw_dots, draw_scaling
@@ -61,16 +61,12 @@ def health(results: Results, layout: Layout = PAPER) -> Drawing:
     measures = [name for name in known if (results.cells[name] > 0).any()] or known[:1]
     zero = [quantity(name).title.lower() for name in known if name not in measures]
     varied = chart_data.varied_number(results)
-    below_points = [
-        chart_data.scaling(results, [measure], varied) if varied else chart_data.dots(results, [measure])
-        for measure in measures
-    ]
-    behind = pd.concat([load.assign(quantity="expert_load", y=load["load"]).drop(columns="load"), *below_points])
+    shares = chart_data.scaling(results, measures, varied) if varied else chart_data.dots(results, measures)
+    behind = pd.concat([load.assign(quantity="expert_load", y=load["load"]).drop(columns="load"), shares])
     with look():
-        rows = max((points["category"].nunique() for points in below_points if varied is None), default=0)
-        heights = (max(1.5, 0.8 + 0.13 * len(lines)), 2.0 if varied else 0.9 + 0.22 * rows)
+        heights = (max(1.5, 0.8 + 0.13 * len(lines)), 2.0 if varied else 0.9 + 0.22 * shares["category"].nunique())
         drawing, above, below = two_rows(layout, behind, len(routers), len(measures), heights)
-        across = len(routers) if layout.columns > 1 else 2
+        across = side_by_side(layout, len(routers))
         # The colours reach as far as loads deviate from an even share, but not beyond an empty expert.
         reach = min(1.0, max(0.1, float((load["load"] - 1).abs().max())))
         for place, (panel, router) in enumerate(zip(above, routers, strict=True)):
@@ -83,8 +79,9 @@ def health(results: Results, layout: Layout = PAPER) -> Drawing:
         title = varied_title(results.cells)
         above[0].set_ylabel(f"{title},\nblock" if title else "block")
         above[0].set_xlabel("experts, fullest first", loc="left")
-        for place, (panel, measure, points) in enumerate(zip(below, measures, below_points, strict=True)):
-            sparse = points[points["router"] != "dense"]
+        routed = shares[shares["router"] != "dense"]
+        for place, (panel, measure) in enumerate(zip(below, measures, strict=True)):
+            sparse = routed[routed["quantity"] == measure]
             if varied is not None:
                 draw_scaling(panel, sparse, quantity(measure), quantity(varied))
                 top = 1.0 if measure == "router_entropy" else max(0.02, sparse["y"].max())
@@ -92,7 +89,7 @@ def health(results: Results, layout: Layout = PAPER) -> Drawing:
                 if layout.columns == 1 and len(panel.get_xticks()) > _TICKS:
                     panel.set_xticks(panel.get_xticks()[::2], minor=False)
             else:
-                draw_dots(panel, sparse, quantity(measure), title)
+                draw_dots(panel, sparse, quantity(measure), title, routed)
                 if place % (len(measures) if layout.columns > 1 else 2):
                     panel.set_yticklabels([])
                     panel.set_ylabel("")

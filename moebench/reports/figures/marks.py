@@ -138,7 +138,7 @@ def unequal_note(points: pd.DataFrame) -> str:
     return "hollow: FLOPs differ from dense's by more than 3 %" if points["unequal"].any() else ""
 
 
-def draw_dots(axes: "Axes", points: pd.DataFrame, x: Column, title: str) -> None:
+def draw_dots(axes: "Axes", points: pd.DataFrame, x: Column, title: str, beside: pd.DataFrame) -> None:
     """Draw one quantity of cells by `category`, a dot for each router.
 
     There is a row for each category, and one dense cell is a band.
@@ -148,11 +148,13 @@ def draw_dots(axes: "Axes", points: pd.DataFrame, x: Column, title: str) -> None
         points: cells with `category` and `x x_low x_high`.
         x: the quantity.
         title: title of the categories.
+        beside: the cells of all panels side by side, which share their rows although a cell may lack a quantity.
     """
-    dense = points["router"] == "dense"
-    sparse = points[~dense] if points.loc[dense, "category"].nunique() <= 1 < points["category"].nunique() else points
-    categories = list(dict.fromkeys(sparse["category"]))
-    bands = points[dense] if len(sparse) < len(points) else points.iloc[:0]
+    dense = beside["router"] == "dense"
+    banded = beside.loc[dense, "category"].nunique() <= 1 < beside["category"].nunique()
+    categories = list(dict.fromkeys(beside.loc[~dense, "category"] if banded else beside["category"]))
+    bands = points[(points["router"] == "dense") & banded]
+    sparse = points.drop(bands.index)
     for _, row in bands.iterrows():
         color = style.style_of("dense").color
         axes.axvline(row["x"], color=color, linewidth=1.2, zorder=1)
@@ -162,8 +164,8 @@ def draw_dots(axes: "Axes", points: pd.DataFrame, x: Column, title: str) -> None
     for router, group in sparse.groupby("router", sort=False):
         look_of = style.style_of(str(router))
         others = [style.in_order(sparse.loc[sparse["category"] == each, "router"]) for each in group["category"]]
-        beside = [0.5 * (names.index(str(router)) - (len(names) - 1) / 2) / max(len(names), 3) for names in others]
-        moved = group.assign(y=places[group.index] + beside)
+        shifts = [0.5 * (names.index(str(router)) - (len(names) - 1) / 2) / max(len(names), 3) for names in others]
+        moved = group.assign(y=places[group.index] + shifts)
         bars(axes, moved, look_of.color)
         _mark(axes, moved, look_of)
     axes.set_yticks(range(len(categories)), [plain(shortened(each, 24)) for each in categories])
