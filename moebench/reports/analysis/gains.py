@@ -58,11 +58,14 @@ def gains(results: Results) -> pd.DataFrame:
         return pd.DataFrame(columns=list(_COLUMNS))
     compared = list(_compared(cells))
     claims = [_claim(part, a, b) for part, a, b in compared]
+    if not claims:
+        return pd.DataFrame(columns=list(_COLUMNS))
     rows = []
-    for at, verdict in enumerate(judge(results.rows, claims) if claims else ()):
+    by_device = results.rows.groupby(results.rows["device_kind"].astype(str))
+    cells_of = {str(device): SuiteRows.from_frame(frame) for device, frame in by_device}
+    for at, verdict in enumerate(judge(results.rows, claims)):
         part, a, b = compared[at % len(compared)]
-        here = results.rows[results.rows["device_kind"].astype(str) == verdict.device_kind]
-        params, flops = _cost_ratios(verdict.claim, here)
+        params, flops = _cost_ratios(verdict.claim, cells_of[verdict.device_kind])
         word, _, rest = verdict.text.partition(": ")
         text = f"{_WORDS[verdict.verdict]}: {rest}" if word else verdict.text
         numbers = (params, flops, *verdict.effect)
@@ -135,12 +138,11 @@ def _claim(part: str, a: Side, b: Side) -> Claim:
     return parse_claim({"says": says, "source": "control", "better": a.cells, "than": b.cells, "at": ANY_COST})
 
 
-def _cost_ratios(claim: Claim, frame: pd.DataFrame) -> tuple[float, float]:
+def _cost_ratios(claim: Claim, rows: SuiteRows) -> tuple[float, float]:
     """Return the ratios of two sides' parameters and forward FLOPs.
 
     Ratios are those of the first side over the second side, and NaN without pairs of cells.
     """
-    rows = SuiteRows.from_frame(frame)
     try:
         pairs = pairs_of(claim, rows)
     except Undecidable:
