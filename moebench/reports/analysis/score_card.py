@@ -10,12 +10,15 @@ import pandas as pd
 from moebench.errors import BadInput
 from moebench.reports import style
 from moebench.reports.analysis.cells import Results, seed_intervals
+from moebench.reports.analysis.equal_flops import flops_vs_dense
 from moebench.reports.quantities import quantity
 from moebench.results.test_time import at_test_time
 from moebench.spec.tasks import LABELS, domain_entropy, parse_task
 
 CHANCE, ORACLE = "chance", "oracle"
 """The first and the last row: guessing, and a router that receives the truth."""
+COST = "flops_vs_dense"
+"""The quantity of the last column, which is no score: forward FLOPs over those of dense, a mean over all tasks."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ def score_card(results: Results) -> pd.DataFrame:
 
     Returns:
         router, data, quantity, title, value with low and high (95 % interval over seeds), slots_per_token for needles,
-        and score: 0 at chance, 1 at the best result that is known to be possible.
+        and score: 0 at chance, 1 at the best result that is known to be possible. The last rows of a router have its
+        cost, with a score of 0; there are none without dense cells.
 
     Raises:
         BadInput: no cell is of a diagnostic task, or several cells of one router are of one task.
@@ -72,10 +76,19 @@ def score_card(results: Results) -> pd.DataFrame:
             "nothing to score: no cell is of a diagnostic task, such as domains-16, needles-2, lookup-1024, "
             "skewed-16 or words-512, or of fractals; the suite diagnostics has them."
         )
-    card = pd.DataFrame(found)
+    card = pd.DataFrame([*found, *_costs(results, {str(row["data"]) for row in found})])
     known = [name for name in style.in_order(card["router"].astype(str)) if name not in (CHANCE, ORACLE)]
     rank = {name: place for place, name in enumerate((ORACLE, *known, CHANCE))}
     return card.sort_values("router", key=lambda names: names.map(rank), kind="stable").reset_index(drop=True)
+
+
+def _costs(results: Results, tasks: set[str]) -> Iterator[dict[str, object]]:
+    """Yield the cost of each router beside dense, a geometric mean over its cells of these tasks."""
+    cells = results.cells.assign(cost=np.log(flops_vs_dense(results.cells)))
+    scored = cells[cells["data"].astype(str).isin(tasks) & cells["cost"].notna()]
+    for router, cost in scored.groupby("router", sort=False)["cost"].mean().items():
+        of = {"data": "all tasks", "quantity": COST, "title": "FLOPs", "slots_per_token": np.nan, "score": 0.0}
+        yield {"router": str(router), "value": float(np.exp(cost)), "low": np.nan, "high": np.nan, **of}
 
 
 def _rows(results: Results, score: _Score) -> Iterator[dict[str, object]]:

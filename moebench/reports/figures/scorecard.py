@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from moebench.reports.analysis.cells import Results
-from moebench.reports.analysis.score_card import score_card
+from moebench.reports.analysis.score_card import COST, score_card
 from moebench.reports.figures.axes import grid, plain
 from moebench.reports.figures.layout import PAPER, Drawing, Layout, look
 from moebench.reports.figures.registry import figure
@@ -19,7 +19,8 @@ from moebench.reports.labels import shortened
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_ROUTER_LETTERS = 16
+_ROUTER_LETTERS = {True: 14, False: 17}
+"""Letters of a router's name, in a narrow card and in a wide one."""
 _NARROW = 3.25
 """Inches for which the letters of a narrow card are made; they shrink with the card."""
 _ROOMY = 7
@@ -75,7 +76,8 @@ def scorecard(results: Results, layout: Layout = PAPER) -> Drawing:
             text.set_color(_legible_on(color))
         panel.grid(visible=False)
         panel.tick_params(length=0)
-        panel.set_yticks(np.arange(len(routers)) + 0.5, [plain(shortened(name, _ROUTER_LETTERS)) for name in routers])
+        names = [plain(shortened(name, _ROUTER_LETTERS[narrow])) for name in routers]
+        panel.set_yticks(np.arange(len(routers)) + 0.5, names)
         panel.set_xticks(np.arange(len(columns)) + 0.5, columns)
         panel.tick_params(axis="x", labelsize=(4.8 if narrow else 7.5) * fit, labelrotation=0)
         panel.tick_params(axis="y", labelsize=6 if narrow else 7.5, labelrotation=0)
@@ -102,15 +104,16 @@ def _rule_off(panel: "Axes", routers: list[str]) -> None:
 def _heading(row: dict[Hashable, Any], *, narrow: bool) -> str:
     """Return task and score in lines, with the unit and any slots for each token."""
     slots = row["slots_per_token"]
-    at = "" if np.isnan(slots) else f"\nk·C = {Fraction(slots).limit_denominator(64)}"
-    unit = {"memorised_bits": "kbit", "domain_information": "bits"}.get(row["quantity"], "%")
+    at = "" if np.isnan(slots) else f"\nk·C{chr(10) if narrow else ' '}= {Fraction(slots).limit_denominator(64)}"
+    unit = {"memorised_bits": "kbit", "domain_information": "bits", COST: "× dense"}.get(row["quantity"], "%")
     task = row["data"].replace("-", "-\n") if narrow else row["data"]
     return f"{task}\n{row['title']}{at}\n({unit})"
 
 
 def _text(row: dict[Hashable, Any], *, narrow: bool) -> str:
     """Return a value with half of its interval, in the unit of its heading."""
-    factor, digits = {"memorised_bits": (1e-3, 2), "domain_information": (1.0, 2)}.get(row["quantity"], (100.0, 0))
+    units = {"memorised_bits": (1e-3, 2), "domain_information": (1.0, 2), COST: (1.0, 2)}
+    factor, digits = units.get(row["quantity"], (100.0, 0))
     if np.isnan(row["value"]):
         return "–"
     shown = f"{row['value'] * factor:.{digits}f}"

@@ -8,14 +8,18 @@ import pandas as pd
 
 from moebench.errors import BadInput
 from moebench.reports.analysis.cells import Results
-from moebench.reports.analysis.score_card import score_card
+from moebench.reports.analysis.score_card import COST, score_card
 from moebench.reports.quantities import quantity, written, written_interval
-from moebench.reports.tables.table import Field, Filled, Table, make
+from moebench.reports.tables.table import Better, Field, Filled, Table, make
 from moebench.results.schema import column
+
+_COST = "forward FLOPs over those of dense, the geometric mean over all tasks"
 
 
 def _heading(row: "pd.Series[Any]") -> str:
     """Return task, score, slots for each token and unit of a column of the card."""
+    if row["quantity"] == COST:
+        return "FLOPs, times dense"
     of = quantity(str(row["quantity"]))
     slots = row["slots_per_token"]
     at = "" if np.isnan(slots) else f" at k·C = {Fraction(slots).limit_denominator(64)}"
@@ -32,12 +36,13 @@ def scores(results: Results) -> Table:
         card = score_card(results)
     except BadInput:
         return make("scores", "Score card", [])
-    if card["data"].nunique() < 2:
+    if card.loc[card["quantity"] != COST, "data"].nunique() < 2:
         return make("scores", "Score card", [])
     routers = list(dict.fromkeys(card["router"]))
     fields: list[Filled] = [(Field("router", "Router", number=False), *2 * (routers,))]
     for (data, name), found in card.groupby(["data", "quantity"], sort=False):
-        kind, rows = quantity(str(name)).kind, found.set_index("router")
+        cost, rows = name == COST, found.set_index("router")
+        kind = "ratio" if cost else quantity(str(name)).kind
         texts, values = [], []
         for router in routers:
             value, low, high = (
@@ -45,6 +50,8 @@ def scores(results: Results) -> Table:
             )
             values.append(float(value))
             texts.append(written(value, kind) if np.isnan(low) else written_interval(value, low, high, kind))
-        field = Field(f"{data} {name}", _heading(found.iloc[0]), better="higher", meaning=column(str(name)).meaning)
+        meaning = _COST if cost else column(str(name)).meaning
+        better: Better = "lower" if cost else "higher"
+        field = Field(f"{data} {name}", _heading(found.iloc[0]), better=better, meaning=meaning)
         fields.append((field, texts, values))
     return make("scores", "Score card: diagnostic tasks, from chance to the router that receives the truth", fields)

@@ -107,6 +107,29 @@ def test_settings_at_test_time_are_means_over_seeds_in_lines_of_their_k() -> Non
         drawn("test-time", tried_frame().drop(columns="test_time"))
 
 
+def test_many_routers_share_rows_evenly() -> None:
+    frame = load(Path(__file__).parents[3] / "results" / "reference", "diagnostics")
+    wide, narrow = (drawn("curves", frame, layout=figures.Layout("paper", columns)) for columns in (2, 1))
+    # 25 routers with two panels each, seven routers side by side; in one column a router has a row.
+    assert len(wide.axes) == len(narrow.axes) == 50
+    specs = wide.axes[0].get_subplotspec(), narrow.axes[0].get_subplotspec()
+    assert [spec.get_gridspec().get_geometry() for spec in specs if spec] == [(8, 7), (25, 2)]
+    # Every router has one cell on each task, so that rows are routers although one has another number of experts.
+    labels = [label.get_text() for label in drawn("dots", frame).axes[0].get_yticklabels()]
+    assert {"bpr", "mixture-of-depths"} < set(labels)
+
+
+def test_panels_side_by_side_share_their_rows_although_a_quantity_is_missing() -> None:
+    frame = suite_frame(failed=())
+    first = frame["router"] == "tokens-choice"
+    # The first router of the rows has no entropy: the names of rows stand at the left panel alone.
+    frame.loc[first, "router_entropy"] = float("nan")
+    one_each = frame[frame["experts"] <= 2]
+    left, right = drawn("dots", one_each, x=["accuracy", "router_entropy"]).axes
+    assert len(left.get_yticks()) == len(right.get_yticks()) == one_each["router"].nunique() - 1
+    assert left.get_ylim() == right.get_ylim()
+
+
 def test_curves_are_means_between_the_lowest_and_the_highest_seed() -> None:
     frame = suite_frame()
     frame = frame[frame["router"] == "dense"].reset_index(drop=True)
@@ -294,7 +317,8 @@ def test_in_one_column_no_text_covers_another_or_leaves_the_figure(name: str) ->
     [
         *(("stability", "health", 1), ("stability", "curves", 1), ("test-time", "health", 1)),
         *(("test-time", "test-time", 1), ("diagnostics", "curves", 2), ("diagnostics", "scorecard", 1)),
-        *(("diagnostics", "scorecard", 2), ("routing-ablation", "curves", 1)),
+        *(("diagnostics", "scorecard", 2), ("diagnostics", "health", 2), ("diagnostics", "dots", 2)),
+        ("routing-ablation", "curves", 1),
         ("transfer", "health", 2),
     ],
 )

@@ -63,6 +63,29 @@ def test_scores_run_from_chance_to_the_best(results: Results) -> None:
     assert "digits" not in card.index.get_level_values("data")
 
 
+def test_the_cost_is_the_mean_over_all_tasks_beside_dense() -> None:
+    frame = table(
+        cell("dense", [0.5, 0.6], data="domains-4").assign(flops_forward_per_image=1e6),
+        cell("soft", [0.5, 0.6], data="domains-4").assign(flops_forward_per_image=2e6),
+        cell("dense", [0.5, 0.6], data="words-64").assign(flops_forward_per_image=1e6),
+        cell("soft", [0.5, 0.6], data="words-64").assign(flops_forward_per_image=4.5e6),
+        # digits are no task of the card.
+        cell("dense", [0.5, 0.6], data="digits").assign(flops_forward_per_image=1e6),
+        cell("soft", [0.5, 0.6], data="digits").assign(flops_forward_per_image=9e6),
+    )
+    results = Results.from_frame(frame)
+    card = score_card(results)
+    cost = card[card["quantity"] == "flops_vs_dense"].set_index("router")["value"]
+    # The root of 2 · 4.5.
+    assert cost.to_dict() == pytest.approx({"dense": 1.0, "soft": 3.0})
+    found = scores(results)
+    assert found.fields[-1].title == "FLOPs, times dense"
+    assert found.texts[found.fields[-1].key] == ["1.00 ×", "3.00 ×", "–"]
+    (panel,) = figures.draw("scorecard", results).axes
+    assert panel.get_xticklabels()[-1].get_text() == "all tasks\nFLOPs\n(× dense)"
+    assert {"1.00", "3.00"} <= {text.get_text() for text in panel.texts}
+
+
 def test_the_table_has_the_numbers_of_the_card(results: Results) -> None:
     table_of_scores = scores(results)
     titles = [field.title for field in table_of_scores.fields]
@@ -120,7 +143,7 @@ def test_numbers_of_the_drawing(results: Results, style: str, columns: int) -> N
     (panel,) = drawing.axes
     assert [label.get_text() for label in panel.get_yticklabels()] == ["oracle", "dense", "bpr", "soft", "chance"]
     headings = [label.get_text() for label in panel.get_xticklabels()]
-    assert ("needles-\n2" if columns == 1 else "needles-2") + "\nkept\nk·C = 1/8\n(%)" in headings
+    assert ("needles-\n2\nkept\nk·C\n= 1/8\n(%)" if columns == 1 else "needles-2\nkept\nk·C = 1/8\n(%)") in headings
     shown = {text.get_text() for text in panel.texts}
     # A mean of 0.5 and, of two seeds 0.2 apart, more than possible: half of the interval from 0 to 100 %.
     assert ("50\n±50" if columns == 1 else "50 ±50") in shown
