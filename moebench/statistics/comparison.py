@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -166,6 +167,7 @@ def _depth(n: int, m: int, level: float) -> int:
     return max(0, int(n * m / 2 - 0.5 + special.ndtri(tail) * spread))
 
 
+@cache
 def _null_counts(n: int, m: int) -> Floats:
     """Return how many orders of two samples have each value of U.
 

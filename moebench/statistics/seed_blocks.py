@@ -86,14 +86,15 @@ def seed_variances(means: Floats, families: Sequence[str] | None = None) -> Seed
         return SeedVariances(within, _UNKNOWN, _UNKNOWN, None, 1.0)
     interaction = Variance(rest / freedom, freedom)
     names = np.asarray(range(len(means)) if families is None else families).astype(str)
-    parts = [_squares(means[names == name])[2:] for name in np.unique(names)]
+    distinct, sizes = np.unique(names, return_counts=True)
+    # A cell alone has no rest: its seeds' effects are all that moves it.
+    parts = [(0.0, 0.0), *(_squares(means[names == name])[2:] for name in distinct[sizes > 1])]
     of_cells, cell_freedom = (float(sum(column)) for column in zip(*parts, strict=True))
     family_freedom = freedom - cell_freedom
     if not (cell_freedom and family_freedom):
         return SeedVariances(within, interaction, interaction, None, 1.0)
     cell = Variance(of_cells / cell_freedom, cell_freedom)
     family = Variance(max(rest - of_cells, 0.0) / family_freedom, family_freedom)
-    sizes = np.unique(names, return_counts=True)[1]
     size = (len(names) - (sizes**2).sum() / len(names)) / (len(sizes) - 1)
     return SeedVariances(within, interaction, cell, family, float(size))
 
@@ -128,12 +129,11 @@ def seed_variances_of_pools(means: Floats, families: NDArray[np.int64], pools: N
         squares += float((residuals**2).sum())
         freedom += float(count - 1)
     inner = normal[:first, :first]
-    inverse = np.linalg.pinv(inner, hermitian=True)
+    (inverse, rank), (inverse_of_all, rank_of_all) = _inverse_and_rank(inner), _inverse_and_rank(normal)
     of_pools = float(moves[:first] @ inverse @ moves[:first])
-    of_all = min(float(moves @ np.linalg.pinv(normal, hermitian=True) @ moves), squares)
-    ranks = [float(np.linalg.matrix_rank(each, hermitian=True)) for each in (inner, normal)]
-    rest, rest_freedom = squares - of_all, freedom - ranks[1]
-    shared, shared_freedom = max(of_all - of_pools, 0.0), ranks[1] - ranks[0]
+    of_all = min(float(moves @ inverse_of_all @ moves), squares)
+    rest, rest_freedom = squares - of_all, freedom - rank_of_all
+    shared, shared_freedom = max(of_all - of_pools, 0.0), rank_of_all - rank
     if not rest_freedom + shared_freedom:
         return SeedVariances(_UNKNOWN, _UNKNOWN, _UNKNOWN, None, 1.0)
     interaction = Variance((rest + shared) / (rest_freedom + shared_freedom), rest_freedom + shared_freedom)
@@ -165,7 +165,16 @@ def _squares(means: Floats) -> tuple[float, float, float, float]:
     normal = np.diag(there.sum(axis=0)) - there.T @ (there / counts[:, None])
     moves = residuals.sum(axis=0)
     squares = float((residuals**2).sum())
-    shared = min(float(moves @ np.linalg.pinv(normal, hermitian=True) @ moves), squares)
-    rank = float(np.linalg.matrix_rank(normal, hermitian=True))
+    inverse, rank = _inverse_and_rank(normal)
+    shared = min(float(moves @ inverse @ moves), squares)
     rest = squares - shared
     return shared, rank, rest if rest > 1e-12 * squares else 0.0, float((counts - 1).sum()) - rank
+
+
+def _inverse_and_rank(normal: Floats) -> tuple[Floats, float]:
+    """Return the pseudoinverse of a symmetric, positive semidefinite matrix, and its rank."""
+    if not normal.size:
+        return normal, 0.0
+    values, vectors = np.linalg.eigh(normal)
+    kept = values > values[-1] * len(values) * np.finfo(np.float64).eps
+    return (vectors[:, kept] / values[kept]) @ vectors[:, kept].T, float(kept.sum())
