@@ -10,6 +10,7 @@ from moebench.cli import options
 from moebench.cli.descriptions import DESCRIPTIONS, OF_TABLES, describe_dataset, describe_model, describe_slots
 from moebench.cli.listings import KINDS, LISTS, routing_columns
 from moebench.errors import BadInput, unknown
+from moebench.spec.tasks import TASK_KINDS
 
 _VARIABLES = ("JAX_", "XLA_", "MOEBENCH_", "CUDA_VISIBLE", "NVIDIA_TF32", "LIBTPU_", "OMP_NUM_")
 """Prefixes of the environment variables that can change measurements."""
@@ -99,7 +100,7 @@ def show(
     if shown:
         return
     # Names beyond the lists: the user's own paths, a size with any patch, data sets drawn with any number.
-    data = name.startswith((".", "/", "~", "hf:", "fractals-", "scenes-", "domains-", "needles-", "lookup-", "skewed-"))
+    data = name.startswith((".", "/", "~", "hf:", "fractals-", "scenes-", *(f"{kind}-" for kind in TASK_KINDS)))
     if data or "/" in name:
         for line in describe_dataset(name) if data else describe_model(name):
             options.say(line)

@@ -1,4 +1,4 @@
-"""Names of the diagnostic tasks, and known bounds of their scores.
+"""Names of the tasks that are drawn, and known bounds of their scores.
 
 The module serves modules that need no images.
 """
@@ -11,6 +11,7 @@ TaskKind = Literal["domains", "needles", "lookup", "skewed", "words"]
 TASK_KINDS: tuple[TaskKind, ...] = get_args(TaskKind)
 LABELS = 16
 """Classes of every task, so that all tasks share the shape of a model."""
+_FRACTALS = re.compile(r"fractals-(\d{1,9})(k?)")
 _NAME = re.compile(rf"({'|'.join(TASK_KINDS)})-(\d{{1,9}})")
 
 
@@ -21,6 +22,15 @@ def parse_task(data: str) -> tuple[TaskKind, int] | None:
     """
     match = _NAME.fullmatch(data)
     return next((kind, int(match[2])) for kind in TASK_KINDS if kind == match[1]) if match else None
+
+
+def fractal_classes(data: str) -> int | None:
+    """Return the classes of fractals by their name; None for another data set.
+
+    Examples of names are fractals-100 and fractals-1k.
+    """
+    match = _FRACTALS.fullmatch(data)
+    return int(match[1]) * (1000 if match[2] else 1) if match else None
 
 
 def domain_shares(domains: int, *, skewed: bool) -> list[float]:

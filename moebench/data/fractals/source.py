@@ -1,6 +1,5 @@
 """The data set fractals-N: equally many images of each class, rendered once and cached."""
 
-import re
 from functools import partial
 
 import numpy as np
@@ -12,6 +11,7 @@ from moebench.data.source import Say
 from moebench.data.threads import mapped
 from moebench.errors import BadInput
 from moebench.spec.cell_spec import Augment
+from moebench.spec.tasks import fractal_classes
 
 COUNTS: dict[SplitName, int] = {"train": 200, "test": 20}
 """Images of each class in each split."""
@@ -49,8 +49,8 @@ class Fractals:
 
         Any other name gives None.
         """
-        match = re.fullmatch(r"fractals-(\d{1,9})(k?)", name)
-        return cls(int(match[1]) * (1000 if match[2] else 1)) if match else None
+        classes = fractal_classes(name)
+        return None if classes is None else cls(classes)
 
     @property
     def name(self) -> str:

@@ -1,6 +1,5 @@
 """Scores of routers on diagnostic tasks, from chance to the best known result."""
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from moebench.reports.analysis.cells import Results, seed_intervals
 from moebench.reports.analysis.equal_flops import flops_vs_dense
 from moebench.reports.quantities import quantity
 from moebench.results.test_time import at_test_time
-from moebench.spec.tasks import LABELS, domain_entropy, parse_task
+from moebench.spec.tasks import LABELS, domain_entropy, fractal_classes, parse_task
 
 CHANCE, ORACLE = "chance", "oracle"
 """The first and the last row: guessing, and a router that receives the truth."""
@@ -121,10 +120,8 @@ def _scored_task(data: str) -> tuple[str, int] | None:
 
     Any other data set gives None.
     """
-    fractals = re.fullmatch(r"fractals-(\d+)(k?)", data)
-    if fractals:
-        return "fractals", int(fractals[1]) * (1000 if fractals[2] else 1)
-    return parse_task(data)
+    classes = fractal_classes(data)
+    return parse_task(data) if classes is None else ("fractals", classes)
 
 
 def _values(results: Results, score: _Score, data: str) -> tuple[pd.DataFrame, float]:

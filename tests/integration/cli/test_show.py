@@ -5,6 +5,7 @@ import pytest
 from moebench import routers
 from moebench.cli import main
 from moebench.inside.schema import ROUTING_COLUMNS
+from moebench.spec.tasks import TASK_KINDS
 
 
 def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, list[str], str]:
@@ -82,6 +83,14 @@ def test_an_unknown_name_is_answered_shortly(name: str, message: str, capsys: py
     code, _, err = shown(capsys, name)
     assert code == 2
     assert message in err
+
+
+@pytest.mark.parametrize("kind", TASK_KINDS)
+def test_a_task_of_any_number_is_shown(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    # No list names a task of this number.
+    name = f"{kind}-{96 if kind in ('lookup', 'words') else 12}"
+    code, lines, _ = shown(capsys, name)
+    assert (code, lines[0]) == (0, f"data set {name}")
 
 
 def test_columns_of_recordings_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
