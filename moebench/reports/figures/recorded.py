@@ -1,6 +1,6 @@
 """Register the figures of recorded routing, and choose the recordings and images that they show."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -108,7 +108,8 @@ def draw_recordings(
 def side_by_side(recordings: Sequence[Recording], *, all_cells: bool = False) -> list[Recording]:
     """Return the recordings of one figure: the first seed of one cell of each router.
 
-    Of the cells of a router the one with the most experts is shown, and of equals the first.
+    Cells of the images on which most routers were recorded are shown; of a router's cells the one with the most
+    experts, and of equals the first. If routers are more than have room, the first in their usual order are shown.
 
     Args:
         recordings: recordings of one suite.
@@ -120,19 +121,28 @@ def side_by_side(recordings: Sequence[Recording], *, all_cells: bool = False) ->
     first_seed: dict[str, Recording] = {}
     for each in sorted(recordings, key=lambda each: each.facts.seed):
         first_seed.setdefault(each.facts.cell_id, each)
-    chosen: dict[str, Recording] = {}
-    for each in first_seed.values():
-        key = each.facts.cell_id if all_cells else each.facts.router
-        if key not in chosen or each.facts.experts > chosen[key].facts.experts:
-            chosen[key] = each
-    found = list(chosen.values())
-    if len(found) > MOST_CELLS:
-        if all_cells:
+    if all_cells:
+        found = list(first_seed.values())
+        if len(found) > MOST_CELLS:
             raise BadInput(f"{len(found)} cells do not fit side by side; choose at most {MOST_CELLS} with --cell.")
-        found = found[:MOST_CELLS]
+    else:
+        found = _one_of_each_router(first_seed.values())
     check_same_images(found)
     order = style.in_order(each.facts.router for each in found)
-    return sorted(found, key=lambda each: order.index(each.facts.router))
+    return sorted(found, key=lambda each: order.index(each.facts.router))[:MOST_CELLS]
+
+
+def _one_of_each_router(recordings: Iterable[Recording]) -> list[Recording]:
+    """Return the cell with the most experts of each router.
+
+    Its images are those on which most routers were recorded, and of equals those of the first data set by name.
+    """
+    by_images: dict[str, dict[str, Recording]] = {}
+    for each in sorted(recordings, key=lambda each: each.facts.data):
+        chosen = by_images.setdefault(each.facts.images, {})
+        if each.facts.router not in chosen or each.facts.experts > chosen[each.facts.router].facts.experts:
+            chosen[each.facts.router] = each
+    return list(max(by_images.values(), key=len).values())
 
 
 def routed(recordings: Sequence[Recording], what: str) -> list[Recording]:

@@ -131,6 +131,21 @@ def test_one_cell_of_each_router_stands_side_by_side(tmp_path: Path) -> None:
         side_by_side(many, all_cells=True)
 
 
+def test_routers_of_a_suite_of_several_tasks_are_shown_on_the_images_of_most_of_them(tmp_path: Path) -> None:
+    frame = hard_frame(np.zeros((2, 4, 1), int), experts=1)
+    cells = [("bpr", "skewed-16"), ("soft", "skewed-16"), ("hash", "skewed-16"), ("hash", "domains-16")]
+    found = [
+        written(tmp_path, frame, cell_id=f"{router}{data}", router=router, data=data, images=data, experts=1)
+        for router, data in cells
+    ]
+    assert [each.facts.cell_id for each in side_by_side(found)] == ["bprskewed-16", "softskewed-16", "hashskewed-16"]
+    # Of equals the first by name, whatever comes first in the folder.
+    assert [each.facts.data for each in side_by_side(found[2:])] == ["domains-16"]
+    names = ["zero-experts", "uniform", "soft", "bpr", "hash", "dense", "tokens-choice"]
+    many = [written(tmp_path, frame, cell_id=name, router=name, experts=1) for name in names]
+    assert [each.facts.router for each in side_by_side(many)][:4] == ["dense", "tokens-choice", "bpr", "soft"]
+
+
 def test_experts_keep_their_colours_and_none_is_grey() -> None:
     assert expert_colors(4) == expert_colors(9)[:4]
     for experts in (2, 9, 16, 128):

@@ -1,6 +1,8 @@
 // Tables that can be sorted by every column, and the rows as CSV.
 
 const MOST_ROWS = 200;
+// Rows beyond which a table fills sheets of paper that nobody reads.
+const PRINTED = 30;
 // Columns beyond which a sheet of paper has to be used sparingly.
 const BROAD = 11;
 // Tables of which the reader wants every row.
@@ -19,8 +21,9 @@ function table(host, caption, columns, rows, name, usual = "") {
   const ordered = unfolded.has(name) ? all : all.slice(0, MOST_ROWS);
   const focused = host.contains(document.activeElement) ? document.activeElement.dataset.column : undefined;
   const heads = columns.map((column, i) => headOf(column, i, by === column ? sort[1] : "", name));
-  const body = ordered.map((row) => element("tr", {}, ...columns.map((column) => fieldOf(column, row))));
+  const body = ordered.map((row, i) => element("tr", { class: i < PRINTED ? null : "screen" }, ...columns.map((column) => fieldOf(column, row))));
   const count = element("caption", {}, `${caption}: ${rows.length} ${rows.length === 1 ? "row" : "rows"}`);
+  if (ordered.length > PRINTED) count.append(element("span", { class: "paper" }, `, of which paper shows the first ${PRINTED}`));
   host.replaceChildren(element("table", { class: columns.length > BROAD ? "broad" : "" }, count, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...body)));
   if (ordered.length < all.length) {
     host.append(element("p", { class: "rest" }, `The first ${ordered.length} rows. `, element("button", { type: "button", onclick: () => {
