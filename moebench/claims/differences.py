@@ -57,7 +57,7 @@ def _of_seeds(claim: Claim, rows: SuiteRows, pairs: Sequence[Numbers]) -> Eviden
     if not pairs:
         raise Undecidable("no two cells share two seeds")
     weights = mean_weights(pairs)
-    contrast = values.contrast(mean_terms(pairs), rows.pools())
+    contrast = values.contrast(mean_terms(pairs), rows.pools)
     sign = 1.0 if claim.higher_is_better else -1.0
     null = -sign * claim.beyond if claim.beyond is not None else 0.0
     found = Evidence.from_contrast(contrast, DIFFERENCE, sign, len(pairs), images=values.images_of(weights), null=null)

@@ -70,8 +70,9 @@ class SuiteRows:
             self._values[metric] = CellValues.from_cells([cell.good for cell in self.cells], metric)
         return self._values[metric]
 
+    @cached_property
     def pools(self) -> list[tuple[str, ...]]:
-        """Return the pool of each cell, whose cells scatter alike."""
+        """The pool of each cell, whose cells scatter alike."""
         return pools_of(pd.DataFrame([cell.shared for cell in self.cells]))
 
 

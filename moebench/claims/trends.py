@@ -114,7 +114,7 @@ def fit(values: CellValues, rows: SuiteRows, points: Sequence[Point], over: str)
     across = {cell: float(np.log2(x)) if doubling else x for cell, x in inputs.items()}
     slopes, falling, is_line, agree = [], 0.0, True, True
     terms: list[dict[int, float]] = []
-    for members in joined(rows.pools(), [{cell for point in line for cell in point} for line in lines]):
+    for members in joined(rows.pools, [{cell for point in line for cell in point} for line in lines]):
         own = [(unit, point) for unit, line in enumerate(lines) for point in line if set(point) <= set(members)]
         if not own:
             continue
@@ -134,7 +134,7 @@ def fit(values: CellValues, rows: SuiteRows, points: Sequence[Point], over: str)
         falling += share * trend(values.table(members), x, np.abs(weights), units).slope.value
         is_line &= found.is_line
         agree &= found.steps_agree
-    total = slopes[0] if len(slopes) == 1 else _at_least(values.contrast(terms, rows.pools()), slopes)
+    total = slopes[0] if len(slopes) == 1 else _at_least(values.contrast(terms, rows.pools), slopes)
     return Slopes(total, len(lines), len(set(inputs.values())), doubling, falling, is_line, agree, terms)
 
 

@@ -7,6 +7,7 @@ second drawing.
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 from moebench.reports import style
 from moebench.reports.dashboard.vega import Looks, Spec, axis, specification, tooltip
@@ -19,7 +20,12 @@ def specifications(routers: Sequence[str], tried: Sequence[str] = ()) -> dict[st
         routers: the routers of the cells.
         tried: the routers with which trained models were evaluated.
     """
-    looks = Looks(style.in_order(routers))
+    return _specifications(tuple(style.in_order(routers)), tuple(style.in_order(tried)))
+
+
+@cache  # suites of one page often have the same routers, and Altair takes half a second
+def _specifications(routers: tuple[str, ...], tried: tuple[str, ...]) -> dict[str, Spec]:
+    looks = Looks(routers)
     return {
         "pareto": _pareto(looks),
         "scaling": _scaling(looks),
@@ -27,7 +33,7 @@ def specifications(routers: Sequence[str], tried: Sequence[str] = ()) -> dict[st
         "loads": _load(),
         "parts": _parts(),
         "speed": _speed(looks),
-        "test_time": _test_time(Looks(style.in_order(tried))),
+        "test_time": _test_time(Looks(tried)),
     }
 
 

@@ -16,6 +16,7 @@ from moebench.errors import BadInput
 from moebench.reports import figures, style
 from moebench.reports.analysis import chart_data, seed_data
 from moebench.reports.analysis.cells import Results
+from moebench.reports.figures.axes import side_by_side
 from moebench.reports.figures.marks import name_points
 from moebench.results import load
 
@@ -108,15 +109,18 @@ def test_settings_at_test_time_are_means_over_seeds_in_lines_of_their_k() -> Non
 
 
 def test_many_routers_share_rows_evenly() -> None:
-    frame = load(Path(__file__).parents[3] / "results" / "reference", "diagnostics")
-    wide, narrow = (drawn("curves", frame, layout=figures.Layout("paper", columns)) for columns in (2, 1))
-    # 25 routers with two panels each, seven routers side by side; in one column a router has a row.
-    assert len(wide.axes) == len(narrow.axes) == 50
-    specs = wide.axes[0].get_subplotspec(), narrow.axes[0].get_subplotspec()
-    assert [spec.get_gridspec().get_geometry() for spec in specs if spec] == [(8, 7), (25, 2)]
-    # Every router has one cell on each task, so that rows are routers although one has another number of experts.
-    labels = [label.get_text() for label in drawn("dots", frame).axes[0].get_yticklabels()]
-    assert {"bpr", "mixture-of-depths"} < set(labels)
+    counts = (1, 7, 8, 24, 25)
+    assert [side_by_side(figures.Layout("paper", 2), count) for count in counts] == [1, 7, 4, 6, 7]
+    assert [side_by_side(figures.Layout("paper", 1), count) for count in counts] == [1, 2, 2, 2, 2]
+
+
+def test_routers_with_one_cell_each_have_a_row_each() -> None:
+    # One of them has another number of experts, which is therefore what varies.
+    frame = suite_frame(failed=())
+    one_each = frame[(frame["experts"] == 2) | (frame["router"] == "dense")]
+    one_each = one_each.assign(experts=one_each["experts"].where(one_each["router"] != "soft", 4))
+    labels = [label.get_text() for label in drawn("dots", one_each).axes[0].get_yticklabels()]
+    assert labels == ["tokens-choice", "bpr", "experts-choice", "soft"]
 
 
 def test_panels_side_by_side_share_their_rows_although_a_quantity_is_missing() -> None:
