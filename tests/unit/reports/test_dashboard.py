@@ -77,6 +77,12 @@ def texts_of(data: dict[str, Any], key: str) -> list[str | None]:
     return [column["of"][at] if at >= 0 else None for at in column["at"]]
 
 
+def of_routers(*names: str) -> pd.DataFrame:
+    """The cells of some routers, all of which ended well: five for dense and another router."""
+    frame = suite_frame(failed=())
+    return frame[frame["router"].isin(names)].copy()
+
+
 @pytest.fixture(scope="module")
 def page() -> str:
     return built(suite_frame(), "scaling-experts", QUESTION)
@@ -135,7 +141,7 @@ def test_numbers_are_texts_made_in_python(page: str) -> None:
 
 
 def test_bounds_of_shares_end_at_100_percent() -> None:
-    frame = suite_frame(failed=())
+    frame = of_routers("dense", "soft")
     frame["accuracy"] = frame["accuracy"].where(
         frame["router"] != "soft", 0.999 - 0.004 * frame["seed"] * (1 - frame["experts"] % 3)
     )
@@ -151,7 +157,7 @@ def test_tables_name_their_cells_and_fields(page: str) -> None:
 
 
 def test_several_suites_share_a_page_and_its_library(page: str) -> None:
-    one, other = suite_frame(), suite_frame(seeds=2)
+    one, other = suite_frame(), of_routers("dense", "soft")
     both = build.build(
         [
             build.SuiteResults("scaling-experts", QUESTION, Results.from_frame(one)),
@@ -333,7 +339,7 @@ def test_a_page_without_one_good_cell_says_why() -> None:
         built(frame.iloc[:0], "scaling-experts")
 
 
-def test_a_page_of_trained_models_in_other_settings_carries_them_with_their_intervals() -> None:
+def test_a_page_of_trained_models_in_other_settings_carries_them_with_their_intervals(page: str) -> None:
     data = Page(built(tried_frame(), "tried", QUESTION)).data()
     # 7 sparse cells that ended well, each in 4 settings.
     assert len(data["test_time"]["accuracy"]) == 28
@@ -343,19 +349,19 @@ def test_a_page_of_trained_models_in_other_settings_carries_them_with_their_inte
     costs = {of["key"] for of in data["axes"]["test_time_cost"]}
     assert costs == {"flops_forward_per_image", "infer_vs_trained", "capacity_factor"}
     assert [of["key"] for of in data["axes"]["test_time_quality"]] == ["accuracy"]
-    assert Page(built(suite_frame(), "none tried", QUESTION)).data()["test_time"] == {}
+    assert Page(page).data()["test_time"] == {}
 
 
-def test_beside_the_accuracy_stands_what_was_measured() -> None:
-    assert Page(built(suite_frame(), "timed", QUESTION)).data()["second"] == "train_step_vs_dense"
-    untimed = suite_frame()
+def test_beside_the_accuracy_stands_what_was_measured(page: str) -> None:
+    assert Page(page).data()["second"] == "train_step_vs_dense"
+    untimed = of_routers("dense", "soft")
     for name in ("train_step_s", "train_step_vs_dense"):
         untimed[name] = np.nan
     assert Page(built(untimed, "untimed", QUESTION)).data()["second"] == "dropped_tokens"
 
 
 def test_the_first_axis_is_what_the_suite_varies() -> None:
-    frame = suite_frame(failed=())
+    frame = of_routers("dense", "soft")
     routed = frame["router"] != "dense"
     frame.loc[routed, "capacity_factor"], frame.loc[routed, "experts"] = frame["experts"] / 8, 4
     inputs = Page(built(frame, "capacity", QUESTION)).data()["axes"]["input"]
