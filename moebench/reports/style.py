@@ -26,12 +26,31 @@ _KNOWN = {
     "experts-choice": RouterStyle("#aa55bb", "^", "triangle-up"),
     "soft": RouterStyle("#cf5a10", "P", "cross"),
 }
-_ABLATIONS = {
-    # Shipped suites draw these routers side by side.
-    "identity": RouterStyle("#997700", "v", "triangle-down"),
-    "uniform": RouterStyle("#6b6b9e", ">", "triangle-right"),
-    "soft-uniform": RouterStyle("#008fb3", "<", "triangle-left"),
-    "uniform-soft": RouterStyle("#d9447a", "s", "square"),
+_OCHRE, _TEAL, _PINK, _VIOLET, _RED, _OLIVE = "#997700", "#008fb3", "#d9447a", "#6b6b9e", "#b0605a", "#5f6d00"
+_DOWN, _LEFT, _RIGHT = ("v", "triangle-down"), ("<", "triangle-left"), (">", "triangle-right")
+_SQUARE, _DIAMOND = ("s", "square"), ("D", "diamond")
+# Suites draw all routers of the registry side by side, so that each has a look of its own.
+_OTHERS = {
+    "identity": RouterStyle(_OCHRE, *_DOWN),
+    "hash": RouterStyle(_OCHRE, *_LEFT),
+    "gshard": RouterStyle(_OCHRE, *_RIGHT),
+    "oracle": RouterStyle(_OCHRE, *_DIAMOND),
+    "zero-experts": RouterStyle(_TEAL, *_DOWN),
+    "soft-uniform": RouterStyle(_TEAL, *_LEFT),
+    "expert-race": RouterStyle(_TEAL, *_RIGHT),
+    "mixture-of-depths": RouterStyle(_PINK, *_DOWN),
+    "threshold": RouterStyle(_PINK, *_LEFT),
+    "switch": RouterStyle(_PINK, *_RIGHT),
+    "uniform-soft": RouterStyle(_PINK, *_SQUARE),
+    "dropless": RouterStyle(_VIOLET, *_DOWN),
+    "base": RouterStyle(_VIOLET, *_LEFT),
+    "uniform": RouterStyle(_VIOLET, *_RIGHT),
+    "relu": RouterStyle(_RED, *_DOWN),
+    "quantile": RouterStyle(_RED, *_LEFT),
+    "sinkhorn": RouterStyle(_RED, *_RIGHT),
+    "loss-free": RouterStyle(_OLIVE, *_DOWN),
+    "smear": RouterStyle(_OLIVE, *_LEFT),
+    "random": RouterStyle(_OLIVE, *_RIGHT),
 }
 NOT_SIGNIFICANT = "#8a8f99"
 """Colour of differences that are not significant."""
@@ -44,18 +63,18 @@ PARTS = {
 }
 """Parts of a forward pass and their colours, from bottom to top of a bar; short enough for a legend on a phone."""
 THE_REST = "the rest: embedding, MLPs of blocks without experts, head"
-_OTHER_COLORS = ("#997700", "#008fb3", "#d9447a", "#6b6b9e", "#b0605a", "#5f6d00")
-_OTHER_FORMS = (("v", "triangle-down"), ("<", "triangle-left"), (">", "triangle-right"))
+_OTHER_COLORS = (_OCHRE, _TEAL, _PINK, _VIOLET, _RED, _OLIVE)
+_OTHER_FORMS = (_DOWN, _LEFT, _RIGHT)
 
 
 def style_of(router: str) -> RouterStyle:
     """Return the style of a router, known or not."""
-    known = {**_KNOWN, **_ABLATIONS}
-    if router in known:
-        return known[router]
+    known = _KNOWN.get(router) or _OTHERS.get(router)
+    if known:
+        return known
     number = crc32(router.encode())
-    marker, shape = _OTHER_FORMS[number // len(_OTHER_COLORS) % len(_OTHER_FORMS)]
-    return RouterStyle(_OTHER_COLORS[number % len(_OTHER_COLORS)], marker, shape)
+    form = _OTHER_FORMS[number // len(_OTHER_COLORS) % len(_OTHER_FORMS)]
+    return RouterStyle(_OTHER_COLORS[number % len(_OTHER_COLORS)], *form)
 
 
 def rank(router: str) -> tuple[int, str]:

@@ -5,6 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from moebench import routers
 from moebench.reports import style
 
 FIVE = ("dense", "tokens-choice", "bpr", "experts-choice", "soft")
@@ -83,6 +84,12 @@ def test_the_routers_of_the_ablation_have_colours_and_forms_of_their_own() -> No
     assert len({style.style_of(name).marker for name in ABLATION}) == 6
     for one, other in combinations(ABLATION, 2):
         assert np.linalg.norm(lab(linear(style.style_of(one).color)) - lab(linear(style.style_of(other).color))) > 15
+
+
+def test_every_router_of_the_registry_has_a_look_of_its_own() -> None:
+    shipped = [name for name in routers.names() if routers.find(name).__module__.startswith("moebench.")]
+    assert len(shipped) > 20
+    assert len({style.style_of(name) for name in shipped}) == len(shipped)
 
 
 def test_a_plugin_looks_the_same_on_every_machine_and_like_none_of_the_five() -> None:
