@@ -31,7 +31,7 @@ def look(
     """
     from moebench.inside.load import find_recordings
     from moebench.reports import write
-    from moebench.reports.figures.recorded import routed, side_by_side
+    from moebench.reports.figures.recorded import not_shown, routed, side_by_side
     from moebench.results import Store, located, suite_names
 
     if not 1 <= images <= MOST_IMAGES:
@@ -47,5 +47,8 @@ def look(
     if len(suites) > 1:
         raise BadInput(f"{results} holds recordings of several suites; name one: moebench look {suites[0]}.")
     page = out or Store(results, suites[0]).report_folder / "look.html"
-    shown = routed(side_by_side(found, all_cells=bool(cells)), "routing")
+    chosen = side_by_side(found, all_cells=bool(cells))
+    if rest := not_shown(found, chosen):
+        options.say(rest, err=True)
+    shown = routed(chosen, "routing")
     options.say_page(write.write_look(shown, images, page), show)

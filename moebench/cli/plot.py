@@ -79,7 +79,7 @@ def _plot_recordings(
 ) -> None:
     from moebench.inside.load import find_recordings
     from moebench.reports import write
-    from moebench.reports.figures.recorded import Choice, side_by_side
+    from moebench.reports.figures.recorded import Choice, not_shown, side_by_side
     from moebench.results import located
 
     results, suite = located(results, suite)
@@ -90,6 +90,8 @@ def _plot_recordings(
     stem = out.with_suffix("") if out else _report_folder(results, suites[0]) / kind
     formats = [out.suffix.removeprefix(".")] if out and out.suffix else None
     shown, choice = side_by_side(found, all_cells=bool(cells)), Choice(layer, images)
+    if rest := not_shown(found, shown):
+        options.say(rest, err=True)
     for path in write.draw_recordings(
         shown, kind, stem, choice, formats=formats, style=style, columns=columns, data=data
     ):

@@ -33,7 +33,7 @@ def make_vectors(folder: Path, strategies: Iterable[str] = STRATEGIES) -> Iterat
             name = case.name.replace(" ", "_")
             path = folder / strategy / f"{name}.npz"
             with publishing(path) as temporary, temporary.open("wb") as file:
-                np.savez_compressed(file, allow_pickle=False, **_arrays(strategy, case))
+                np.savez_compressed(file, **_arrays(strategy, case))
             yield path
             path = folder / strategy / f"{name}.json"
             with publishing(path) as temporary:
@@ -53,7 +53,7 @@ def _about(strategy: str, case: Case) -> dict[str, Any]:
     }
 
 
-def _arrays(strategy: str, case: Case) -> dict[str, np.ndarray]:
+def _arrays(strategy: str, case: Case) -> dict[str, Any]:
     layer = reference(strategy, case.weights, case.options, case.tokens)
     cotangent = np.random.default_rng(11).normal(size=case.tokens.shape).astype(np.float32)
     apply, parameters = own_layer(strategy, case.weights, case.options)

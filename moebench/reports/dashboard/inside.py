@@ -12,7 +12,7 @@ from moebench.errors import BadInput
 from moebench.inside.load import Recording
 from moebench.reports.answer import inside
 from moebench.reports.figures.layout import Drawing, look
-from moebench.reports.figures.recorded import draw_recordings, routing_entries, side_by_side
+from moebench.reports.figures.recorded import draw_recordings, not_shown, routing_entries, side_by_side
 from moebench.spec.figure_names import RoutingFigure
 
 PICTURES: dict[RoutingFigure, Callable[[Sequence[Recording]], str]] = {
@@ -46,11 +46,12 @@ def inside_html(place: int, name: str, recordings: Sequence[Recording], most_byt
     try:
         shown = side_by_side(recordings)
         parts = [_picture(figure, shown, most_bytes // len(PICTURES)) for figure in PICTURES]
+        rest = not_shown(recordings, shown)
     except BadInput as error:
-        parts = [f"<p>{html.escape(str(error))}</p>"]
+        parts, rest = [f"<p>{html.escape(str(error))}</p>"], ""
     more = (
         f'<p class="small">To look at single patches, layers and capacities: <code>moebench look '
-        f"{html.escape(name)}</code>.</p>"
+        f"{html.escape(name)}</code>. {html.escape(rest)}</p>"
     )
     return f'<div data-inside="{place}">\n{"".join(parts)}{more}\n</div>'
 

@@ -132,6 +132,13 @@ def side_by_side(recordings: Sequence[Recording], *, all_cells: bool = False) ->
     return sorted(found, key=lambda each: order.index(each.facts.router))[:MOST_CELLS]
 
 
+def not_shown(recordings: Sequence[Recording], shown: Sequence[Recording]) -> str:
+    """Return in a sentence which recorded routers are not shown, "" if all are."""
+    names = style.in_order({each.facts.router for each in recordings} - {each.facts.router for each in shown})
+    why = f"recorded on other images, or more than the {MOST_CELLS} cells that fit"
+    return f"Not shown: {', '.join(names)} ({why}); name the cells to show them." if names else ""
+
+
 def _one_of_each_router(recordings: Iterable[Recording]) -> list[Recording]:
     """Return the cell with the most experts of each router.
 

@@ -118,15 +118,19 @@ def test_names_do_not_become_markup(tmp_path: Path) -> None:
     assert '"><img src=x' not in made
 
 
-def test_recordings_of_different_images_are_named_in_place_of_pictures(tmp_path: Path) -> None:
+def test_recordings_of_other_images_are_named_beside_the_pictures(tmp_path: Path) -> None:
     frame = hard_frame(CHOICES, RISING, experts=1)
     both = [
         written(tmp_path, frame, router="bpr"),
         written(tmp_path, frame, router="hash", cell_id="h", images="other"),
     ]
     made = inside_html(0, "s", both, 40_000)
-    assert "were recorded on different images" in made
-    assert "<img" not in made
+    assert (
+        "Not shown: hash (recorded on other images, or more than the 6 cells that fit); name the cells to show them."
+        in made
+    )
+    assert "<img" in made
+    assert "Not shown" not in inside_html(0, "s", both[:1], 40_000)
 
 
 def test_recordings_of_the_shown_cells_are_found_and_damaged_ones_named(tmp_path: Path) -> None:
