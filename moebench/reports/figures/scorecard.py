@@ -69,6 +69,8 @@ def scorecard(results: Results, layout: Layout = PAPER) -> Drawing:
             linecolor="white",
             annot_kws={"fontsize": (5.2 if narrow else 7) * fit, "linespacing": 0.95},
             cbar=False,
+            xticklabels=False,
+            yticklabels=False,
         )
         # seaborn writes no text in a cell without a score.
         scored = panel.collections[0].get_facecolors()[np.isfinite(scores.to_numpy(float)).ravel()]
