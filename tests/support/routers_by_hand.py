@@ -32,12 +32,15 @@ def transparent(name: str, experts: int, dim: int | None = None, **options: Any)
 
 def tokens_of(*groups: Gates) -> jax.Array:
     """Tokens that a transparent router gives these gates: their logarithms, since the gates add up to 1."""
-    return jnp.log(jnp.asarray(groups, jnp.float32))
+    return jnp.asarray(np.log(np.asarray(groups, np.float32)))
 
 
 def route(name: str, *groups: Gates, key: jax.Array | None = None, **options: Any) -> Routing:
     """How the transparent router of that name routes tokens with these gates."""
-    return transparent(name, len(groups[0][0]), **options)(tokens_of(*groups), noise_key=key)
+    # One program: outside of it each operation on tokens of another shape would be compiled for itself.
+    graph, variables = nnx.split(transparent(name, len(groups[0][0]), **options))
+    routing: Routing = quickly(lambda tokens: nnx.merge(graph, variables)(tokens, noise_key=key))(tokens_of(*groups))
+    return routing
 
 
 def slots_of(routing: Routing, group: int = 0) -> list[list[int | None]]:
@@ -49,7 +52,7 @@ def slots_of(routing: Routing, group: int = 0) -> list[list[int | None]]:
 
 def weights_of(routing: Routing, group: int = 0) -> np.ndarray:
     """Combine weight by token and expert, summed over the expert's slots."""
-    return np.array(routing.combine_weights[group].sum(-1))
+    return np.array(quickly(lambda: routing.combine_weights[group])()).sum(-1)
 
 
 def health(routing: Routing) -> dict[str, np.ndarray]:
