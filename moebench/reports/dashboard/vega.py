@@ -75,7 +75,8 @@ def specification(chart: Any, legend: int, height: int = 300) -> Spec:
     """
     fit = {"type": "fit-x", "contains": "padding", "resize": True}
     sized = chart.properties(width="container", height=height, autosize=fit)
-    made: Spec = sized.properties(usermeta={"legend": legend}).to_dict()
+    # Altair's check of its own output takes half of the time, and no data can change the outcome: tests make it.
+    made: Spec = sized.properties(usermeta={"legend": legend}).to_dict(validate=False)
     del made["config"]
     return made
 

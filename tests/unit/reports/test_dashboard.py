@@ -8,12 +8,14 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
+import altair as alt
 import numpy as np
 import pandas as pd
 import pytest
 import vl_convert
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import ValidationError
 from report_frames import suite_frame, tried_frame
 
 from moebench.errors import BadInput
@@ -21,7 +23,7 @@ from moebench.papers import results as published
 from moebench.reports import offline_page, style
 from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.test_time import settings
-from moebench.reports.dashboard import build, charts, packing, vega
+from moebench.reports.dashboard import build, charts, forest, packing, tries, vega
 from moebench.reports.dashboard import data as page_data
 from moebench.reports.quantities import written, written_interval
 
@@ -240,6 +242,15 @@ def test_a_page_of_sixty_cells_is_small_enough_for_mail() -> None:
     frame["curve_accuracy"] = [np.linspace(0.1, 0.98765, 50).tolist()] * len(frame)
     page = built(frame, "scaling-experts", QUESTION)
     assert len(page.encode()) <= 1_100_000
+
+
+def test_every_chart_is_valid_vega_lite() -> None:
+    routers = ["dense", "soft", HOSTILE[0]]
+    made = charts.specifications(routers, routers) | {"forest": forest.chart(), "tries": tries.chart(routers)}
+    for specification in made.values():
+        alt.Chart.from_dict(specification)
+    with pytest.raises(ValidationError):
+        alt.Chart.from_dict({**made["parts"], "mark": "bars"})
 
 
 @pytest.mark.parametrize("name", ["pareto", "scaling", "curves", "loads", "parts", "speed"])
