@@ -26,14 +26,15 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
 def test_a_cell_of_a_plugin_runs_in_a_worker(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "mine.py").write_bytes(EXAMPLE.read_bytes())
     cell = "tempered-choice[experts=2,temperature=0.5,timing_budget_s=0]"
-    code, _, err = call(capsys, "run", cell, "--steps", "2", "--plugin", "mine.py")
+    small = ("--model", "pico/4", "--steps", "2")
+    code, _, err = call(capsys, "run", cell, *small, "--plugin", "mine.py")
     assert code == 0, err
     frame = pd.read_parquet("results/run")
     assert frame[["router", "experts", "status"]].to_numpy().tolist() == [["tempered-choice", 2, "ok"]]
     # The same file elsewhere is the same code; an edited one is not.
     (here / "elsewhere").mkdir()
     moved = (here / "mine.py").rename(here / "elsewhere" / "mine.py")
-    code, out, err = call(capsys, "run", cell, "--steps", "2", "--plugin", str(moved))
+    code, out, err = call(capsys, "run", cell, *small, "--plugin", str(moved))
     assert code == 0, err
     assert "1 done before, 0 to run" in out
     suite = here / "own.yaml"

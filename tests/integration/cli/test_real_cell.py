@@ -12,7 +12,7 @@ def test_one_real_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     monkeypatch.chdir(tmp_path)
     cell = "soft[experts=4,total_slots=tokens,timing_budget_s=0]"
     with pytest.raises(SystemExit) as ended:
-        main(["run", cell, "--model", "mu/2", "--data", "digits", "--steps", "2", "--seeds", "0,1"])
+        main(["run", cell, "--model", "pico/2", "--data", "digits", "--steps", "2", "--seeds", "0,1"])
     printed = capsys.readouterr()
     assert ended.value.code == 0, printed.err
     assert "Forward FLOPs per image" in printed.out

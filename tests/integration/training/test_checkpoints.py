@@ -163,8 +163,8 @@ def test_a_killed_cell_gives_what_an_unbroken_one_gives(tmp_path: Path, capsys: 
     specification = CellSpec(
         router="tokens-choice",
         options={"experts": 2},
-        model="mu/4",
-        moe_layers="3",
+        model="pico/4",
+        moe_layers="0",
         steps=60,
         eval_every=25,
         batch=8,
