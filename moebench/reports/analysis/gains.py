@@ -17,7 +17,7 @@ from moebench.claims.claim import ANY_COST, Claim, Selection, parse_claim
 from moebench.claims.evidence import Undecidable
 from moebench.claims.pairing import pairs_of
 from moebench.claims.suite_rows import SuiteRows
-from moebench.claims.verdict import judge
+from moebench.claims.verdict import NO_METHOD, judge
 from moebench.reports import style
 from moebench.reports.analysis.cells import Results
 from moebench.reports.analysis.ranking import SETTING
@@ -66,8 +66,8 @@ def gains(results: Results) -> pd.DataFrame:
     for at, verdict in enumerate(judge(results.rows, claims)):
         part, a, b = compared[at % len(compared)]
         params, flops = _cost_ratios(verdict.claim, cells_of[verdict.device_kind])
-        word, _, rest = verdict.text.partition(": ")
-        text = f"{_WORDS[verdict.verdict]}: {rest}" if word else verdict.text
+        _, _, rest = verdict.text.partition(": ")
+        text = f"{'Not compared' if verdict.method == NO_METHOD else _WORDS[verdict.verdict]}: {rest}"
         numbers = (params, flops, *verdict.effect)
         rows.append((part, a.name, b.name, verdict.device_kind, *numbers, verdict.verdict, text))
     return pd.DataFrame(rows, columns=list(_COLUMNS))

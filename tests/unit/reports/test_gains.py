@@ -53,6 +53,13 @@ def test_widths_that_differ_between_models_are_no_control() -> None:
     assert list(found(DENSE, RANDOM, *other).index) == [("capacity", "random gate", "dense")]
 
 
+def test_routers_without_cells_that_match_are_said_not_to_be_compared() -> None:
+    # Two choices of half the slots each are another setting than one choice.
+    two = BPR.assign(top_k=2.0, capacity_factor=0.5), RANDOM.assign(top_k=1.0, capacity_factor=1.0)
+    (text,) = found(DENSE, *two).xs("learned routing")["text"]
+    assert text.startswith("Not compared: no two cells differ in router alone")
+
+
 def test_the_oracle_is_neither_learned_nor_a_control() -> None:
     oracle = cell("oracle", shifted(5), experts=8)
     assert set(found(DENSE, RANDOM, BPR, oracle).index) == set(found(DENSE, RANDOM, BPR).index)
