@@ -30,9 +30,8 @@ def stability(frame: pd.DataFrame) -> pd.DataFrame:
         suite, model, data, device_kind; `label` and `router`; `rates`, the number of learning rates, `lowest` and
         `highest`; `first`, the lowest rate at which a seed diverged, with `diverged` of `seeds` seeds there; `all`, the
         lowest rate at which all seeds diverged; `step`, the median step at which losses were no longer finite at
-        `first`,
-        if any were not; `survived`, the highest rate below `first` at which every seed has a result. `first` and `all`
-        are missing for configurations that never diverged, `survived` for those without such a rate.
+        `first`, if any were not; `survived`, the highest rate below `first` at which every seed has a result. `first`
+        and `all` are missing for configurations that never diverged, `survived` for those without such a rate.
 
     Raises:
         BadInput: no configuration was trained at several learning rates.

@@ -52,8 +52,8 @@ def curves(results: Results, layout: Layout = PAPER) -> Drawing:
     routers = [name for name in style.in_order(points["router"].astype(str)) if alone or name != "dense"] or ["dense"]
     with look():
         wide = layout.columns > 1
-        drawing, pairs = _pairs(layout, points, len(routers))
-        across = pairs.shape[1]
+        across = side_by_side(layout, len(routers)) if wide else 1
+        drawing, pairs = _pairs(layout, points, len(routers), across)
         width = layout.width / (across if wide else 2)
         # From tick to tick as far as a label of four digits needs.
         ticks = min(4, max(1, int((width - 0.25) / _TICK))) if wide else 2
@@ -61,9 +61,7 @@ def curves(results: Results, layout: Layout = PAPER) -> Drawing:
         places = _loss_ticks(positive["loss_low"].min(), positive["loss_high"].max())
         for place, router in enumerate(routers):
             first = place % across == 0
-            for measure, panel, like in zip(
-                ("loss", "accuracy"), pairs.reshape(-1, 2)[place], pairs[0, 0], strict=True
-            ):
+            for measure, panel, like in zip(("loss", "accuracy"), pairs[place], pairs[0], strict=True):
                 of = quantity("train_loss" if measure == "loss" else "accuracy")
                 panel.sharey(like)
                 if not alone and router != "dense":
@@ -77,14 +75,14 @@ def curves(results: Results, layout: Layout = PAPER) -> Drawing:
                 if place + across >= len(routers) and (measure == "accuracy" or not wide):  # no panel is below it
                     panel.tick_params(labelbottom=True)
                     panel.set_xlabel("Step")
-            loss = pairs.reshape(-1, 2)[place, 0]
+            loss = pairs[place, 0]
             loss.set_yscale("log")
             loss.yaxis.set_major_locator(FixedLocator(places))
             loss.yaxis.set_major_formatter(FuncFormatter(lambda loss, _: f"{loss:g}"))
             loss.minorticks_off()
             loss.set_title(in_lines(router, width), color=style.style_of(router).color)
             loss.xaxis.set_major_locator(MaxNLocator(ticks, integer=True))
-        for panel in pairs.reshape(-1, 2)[len(routers) :].flat:
+        for panel in pairs[len(routers) :].flat:
             panel.remove()
         order = varied_title(results.cells)
         darker = f"darker: later in the order of {order}" if order else ""
@@ -93,19 +91,16 @@ def curves(results: Results, layout: Layout = PAPER) -> Drawing:
     return drawing
 
 
-def _pairs(layout: Layout, points: pd.DataFrame, routers: int) -> tuple[Drawing, np.ndarray]:
-    """Return a figure and its Axes[band, place in the band, loss and accuracy], one place for each router.
+def _pairs(layout: Layout, points: pd.DataFrame, routers: int, across: int) -> tuple[Drawing, np.ndarray]:
+    """Return a figure and its Axes[place, loss and accuracy], at least one place for each router.
 
-    In one column a router has a row with both panels side by side; otherwise routers stand side by side, in as many
-    bands as their panels need.
+    In one column the panels of a pair stand side by side, else one below the other, with `across` pairs in a band.
     """
     if layout.columns == 1:
-        drawing, axes = grid(layout, points, routers, 2, height=1.6, sharex=True)
-        return drawing, axes[:, np.newaxis, :]
-    across = side_by_side(layout, routers)
+        return grid(layout, points, routers, 2, height=1.6, sharex=True)
     bands = -(-routers // across)
     drawing, axes = grid(layout, points, 2 * bands, across, height=1.9, sharex=True)
-    return drawing, axes.reshape(bands, 2, across).transpose(0, 2, 1)
+    return drawing, axes.reshape(bands, 2, across).transpose(0, 2, 1).reshape(-1, 2)
 
 
 def _loss_ticks(low: float, high: float) -> list[float]:

@@ -19,8 +19,6 @@ from moebench.reports.labels import shortened
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_ROUTER_LETTERS = {True: 14, False: 17}
-"""Letters of a router's name, in a narrow card and in a wide one."""
 _NARROW = 3.25
 """Inches for which the letters of a narrow card are made; they shrink with the card."""
 _ROOMY = 7
@@ -78,7 +76,7 @@ def scorecard(results: Results, layout: Layout = PAPER) -> Drawing:
             text.set_color(_legible_on(color))
         panel.grid(visible=False)
         panel.tick_params(length=0)
-        names = [plain(shortened(name, _ROUTER_LETTERS[narrow])) for name in routers]
+        names = [plain(shortened(name, 14 if narrow else 17)) for name in routers]
         panel.set_yticks(np.arange(len(routers)) + 0.5, names)
         panel.set_xticks(np.arange(len(columns)) + 0.5, columns)
         panel.tick_params(axis="x", labelsize=(4.8 if narrow else 7.5) * fit, labelrotation=0)
